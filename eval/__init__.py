@@ -1,0 +1,1 @@
+"""Splits, baselines, predictors, metrics, run folders and reports."""

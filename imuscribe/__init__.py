@@ -1,0 +1,1 @@
+"""Teach language models to read motion-sensor signals."""

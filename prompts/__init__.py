@@ -1,0 +1,1 @@
+"""Recordings to prompts: serialisers, token budgets, templates, answers, instruction pairs."""

@@ -1,0 +1,1 @@
+"""Recordings of motion sensors: units, readers, cleaning, frames and a simulator."""

@@ -1,0 +1,131 @@
+"""The recording: one labelled stretch of motion-sensor data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signals.errors import InputError
+
+Array = NDArray[np.float32]
+
+ACC = ("acc_x", "acc_y", "acc_z")
+GYRO = ("gyro_x", "gyro_y", "gyro_z")
+LIN_ACC = ("lin_acc_x", "lin_acc_y", "lin_acc_z")
+STANDARD_GRAVITY = 9.80665
+"""Standard acceleration of gravity in m/s² (ISO 80000-3)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One recording in internal units: seconds, m/s² with gravity included, rad/s.
+
+    Parameters
+    ----------
+    id : str
+        Unique within its data set.
+    data : ndarray of float32, shape (n_channels, n_samples)
+        One row a channel; made read-only.
+    channels : tuple of str
+        Channel names, ``acc_x`` … ``gyro_z``; ``lin_acc_*`` is acceleration without gravity.
+    t : ndarray of float64, shape (n_samples,)
+        Seconds from the start; never goes back.
+    label, subject, session, device, case : str
+        What was done, by whom, when, with what, and how (``"2d"`` on a flat surface, ``"3d"``
+        in mid-air). Empty where unknown.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a channel repeats, a value is not finite, or time goes back.
+    """
+
+    id: str
+    data: Array
+    channels: tuple[str, ...]
+    t: NDArray[np.float64]
+    label: str = ""
+    subject: str = ""
+    session: str = ""
+    device: str = ""
+    case: str = ""
+
+    def __post_init__(self) -> None:
+        data = np.array(self.data, dtype=np.float32, order="C")
+        t = np.array(self.t, dtype=np.float64)
+        where = f"recording '{self.id}'"
+        if data.ndim != 2 or len(data) != len(self.channels) or data.shape[1:] != t.shape:
+            raise InputError(
+                f"{where}: data {data.shape}, {len(self.channels)} channels and times {t.shape} "
+                "disagree: need (n_channels, n_samples) and (n_samples,)"
+            )
+        if len(set(self.channels)) != len(self.channels):
+            raise InputError(f"{where}: a channel name repeats in {', '.join(self.channels)}")
+        if not t.size:
+            raise InputError(f"{where}: has no samples")
+        for name, row in zip((*self.channels, "t"), (*data, t), strict=True):
+            bad = np.flatnonzero(~np.isfinite(row))
+            if bad.size:
+                raise InputError(
+                    f"{where}: {name} is {row[bad[0]]} at sample {bad[0]} "
+                    f"({bad.size} such): drop or interpolate them first"
+                )
+        back = np.flatnonzero(np.diff(t) < 0)
+        if back.size:
+            raise InputError(
+                f"{where}: time goes back from {t[back[0]]:.3f} s to {t[back[0] + 1]:.3f} s "
+                f"at sample {back[0] + 1}: sort the rows or split the recording there"
+            )
+        data.flags.writeable = t.flags.writeable = False
+        object.__setattr__(self, "data", data)
+        object.__setattr__(self, "t", t)
+
+    @property
+    def acc(self) -> Array:
+        """Acceleration with gravity in m/s², shape (3, n_samples)."""
+        return self.select(ACC)
+
+    @property
+    def gyro(self) -> Array | None:
+        """Rotation rate in rad/s, shape (3, n_samples); None without a gyroscope."""
+        return self.select(GYRO) if set(GYRO) <= set(self.channels) else None
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return int(self.data.shape[1])
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first to the last sample."""
+        return float(self.t[-1] - self.t[0])
+
+    @property
+    def rate(self) -> float:
+        """Mean sampling rate in Hz; 0 when the recording has no extent in time."""
+        return (self.n_samples - 1) / self.duration if self.duration > 0 else 0.0
+
+    def select(self, channels: tuple[str, ...]) -> Array:
+        """Return the named channels in the order asked for, shape (n, n_samples).
+
+        Raises
+        ------
+        InputError
+            If the recording lacks one of them.
+        """
+        missing = [name for name in channels if name not in self.channels]
+        if missing:
+            raise InputError(
+                f"recording '{self.id}': has no {', '.join(missing)}: "
+                f"it holds {', '.join(self.channels)}"
+            )
+        if channels == self.channels:
+            return self.data
+        return self.data[[self.channels.index(name) for name in channels]]
+
+    def replace(self, **changes: Any) -> Recording:
+        """Return a copy with some fields changed, checked again."""
+        return replace(self, **changes)

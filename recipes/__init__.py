@@ -1,1 +1,1 @@
-"""Experiments as YAML files, and the schema that checks them."""
+"""Experiments as YAML, and the strict schema that checks them."""

@@ -1,0 +1,282 @@
+"""The recipe: one experiment as a strict, immutable tree of settings.
+
+A recipe is read from YAML, changed by ``key=value`` overrides and checked as a whole: a key that
+does not exist or a value out of range is reported with every other mistake, before any work starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
+
+from prompts.serialize import TextConfig
+from prompts.templates import PromptConfig
+from recipes.strict_yaml import as_mapping, parse_mapping, parse_override, set_dotted
+from signals.augment import AugmentConfig
+from signals.cleaning import CleanConfig
+from signals.config import Config
+from signals.errors import InputError, nearest
+from signals.labels import parse_labels
+from signals.simulate import SimulateConfig
+
+Method = Literal[
+    "zero-shot",
+    "few-shot",
+    "fine-tuned",
+    "fine-tuned-few-shot",
+    "generate",
+    "random-forest",
+    "svm",
+    "dtw-1nn",
+    "minirocket",
+    "cnn",
+    "text-ngram",
+]
+
+
+def _names(given: Any) -> Any:
+    """Accept ``p001,p002`` where a list of names is meant, as it is typed on a command line."""
+    return [part.strip() for part in given.split(",")] if isinstance(given, str) else given
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+
+
+class ModelConfig(Config):
+    """The language model that learns."""
+
+    base: str = "smollm2"
+    """``smollm2`` (packaged), a local directory, or a hub id."""
+    dtype: Literal["bf16", "fp32"] = "bf16"
+    """Precision of weights and arithmetic; fp32 doubles memory and, on recent CPUs, time."""
+    load_in_4bit: bool = False
+    """Hold the frozen weights as 4-bit NF4 (QLoRA): a quarter of the memory, a little slower."""
+
+
+class LoraConfig(Config):
+    """The low-rank adapter, ``W + (alpha / r) B A`` (Hu et al. 2021, arXiv 2106.09685)."""
+
+    r: PositiveInt = 16
+    """Rank: more is more to learn with, and more parameters."""
+    alpha: Annotated[float, Field(gt=0)] = 32.0
+    """The update is scaled by alpha / r, or alpha / √r with `rslora`."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of adapter inputs zeroed while training."""
+    targets: Literal["all-linear"] | Names = "all-linear"
+    """Module names to adapt; ``all-linear`` is every linear layer except the output head."""
+    rslora: bool = False
+    """Rank-stabilised scaling (Kalajdzievski 2023, arXiv 2312.03732)."""
+    dora: bool = False
+    """Learn magnitude and direction apart (Liu et al. 2024, arXiv 2402.09353); slower."""
+
+
+class TrainConfig(Config):
+    """How the adapter is trained."""
+
+    epochs: PositiveInt = 2
+    """Passes over the recordings."""
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    """Peak learning rate."""
+    batch_size: PositiveInt = 16
+    """Rows a forward pass and process."""
+    accumulate: PositiveInt = 1
+    """Forward passes an update; rows an update = batch_size × accumulate × processes."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Share of the updates over which the learning rate rises."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the learning rate falls after the warm-up."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Pull of the adapter towards zero."""
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Longer gradients are scaled down to this norm."""
+    max_length: PositiveInt = 1024
+    """Most tokens of prompt and completion together; a longer row is an error, never cut."""
+    loss: Literal["label", "explanation"] = "label"
+    """Learn the bare label, or a computed explanation that ends in it (many more tokens)."""
+    augment: AugmentConfig | None = None
+    """Vary every recording afresh each epoch; null trains on the recordings as they are."""
+    max_per_label: PositiveInt | None = None
+    """Use at most so many recordings of each label; null uses all."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: far less memory, about a third more time."""
+    checkpoint_every: PositiveInt = 50
+    """Updates between checkpoints: fewer lose less when killed, and write more."""
+
+
+class SplitConfig(Config):
+    """Who trains and who is tested; nobody is ever on both sides."""
+
+    protocol: Literal["leave-one-person-out", "given", "both-directions"] = "leave-one-person-out"
+    """``both-directions`` is the two-person study: each trains for the other."""
+    train: Names = ()
+    """Subjects that train (``given`` only)."""
+    test: Names = ()
+    """Subjects that are tested (``given`` only)."""
+    folds: Names = ()
+    """Test people whose fold is run; empty runs all."""
+    max_test_per_label: PositiveInt | None = None
+    """Test at most so many recordings of each label; null tests all."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.protocol == "given" and not (self.train and self.test):
+            raise ValueError("protocol 'given' needs the subjects of both 'train' and 'test'")
+        if self.protocol != "given" and (self.train or self.test):
+            raise ValueError(
+                f"protocol '{self.protocol}' finds its own people: drop 'train' and 'test', "
+                "or set protocol 'given'"
+            )
+        if both := sorted(set(self.train) & set(self.test)):
+            raise ValueError(
+                f"subjects {', '.join(both)} are in both 'train' and 'test': keep each on one side"
+            )
+        return self
+
+
+class EvalConfig(Config):
+    """What is compared on the test people."""
+
+    methods: tuple[Method, ...] = ("zero-shot", "few-shot", "fine-tuned", "random-forest")
+    """Predictors and baselines, in the order of the report."""
+    shots: PositiveInt = 4
+    """Examples shown by the few-shot methods; each adds a recording's tokens to the prompt."""
+    batch_size: PositiveInt = 32
+    """Prompts a forward pass; more is faster until memory runs out."""
+    generate_limit: PositiveInt | None = 100
+    """Test recordings answered by free generation, which is slow; null answers all."""
+    max_new_tokens: PositiveInt = 256
+    """Tokens a generated answer may take."""
+    bootstrap: NonNegativeInt = 1000
+    """Resamples of people behind each bootstrap interval; 0 skips it."""
+
+
+class Recipe(Config):
+    """One experiment from data to report."""
+
+    name: str
+    seed: NonNegativeInt = 0
+    """Every random draw follows from it."""
+    data: str = "simulated"
+    """A Parquet file of recordings, or ``simulated``."""
+    labels: str = "A-Z"
+    """Label set: ranges and single characters (``A-Z0-9``) or a comma list of words."""
+    simulate: SimulateConfig = SimulateConfig()
+    clean: CleanConfig = CleanConfig()
+    text: TextConfig = TextConfig()
+    prompt: PromptConfig = PromptConfig()
+    model: ModelConfig = ModelConfig()
+    lora: LoraConfig = LoraConfig()
+    train: TrainConfig = TrainConfig()
+    split: SplitConfig = SplitConfig()
+    evaluate: EvalConfig = EvalConfig()
+    out: str = "runs"
+    """Folder that receives run folders."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        mistakes = []
+        labels = parse_labels(self.labels)
+        if len(labels) < 2:
+            mistakes.append(f"'labels' is {self.labels!r}: need at least two classes")
+        if self.data == "simulated" and not set(labels) <= set(parse_labels(self.simulate.labels)):
+            mistakes.append(
+                f"'labels' is {self.labels!r} but 'simulate.labels' is {self.simulate.labels!r}: "
+                f"set simulate.labels={self.labels}"
+            )
+        if self.prompt.max_tokens > self.train.max_length:
+            mistakes.append(
+                f"'prompt.max_tokens' is {self.prompt.max_tokens}, more than 'train.max_length' "
+                f"{self.train.max_length}: raise train.max_length to {self.prompt.max_tokens}"
+            )
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+        return self
+
+    @property
+    def label_set(self) -> tuple[str, ...]:
+        """The labels, one a class, in order."""
+        return parse_labels(self.labels)
+
+
+def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:
+    """Return the SHA-256 of the named top-level sections, as hexadecimal digits."""
+    values = recipe.model_dump(mode="json", include=set(sections))
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def names() -> list[str]:
+    """Return the names of the packaged recipes."""
+    files = resources.files("recipes").iterdir()
+    return sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
+
+
+def recipe_text(name: str) -> str:
+    """Return the YAML of a packaged recipe, comments included.
+
+    Raises
+    ------
+    InputError
+        If there is no recipe of that name.
+    """
+    if name not in names():
+        hint = nearest(Path(name).stem, names())
+        raise InputError(f"recipe '{name}': no such file or packaged recipe: {hint}")
+    return resources.files("recipes").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe, apply overrides, check everything.
+
+    Parameters
+    ----------
+    path_or_name : str
+        A YAML file, or the name of a packaged recipe.
+    overrides : sequence of str
+        ``key=value`` with dotted keys and YAML values, such as ``train.lr=1e-4``. ``preset=NAME``
+        applies the recipe's own set of that name first, so other overrides win.
+
+    Raises
+    ------
+    InputError
+        With every mistake at once.
+    """
+    values, sets = _read(path_or_name)
+    pairs = [parse_override(override) for override in overrides]
+    for key, chosen in pairs:
+        if key != "preset":
+            continue
+        if chosen not in sets:
+            known = nearest(str(chosen), sets) if sets else "this recipe has no presets"
+            raise InputError(f"preset '{chosen}': not in {path_or_name}: {known}")
+        for inner, value in as_mapping(sets[chosen], f"preset {chosen}").items():
+            set_dotted(values, inner, value)
+    for key, value in pairs:
+        if key != "preset":
+            set_dotted(values, key, value)
+    return Recipe.parse({"name": Path(path_or_name).stem, **values}, where=path_or_name)
+
+
+def presets(path_or_name: str) -> list[str]:
+    """Return the names of the override sets that a recipe brings along."""
+    return list(_read(path_or_name)[1])
+
+
+def dump(recipe: Recipe) -> str:
+    """Return the recipe, every default spelt out, as YAML that `load_recipe` reads back."""
+    values = recipe.model_dump(mode="json")
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def _read(path_or_name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a recipe's values and its presets, unchecked."""
+    path = Path(path_or_name)
+    text = path.read_text(encoding="utf-8") if path.is_file() else recipe_text(path_or_name)
+    values = parse_mapping(text, path_or_name)
+    return values, as_mapping(values.pop("presets", None), f"{path_or_name}: presets")

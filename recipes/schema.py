@@ -32,6 +32,7 @@ Method = Literal[
     "fine-tuned",
     "fine-tuned-few-shot",
     "generate",
+    "fine-tuned-generate",
     "random-forest",
     "svm",
     "dtw-1nn",
@@ -153,6 +154,8 @@ class EvalConfig(Config):
     """Test recordings answered by free generation, which is slow; null answers all."""
     max_new_tokens: PositiveInt = 256
     """Tokens a generated answer may take."""
+    baseline_copies: NonNegativeInt = 0
+    """Varied copies of each training recording that the baselines also learn from."""
     bootstrap: NonNegativeInt = 1000
     """Resamples of people behind each bootstrap interval; 0 skips it."""
 

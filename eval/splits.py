@@ -1,0 +1,166 @@
+"""Train and test sets by person: what is tested was written by somebody never trained on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from signals.errors import InputError, nearest
+from signals.recording import Recording
+
+if TYPE_CHECKING:
+    from recipes.schema import SplitConfig
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One division into training and test people.
+
+    Parameters
+    ----------
+    name : str
+        The test person, or ``"given"``; also the name of the fold's folder.
+    train, test : list of Recording
+        No person and no recording is on both sides.
+    note : str
+        What was left out of the test set, empty when nothing was.
+    """
+
+    name: str
+    train: list[Recording]
+    test: list[Recording]
+    note: str = ""
+
+
+def make_folds(
+    recordings: Sequence[Recording],
+    split: SplitConfig,
+    labels: Sequence[str],
+    seed: int = 0,
+) -> list[Fold]:
+    """Divide recordings by person; there is no random split, on purpose.
+
+    ``leave-one-person-out`` tests each person once (or only those in `split.folds`), ``given``
+    takes the people named in `split.train` and `split.test`, ``both-directions`` trains on one
+    of two people and tests on the other, then the other way round.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+        All with a subject and a label out of `labels`.
+    split : SplitConfig
+        Protocol, people, and how many test recordings a label are kept.
+    labels : sequence of str
+        Every label needs at least one training recording in every fold.
+    seed : int
+        Decides which test recordings `split.max_test_per_label` keeps.
+
+    Raises
+    ------
+    InputError
+        For recordings without a subject, an unknown label or person, a person on both sides, a
+        label nobody in the training set wrote, or an empty side.
+    """
+    if not recordings:
+        raise InputError("there are no recordings to split: check the data and the labels")
+    for rec in recordings:
+        if not rec.subject:
+            raise InputError(
+                f"recording '{rec.id}' has no subject: a split by person needs one for each"
+            )
+        if rec.label not in labels:
+            raise InputError(
+                f"recording '{rec.id}' has label '{rec.label}', which is not among the "
+                f"{len(labels)} labels of the recipe: {nearest(rec.label, labels)}"
+            )
+    people = sorted({rec.subject for rec in recordings})
+    folds = []
+    for name, train_people, test_people in _divide(people, split):
+        train = [rec for rec in recordings if rec.subject in train_people]
+        test = [rec for rec in recordings if rec.subject in test_people]
+        check_disjoint(train, test)
+        _check_classes(name, train, test, labels)
+        kept = _balanced(test, split.max_test_per_label, seed)
+        note = ""
+        if len(kept) < len(test):
+            note = (
+                f"{len(kept)} of {len(test)} test recordings, at most "
+                f"{split.max_test_per_label} a label, drawn with seed {seed}"
+            )
+        folds.append(Fold(name, train, kept, note))
+    return folds
+
+
+def check_disjoint(train: Sequence[Recording], test: Sequence[Recording]) -> None:
+    """Refuse a person or a recording that is on both sides.
+
+    Raises
+    ------
+    InputError
+        Naming the first people or recordings found twice.
+    """
+    for what, a, b in (
+        ("person", {r.subject for r in train}, {r.subject for r in test}),
+        ("recording", {r.id for r in train}, {r.id for r in test}),
+    ):
+        if shared := sorted(a & b):
+            names = ", ".join(shared[:5])
+            raise InputError(
+                f"{what} {names} is in both the training and the test set: "
+                "what is tested must not be trained on; keep each on one side"
+            )
+
+
+def _divide(people: list[str], split: SplitConfig) -> list[tuple[str, set[str], set[str]]]:
+    """Return (name, training people, test people) for every fold of the protocol."""
+    everybody = set(people)
+    for person in (*split.train, *split.test, *split.folds):
+        if person not in everybody:
+            raise InputError(f"person '{person}' is not in the data: {nearest(person, people)}")
+    if split.protocol == "given":
+        if split.folds:
+            raise InputError("split.folds means nothing for protocol 'given': leave it empty")
+        return [("given", set(split.train), set(split.test))]
+    if len(people) < 2:
+        raise InputError(f"{split.protocol} needs two people: all recordings are by {people[0]}")
+    if split.protocol == "both-directions" and len(people) > 2:
+        raise InputError(
+            f"both-directions needs exactly two people, the data has {len(people)}: "
+            "use leave-one-person-out"
+        )
+    # With two people, both directions are each person tested by the other.
+    return [(person, everybody - {person}, {person}) for person in split.folds or people]
+
+
+def _check_classes(
+    name: str, train: Sequence[Recording], test: Sequence[Recording], labels: Sequence[str]
+) -> None:
+    for side, recordings in (("training", train), ("test", test)):
+        if not recordings:
+            raise InputError(f"fold '{name}': the {side} set is empty: name people who have data")
+    written = {rec.label for rec in train}
+    if missing := [label for label in labels if label not in written]:
+        raise InputError(
+            f"fold '{name}': no training recording of {', '.join(missing)}: "
+            "take them out of the labels or add people who wrote them"
+        )
+
+
+def _balanced(test: list[Recording], most: int | None, seed: int) -> list[Recording]:
+    """Keep at most `most` recordings a label, spread evenly over the people, in their order."""
+    if most is None:
+        return test
+    rng = np.random.default_rng(seed)
+    turn: dict[tuple[str, str], int] = defaultdict(int)
+    candidates: dict[str, list[tuple[int, str, int]]] = defaultdict(list)
+    for i in rng.permutation(len(test)):
+        rec = test[i]
+        # Everybody's first recording of a label comes before anybody's second.
+        candidates[rec.label].append((turn[rec.label, rec.subject], rec.subject, int(i)))
+        turn[rec.label, rec.subject] += 1
+    kept = {i for found in candidates.values() for _, _, i in sorted(found)[:most]}
+    return [rec for i, rec in enumerate(test) if i in kept]

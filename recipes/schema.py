@@ -76,6 +76,8 @@ class LoraConfig(Config):
     """Rank-stabilised scaling (Kalajdzievski 2023, arXiv 2312.03732)."""
     dora: bool = False
     """Learn magnitude and direction apart (Liu et al. 2024, arXiv 2402.09353); slower."""
+    dtype: Literal["bf16", "fp32"] = "bf16"
+    """Precision of the adapter; bf16 is faster on CPUs but rounds small updates away."""
 
 
 class TrainConfig(Config):
@@ -197,6 +199,18 @@ class Recipe(Config):
             mistakes.append(
                 f"'prompt.max_tokens' is {self.prompt.max_tokens}, more than 'train.max_length' "
                 f"{self.train.max_length}: raise train.max_length to {self.prompt.max_tokens}"
+            )
+        if self.lora.dtype == "bf16" and self.train.lr < 1e-4:
+            # bf16 keeps 8 bits: an update of 1e-5 to a weight of 0.01 is rounded to nothing.
+            mistakes.append(
+                f"'lora.dtype' is 'bf16' but 'train.lr' {self.train.lr:g} is below 1e-4, where "
+                "bf16 rounds updates away: set lora.dtype=fp32"
+            )
+        if (self.train.loss == "explanation") != self.prompt.reasoning:
+            mistakes.append(
+                f"'train.loss' is '{self.train.loss}' but 'prompt.reasoning' is "
+                f"{str(self.prompt.reasoning).lower()}: explanations need prompt.reasoning=true, "
+                "bare labels false"
             )
         if mistakes:
             raise ValueError("\n".join(mistakes))

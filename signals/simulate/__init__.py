@@ -1,0 +1,105 @@
+"""Simulated writers with a motion sensor in the hand: default data, and ground truth for tests."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from pydantic import Field
+from tqdm import tqdm
+
+from signals.config import Config
+from signals.errors import InputError, nearest
+from signals.labels import parse_labels
+from signals.recording import Recording
+from signals.simulate.glyphs import characters
+from signals.simulate.pen import read_pen
+from signals.simulate.writer import Case, Trajectory, Writer, repetition_stream, write_letter
+
+__all__ = ["SimulateConfig", "Trajectory", "Writer", "simulate", "study_protocol", "write_letter"]
+
+
+class SimulateConfig(Config):
+    """Who writes what, where and how often.
+
+    A recording depends on the seed, the person, the case, the label and the repetition alone, so
+    a smaller configuration gives a subset of a larger one's recordings.
+    """
+
+    people: int = Field(2, ge=1)
+    labels: str = "A-Z"
+    """Characters, as `signals.labels.parse_labels` reads them."""
+    cases: tuple[Case, ...] = Field(("2d", "3d"), min_length=1)
+    repetitions: int = Field(10, ge=1)
+    rate: float = Field(200.0, ge=10, le=2000)
+    """Mean sampling rate in Hz."""
+    seed: int = Field(0, ge=0)
+    strokes: str | None = None
+    """Parquet file of pen trajectories in the UNIPEN layout; they replace the templates, and the
+    people and repetitions are at most those of the file."""
+
+
+def study_protocol(seed: int = 0) -> SimulateConfig:
+    """Return the air-writing study's protocol (arXiv 2504.02878, section 3.1).
+
+    Two people write 26 capitals ten times on a flat surface and ten times in mid-air: 1,040
+    recordings.
+    """
+    return SimulateConfig(people=2, labels="A-Z", cases=("2d", "3d"), repetitions=10, seed=seed)
+
+
+def simulate(config: SimulateConfig, progress: bool = False) -> list[Recording]:
+    """Let simulated people write.
+
+    Parameters
+    ----------
+    config : SimulateConfig
+        Who writes what; with the seed it determines every byte.
+    progress : bool
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    list of Recording
+        Ordered by person, case, label and repetition.
+
+    Raises
+    ------
+    InputError
+        If a label has no template, or the file of strokes cannot be used.
+    """
+    labels = parse_labels(config.labels)
+    tasks = list(_tasks(_writers(config, labels), labels, config))
+    bar = tqdm(tasks, "simulating", unit=" letters", file=sys.stderr, disable=not progress)
+    return [
+        write_letter(
+            writer,
+            label,
+            case,
+            repetition_stream(config.seed, writer.index, case, label, repetition),
+            repetition,
+            config.rate,
+        )[0]
+        for writer, case, label, repetition in bar
+    ]
+
+
+def _writers(config: SimulateConfig, labels: tuple[str, ...]) -> list[Writer]:
+    if config.strokes is not None:
+        people = read_pen(config.strokes, labels, config.people, config.repetitions)
+        return [Writer.draw(one.index, config.seed, one.name, one.samples) for one in people]
+    for label in labels:
+        if label not in characters():
+            raise InputError(f"no stroke template for '{label}': {nearest(label, characters())}")
+    return [Writer.draw(index, config.seed) for index in range(config.people)]
+
+
+def _tasks(
+    writers: list[Writer], labels: tuple[str, ...], config: SimulateConfig
+) -> Iterator[tuple[Writer, Case, str, int]]:
+    for writer in writers:
+        for case in config.cases:
+            for label in filter(writer.writes, labels):
+                recorded = len(writer.strokes[label]) if writer.strokes else config.repetitions
+                for repetition in range(min(recorded, config.repetitions)):
+                    yield writer, case, label, repetition

@@ -1,0 +1,315 @@
+"""How a hand moves: strokes become a smooth movement in the plane, then an arm in the world.
+
+Kinematics. Our own strokes move by the sigma-lognormal model (Plamondon 1995, *A kinematic theory
+of rapid human movements*, Biol. Cybern. 72): every piece of a stroke is a movement whose progress
+is a lognormal distribution function of time, and pieces overlap, so the hand slows down at corners
+and rounds them. Pieces take time ∝ length^⅓, between isochrony and constant speed. Recorded pen
+strokes keep their own timing; their missing pen-up moves follow the minimum-jerk polynomial
+(Flash & Hogan 1985, J. Neurosci. 5, eq. 3).
+
+Axes inside this module are right, forward, up (a right-handed triple), on a grid of `GRID` Hz.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signals.simulate.glyphs import Stroke, glyph
+
+Float = NDArray[np.float64]
+
+GRID = 400.0
+"""Samples a second of the movement from which sensor readings are taken."""
+
+REFERENCE = 0.2
+"""Metres that a movement covers in one `tempo`."""
+
+_POINTS = 129
+_RESOLUTION = 0.03
+_SMOOTH = 0.012
+_PEN_SMOOTH = 0.010
+_PEN_HEIGHT = 0.007
+_TAIL = 2.576
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a stroke without a corner, or a move between strokes.
+
+    Attributes
+    ----------
+    path : ndarray of float64, shape (n_points, 2)
+        Points at equal distances.
+    length : float
+        Its length in heights of a capital.
+    turn : float
+        Angle in radians between the end of the piece before and the start of this one.
+    up : bool
+        The pen is up.
+    """
+
+    path: Stroke
+    length: float
+    turn: float
+    up: bool
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A movement in the writing plane on the time grid.
+
+    Attributes
+    ----------
+    xy : ndarray of float64, shape (2, n)
+        Right and up, in heights of a capital.
+    lift : ndarray of float64, shape (n,)
+        0 while writing, rising to 1 in the middle of a pen-up move.
+    """
+
+    xy: Float
+    lift: Float
+
+
+@cache
+def template(char: str, variant: int) -> tuple[Piece, ...]:
+    """Return the pieces of a character's template."""
+    return cut(glyph(char, variant))
+
+
+def cut(strokes: Sequence[Stroke]) -> tuple[Piece, ...]:
+    """Cut strokes at corners and long bends into movements; join them by pen-up moves."""
+    paths: list[tuple[Stroke, bool]] = []
+    for stroke in strokes:
+        if paths:
+            paths.append((np.linspace(paths[-1][0][-1], stroke[0], _POINTS), True))
+        paths += [(path, False) for path in _bends(stroke)]
+    pieces = []
+    heading = None
+    for path, up in paths:
+        start, stop = _headings(path)
+        turn = 0.0 if heading is None else abs(_wrap(start - heading))
+        pieces.append(Piece(path, _length(path), turn, up))
+        heading = stop
+    return tuple(pieces)
+
+
+def sigma_lognormal(
+    pieces: Sequence[Piece],
+    height: float,
+    tempo: float,
+    fluency: float,
+    skew: float,
+    jitter: float,
+    rng: np.random.Generator,
+) -> Plane:
+    """Move along pieces as overlapping lognormal strokes.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+        What is written.
+    height : float
+        Height of a capital in metres.
+    tempo : float
+        Seconds a movement of `REFERENCE` metres takes.
+    fluency : float
+        How much neighbouring pieces overlap; about 1.
+    skew : float
+        The lognormal σ: how early a movement reaches its greatest speed.
+    jitter : float
+        Relative standard deviation of every piece's duration.
+    rng : numpy.random.Generator
+        Source of the variation.
+    """
+    from scipy.special import ndtr
+
+    lengths = np.array([max(piece.length, 0.05) for piece in pieces])
+    turns = np.array([piece.turn for piece in pieces])
+    durations = tempo * np.cbrt(lengths * height / REFERENCE)
+    durations *= np.exp(jitter * rng.standard_normal(len(pieces)))
+    overlap = fluency * (0.15 + 0.4 * np.cos(turns / 2) ** 2)
+    begins = np.concatenate([[0.0], np.cumsum(durations[:-1] * (1 - overlap[1:]))])
+    t = np.arange(int(np.max(begins + durations) * GRID) + 1) / GRID
+
+    # The pieces' durations span the central 99 % of their lognormals.
+    scale = durations / (np.exp(_TAIL * skew) - np.exp(-_TAIL * skew))
+    since = t - (begins - scale * np.exp(-_TAIL * skew))[:, None]
+    progress = ndtr(np.log(np.maximum(since, 1e-9) / scale[:, None]) / skew)
+    xy = np.tile(pieces[0].path[0][:, None], t.size)
+    lift = np.zeros(t.size)
+    knots = np.linspace(0, 1, _POINTS)
+    for piece, done in zip(pieces, progress, strict=True):
+        for row, values in zip(xy, piece.path.T, strict=True):
+            row += np.interp(done, knots, values - values[0])
+        if piece.up:
+            lift += 4 * done * (1 - done)
+    return _smooth(Plane(xy, lift), _SMOOTH)
+
+
+def replay(strokes: Sequence[Stroke], rate: float, height: float, tempo: float) -> Plane:
+    """Move along recorded pen strokes with their own timing.
+
+    A letter much larger than on paper takes longer by the same law as our own movements,
+    time ∝ length^⅓. Pen-up moves, which tablets don't record, are minimum-jerk.
+
+    Parameters
+    ----------
+    strokes : sequence of ndarray, each of shape (n_points, 2)
+        In heights of a capital, sampled at `rate`.
+    rate : float
+        Hz.
+    height : float
+        Height in metres at which a capital is written now.
+    tempo : float
+        Seconds that a pen-up move of `REFERENCE` metres takes.
+    """
+    stretch = tempo / 0.4 * np.cbrt(height / _PEN_HEIGHT)
+    tau = np.linspace(0, 1, 33)
+    minimum_jerk = tau**3 * (10 - 15 * tau + 6 * tau**2)
+    times, points, lifts, now = [], [], [], 0.0
+    for i, stroke in enumerate(strokes):
+        if i:
+            last = points[-1][-1]
+            move = stroke[0] - last
+            takes = tempo * np.cbrt(max(float(np.hypot(*move)), 0.05) * height / REFERENCE)
+            times.append(now + takes * tau)
+            points.append(last + minimum_jerk[:, None] * move)
+            lifts.append(4 * minimum_jerk * (1 - minimum_jerk))
+            now += takes
+        times.append(now + np.arange(len(stroke)) / rate * stretch)
+        points.append(stroke)
+        lifts.append(np.zeros(len(stroke)))
+        now = float(times[-1][-1])
+    t = np.arange(int(now * GRID) + 2) / GRID
+    knots, path = np.concatenate(times), np.concatenate(points)
+    xy = np.stack([np.interp(t, knots, path[:, 0]), np.interp(t, knots, path[:, 1])])
+    return _smooth(Plane(xy, np.interp(t, knots, np.concatenate(lifts))), _PEN_SMOOTH * stretch)
+
+
+def rest(plane: Plane, before: float, after: float) -> Plane:
+    """Hold still for so many seconds before and after."""
+    pad = (int(before * GRID), int(after * GRID))
+    return Plane(np.pad(plane.xy, ((0, 0), pad), mode="edge"), np.pad(plane.lift, pad, mode="edge"))
+
+
+def wander(rng: np.random.Generator, n: int, low: float, high: float, rows: int = 3) -> Float:
+    """Return `rows` random oscillations between `low` and `high` Hz of unit power, (rows, n)."""
+    frequency = rng.uniform(low, high, (rows, 3, 1))
+    phase = rng.uniform(0, 2 * np.pi, (rows, 3, 1))
+    waves = np.sin(2 * np.pi * frequency * np.arange(n) / GRID + phase)
+    return np.asarray(waves.sum(axis=1) * np.sqrt(2 / 3))
+
+
+def arm(xy: Float, back: Float, lever: float, elevation: float) -> tuple[Float, Float]:
+    """Write in mid-air: the hand moves on a sphere about a pivot behind it.
+
+    Parameters
+    ----------
+    xy : ndarray, shape (2, n)
+        Distances along the sphere to the right and up, metres.
+    back : ndarray, shape (n,)
+        Metres by which the hand is nearer to the pivot.
+    lever : float
+        Radius of the sphere, metres.
+    elevation : float
+        Angle of the arm above the horizontal in the middle of the letter, radians; it tilts the
+        writing plane.
+
+    Returns
+    -------
+    position : ndarray, shape (3, n)
+        Right, forward, up, metres.
+    angles : ndarray, shape (3, n)
+        Yaw about up (negative to the right), pitch about right (positive upward) and roll about
+        forward, radians.
+    """
+    yaw, pitch = -xy[0] / lever, xy[1] / lever
+    above = elevation + pitch
+    direction = np.stack([-np.sin(yaw) * np.cos(above), np.cos(yaw) * np.cos(above), np.sin(above)])
+    return (lever - back) * direction, np.stack([yaw, pitch, np.zeros_like(yaw)])
+
+
+def table(xy: Float, lift: Float, pivot: float) -> tuple[Float, Float]:
+    """Write on a flat surface: up the letter is forward, and the forearm turns about the elbow.
+
+    Parameters as for `arm`: `lift` in metres, and `pivot` metres of sideways movement turn the
+    device by one radian.
+    """
+    still = np.zeros_like(lift)
+    return np.stack([xy[0], xy[1], lift]), np.stack([-xy[0] / pivot, still, still])
+
+
+def rotations(angles: Float) -> Any:
+    """Return yaw, pitch and roll of shape (3, n) as a stack of scipy rotations."""
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_euler("ZXY", angles.T)
+
+
+def _smooth(plane: Plane, sigma: float) -> Plane:
+    """Low-pass with a Gaussian of `sigma` seconds: muscles don't follow instantly."""
+    reach = int(np.ceil(4 * sigma * GRID))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (sigma * GRID)) ** 2)
+    rows = np.pad(np.vstack([plane.xy, plane.lift]), ((0, 0), (2 * reach, 2 * reach)), mode="edge")
+    rows = np.stack([np.convolve(row, kernel / kernel.sum(), mode="valid") for row in rows])
+    return Plane(rows[:2], rows[2])
+
+
+def _bends(stroke: Stroke) -> list[Stroke]:
+    """Cut one stroke where its direction jumps by 50° and share long bends out below 150°."""
+    length = _length(stroke)
+    count = max(int(round(length / _RESOLUTION)), 4)
+    points = _resample(stroke, np.linspace(0, 1, count + 1))
+    steps = np.diff(points, axis=0)
+    turns = _wrap(np.diff(np.arctan2(steps[:, 1], steps[:, 0])))
+    pair = np.abs(turns[:-1] + turns[1:])
+    cuts = [0.0]
+    i = 0
+    while i < len(pair):
+        if pair[i] > np.radians(50):
+            # Vertices i + 1 and i + 2 share the corner; it lies nearer to the sharper one.
+            share = abs(turns[i + 1]) / (abs(turns[i]) + abs(turns[i + 1]))
+            cuts.append((i + 1 + share) / count)
+            i += 2
+        else:
+            i += 1
+    cuts.append(1.0)
+    bent = np.concatenate([[0.0], np.cumsum(np.abs(turns)), [np.abs(turns).sum()]])
+    where = np.arange(count + 1) / count
+    paths = []
+    for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+        inside = [low + 1.5 / count, high - 1.5 / count]
+        first, last = np.interp(inside, where, bent) if inside[0] < inside[1] else (0.0, 0.0)
+        n = int((last - first) / np.radians(150)) + 1
+        shares = np.interp(np.linspace(first, last, n + 1)[1:-1], bent, where)
+        edges = [low, *shares, high]
+        for a, b in zip(edges[:-1], edges[1:], strict=True):
+            paths.append(_resample(stroke, np.linspace(a, b, _POINTS)))
+    return paths
+
+
+def _resample(path: Stroke, at: Float) -> Stroke:
+    """Return the points at the shares `at` of the path's length."""
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
+    at = at * along[-1]
+    return np.stack([np.interp(at, along, path[:, 0]), np.interp(at, along, path[:, 1])], axis=1)
+
+
+def _headings(path: Stroke) -> tuple[float, float]:
+    reach = len(path) // 8
+    (x0, y0), (x1, y1) = path[reach] - path[0], path[-1] - path[-1 - reach]
+    return float(np.arctan2(y0, x0)), float(np.arctan2(y1, x1))
+
+
+def _length(path: Stroke) -> float:
+    return float(np.hypot(*np.diff(path, axis=0).T).sum())
+
+
+def _wrap(angle: Any) -> Any:
+    return (angle + np.pi) % (2 * np.pi) - np.pi

@@ -1,0 +1,97 @@
+"""An inertial sensor after the Bosch BMI055, the one in the air-writing study's camera.
+
+Figures are the data sheet's (BST-BMI055-DS000): noise 150 µg/√Hz and 0.014 °/s/√Hz, 12 bits over
+±2 to ±16 g, 16.4 LSB a °/s over ±2000 °/s. Its zero offsets, ±70 mg and ±1 °/s as the part leaves
+the factory, are smaller here because devices are calibrated before use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signals.recording import STANDARD_GRAVITY, Array
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Imu:
+    """Accelerometer and gyroscope in one part.
+
+    Attributes
+    ----------
+    acc_noise, gyro_noise : float
+        Noise densities in m/s²/√Hz and rad/s/√Hz.
+    acc_range, gyro_range : float
+        Greatest reading in m/s² and rad/s; what exceeds it is clipped.
+    acc_step, gyro_step : float
+        One least significant bit in m/s² and rad/s.
+    acc_offset, gyro_offset : float
+        Standard deviations of the zero offsets after calibration, m/s² and rad/s.
+    clock_jitter : float
+        Standard deviation of a sample's time in sampling periods.
+    """
+
+    acc_noise: float = 150e-6 * STANDARD_GRAVITY
+    gyro_noise: float = float(np.radians(0.014))
+    acc_range: float = 4 * STANDARD_GRAVITY
+    gyro_range: float = float(np.radians(2000))
+    acc_step: float = 8 * STANDARD_GRAVITY / 2**12
+    gyro_step: float = float(np.radians(1 / 16.4))
+    acc_offset: float = 0.005 * STANDARD_GRAVITY
+    gyro_offset: float = float(np.radians(0.1))
+    clock_jitter: float = 0.03
+
+    def offsets(self, rng: np.random.Generator) -> Float:
+        """Draw the zero offsets of one device, shape (6,): accelerometer, then gyroscope."""
+        return rng.standard_normal(6) * np.repeat([self.acc_offset, self.gyro_offset], 3)
+
+    def times(self, duration: float, rate: float, rng: np.random.Generator) -> Float:
+        """Return irregular sampling times from 0 to `duration` seconds at about `rate` Hz."""
+        count = max(int(duration * rate), 1) + 1
+        jitter = np.clip(self.clock_jitter * rng.standard_normal(count), -0.4, 0.4)
+        t = np.clip((np.arange(count) + jitter) / rate, 0, duration)
+        t[0] = 0.0
+        return np.asarray(t)
+
+    def read(
+        self,
+        force: Float,
+        rotation_rate: Float,
+        rate: float,
+        offsets: Float,
+        rng: np.random.Generator,
+    ) -> Array:
+        """Turn what acts on the device into what it reports.
+
+        Parameters
+        ----------
+        force : ndarray, shape (3, n)
+            Specific force in device axes, m/s²; a still device feels 9.81 m/s² upward.
+        rotation_rate : ndarray, shape (3, n)
+            Body rates in device axes, rad/s.
+        rate : float
+            Sampling rate in Hz; the noise bandwidth is half of it.
+        offsets : ndarray, shape (6,)
+            Zero offsets as `offsets` draws them.
+        rng : numpy.random.Generator
+            Source of the noise.
+
+        Returns
+        -------
+        ndarray of float32, shape (6, n)
+            Acceleration in m/s² and rotation rate in rad/s, noisy, clipped and quantised.
+        """
+        noise = np.repeat([self.acc_noise, self.gyro_noise], 3) * np.sqrt(rate / 2)
+        step = np.repeat([self.acc_step, self.gyro_step], 3)[:, None]
+        limit = np.repeat([self.acc_range, self.gyro_range], 3)[:, None]
+        truth = np.concatenate([force, rotation_rate])
+        noisy = truth + offsets[:, None] + noise[:, None] * rng.standard_normal(truth.shape)
+        codes = np.clip(np.round(noisy / step), -np.floor(limit / step), np.floor(limit / step) - 1)
+        return (codes * step).astype(np.float32)
+
+
+BMI055 = Imu()

@@ -1,0 +1,328 @@
+"""A person with a stable hand, the letters they write, and what a sensor in that hand reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signals.errors import InputError, nearest
+from signals.recording import ACC, GYRO, STANDARD_GRAVITY, Recording
+from signals.simulate import hand
+from signals.simulate.glyphs import characters, n_variants
+from signals.simulate.pen import PenSample
+from signals.simulate.sensor import BMI055, Imu
+
+Float = NDArray[np.float64]
+Case = Literal["2d", "3d"]
+
+_CASES: tuple[Case, ...] = ("2d", "3d")
+_FLAT = np.array([[1.0], [1.0], [0.0]])
+_RIGHT_UP_FORWARD = [0, 2, 1]
+# What a random stream is for; the key keeps streams apart however many others are drawn.
+_STYLE, _HABIT, _SESSION, _REPETITION = range(4)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The truth behind one recording, at its sampling times.
+
+    World rows are right, up, forward. In this order the axes are a left-handed triple, so
+    `orientation` has determinant −1; products with its transpose are right all the same.
+
+    Attributes
+    ----------
+    t : ndarray of float64, shape (n,)
+        Seconds.
+    position : ndarray of float64, shape (3, n)
+        Metres from the start.
+    acceleration : ndarray of float64, shape (3, n)
+        Linear acceleration, m/s².
+    orientation : ndarray of float64, shape (n, 3, 3)
+        Device axes to world: ``world = orientation[k] @ device``.
+    rotation_rate : ndarray of float64, shape (3, n)
+        Body rates in device axes, rad/s.
+    """
+
+    t: Float
+    position: Float
+    acceleration: Float
+    orientation: Float
+    rotation_rate: Float
+
+    @property
+    def force(self) -> Float:
+        """Specific force in device axes, m/s², shape (3, n): what a perfect sensor reads."""
+        gravity = np.array([0.0, STANDARD_GRAVITY, 0.0])[:, None]
+        return np.asarray(np.einsum("nij,in->jn", self.orientation, self.acceleration + gravity))
+
+
+@dataclass(frozen=True)
+class Writer:
+    """One person's style; `Writer.draw` makes up a person.
+
+    Attributes
+    ----------
+    name : str
+        Subject name of the recordings.
+    index, seed : int
+        They determine the person's letter habits and how the device is held.
+    heights : dict of str to float
+        Height of a capital by case, metres.
+    slant : float
+        Angle of the letters to the right, radians.
+    aspect : float
+        Width relative to the templates.
+    tempo : float
+        Seconds for a movement of 0.2 m.
+    fluency, skew : float
+        Overlap and σ of the lognormal movements.
+    lever : float
+        Distance of the hand from the arm's pivot, metres.
+    elevation : float
+        Angle of the arm above the horizontal, radians.
+    wrist, roll : float
+        Turn that the wrist adds to the forearm's yaw and pitch, and roll a radian of yaw.
+    lift : float
+        Height of pen-up moves, or how far they are drawn back in mid-air, metres.
+    tremor, sway : float
+        Root mean square amplitudes at 8–12 Hz and below 1 Hz, metres.
+    variability : float
+        How much repetitions differ; about 1.
+    strokes : mapping of str to tuple of PenSample
+        Recorded strokes by label that replace templates and habits.
+    """
+
+    name: str
+    index: int
+    seed: int
+    heights: Mapping[str, float]
+    slant: float
+    aspect: float
+    tempo: float
+    fluency: float
+    skew: float
+    lever: float
+    elevation: float
+    wrist: float
+    roll: float
+    lift: float
+    tremor: float
+    sway: float
+    variability: float
+    strokes: Mapping[str, tuple[PenSample, ...]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def draw(
+        cls,
+        index: int,
+        seed: int = 0,
+        name: str | None = None,
+        strokes: Mapping[str, tuple[PenSample, ...]] | None = None,
+    ) -> Writer:
+        """Make up the person number `index` of the world `seed`."""
+        rng = _stream(seed, _STYLE, index)
+        return cls(
+            name=name or f"sim-{index + 1:03d}",
+            index=index,
+            seed=seed,
+            heights={
+                "2d": float(np.exp(rng.uniform(np.log(0.04), np.log(0.2)))),
+                "3d": float(rng.uniform(0.14, 0.3)),
+            },
+            slant=float(np.radians(rng.normal(6, 7))),
+            aspect=float(np.exp(0.15 * rng.standard_normal())),
+            tempo=float(rng.uniform(0.34, 0.5)),
+            fluency=float(rng.uniform(0.7, 1.1)),
+            skew=float(rng.uniform(0.2, 0.32)),
+            lever=float(rng.uniform(0.3, 0.6)),
+            elevation=float(np.radians(rng.uniform(-25, 10))),
+            wrist=float(rng.uniform(0.0, 0.3)),
+            roll=float(rng.normal(0, 0.15)),
+            lift=float(rng.uniform(0.004, 0.015)),
+            tremor=float(rng.uniform(2e-5, 8e-5)),
+            sway=float(rng.uniform(0.0005, 0.002)),
+            variability=float(rng.uniform(0.7, 1.3)),
+            strokes=strokes or {},
+        )
+
+    def writes(self, char: str) -> bool:
+        """Whether there are strokes for this character."""
+        return char in (self.strokes or characters())
+
+    def plane(self, char: str, case: Case, repetition: int, rng: np.random.Generator) -> hand.Plane:
+        """Write a character in the plane.
+
+        Parameters
+        ----------
+        char : str
+            One that the person `writes`.
+        case : {"2d", "3d"}
+            Where; it sets the size.
+        repetition : int
+            Picks among recorded strokes.
+        rng : numpy.random.Generator
+            Variation from one repetition to the next.
+
+        Returns
+        -------
+        hand.Plane
+            The movement with rest at both ends; heights of a capital.
+        """
+        height = self.heights[case]
+        tempo = self.tempo * np.exp(0.06 * self.variability * rng.standard_normal())
+        habit = _stream(self.seed, _HABIT, self.index, *char.encode())
+        bend = 0.025 * self.variability * rng.standard_normal((5, 2))
+        if self.strokes:
+            group = self.strokes[char]
+            sample = group[repetition % len(group)]
+            pieces = None if sample.rate else hand.cut(sample.strokes)
+        else:
+            # Two writers in three write a letter the common way.
+            odd = habit.random() > 0.67 and n_variants(char) > 1
+            pieces = hand.template(char, int(habit.integers(1, n_variants(char))) if odd else 0)
+            bend += 0.045 * habit.standard_normal((5, 2))
+        if pieces is None:
+            plane = hand.replay(sample.strokes, sample.rate, height, tempo)
+        else:
+            jitter = 0.1 * self.variability
+            plane = hand.sigma_lognormal(
+                pieces, height, tempo, self.fluency, self.skew, jitter, rng
+            )
+        xy = plane.xy + _warp(plane.xy, bend)
+        if not self.strokes:
+            xy[0] = self.aspect * xy[0] + np.tan(self.slant) * xy[1]
+        before, after = rng.uniform(0.15, 0.4, 2)
+        return hand.rest(hand.Plane(xy, plane.lift), before, after)
+
+
+def write_letter(
+    writer: Writer,
+    char: str,
+    case: Case,
+    rng: np.random.Generator,
+    repetition: int = 0,
+    rate: float = 200.0,
+    imu: Imu = BMI055,
+) -> tuple[Recording, Trajectory]:
+    """Let a person write one character with a sensor in the hand.
+
+    Parameters
+    ----------
+    writer : Writer
+        Who writes.
+    char : str
+        What: a template, or a label of the writer's recorded strokes.
+    case : {"2d", "3d"}
+        On a flat surface or in mid-air.
+    rng : numpy.random.Generator
+        Everything that differs from one repetition to the next.
+    repetition : int
+        Number of the repetition, for the id.
+    rate : float
+        Sampling rate in Hz.
+    imu : Imu
+        The sensor.
+
+    Returns
+    -------
+    recording : Recording
+        Six channels as the sensor reports them.
+    trajectory : Trajectory
+        The truth at the same times.
+
+    Raises
+    ------
+    InputError
+        If the character or the case is unknown.
+    """
+    if not writer.writes(char):
+        known = tuple(writer.strokes) or characters()
+        raise InputError(f"no strokes for '{char}' from {writer.name}: {nearest(char, known)}")
+    if case not in _CASES:
+        raise InputError(f"unknown case '{case}': {nearest(case, _CASES)}")
+    plane = writer.plane(char, case, repetition, rng)
+    position, angles = _in_world(writer, plane, case, rng)
+
+    session = _stream(writer.seed, _SESSION, writer.index, _CASES.index(case))
+    grip = _held(session, rng)
+    offsets = imu.offsets(session)
+
+    grid = np.arange(position.shape[1]) / hand.GRID
+    t = imu.times(float(grid[-1]), rate, rng)
+    turning = hand.rotations(angles) * grip
+    steps = (turning[:-1].inv() * turning[1:]).as_rotvec().T * hand.GRID
+    acceleration = np.diff(position, 2, axis=1) * hand.GRID**2
+    at_t = hand.rotations(_at(t, grid, angles)) * grip
+    trajectory = Trajectory(
+        t,
+        _at(t, grid, position - position[:, :1])[_RIGHT_UP_FORWARD],
+        _at(t, grid[1:-1], acceleration)[_RIGHT_UP_FORWARD],
+        at_t.as_matrix()[:, _RIGHT_UP_FORWARD],
+        _at(t, grid[:-1] + 0.5 / hand.GRID, steps),
+    )
+    recording = Recording(
+        id=f"{writer.name}-{case}-{char}-{repetition:02d}",
+        data=imu.read(trajectory.force, trajectory.rotation_rate, rate, offsets, rng),
+        channels=(*ACC, *GYRO),
+        t=t,
+        label=char,
+        subject=writer.name,
+        session=f"{writer.name}-{case}",
+        device="simulated",
+        case=case,
+    )
+    return recording, trajectory
+
+
+def _in_world(
+    writer: Writer, plane: hand.Plane, case: Case, rng: np.random.Generator
+) -> tuple[Float, Float]:
+    """Place the written plane in the world: position (3, n) and angles (3, n) as `hand.arm`."""
+    middle = (plane.xy.min(axis=1) + plane.xy.max(axis=1))[:, None] / 2
+    xy = (plane.xy - middle) * writer.heights[case]
+    n = plane.lift.size
+    back = writer.lift * plane.lift
+    tremor = writer.tremor * hand.wander(rng, n, 8, 12)
+    sway = hand.wander(rng, n, 0.1, 0.8)
+    wobble = hand.wander(rng, n, 0.1, 0.8)
+    if case == "3d":
+        position, angles = hand.arm(xy, back, writer.lever, writer.elevation)
+        angles *= 1 + writer.wrist
+        angles[2] += writer.roll * angles[0]
+        return position + tremor + writer.sway * sway, angles + np.radians(0.5) * wobble
+    # The surface carries the hand: it trembles less, and it cannot move vertically.
+    position, angles = hand.table(xy, back, pivot=2 * writer.lever)
+    return position + 0.3 * tremor * _FLAT, angles + np.radians(0.1) * wobble
+
+
+def _held(session: np.random.Generator, rng: np.random.Generator) -> Any:
+    """Return device axes to hand: arbitrary in a session, a few degrees off every time."""
+    from scipy.spatial.transform import Rotation
+
+    grip = Rotation.from_quat(session.standard_normal(4))
+    return Rotation.from_rotvec(np.radians(4) * rng.standard_normal(3)) * grip
+
+
+def _warp(xy: Float, bend: Float) -> Float:
+    """Displace points by a quadratic of their place in the letter: smooth, different each time."""
+    u, v = 2 * xy[0] - 0.6, 2 * xy[1] - 1
+    return np.asarray(bend.T @ np.stack([u, v, u * u, u * v, v * v]))
+
+
+def _at(t: Float, grid: Float, rows: Float) -> Float:
+    return np.stack([np.interp(t, grid, row) for row in rows])
+
+
+def _stream(seed: int, *key: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def repetition_stream(
+    seed: int, index: int, case: Case, label: str, repetition: int
+) -> np.random.Generator:
+    """Return the random stream of one recording, whatever else is drawn."""
+    return _stream(seed, _REPETITION, index, _CASES.index(case), repetition, *label.encode())

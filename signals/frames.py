@@ -1,0 +1,217 @@
+"""The writing frame: what the hand did, whatever way the device was held.
+
+A gyroscope turns every sample into the axes of the first one; there the mean specific force of a
+gesture that starts and ends at rest is gravity alone, so it gives *up*. The horizontal heading
+comes either from a device axis or from the movement itself (`FrameConfig.heading`). Subtracting
+gravity leaves the hand's acceleration; integrating it from rest to rest gives velocity and the
+shape of the stroke.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signals.config import Config
+from signals.errors import InputError
+from signals.recording import Array, Recording
+
+Float = NDArray[np.float64]
+Signal = Literal["acceleration", "velocity", "position", "rotation"]
+
+_STILL = 0.05
+"""Rotation rate (rad/s, root mean square) below which an arm's pivot cannot be found."""
+_RIDGE = 0.03
+"""Share of the rotation power added to each axis of the pivot's least squares."""
+
+_AXES: dict[str, tuple[int, int]] = {
+    f"{sign}{axis}": (i, -1 if sign == "-" else 1) for i, axis in enumerate("xyz") for sign in "+-"
+}
+
+
+class FrameConfig(Config):
+    """How the horizontal directions of the writing frame are found.
+
+    ``heading="motion"`` takes them from the movement and does not change when the device is held
+    differently. ``heading="device"`` takes the device axis `right`, projected on the horizontal:
+    right for devices that are always held the same way.
+    """
+
+    heading: Literal["motion", "device"] = "motion"
+    right: Literal["+x", "-x", "+y", "-y", "+z", "-z"] = "+x"
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A gesture in the writing frame: rows are right, up, forward.
+
+    Attributes
+    ----------
+    t : ndarray of float64, shape (n_samples,)
+        Seconds from the start.
+    acceleration : ndarray of float32, shape (3, n_samples)
+        m/s², gravity removed.
+    velocity : ndarray of float32, shape (3, n_samples)
+        m/s, zero at both ends.
+    position : ndarray of float32, shape (3, n_samples)
+        m, zero at the start.
+    rotation : ndarray of float32, shape (3, n_samples)
+        Rotation rate in rad/s about right, up and forward (right-hand rule about each).
+    to_device : ndarray of float64, shape (n_samples, 3, 3)
+        Turns a writing-frame column into device axes at that sample.
+    gravity : ndarray of float32, shape (3,)
+        The gravity that was removed, in device axes at the first sample, m/s², pointing up.
+    case : str
+        ``"2d"`` for a flat horizontal surface, anything else for mid-air.
+    """
+
+    t: Float
+    acceleration: Array
+    velocity: Array
+    position: Array
+    rotation: Array
+    to_device: Float
+    gravity: Array
+    case: str
+
+    @property
+    def rate(self) -> float:
+        """Sampling rate in Hz."""
+        return (len(self.t) - 1) / float(self.t[-1] - self.t[0])
+
+    def plane(self, signal: Signal) -> Array:
+        """Return a signal along the letter's own right and up, shape (2, n_samples).
+
+        On a flat surface the letter's up is the writer's forward. Rotation comes as the two rates
+        that accompany writing right and up with an arm behind the hand: minus the rate about up,
+        and the rate about right.
+        """
+        rows: Array = getattr(self, signal)
+        if signal == "rotation":
+            return np.stack([-rows[1], rows[0]])
+        return rows[[0, 2]] if self.case == "2d" else rows[[0, 1]]
+
+
+def writing_motion(rec: Recording, config: FrameConfig = FrameConfig()) -> Motion:
+    """Turn a cleaned recording into hand motion in the writing frame.
+
+    Parameters
+    ----------
+    rec : Recording
+        At a fixed rate, with accelerometer and gyroscope; starts and ends near rest.
+    config : FrameConfig
+        How the heading is found.
+
+    Raises
+    ------
+    InputError
+        Without a gyroscope, with fewer than three samples, or in free fall (no gravity to find).
+    """
+    gyro = rec.gyro
+    if gyro is None:
+        raise InputError(
+            f"recording '{rec.id}': has no gyroscope: the writing frame needs gyro_x, gyro_y, "
+            "gyro_z; use the csv or digits format on raw channels"
+        )
+    if rec.n_samples < 3:
+        raise InputError(f"recording '{rec.id}': {rec.n_samples} samples: a frame needs 3 or more")
+    dt = np.diff(rec.t)
+    to_start = _orientation(gyro.astype(np.float64), dt)
+    force = np.einsum("tij,jt->it", to_start, rec.acc)
+    rate = np.einsum("tij,jt->it", to_start, gyro)
+    gravity = _mean(force, dt)
+    strength = float(np.linalg.norm(gravity))
+    if strength < 1.0:
+        raise InputError(
+            f"recording '{rec.id}': mean acceleration is {strength:.2f} m/s²: gravity (about "
+            "9.81 m/s²) is missing; give acceleration with gravity included"
+        )
+    up = gravity / strength
+    linear = force - gravity[:, None]
+    velocity = _integrate(linear, dt)
+    if config.heading == "device":
+        axis, sign = _AXES[config.right]
+        toward = sign * np.eye(3)[axis]
+        right = toward - up * (toward @ up)
+        if np.linalg.norm(right) < 0.1:
+            raise InputError(
+                f"recording '{rec.id}': device axis {config.right} points along gravity and gives "
+                "no heading: choose another axis or heading: motion"
+            )
+    else:
+        right = _heading(velocity, rate, up)
+    right /= np.linalg.norm(right)
+    frame = np.stack([right, up, np.cross(up, right)])
+    return Motion(
+        t=rec.t,
+        acceleration=(frame @ linear).astype(np.float32),
+        velocity=(frame @ velocity).astype(np.float32),
+        position=(frame @ _integrate(velocity, dt)).astype(np.float32),
+        rotation=(frame @ rate).astype(np.float32),
+        to_device=np.transpose(to_start, (0, 2, 1)) @ frame.T,
+        gravity=gravity.astype(np.float32),
+        case=rec.case,
+    )
+
+
+def _orientation(gyro: Float, dt: Float) -> Float:
+    """Integrate body rates to rotations from device axes at each sample to those at the first.
+
+    Each step turns about the mean rate of its two samples (exact for a constant rate). The running
+    product is a prefix scan: log2(n) batched products instead of n small ones.
+    """
+    turn = (gyro[:, 1:] + gyro[:, :-1]) / 2 * dt
+    product = np.concatenate([np.eye(3)[None], _exp(turn)])
+    shift = 1
+    while shift < len(product):
+        product[shift:] = product[:-shift] @ product[shift:]
+        shift *= 2
+    return product
+
+
+def _exp(turn: Float) -> Float:
+    """Rodrigues' formula for rotation vectors of shape (3, n): matrices of shape (n, 3, 3)."""
+    angle = np.linalg.norm(turn, axis=0)[:, None, None]
+    x, y, z = turn
+    zero = np.zeros_like(x)
+    cross = np.array([[zero, -z, y], [z, zero, -x], [-y, x, zero]]).transpose(2, 0, 1)
+    first = np.sinc(angle / np.pi)
+    second = np.sinc(angle / (2 * np.pi)) ** 2 / 2
+    return np.asarray(np.eye(3) + first * cross + second * (cross @ cross))
+
+
+def _mean(values: Float, dt: Float) -> Float:
+    """Time average by the trapezoidal rule, so that integrating ``values - mean`` ends at zero."""
+    return np.asarray(((values[:, 1:] + values[:, :-1]) / 2 * dt).sum(axis=1) / dt.sum())
+
+
+def _integrate(values: Float, dt: Float) -> Float:
+    steps = (values[:, 1:] + values[:, :-1]) / 2 * dt
+    return np.concatenate([np.zeros((len(values), 1)), np.cumsum(steps, axis=1)], axis=1)
+
+
+def _heading(velocity: Float, rate: Float, up: Float) -> Float:
+    """Find the writer's right from the way an arm moves a hand.
+
+    A hand at the end of an arm that turns about a pivot moves with v = ω × ρ, where ρ points from
+    the pivot to the hand: forward. Least squares over the gesture gives
+    ρ = (Σ|ω|²I − ωωᵀ)⁻¹ Σ v × ω, with a small ridge for the direction the gesture left open.
+    Without rotation there is no pivot: the principal horizontal axis of movement is right then,
+    pointing where the faster strokes go.
+    """
+    power = float((rate**2).sum())
+    if power > _STILL**2 * rate.shape[1]:
+        normal = (1 + _RIDGE) * power * np.eye(3) - rate @ rate.T
+        lever = np.linalg.solve(normal, np.cross(velocity.T, rate.T).sum(axis=0))
+        right = np.cross(lever, up)
+        if np.linalg.norm(right) > 1e-6:
+            return np.asarray(right)
+    level = velocity - np.outer(up, up @ velocity)
+    values, axes = np.linalg.eigh(level @ level.T)
+    if values[-1] < 1e-12:  # nothing moves: any horizontal direction is as good as another
+        return np.asarray(np.cross(up, np.eye(3)[np.abs(up).argmin()]))
+    right = axes[:, -1]
+    return np.asarray(right if ((right @ level) ** 3).sum() >= 0 else -right)

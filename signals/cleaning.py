@@ -1,0 +1,251 @@
+"""Cleaning as explicit steps: drop held values, resample to a fixed rate, trim idle ends.
+
+Every step looks at whole sensors (three axes together) and at norms only, so it does the same to
+a recording however the device was held.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signals.config import Config
+from signals.errors import InputError
+from signals.recording import ACC, GYRO, LIN_ACC, Recording
+
+Float = NDArray[np.float64]
+
+SENSORS = {"acc": ACC, "gyro": GYRO, "lin_acc": LIN_ACC}
+"""Channels that one sensor delivers together."""
+
+MAX_HOLD = 0.1
+"""Seconds: a value that stays longer is stillness or a stuck sensor, not sample-and-hold."""
+
+
+class CleanConfig(Config):
+    """How recordings are cleaned before anything else looks at them."""
+
+    rate: float = 50.0
+    """Hz after cleaning; handwriting has little above 10 Hz."""
+    drop_repeats: bool = True
+    """Undo sample-and-hold: rows written faster than the sensor delivers."""
+    trim: bool = True
+    """Cut the quiet head and tail."""
+    trim_threshold: float = 0.15
+    """Movement, as a share of the recording's own peak, below which it counts as quiet."""
+    trim_margin: float = 0.1
+    """Seconds of quiet kept on either side of the movement."""
+    min_duration: float = 0.2
+    """Seconds: trimming keeps at least this much; a shorter recording is refused."""
+    max_gap: float = 0.5
+    """Seconds without a sample that interpolation may bridge; a longer gap is refused."""
+
+
+def clean(rec: Recording, config: CleanConfig = CleanConfig()) -> Recording:
+    """Bring a recording to a fixed rate, without held values and idle ends.
+
+    Parameters
+    ----------
+    rec : Recording
+        As read from a file.
+    config : CleanConfig
+        Which steps, and their thresholds.
+
+    Returns
+    -------
+    Recording
+        At ``config.rate``, starting at 0 s.
+
+    Raises
+    ------
+    InputError
+        If the recording is shorter than `min_duration` or has a gap longer than `max_gap`.
+    """
+    if rec.duration < config.min_duration:
+        raise InputError(
+            f"recording '{rec.id}': lasts {rec.duration:.3f} s: at least {config.min_duration:g} s "
+            "are needed (clean.min_duration)"
+        )
+    if config.drop_repeats:
+        rec = drop_repeats(rec)
+    rec = resample(rec, config.rate, config.max_gap)
+    if config.trim:
+        rec = trim_idle(rec, config.min_duration, config.trim_threshold, config.trim_margin)
+    return rec
+
+
+def drop_repeats(rec: Recording) -> Recording:
+    """Drop the rows that a sample-and-hold writer repeated.
+
+    Rows in which no sensor has a new value go; the first and the last row stay. Sensors that
+    refresh at different times leave rows where only some are new: there, a held value is replaced
+    by the line between that sensor's own new values, which takes the staircase out of it.
+
+    Values held longer than `MAX_HOLD` are kept: that is a device at rest.
+    """
+    groups = [names for names in SENSORS.values() if set(names) <= set(rec.channels)]
+    fresh = [fresh_samples(rec.select(names), rec.t) for names in groups]
+    if all(new.all() for new in fresh):
+        return rec
+    data = rec.data.copy()
+    for names, new in zip(groups, fresh, strict=True):
+        for row in (rec.channels.index(name) for name in names):
+            data[row, ~new] = np.interp(rec.t[~new], rec.t[new], rec.data[row, new])
+    keep = np.logical_or.reduce(fresh)
+    keep[-1] = True
+    return rec.replace(data=data[:, keep], t=rec.t[keep])
+
+
+def fresh_samples(
+    values: NDArray[np.float32], t: Float, max_hold: float = MAX_HOLD
+) -> NDArray[np.bool_]:
+    """Tell which samples of one sensor are new and which repeat the one before.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_axes, n_samples)
+        All axes of the sensor.
+    t : ndarray, shape (n_samples,)
+        Seconds.
+    max_hold : float
+        Seconds; in a run held longer than this every sample counts as new.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_samples,)
+        The first sample is always new.
+    """
+    # Rotating equal samples may round them differently in the last bits, hence a tolerance.
+    same = np.abs(np.diff(values)) <= 1e-6 * np.abs(values).max()
+    fresh = np.concatenate([[True], ~same.all(axis=0)])
+    starts = np.flatnonzero(fresh)
+    ends = np.append(t[starts[1:]], t[-1])
+    long = ends - t[starts] > max_hold
+    return np.asarray(fresh | long[np.cumsum(fresh) - 1])
+
+
+def resample(rec: Recording, rate: float, max_gap: float = 0.5) -> Recording:
+    """Bring a recording to a fixed rate; the first sample becomes 0 s.
+
+    Linear interpolation onto the new clock. A recording faster than `rate` is first low-passed
+    without delay, so that nothing above half the new rate folds back.
+
+    Parameters
+    ----------
+    rec : Recording
+        Any clock, also irregular or with samples at the same time (they are averaged).
+    rate : float
+        Hz.
+    max_gap : float
+        Seconds that may pass between two samples.
+
+    Raises
+    ------
+    InputError
+        If `rate` is not positive, the recording has no extent in time, or a gap is too long.
+    """
+    if not rate > 0:
+        raise InputError(f"resample: rate {rate:g} Hz is not positive: 50 is usual")
+    t, data = _merge_same_time(rec.t - rec.t[0], rec.data.astype(np.float64))
+    if t[-1] <= 0:
+        raise InputError(f"recording '{rec.id}': has no extent in time: it cannot be resampled")
+    dt = np.diff(t)
+    widest = int(dt.argmax())
+    if dt[widest] > max_gap:
+        raise InputError(
+            f"recording '{rec.id}': a gap of {dt[widest]:.3f} s at {t[widest]:.3f} s exceeds "
+            f"{max_gap:g} s: split the recording there or raise clean.max_gap"
+        )
+    # A whole multiple of the new rate at least as fast as the old one; picking every k-th
+    # sample then lands exactly on the new clock.
+    k = max(1, int(np.ceil(1 / (np.median(dt) * rate) - 0.05)))
+    # The allowance keeps the last sample when t[-1] is a whole number of steps up to rounding.
+    n = int(t[-1] * rate * k + 1e-3) + 1
+    fine = np.arange(n) / (rate * k)
+    values = np.stack([np.interp(fine, t, row) for row in data])
+    if k > 1:
+        values = _low_pass(values, k)[:, ::k]
+    return rec.replace(data=values.astype(np.float32), t=np.arange(values.shape[1]) / rate)
+
+
+def trim_idle(
+    rec: Recording, min_duration: float = 0.2, threshold: float = 0.15, margin: float = 0.1
+) -> Recording:
+    """Cut the quiet head and tail; the first sample kept becomes 0 s.
+
+    Movement is the larger of two norms, each relative to its own peak in this recording: the
+    rotation rate, and the deviation of acceleration from its mean over about half a second.
+
+    Parameters
+    ----------
+    rec : Recording
+        At a fixed rate.
+    min_duration : float
+        Seconds that always remain (all of a shorter recording).
+    threshold : float
+        Share of the peak below which a sample is quiet.
+    margin : float
+        Seconds of quiet to keep on either side.
+    """
+    rate = rec.rate
+    if not rate:
+        return rec
+    moving = np.flatnonzero(_movement(rec, rate) > threshold)
+    if not moving.size:
+        return rec
+    first, last = moving[0] - round(margin * rate), moving[-1] + round(margin * rate)
+    lacking = max(0, int(np.ceil(min_duration * rate - 1e-6)) - (last - first))
+    first, last = first - lacking // 2, last + (lacking + 1) // 2
+    # What sticks out at one end of the recording is taken from the other.
+    first, last = first - max(0, last - rec.n_samples + 1), last + max(0, -first)
+    first, last = max(0, first), min(rec.n_samples - 1, last)
+    span = slice(first, last + 1)
+    return rec.replace(data=rec.data[:, span], t=rec.t[span] - rec.t[first])
+
+
+def _movement(rec: Recording, rate: float) -> Float:
+    """Movement at each sample relative to the recording's peak, shape (n_samples,)."""
+    acc = rec.acc.astype(np.float64)
+    norms = [np.linalg.norm(acc - _moving_mean(acc, round(0.5 * rate)), axis=0)]
+    if rec.gyro is not None:
+        norms.append(np.linalg.norm(rec.gyro.astype(np.float64), axis=0))
+    # A tap on the record button is one spike: smooth, and measure the peak by a percentile.
+    smooth = [_moving_mean(norm[None], round(0.1 * rate))[0] for norm in norms]
+    peaks = [np.sort(norm)[int(0.95 * (len(norm) - 1))] for norm in smooth]
+    shares = [norm / peak for norm, peak in zip(smooth, peaks, strict=True) if peak > 0]
+    return np.max(shares, axis=0) if shares else np.zeros(rec.n_samples)
+
+
+def _moving_mean(values: Float, width: int) -> Float:
+    """Centred mean over up to `width` samples (fewer at the ends), shape as `values`."""
+    n = values.shape[1]
+    half = max(0, width // 2)
+    total = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
+    first = np.maximum(np.arange(n) - half, 0)
+    last = np.minimum(np.arange(n) + half + 1, n)
+    return np.asarray((total[:, last] - total[:, first]) / (last - first))
+
+
+def _merge_same_time(t: Float, data: Float) -> tuple[Float, Float]:
+    """Average the samples that carry the same time."""
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(t) > 0]))
+    if len(starts) == len(t):
+        return t, data
+    counts = np.diff(np.append(starts, len(t)))
+    return t[starts], np.asarray(np.add.reduceat(data, starts, axis=1) / counts)
+
+
+def _low_pass(values: Float, k: int) -> Float:
+    """Symmetric low-pass (no delay) that passes up to 0.8 of what every k-th sample can carry."""
+    from scipy.ndimage import convolve1d
+
+    return np.asarray(convolve1d(values, _kernel(k), axis=1, mode="nearest"))
+
+
+@lru_cache(maxsize=64)
+def _kernel(k: int) -> Float:
+    from scipy.signal import firwin
+
+    return np.asarray(firwin(12 * k + 1, 0.8 / k))

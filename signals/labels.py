@@ -1,0 +1,59 @@
+"""Label sets written shortly: ``A-Z0-9`` or ``walking,sitting``."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from signals.errors import InputError
+
+_RANGES = re.compile(r"(?:[A-Za-z0-9]-[A-Za-z0-9])+")
+
+
+def parse_labels(text: str) -> tuple[str, ...]:
+    """Expand a label set.
+
+    Parameters
+    ----------
+    text : str
+        Items separated by commas. An item is a chain of ranges (``A-Z``, ``A-Z0-9``) or one
+        label as it stands (``A``, ``walking``, ``stand-up``).
+
+    Returns
+    -------
+    tuple of str
+        The labels in the order written.
+
+    Raises
+    ------
+    InputError
+        If an item is empty, a range runs backwards or across kinds, or a label repeats.
+
+    Examples
+    --------
+    >>> parse_labels("A-C,walking")
+    ('A', 'B', 'C', 'walking')
+    """
+    labels: list[str] = []
+    for item in (part.strip() for part in text.split(",")):
+        if not item:
+            raise InputError(f"labels '{text}': an item is empty: write 'A-Z' or 'walking,sitting'")
+        if _RANGES.fullmatch(item):
+            for start in range(0, len(item), 3):
+                labels += _expand(item[start : start + 3])
+        else:
+            labels.append(item)
+    twice = [label for label, count in Counter(labels).items() if count > 1]
+    if twice:
+        raise InputError(f"labels '{text}': '{twice[0]}' occurs twice: name each label once")
+    return tuple(labels)
+
+
+def _expand(item: str) -> list[str]:
+    first, last = item[0], item[2]
+    kinds = (str.isupper, str.islower, str.isdigit)
+    if not any(kind(first) and kind(last) for kind in kinds):
+        raise InputError(f"labels '{item}': a range joins two of one kind: valid: A-Z, a-z, 0-9")
+    if first > last:
+        raise InputError(f"labels '{item}': runs backwards: did you mean '{last}-{first}'?")
+    return [chr(code) for code in range(ord(first), ord(last) + 1)]

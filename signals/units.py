@@ -1,0 +1,77 @@
+"""Units of acceleration, rotation rate and time, converted to SI once, when a file is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from signals.errors import InputError, nearest
+from signals.recording import STANDARD_GRAVITY
+
+Quantity = Literal["acceleration", "rotation", "time"]
+
+# One unit in m/s², rad/s or s, under every spelling found in exports.
+_FACTORS: dict[Quantity, dict[str, float]] = {
+    "acceleration": {
+        **dict.fromkeys(("m/s^2", "m/s²", "m/s2", "m/s/s", "ms^-2"), 1.0),
+        "g": STANDARD_GRAVITY,
+        "mg": STANDARD_GRAVITY / 1000,
+    },
+    "rotation": {
+        **dict.fromkeys(("rad/s", "rads/s", "radian/s"), 1.0),
+        **dict.fromkeys(("deg/s", "dps", "°/s", "degree/s"), math.pi / 180),
+        **dict.fromkeys(("mdps", "mdeg/s"), math.pi / 180_000),
+    },
+    "time": {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9},
+}
+
+
+def to_si(values: ArrayLike, unit: str, quantity: Quantity) -> NDArray[np.float32]:
+    """Convert values to m/s², rad/s or seconds.
+
+    Parameters
+    ----------
+    values : array-like
+        Numbers in `unit`, any shape.
+    unit : str
+        For example ``"m/s^2"``, ``"g"``, ``"mg"``, ``"rad/s"``, ``"deg/s"``, ``"dps"``.
+    quantity : {"acceleration", "rotation", "time"}
+        What the numbers measure.
+
+    Returns
+    -------
+    ndarray of float32
+        Same shape; values in SI units are returned bit for bit.
+
+    Raises
+    ------
+    InputError
+        If the unit is missing or not one of this quantity.
+    """
+    factor = unit_factor(unit, quantity)
+    array = np.asarray(values)
+    # Double precision inside, so that a conversion rounds once.
+    return (array if factor == 1.0 else array.astype(np.float64) * factor).astype(np.float32)
+
+
+def unit_factor(unit: str, quantity: Quantity) -> float:
+    """Return how many m/s², rad/s or seconds one `unit` is.
+
+    Raises
+    ------
+    InputError
+        If the unit is missing or not one of this quantity.
+    """
+    known: Mapping[str, float] = _FACTORS[quantity]
+    name = unit.strip().replace(" ", "")
+    if name in known:
+        return known[name]
+    if name.lower() in known:
+        return known[name.lower()]
+    if not name:
+        raise InputError(f"the unit of {quantity} is missing: {nearest('', known)}")
+    raise InputError(f"unit '{unit}' is not one of {quantity}: {nearest(name, known)}")

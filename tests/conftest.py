@@ -1,0 +1,98 @@
+"""Shared fixtures: a tiny real language model, quick simulated letters, the real recordings."""
+
+from __future__ import annotations
+
+import os
+import string
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from signals.recording import Recording
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # two busy-waiting suites starve each other
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches for the network
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+CHAT_TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<eos>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+@pytest.fixture
+def shared_data() -> Callable[[str], Path]:
+    """Return the path of a real data set, or skip the test where it is absent."""
+
+    def find(name: str) -> Path:
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"real recordings {name} are not on this machine")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def letters() -> Callable[..., list[Recording]]:
+    """Return a maker of simulated mid-air letters: `letters(people, per_label, labels)`."""
+    from signals.simulate import SimulateConfig, simulate
+
+    def make(n_people: int = 2, per_label: int = 2, labels: str = "A-D") -> list[Recording]:
+        return simulate(
+            SimulateConfig(people=n_people, repetitions=per_label, labels=labels, cases=("3d",))
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Save a random two-layer Llama and its tokenizer; every letter and digit is one token."""
+    import torch
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    # Byte-level pieces as real tokenizers have them: Ġ is a space, Ċ a line break.
+    pieces = ["<eos>", "<|system|>", "<|user|>", "<|assistant|>", "Ġ", "Ċ"]
+    alphabet = string.ascii_letters + string.digits
+    pieces += list(string.printable[:95].replace(" ", ""))
+    pieces += [f"Ġ{c}" for c in alphabet]
+    pieces += sorted(set(pre_tokenizers.ByteLevel.alphabet()) - set(pieces))
+    merges = [("Ġ", c) for c in alphabet]
+    tokenizer = Tokenizer(models.BPE({p: i for i, p in enumerate(pieces)}, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r" ?[A-Za-z]|\d| ?[^\sA-Za-z\d]|\s"), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<eos>",
+        pad_token="<eos>",
+        additional_special_tokens=["<|system|>", "<|user|>", "<|assistant|>"],
+    )
+    wrapped.chat_template = CHAT_TEMPLATE
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(pieces),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=4096,
+            eos_token_id=0,
+            pad_token_id=0,
+            bos_token_id=None,
+            tie_word_embeddings=True,
+        )
+    )
+    folder = tmp_path_factory.mktemp("tiny-model")
+    model.save_pretrained(folder)
+    wrapped.save_pretrained(folder)
+    return folder

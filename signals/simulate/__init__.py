@@ -26,14 +26,14 @@ class SimulateConfig(Config):
     a smaller configuration gives a subset of a larger one's recordings.
     """
 
-    people: int = Field(2, ge=1)
+    people: int = Field(default=2, ge=1)
     labels: str = "A-Z"
     """Characters, as `signals.labels.parse_labels` reads them."""
-    cases: tuple[Case, ...] = Field(("2d", "3d"), min_length=1)
-    repetitions: int = Field(10, ge=1)
-    rate: float = Field(200.0, ge=10, le=2000)
+    cases: tuple[Case, ...] = Field(default=("2d", "3d"), min_length=1)
+    repetitions: int = Field(default=10, ge=1)
+    rate: float = Field(default=200.0, ge=10, le=2000)
     """Mean sampling rate in Hz."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     strokes: str | None = None
     """Parquet file of pen trajectories in the UNIPEN layout; they replace the templates, and the
     people and repetitions are at most those of the file."""

@@ -67,7 +67,7 @@ def _points(stroke: str) -> Stroke:
             parts.append(np.stack([cx + rx * np.cos(angle), cy + ry * np.sin(angle)], axis=1))
         else:
             parts.append(np.array([values]))
-    points = np.concatenate(parts)
+    points: Stroke = np.concatenate(parts)
     points.flags.writeable = False
     return points
 

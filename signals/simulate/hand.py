@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ REFERENCE = 0.2
 
 _POINTS = 129
 _RESOLUTION = 0.03
-_SMOOTH = 0.012
+_SMOOTH = 0.018
 _PEN_SMOOTH = 0.010
 _PEN_HEIGHT = 0.007
 _TAIL = 2.576
@@ -172,7 +173,10 @@ def replay(strokes: Sequence[Stroke], rate: float, height: float, tempo: float) 
     stretch = tempo / 0.4 * np.cbrt(height / _PEN_HEIGHT)
     tau = np.linspace(0, 1, 33)
     minimum_jerk = tau**3 * (10 - 15 * tau + 6 * tau**2)
-    times, points, lifts, now = [], [], [], 0.0
+    times: list[Float] = []
+    points: list[Stroke] = []
+    lifts: list[Float] = []
+    now = 0.0
     for i, stroke in enumerate(strokes):
         if i:
             last = points[-1][-1]
@@ -245,11 +249,34 @@ def table(xy: Float, lift: Float, pivot: float) -> tuple[Float, Float]:
     return np.stack([xy[0], xy[1], lift]), np.stack([-xy[0] / pivot, still, still])
 
 
-def rotations(angles: Float) -> Any:
-    """Return yaw, pitch and roll of shape (3, n) as a stack of scipy rotations."""
-    from scipy.spatial.transform import Rotation
+def turn(angles: Float, rates: Float) -> tuple[Float, Float]:
+    """Turn a hand by yaw, then pitch, then roll, each about the axis the ones before left.
 
-    return Rotation.from_euler("ZXY", angles.T)
+    Parameters
+    ----------
+    angles, rates : ndarray, shape (3, n)
+        Yaw about up, pitch about right, roll about forward in radians, and their derivatives.
+
+    Returns
+    -------
+    orientation : ndarray, shape (n, 3, 3)
+        Hand axes to right, forward, up.
+    rotation_rate : ndarray, shape (3, n)
+        Body rates about the hand's own right, forward, up, rad/s.
+    """
+    (cy, cp, cr), (sy, sp, sr) = np.cos(angles), np.sin(angles)
+    orientation = np.array(
+        [
+            [cy * cr - sy * sp * sr, -sy * cp, cy * sr + sy * sp * cr],
+            [sy * cr + cy * sp * sr, cy * cp, sy * sr - cy * sp * cr],
+            [-cp * sr, sp, cp * cr],
+        ]
+    )
+    yaw, pitch, roll = rates
+    rotation_rate = np.stack(
+        [pitch * cr - yaw * cp * sr, roll + yaw * sp, pitch * sr + yaw * cp * cr]
+    )
+    return np.moveaxis(orientation, 2, 0), rotation_rate
 
 
 def _smooth(plane: Plane, sigma: float) -> Plane:
@@ -264,7 +291,7 @@ def _smooth(plane: Plane, sigma: float) -> Plane:
 def _bends(stroke: Stroke) -> list[Stroke]:
     """Cut one stroke where its direction jumps by 50° and share long bends out below 150°."""
     length = _length(stroke)
-    count = max(int(round(length / _RESOLUTION)), 4)
+    count = max(round(length / _RESOLUTION), 4)
     points = _resample(stroke, np.linspace(0, 1, count + 1))
     steps = np.diff(points, axis=0)
     turns = _wrap(np.diff(np.arctan2(steps[:, 1], steps[:, 0])))
@@ -283,13 +310,13 @@ def _bends(stroke: Stroke) -> list[Stroke]:
     bent = np.concatenate([[0.0], np.cumsum(np.abs(turns)), [np.abs(turns).sum()]])
     where = np.arange(count + 1) / count
     paths = []
-    for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+    for low, high in pairwise(cuts):
         inside = [low + 1.5 / count, high - 1.5 / count]
         first, last = np.interp(inside, where, bent) if inside[0] < inside[1] else (0.0, 0.0)
         n = int((last - first) / np.radians(150)) + 1
         shares = np.interp(np.linspace(first, last, n + 1)[1:-1], bent, where)
         edges = [low, *shares, high]
-        for a, b in zip(edges[:-1], edges[1:], strict=True):
+        for a, b in pairwise(edges):
             paths.append(_resample(stroke, np.linspace(a, b, _POINTS)))
     return paths
 

@@ -47,7 +47,8 @@ class Imu:
 
     def offsets(self, rng: np.random.Generator) -> Float:
         """Draw the zero offsets of one device, shape (6,): accelerometer, then gyroscope."""
-        return rng.standard_normal(6) * np.repeat([self.acc_offset, self.gyro_offset], 3)
+        sigma = np.repeat([self.acc_offset, self.gyro_offset], 3)
+        return np.asarray(sigma * rng.standard_normal(6))
 
     def times(self, duration: float, rate: float, rng: np.random.Generator) -> Float:
         """Return irregular sampling times from 0 to `duration` seconds at about `rate` Hz."""
@@ -91,7 +92,7 @@ class Imu:
         truth = np.concatenate([force, rotation_rate])
         noisy = truth + offsets[:, None] + noise[:, None] * rng.standard_normal(truth.shape)
         codes = np.clip(np.round(noisy / step), -np.floor(limit / step), np.floor(limit / step) - 1)
-        return (codes * step).astype(np.float32)
+        return np.asarray(codes * step, dtype=np.float32)
 
 
 BMI055 = Imu()

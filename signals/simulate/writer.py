@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,7 +135,7 @@ class Writer:
             },
             slant=float(np.radians(rng.normal(6, 7))),
             aspect=float(np.exp(0.15 * rng.standard_normal())),
-            tempo=float(rng.uniform(0.34, 0.5)),
+            tempo=float(rng.uniform(0.36, 0.56)),
             fluency=float(rng.uniform(0.7, 1.1)),
             skew=float(rng.uniform(0.2, 0.32)),
             lever=float(rng.uniform(0.3, 0.6)),
@@ -253,16 +253,15 @@ def write_letter(
 
     grid = np.arange(position.shape[1]) / hand.GRID
     t = imu.times(float(grid[-1]), rate, rng)
-    turning = hand.rotations(angles) * grip
-    steps = (turning[:-1].inv() * turning[1:]).as_rotvec().T * hand.GRID
     acceleration = np.diff(position, 2, axis=1) * hand.GRID**2
-    at_t = hand.rotations(_at(t, grid, angles)) * grip
+    rates = np.gradient(angles, axis=1) * hand.GRID
+    orientation, rotation_rate = hand.turn(_at(t, grid, angles), _at(t, grid, rates))
     trajectory = Trajectory(
         t,
         _at(t, grid, position - position[:, :1])[_RIGHT_UP_FORWARD],
         _at(t, grid[1:-1], acceleration)[_RIGHT_UP_FORWARD],
-        at_t.as_matrix()[:, _RIGHT_UP_FORWARD],
-        _at(t, grid[:-1] + 0.5 / hand.GRID, steps),
+        (orientation @ grip)[:, _RIGHT_UP_FORWARD],
+        grip.T @ rotation_rate,
     )
     recording = Recording(
         id=f"{writer.name}-{case}-{char}-{repetition:02d}",
@@ -299,12 +298,13 @@ def _in_world(
     return position + 0.3 * tremor * _FLAT, angles + np.radians(0.1) * wobble
 
 
-def _held(session: np.random.Generator, rng: np.random.Generator) -> Any:
-    """Return device axes to hand: arbitrary in a session, a few degrees off every time."""
+def _held(session: np.random.Generator, rng: np.random.Generator) -> Float:
+    """Return device axes to hand, (3, 3): arbitrary in a session, a few degrees off each time."""
     from scipy.spatial.transform import Rotation
 
     grip = Rotation.from_quat(session.standard_normal(4))
-    return Rotation.from_rotvec(np.radians(4) * rng.standard_normal(3)) * grip
+    shift = Rotation.from_rotvec(np.radians(4) * rng.standard_normal(3))
+    return np.asarray((shift * grip).as_matrix())
 
 
 def _warp(xy: Float, bend: Float) -> Float:

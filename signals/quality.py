@@ -1,0 +1,328 @@
+"""What is wrong with a recording, and what is in a data set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signals.cleaning import SENSORS, CleanConfig, fresh_samples
+from signals.errors import InputError
+from signals.recording import ACC, GYRO, STANDARD_GRAVITY, Recording
+
+KINDS = (
+    "implausible units",
+    "repeats",
+    "irregular clock",
+    "gap",
+    "zero steps",
+    "clipping",
+    "short",
+    "unusable",
+)
+"""Every kind of problem, the gravest first; ``"unusable"`` is used by `Summary` only."""
+
+_HELD_SHARE = 0.1
+_CLOCK_SPREAD = 0.05
+_GAP_STEPS = 5
+# No motion sensor's range ends below these, so a smaller maximum is no clipping.
+_SMALLEST_RANGE = {"acc": 1.4 * STANDARD_GRAVITY, "gyro": np.deg2rad(100)}
+_PINNED_RUN = 2
+# Axes of one sensor differ by this much in where their range ends.
+_SAME_RANGE = 0.97
+# Beyond a factor 3 from gravity at the median no writing or walking explains the reading.
+_PLAUSIBLE_ACC = (STANDARD_GRAVITY / 3, STANDARD_GRAVITY * 3)
+# Half of the time above 20 rad/s is three turns a second throughout.
+_PLAUSIBLE_GYRO = 20.0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem of one recording.
+
+    Attributes
+    ----------
+    kind : str
+        One of `KINDS`.
+    detail : str
+        What was found, with figures.
+    share : float
+        Share of the samples concerned, 0 to 1.
+    limits : tuple of str
+        For clipping: the values at which channels stand still, such as ``"2 g"``.
+    """
+
+    kind: str
+    detail: str
+    share: float = 1.0
+    limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of problem over a data set.
+
+    Attributes
+    ----------
+    recordings : int
+        How many recordings have it.
+    share : float
+        Median share of samples concerned in those recordings.
+    limits : dict of str to int
+        For clipping: in how many recordings each limit occurs.
+    example : str
+        Id and detail of the recording where it is worst.
+    """
+
+    recordings: int
+    share: float
+    limits: dict[str, int]
+    example: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A data set at a glance; counts are recordings, triples are minimum, median, maximum."""
+
+    recordings: int
+    people: dict[str, int]
+    labels: dict[str, int]
+    sessions: dict[str, int]
+    devices: dict[str, int]
+    cases: dict[str, int]
+    channels: dict[str, int]
+    rate: tuple[float, float, float]
+    duration: tuple[float, float, float]
+    samples: tuple[float, float, float]
+    problems: dict[str, Finding]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+def inspect(rec: Recording, reach: Mapping[str, float] | None = None) -> list[Problem]:
+    """Look for everything that cleaning must handle or nothing can mend.
+
+    Parameters
+    ----------
+    rec : Recording
+        As read from a file, before cleaning.
+    reach : mapping of str to float, optional
+        Largest magnitude that each sensor (``"acc"``, ``"gyro"``) of this device ever delivered;
+        what lies well below it is no clipping. Taken from the recording alone when not given.
+
+    Returns
+    -------
+    list of Problem
+        In the order of `KINDS`; empty when nothing was found.
+    """
+    fresh = {
+        name: fresh_samples(rec.select(channels), rec.t)
+        for name, channels in SENSORS.items()
+        if set(channels) <= set(rec.channels)
+    }
+    return [
+        *_units(rec),
+        *_repeats(fresh),
+        *_clock(rec),
+        *_clipping(rec, fresh, reach or _reach(rec)),
+        *_short(rec),
+    ]
+
+
+def summarise(recordings: Iterable[Recording], refused: Iterable[InputError] = ()) -> Summary:
+    """Count who, what and how in a data set, and its problems by kind.
+
+    Parameters
+    ----------
+    recordings : iterable of Recording
+        One or more, before cleaning.
+    refused : iterable of InputError
+        Rows that could not become recordings; reported as ``"unusable"``.
+    """
+    records = list(recordings)
+    found: dict[str, list[tuple[Problem, str]]] = {}
+    reach: dict[str, dict[str, float]] = {}
+    for rec in records:
+        ever = reach.setdefault(rec.device, {})
+        for sensor, magnitude in _reach(rec).items():
+            ever[sensor] = max(magnitude, ever.get(sensor, 0.0))
+    for rec in records:
+        for problem in inspect(rec, reach[rec.device]):
+            found.setdefault(problem.kind, []).append((problem, rec.id))
+    problems = {kind: _finding(found[kind]) for kind in KINDS if kind in found}
+    errors = [str(error) for error in refused]
+    if errors:
+        problems["unusable"] = Finding(len(errors), 1.0, {}, errors[0])
+    return Summary(
+        recordings=len(records),
+        people=_count(r.subject for r in records),
+        labels=_count(r.label for r in records),
+        sessions=_count(r.session for r in records),
+        devices=_count(r.device for r in records),
+        cases=_count(r.case for r in records),
+        channels=_count(name for r in records for name in r.channels),
+        rate=_spread([r.rate for r in records]),
+        duration=_spread([r.duration for r in records]),
+        samples=_spread([float(r.n_samples) for r in records]),
+        problems=problems,
+    )
+
+
+def _units(rec: Recording) -> list[Problem]:
+    """Compare with gravity: a still device must read about 9.81 m/s² in total."""
+    problems = []
+    median = float(np.median(np.linalg.norm(rec.acc, axis=0)))
+    low, high = _PLAUSIBLE_ACC
+    if not low <= median <= high:
+        ratio = median / STANDARD_GRAVITY
+        guess = "was gravity removed, or is the unit g?" if ratio < 1 else "is the unit mg?"
+        problems.append(
+            Problem(
+                "implausible units",
+                f"median acceleration is {median:.3g} m/s², a still device reads 9.81: {guess}",
+            )
+        )
+    if rec.gyro is not None:
+        median = float(np.median(np.linalg.norm(rec.gyro, axis=0)))
+        if median > _PLAUSIBLE_GYRO:
+            problems.append(
+                Problem(
+                    "implausible units",
+                    f"median rotation rate is {median:.3g} rad/s: is the unit deg/s?",
+                )
+            )
+    return problems
+
+
+def _repeats(fresh: dict[str, NDArray[np.bool_]]) -> list[Problem]:
+    held = {name: 1 - float(new.mean()) for name, new in fresh.items()}
+    if max(held.values()) < _HELD_SHARE:
+        return []
+    rows = 1 - float(np.logical_or.reduce(list(fresh.values())).mean())
+    sensors = ", ".join(f"{name} {share:.0%}" for name, share in held.items())
+    return [
+        Problem(
+            "repeats",
+            f"values held from the row before: {sensors}; {rows:.0%} of rows hold nothing new",
+            share=max(held.values()),
+        )
+    ]
+
+
+def _clock(rec: Recording) -> list[Problem]:
+    dt = np.diff(rec.t)
+    steps = dt[dt > 0]
+    if not steps.size:
+        return []
+    problems = []
+    median = float(np.median(steps))
+    spread = float(dt.std() / dt.mean())
+    if spread > _CLOCK_SPREAD:
+        low, high = np.percentile(dt, [25, 75])
+        problems.append(
+            Problem(
+                "irregular clock",
+                f"steps vary by {spread:.0%} (standard deviation over mean): quartiles "
+                f"{low * 1000:.1f} to {high * 1000:.1f} ms",
+                share=spread,
+            )
+        )
+    gaps = dt > _GAP_STEPS * median
+    if gaps.any():
+        problems.append(
+            Problem(
+                "gap",
+                f"{gaps.sum()} gaps, longest {dt.max() * 1000:.0f} ms against a median step of "
+                f"{median * 1000:.0f} ms",
+                share=float(dt[gaps].sum() / dt.sum()),
+            )
+        )
+    if len(steps) < len(dt):
+        share = 1 - len(steps) / len(dt)
+        problems.append(
+            Problem("zero steps", f"{share:.1%} of samples have the time of the one before", share)
+        )
+    return problems
+
+
+def _reach(rec: Recording) -> dict[str, float]:
+    sensors = {"acc": rec.acc, "gyro": rec.gyro}
+    return {name: float(np.abs(v).max()) for name, v in sensors.items() if v is not None}
+
+
+def _clipping(
+    rec: Recording, fresh: Mapping[str, NDArray[np.bool_]], reach: Mapping[str, float]
+) -> list[Problem]:
+    """Find runs of samples at a channel's extreme, where the sensor's range may end.
+
+    Held rows are left out first, or sample-and-hold would look like clipping.
+    """
+    limits: dict[str, int] = {}
+    parts = []
+    pinned = np.zeros(rec.n_samples, bool)
+    for sensor, channels in (("acc", ACC), ("gyro", GYRO)):
+        if sensor not in fresh:
+            continue
+        rows = np.flatnonzero(fresh[sensor])
+        for name, values in zip(channels, rec.select(channels)[:, rows], strict=True):
+            for extreme in (float(values.min()), float(values.max())):
+                if abs(extreme) < max(_SMALLEST_RANGE[sensor], _SAME_RANGE * reach[sensor]):
+                    continue
+                at = _pinned(values, extreme)
+                if at.any():
+                    pinned[rows[at]] = True
+                    limit = _limit(abs(extreme), sensor)
+                    limits[limit] = limits.get(limit, 0) + 1
+                    parts.append(f"{name} {int(at.sum())} at {'-' if extreme < 0 else ''}{limit}")
+    if not parts:
+        return []
+    detail = f"{int(pinned.sum())} samples stand at a limit: {', '.join(parts)}"
+    return [Problem("clipping", detail, float(pinned.mean()), tuple(limits))]
+
+
+def _pinned(values: NDArray[np.float32], extreme: float) -> NDArray[np.bool_]:
+    """Mark the samples in runs that stand at the extreme, shape as `values`."""
+    at = np.abs(values - extreme) <= 1e-4 * abs(extreme)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], at, [False]]).astype(np.int8)))
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        at[start:stop] = stop - start >= _PINNED_RUN
+    return np.asarray(at)
+
+
+def _limit(value: float, sensor: str) -> str:
+    if sensor == "acc":
+        return f"{float(f'{value / STANDARD_GRAVITY:.2g}'):g} g"
+    return f"{float(f'{np.rad2deg(value):.3g}'):g} deg/s"
+
+
+def _short(rec: Recording) -> list[Problem]:
+    shortest = CleanConfig().min_duration
+    if rec.duration >= shortest:
+        return []
+    return [Problem("short", f"{rec.duration:.3f} s, {rec.n_samples} samples: under {shortest} s")]
+
+
+def _finding(found: list[tuple[Problem, str]]) -> Finding:
+    worst, worst_id = max(found, key=lambda item: item[0].share)
+    limits = Counter(limit for problem, _ in found for limit in problem.limits)
+    return Finding(
+        recordings=len({rec_id for _, rec_id in found}),
+        share=float(np.median([problem.share for problem, _ in found])),
+        limits=dict(limits.most_common()),
+        example=f"{worst_id}: {worst.detail}",
+    )
+
+
+def _count(values: Iterable[str]) -> dict[str, int]:
+    counts = Counter(values)
+    return {name: counts[name] for name in sorted(counts)}
+
+
+def _spread(values: list[float]) -> tuple[float, float, float]:
+    return float(min(values)), float(np.median(values)), float(max(values))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from signals.errors import InputError, nearest
 from signals.recording import ACC, GYRO, STANDARD_GRAVITY, Recording
 from signals.simulate import hand
-from signals.simulate.glyphs import characters, n_variants
+from signals.simulate.glyphs import characters, glyph, n_variants
 from signals.simulate.pen import PenSample
 from signals.simulate.sensor import BMI055, Imu
 
@@ -175,20 +175,18 @@ class Writer:
         height = self.heights[case]
         tempo = self.tempo * np.exp(0.06 * self.variability * rng.standard_normal())
         habit = _stream(self.seed, _HABIT, self.index, *char.encode())
-        bend = 0.025 * self.variability * rng.standard_normal((5, 2))
+        bend = 0.03 * self.variability * rng.standard_normal((5, 2))
         if self.strokes:
             group = self.strokes[char]
             sample = group[repetition % len(group)]
             pieces = None if sample.rate else hand.cut(sample.strokes)
         else:
-            # Two writers in three write a letter the common way.
-            odd = habit.random() > 0.67 and n_variants(char) > 1
-            pieces = hand.template(char, int(habit.integers(1, n_variants(char))) if odd else 0)
-            bend += 0.045 * habit.standard_normal((5, 2))
+            pieces = _habitual(char, habit)
+            bend += 0.06 * habit.standard_normal((5, 2))
         if pieces is None:
             plane = hand.replay(sample.strokes, sample.rate, height, tempo)
         else:
-            jitter = 0.1 * self.variability
+            jitter = 0.12 * self.variability
             plane = hand.sigma_lognormal(
                 pieces, height, tempo, self.fluency, self.skew, jitter, rng
             )
@@ -275,6 +273,18 @@ def write_letter(
         case=case,
     )
     return recording, trajectory
+
+
+def _habitual(char: str, habit: np.random.Generator) -> tuple[hand.Piece, ...]:
+    """Choose how a writer makes a letter: mostly the common way, seldom one of nobody else's."""
+    if habit.random() < 0.1:
+        strokes = list(glyph(char))
+        own = [strokes[i] for i in habit.permutation(len(strokes))]
+        own[0] = own[0][::-1]
+        return hand.cut(own)
+    variants = n_variants(char)
+    odd = variants > 1 and habit.random() < 0.35
+    return hand.template(char, int(habit.integers(1, variants)) if odd else 0)
 
 
 def _in_world(

@@ -135,7 +135,9 @@ def inspect(rec: Recording, reach: Mapping[str, float] | None = None) -> list[Pr
     ]
 
 
-def summarise(recordings: Iterable[Recording], refused: Iterable[InputError] = ()) -> Summary:
+def summarise(
+    recordings: Iterable[Recording], refused: Iterable[InputError] = (), progress: bool = False
+) -> Summary:
     """Count who, what and how in a data set, and its problems by kind.
 
     Parameters
@@ -144,7 +146,11 @@ def summarise(recordings: Iterable[Recording], refused: Iterable[InputError] = (
         One or more, before cleaning.
     refused : iterable of InputError
         Rows that could not become recordings; reported as ``"unusable"``.
+    progress : bool
+        Show a progress bar on standard error.
     """
+    from tqdm import tqdm
+
     records = list(recordings)
     found: dict[str, list[tuple[Problem, str]]] = {}
     reach: dict[str, dict[str, float]] = {}
@@ -152,7 +158,7 @@ def summarise(recordings: Iterable[Recording], refused: Iterable[InputError] = (
         ever = reach.setdefault(rec.device, {})
         for sensor, magnitude in _reach(rec).items():
             ever[sensor] = max(magnitude, ever.get(sensor, 0.0))
-    for rec in records:
+    for rec in tqdm(records, desc="inspect", unit="rec", disable=not progress):
         for problem in inspect(rec, reach[rec.device]):
             found.setdefault(problem.kind, []).append((problem, rec.id))
     problems = {kind: _finding(found[kind]) for kind in KINDS if kind in found}

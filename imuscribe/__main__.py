@@ -1,0 +1,5 @@
+"""Allow `python -m imuscribe`."""
+
+from imuscribe.cli import main
+
+main()

@@ -1,0 +1,41 @@
+"""The command line: `imuscribe --help`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+# Busy-waiting threads starve each other on shared cores: generation ran ten times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import typer
+
+from imuscribe import cli_data, cli_pairs, cli_run, cli_text, cli_train
+from signals.errors import InputError
+
+app = typer.Typer(
+    name="imuscribe",
+    help="Teach large language models to read raw motion-sensor (IMU) signals.",
+    epilog="Start with:  imuscribe run demo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+for part in (cli_data, cli_text, cli_pairs, cli_train, cli_run):
+    part.register(app)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake prints one line and exits with status 2."""
+    try:
+        app()
+    except InputError as error:
+        typer.echo(f"imuscribe: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("imuscribe: stopped; finished parts are kept, run again to go on", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has had enough, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

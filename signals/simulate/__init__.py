@@ -14,7 +14,8 @@ from signals.labels import parse_labels
 from signals.recording import Recording
 from signals.simulate.glyphs import characters
 from signals.simulate.pen import read_pen
-from signals.simulate.writer import Case, Trajectory, Writer, repetition_stream, write_letter
+from signals.simulate.sensor import Trajectory
+from signals.simulate.writer import Case, Writer, repetition_stream, write_letter
 
 __all__ = ["SimulateConfig", "Trajectory", "Writer", "simulate", "study_protocol", "write_letter"]
 

@@ -1,13 +1,11 @@
-"""How a hand moves: strokes become a smooth movement in the plane, then an arm in the world.
+"""How a hand moves: strokes become a smooth movement in the writing plane.
 
-Kinematics. Our own strokes move by the sigma-lognormal model (Plamondon 1995, *A kinematic theory
+Our own strokes move by the sigma-lognormal model (Plamondon 1995, *A kinematic theory
 of rapid human movements*, Biol. Cybern. 72): every piece of a stroke is a movement whose progress
 is a lognormal distribution function of time, and pieces overlap, so the hand slows down at corners
 and rounds them. Pieces take time ∝ length^⅓, between isochrony and constant speed. Recorded pen
 strokes keep their own timing; their missing pen-up moves follow the minimum-jerk polynomial
-(Flash & Hogan 1985, J. Neurosci. 5, eq. 3).
-
-Axes inside this module are right, forward, up (a right-handed triple), on a grid of `GRID` Hz.
+(Flash & Hogan 1985, *The coordination of arm movements*, J. Neurosci. 5).
 """
 
 from __future__ import annotations
@@ -32,11 +30,19 @@ REFERENCE = 0.2
 """Metres that a movement covers in one `tempo`."""
 
 _POINTS = 129
+"""Points that stand for a piece of a stroke."""
 _RESOLUTION = 0.03
+"""Distance, in heights of a capital, over which the direction of a stroke is measured."""
 _SMOOTH = 0.018
+"""Seconds (Gaussian σ) of the muscles' low-pass: about 9 Hz."""
 _PEN_SMOOTH = 0.010
+"""The same for recorded strokes, on the pen's own clock: it also hides the tablet's steps."""
 _PEN_HEIGHT = 0.007
+"""Metres of a capital on paper."""
+_PEN_TEMPO = 0.4
+"""The `tempo` at which recorded strokes keep the time that their size asks for."""
 _TAIL = 2.576
+"""Standard deviations about the mean that hold 99 % of a normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,7 @@ def replay(strokes: Sequence[Stroke], rate: float, height: float, tempo: float) 
     tempo : float
         Seconds that a pen-up move of `REFERENCE` metres takes.
     """
-    stretch = tempo / 0.4 * np.cbrt(height / _PEN_HEIGHT)
+    stretch = tempo / _PEN_TEMPO * np.cbrt(height / _PEN_HEIGHT)
     tau = np.linspace(0, 1, 33)
     minimum_jerk = tau**3 * (10 - 15 * tau + 6 * tau**2)
     times: list[Float] = []
@@ -200,83 +206,6 @@ def rest(plane: Plane, before: float, after: float) -> Plane:
     """Hold still for so many seconds before and after."""
     pad = (int(before * GRID), int(after * GRID))
     return Plane(np.pad(plane.xy, ((0, 0), pad), mode="edge"), np.pad(plane.lift, pad, mode="edge"))
-
-
-def wander(rng: np.random.Generator, n: int, low: float, high: float, rows: int = 3) -> Float:
-    """Return `rows` random oscillations between `low` and `high` Hz of unit power, (rows, n)."""
-    frequency = rng.uniform(low, high, (rows, 3, 1))
-    phase = rng.uniform(0, 2 * np.pi, (rows, 3, 1))
-    waves = np.sin(2 * np.pi * frequency * np.arange(n) / GRID + phase)
-    return np.asarray(waves.sum(axis=1) * np.sqrt(2 / 3))
-
-
-def arm(xy: Float, back: Float, lever: float, elevation: float) -> tuple[Float, Float]:
-    """Write in mid-air: the hand moves on a sphere about a pivot behind it.
-
-    Parameters
-    ----------
-    xy : ndarray, shape (2, n)
-        Distances along the sphere to the right and up, metres.
-    back : ndarray, shape (n,)
-        Metres by which the hand is nearer to the pivot.
-    lever : float
-        Radius of the sphere, metres.
-    elevation : float
-        Angle of the arm above the horizontal in the middle of the letter, radians; it tilts the
-        writing plane.
-
-    Returns
-    -------
-    position : ndarray, shape (3, n)
-        Right, forward, up, metres.
-    angles : ndarray, shape (3, n)
-        Yaw about up (negative to the right), pitch about right (positive upward) and roll about
-        forward, radians.
-    """
-    yaw, pitch = -xy[0] / lever, xy[1] / lever
-    above = elevation + pitch
-    direction = np.stack([-np.sin(yaw) * np.cos(above), np.cos(yaw) * np.cos(above), np.sin(above)])
-    return (lever - back) * direction, np.stack([yaw, pitch, np.zeros_like(yaw)])
-
-
-def table(xy: Float, lift: Float, pivot: float) -> tuple[Float, Float]:
-    """Write on a flat surface: up the letter is forward, and the forearm turns about the elbow.
-
-    Parameters as for `arm`: `lift` in metres, and `pivot` metres of sideways movement turn the
-    device by one radian.
-    """
-    still = np.zeros_like(lift)
-    return np.stack([xy[0], xy[1], lift]), np.stack([-xy[0] / pivot, still, still])
-
-
-def turn(angles: Float, rates: Float) -> tuple[Float, Float]:
-    """Turn a hand by yaw, then pitch, then roll, each about the axis the ones before left.
-
-    Parameters
-    ----------
-    angles, rates : ndarray, shape (3, n)
-        Yaw about up, pitch about right, roll about forward in radians, and their derivatives.
-
-    Returns
-    -------
-    orientation : ndarray, shape (n, 3, 3)
-        Hand axes to right, forward, up.
-    rotation_rate : ndarray, shape (3, n)
-        Body rates about the hand's own right, forward, up, rad/s.
-    """
-    (cy, cp, cr), (sy, sp, sr) = np.cos(angles), np.sin(angles)
-    orientation = np.array(
-        [
-            [cy * cr - sy * sp * sr, -sy * cp, cy * sr + sy * sp * cr],
-            [sy * cr + cy * sp * sr, cy * cp, sy * sr - cy * sp * cr],
-            [-cp * sr, sp, cp * cr],
-        ]
-    )
-    yaw, pitch, roll = rates
-    rotation_rate = np.stack(
-        [pitch * cr - yaw * cp * sr, roll + yaw * sp, pitch * sr + yaw * cp * cr]
-    )
-    return np.moveaxis(orientation, 2, 0), rotation_rate
 
 
 def _smooth(plane: Plane, sigma: float) -> Plane:

@@ -6,17 +6,22 @@ The file is Parquet in the layout of the UNIPEN extract: one row a character wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from signals.errors import InputError
 from signals.simulate.glyphs import Stroke
 
-_COLUMNS = ("writer", "label", "rate_hz", "x", "y", "pen_down", "stroke_start")
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_LISTS = ("x", "y", "pen_down", "stroke_start")
+_COLUMNS = ("writer", "label", "rate_hz", *_LISTS)
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,8 @@ def read_pen(
     Raises
     ------
     InputError
-        If the file is missing, is not Parquet, lacks a column, holds none of the labels, or a row's
-        lists differ in length.
+        If the file is missing, is not Parquet, lacks a column, holds none of the labels, or its
+        lists are no numbers or differ in length within a row.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -109,47 +114,73 @@ def read_pen(
     # Whoever wrote the most labels, then the most samples; a stable sort keeps the file's order.
     ranked = sorted(rows, key=lambda name: (-len(rows[name]), -sum(map(len, rows[name].values()))))
     chosen = sorted(ranked[:people], key=order.__getitem__)
-    table = file.read(columns=list(_COLUMNS))
+    shapes = _Shapes(str(path), file.read(columns=list(_COLUMNS[2:])))
     writers = []
     for name in chosen:
+        # The unit comes from everything a person wrote, so it does not depend on the selection.
+        everything = [row for row, writer in enumerate(heads["writer"]) if writer == name]
+        unit = float(np.median([shapes.size(row) for row in everything])) or 1.0
         samples = {
-            label: tuple(_sample(path, row, table.slice(row, 1).to_pylist()[0]) for row in found)
+            label: tuple(shapes.sample(row, unit) for row in found)
             for label, found in rows[name].items()
         }
-        writers.append(PenWriter(name, order[name], _in_capitals(samples)))
+        writers.append(PenWriter(name, order[name], samples))
     return writers
 
 
-def _sample(path: str | Path, row: int, values: Mapping[str, Any]) -> PenSample:
-    x, y, down, start = (np.asarray(values[name], dtype=float) for name in _COLUMNS[3:])
-    if not x.size or len({x.size, y.size, down.size, start.size}) > 1:
-        raise InputError(
-            f"pen strokes '{path}': row {row} has {x.size} x, {y.size} y, {down.size} pen_down and "
-            f"{start.size} stroke_start: the lists need one length above 0"
-        )
-    if not down.any():
-        raise InputError(f"pen strokes '{path}': row {row} never has the pen down: drop the row")
-    points = np.stack([x, y], axis=1) - [x.min(), y.min()]
-    ends = np.flatnonzero(start[1:]) + 1
-    parts = zip(np.split(points, ends), np.split(down > 0, ends), strict=True)
-    rate = float(values["rate_hz"] or 0)
-    return PenSample(tuple(part[on] for part, on in parts if on.any()), rate if rate > 0 else 0.0)
+class _Shapes:
+    """The lists of a pen file as flat arrays with one offset a row."""
 
+    def __init__(self, path: str, table: pa.Table) -> None:
+        import pyarrow as pa
 
-def _in_capitals(
-    samples: Mapping[str, tuple[PenSample, ...]],
-) -> dict[str, tuple[PenSample, ...]]:
-    """Divide by the median size of the writer's characters, the larger of height and width."""
-    sizes = [
-        np.ptp(np.concatenate(sample.strokes), axis=0).max()
-        for group in samples.values()
-        for sample in group
-    ]
-    unit = float(np.median(sizes)) or 1.0
-    return {
-        label: tuple(
-            PenSample(tuple(stroke / unit for stroke in sample.strokes), sample.rate)
-            for sample in group
-        )
-        for label, group in samples.items()
-    }
+        self.path = path
+        self.rate = np.nan_to_num(table.column("rate_hz").to_numpy().astype(float))
+        self.values, self.offsets = {}, {}
+        for name in _LISTS:
+            column = table.column(name).combine_chunks()
+            if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+                raise InputError(f"pen strokes '{path}': {name} is {column.type}: need lists")
+            try:
+                flat = column.flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)
+            except pa.ArrowInvalid:
+                kind = column.type.value_type
+                raise InputError(
+                    f"pen strokes '{path}': {name} holds lists of {kind}: need numbers"
+                ) from None
+            lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+            self.values[name] = flat
+            self.offsets[name] = np.concatenate([[0], np.cumsum(lengths)])
+
+    def _row(self, row: int) -> list[NDArray[np.float64]]:
+        lists = []
+        for name in _LISTS:
+            start, stop = self.offsets[name][row : row + 2]
+            lists.append(self.values[name][start:stop])
+        lengths = [len(values) for values in lists]
+        if not lengths[0] or len(set(lengths)) > 1:
+            raise InputError(
+                f"pen strokes '{self.path}': row {row} has lists of {lengths} values for "
+                f"{', '.join(_LISTS)}: they need one length above 0"
+            )
+        if not np.isfinite(lists).all():
+            raise InputError(f"pen strokes '{self.path}': row {row} lacks a number: drop the row")
+        return lists
+
+    def size(self, row: int) -> float:
+        """Return the larger of a character's height and width in the file's unit."""
+        x, y, *_ = self._row(row)
+        return float(max(np.ptp(x), np.ptp(y)))
+
+    def sample(self, row: int, unit: float) -> PenSample:
+        """Return the strokes of a row in `unit`, without what the pen did in the air."""
+        x, y, down, start = self._row(row)
+        if not down.any():
+            raise InputError(
+                f"pen strokes '{self.path}': row {row} never has the pen down: drop the row"
+            )
+        points = np.stack([x - x.min(), y - y.min()], axis=1) / unit
+        ends = np.flatnonzero(start[1:]) + 1
+        parts = zip(np.split(points, ends), np.split(down > 0, ends), strict=True)
+        strokes = tuple(part[on] for part, on in parts if on.any())
+        return PenSample(strokes, float(max(self.rate[row], 0.0)))

@@ -1,4 +1,4 @@
-"""An inertial sensor after the Bosch BMI055, the one in the air-writing study's camera.
+"""What acts on a sensor, and what it reports: after the Bosch BMI055 of the study's camera.
 
 Figures are the data sheet's (BST-BMI055-DS000): noise 150 µg/√Hz and 0.014 °/s/√Hz, 12 bits over
 ±2 to ±16 g, 16.4 LSB a °/s over ±2000 °/s. Its zero offsets, ±70 mg and ±1 °/s as the part leaves
@@ -15,6 +15,40 @@ from numpy.typing import NDArray
 from signals.recording import STANDARD_GRAVITY, Array
 
 Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The truth behind one recording, at its sampling times.
+
+    World rows are right, up, forward. In this order the axes are a left-handed triple, so
+    `orientation` has determinant −1; products with its transpose are right all the same.
+
+    Attributes
+    ----------
+    t : ndarray of float64, shape (n,)
+        Seconds.
+    position : ndarray of float64, shape (3, n)
+        Metres from the start.
+    acceleration : ndarray of float64, shape (3, n)
+        Linear acceleration, m/s².
+    orientation : ndarray of float64, shape (n, 3, 3)
+        Device axes to world: ``world = orientation[k] @ device``.
+    rotation_rate : ndarray of float64, shape (3, n)
+        Body rates in device axes, rad/s.
+    """
+
+    t: Float
+    position: Float
+    acceleration: Float
+    orientation: Float
+    rotation_rate: Float
+
+    @property
+    def force(self) -> Float:
+        """Specific force in device axes, m/s², shape (3, n): what a perfect sensor reads."""
+        gravity = np.array([0.0, STANDARD_GRAVITY, 0.0])[:, None]
+        return np.asarray(np.einsum("nij,in->jn", self.orientation, self.acceleration + gravity))
 
 
 @dataclass(frozen=True)

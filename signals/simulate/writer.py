@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signals.errors import InputError, nearest
-from signals.recording import ACC, GYRO, STANDARD_GRAVITY, Recording
-from signals.simulate import hand
+from signals.recording import ACC, GYRO, Recording
+from signals.simulate import arm, hand
 from signals.simulate.glyphs import characters, glyph, n_variants
 from signals.simulate.pen import PenSample
-from signals.simulate.sensor import BMI055, Imu
+from signals.simulate.sensor import BMI055, Imu, Trajectory
 
 Float = NDArray[np.float64]
 Case = Literal["2d", "3d"]
@@ -24,40 +24,6 @@ _FLAT = np.array([[1.0], [1.0], [0.0]])
 _RIGHT_UP_FORWARD = [0, 2, 1]
 # What a random stream is for; the key keeps streams apart however many others are drawn.
 _STYLE, _HABIT, _SESSION, _REPETITION = range(4)
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """The truth behind one recording, at its sampling times.
-
-    World rows are right, up, forward. In this order the axes are a left-handed triple, so
-    `orientation` has determinant −1; products with its transpose are right all the same.
-
-    Attributes
-    ----------
-    t : ndarray of float64, shape (n,)
-        Seconds.
-    position : ndarray of float64, shape (3, n)
-        Metres from the start.
-    acceleration : ndarray of float64, shape (3, n)
-        Linear acceleration, m/s².
-    orientation : ndarray of float64, shape (n, 3, 3)
-        Device axes to world: ``world = orientation[k] @ device``.
-    rotation_rate : ndarray of float64, shape (3, n)
-        Body rates in device axes, rad/s.
-    """
-
-    t: Float
-    position: Float
-    acceleration: Float
-    orientation: Float
-    rotation_rate: Float
-
-    @property
-    def force(self) -> Float:
-        """Specific force in device axes, m/s², shape (3, n): what a perfect sensor reads."""
-        gravity = np.array([0.0, STANDARD_GRAVITY, 0.0])[:, None]
-        return np.asarray(np.einsum("nij,in->jn", self.orientation, self.acceleration + gravity))
 
 
 @dataclass(frozen=True)
@@ -253,7 +219,7 @@ def write_letter(
     t = imu.times(float(grid[-1]), rate, rng)
     acceleration = np.diff(position, 2, axis=1) * hand.GRID**2
     rates = np.gradient(angles, axis=1) * hand.GRID
-    orientation, rotation_rate = hand.turn(_at(t, grid, angles), _at(t, grid, rates))
+    orientation, rotation_rate = arm.turn(_at(t, grid, angles), _at(t, grid, rates))
     trajectory = Trajectory(
         t,
         _at(t, grid, position - position[:, :1])[_RIGHT_UP_FORWARD],
@@ -290,21 +256,21 @@ def _habitual(char: str, habit: np.random.Generator) -> tuple[hand.Piece, ...]:
 def _in_world(
     writer: Writer, plane: hand.Plane, case: Case, rng: np.random.Generator
 ) -> tuple[Float, Float]:
-    """Place the written plane in the world: position (3, n) and angles (3, n) as `hand.arm`."""
+    """Place the written plane in the world: position (3, n) and angles (3, n) as `arm.mid_air`."""
     middle = (plane.xy.min(axis=1) + plane.xy.max(axis=1))[:, None] / 2
     xy = (plane.xy - middle) * writer.heights[case]
     n = plane.lift.size
     back = writer.lift * plane.lift
-    tremor = writer.tremor * hand.wander(rng, n, 8, 12)
-    sway = hand.wander(rng, n, 0.1, 0.8)
-    wobble = hand.wander(rng, n, 0.1, 0.8)
+    tremor = writer.tremor * arm.wander(rng, n, 8, 12)
+    sway = arm.wander(rng, n, 0.1, 0.8)
+    wobble = arm.wander(rng, n, 0.1, 0.8)
     if case == "3d":
-        position, angles = hand.arm(xy, back, writer.lever, writer.elevation)
+        position, angles = arm.mid_air(xy, back, writer.lever, writer.elevation)
         angles *= 1 + writer.wrist
         angles[2] += writer.roll * angles[0]
         return position + tremor + writer.sway * sway, angles + np.radians(0.5) * wobble
     # The surface carries the hand: it trembles less, and it cannot move vertically.
-    position, angles = hand.table(xy, back, pivot=2 * writer.lever)
+    position, angles = arm.table(xy, back, pivot=2 * writer.lever)
     return position + 0.3 * tremor * _FLAT, angles + np.radians(0.1) * wobble
 
 

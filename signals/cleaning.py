@@ -195,12 +195,13 @@ def trim_idle(
     moving = np.flatnonzero(_movement(rec, rate) > threshold)
     if not moving.size:
         return rec
-    first, last = moving[0] - round(margin * rate), moving[-1] + round(margin * rate)
-    lacking = max(0, int(np.ceil(min_duration * rate - 1e-6)) - (last - first))
-    first, last = first - lacking // 2, last + (lacking + 1) // 2
-    # What sticks out at one end of the recording is taken from the other.
-    first, last = first - max(0, last - rec.n_samples + 1), last + max(0, -first)
-    first, last = max(0, first), min(rec.n_samples - 1, last)
+    pad = round(margin * rate)
+    first, last = max(0, moving[0] - pad), min(rec.n_samples - 1, moving[-1] + pad)
+    least = int(np.ceil(min_duration * rate - 1e-6))
+    if last - first < least:
+        # Centred on the movement, but inside the recording.
+        first = max(0, min((first + last - least) // 2, rec.n_samples - 1 - least))
+        last = min(rec.n_samples - 1, first + least)
     span = slice(first, last + 1)
     return rec.replace(data=rec.data[:, span], t=rec.t[span] - rec.t[first])
 

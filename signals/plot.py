@@ -62,7 +62,7 @@ def _channels(axes: Axes, rec: Recording, names: tuple[str, ...], title: str) ->
     for name, row in zip(names, rec.select(names), strict=True):
         axes.plot(rec.t - rec.t[0], row, linewidth=1, label=name[-1])
     axes.set_ylabel(title)
-    axes.legend(loc="upper right", ncols=3, fontsize="small")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize="small", frameon=False)
     axes.grid(alpha=0.3)
 
 

@@ -82,9 +82,8 @@ def compare(config: TextConfig, plain: Callable[[Features], str], n: int) -> Non
         slow = min(slow, took)
     if texts != expected:
         raise SystemExit(f"{config.format}: the two ways write different texts")
-    print(
-        f"{config.format}: {n / fast:,.0f} recordings/s, plain loop {n / slow:,.0f}: {slow / fast:.1f}×"
-    )
+    rates = f"{n / fast:,.0f} recordings/s, plain loop {n / slow:,.0f}"
+    print(f"{config.format}: {rates}: {slow / fast:.1f}×")
 
 
 if __name__ == "__main__":

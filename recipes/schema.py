@@ -156,6 +156,8 @@ class EvalConfig(Config):
     """Test recordings answered by free generation, which is slow; null answers all."""
     max_new_tokens: PositiveInt = 256
     """Tokens a generated answer may take."""
+    baseline_signals: Literal["writing", "raw"] = "writing"
+    """Baselines read motion in the writing frame, or the device's raw channels."""
     baseline_copies: NonNegativeInt = 0
     """Varied copies of each training recording that the baselines also learn from."""
     bootstrap: NonNegativeInt = 1000

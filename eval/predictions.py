@@ -1,0 +1,109 @@
+"""What a method answered for the test recordings of a fold, and the file it is kept in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signals.files import atomic_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PREFIX = "log_prob:"
+"""Opens the names of the columns that hold one log-probability a label."""
+_META = b"imuscribe"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Answers of one method on one fold.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        Columns of `log_probs`.
+    ids, subjects, truth : tuple of str
+        One a recording: its id, person and true label.
+    log_probs : ndarray of float64, shape (n, n_labels)
+        As `eval.metrics.evaluate` takes them: −inf for labels a generated answer does not name,
+        a whole row of it for an answer that could not be parsed.
+    tokens : ndarray of int64, shape (n,)
+        Tokens of each prompt; 0 where no language model reads.
+    seconds : float
+        To answer one recording once its signals are prepared.
+    fit_seconds : float
+        To fit or fine-tune; 0 where nothing is learnt.
+    note : str
+        Provenance of examples, what was left out.
+    """
+
+    labels: tuple[str, ...]
+    ids: tuple[str, ...]
+    subjects: tuple[str, ...]
+    truth: tuple[str, ...]
+    log_probs: NDArray[np.float64]
+    tokens: NDArray[np.int64]
+    seconds: float
+    fit_seconds: float = 0.0
+    note: str = ""
+
+    def frame(self, fold: str, method: str) -> pd.DataFrame:
+        """Return one row a recording: who, truth, first answer, a column a label, cost."""
+        import pandas as pd
+
+        best = np.array(self.labels, dtype=object)[self.log_probs.argmax(axis=1)]
+        columns = {
+            "id": self.ids,
+            "subject": self.subjects,
+            "label": self.truth,
+            "fold": fold,
+            "method": method,
+            "top1": np.where(np.isfinite(self.log_probs).any(axis=1), best, ""),
+            **{f"{PREFIX}{c}": self.log_probs[:, i] for i, c in enumerate(self.labels)},
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+        }
+        return pd.DataFrame(columns, index=range(len(self.ids)))
+
+
+def save(predictions: Predictions, path: Path, fold: str, method: str, key: str) -> None:
+    """Write predictions with the key of what produced them, whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(predictions.frame(fold, method), preserve_index=False)
+    meta = {"key": key, "fit_seconds": predictions.fit_seconds, "note": predictions.note}
+    table = table.replace_schema_metadata({_META: json.dumps(meta).encode()})
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def load(path: Path, key: str) -> Predictions | None:
+    """Read predictions back; None when there are none or something else produced them."""
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        return None
+    table = pq.read_table(path)
+    meta = json.loads((table.schema.metadata or {}).get(_META, b"{}"))
+    if meta.get("key") != key:
+        return None
+    frame = table.to_pandas()
+    scored = [name for name in frame.columns if name.startswith(PREFIX)]
+    return Predictions(
+        labels=tuple(name.removeprefix(PREFIX) for name in scored),
+        ids=tuple(frame["id"]),
+        subjects=tuple(frame["subject"]),
+        truth=tuple(frame["label"]),
+        log_probs=frame[scored].to_numpy(dtype=np.float64),
+        tokens=frame["tokens"].to_numpy(dtype=np.int64),
+        seconds=float(frame["seconds"].iloc[0]),
+        fit_seconds=meta["fit_seconds"],
+        note=meta["note"],
+    )

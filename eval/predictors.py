@@ -1,0 +1,242 @@
+"""Every method of a comparison behind one call: language models and their classical rivals."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.baselines import BASELINES, Baseline, Views
+from eval.predictions import Predictions
+from eval.splits import Fold
+from prompts.serialize import build_serializer
+from prompts.templates import PromptBuilder, Shot
+from signals.recording import Recording
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from recipes.schema import Recipe
+
+
+class Predictors:
+    """All methods of a recipe; they share the language model and the prepared signals.
+
+    Language model methods are named by their parts: ``zero-shot``, ``few-shot`` and ``generate``
+    ask the model as it is, ``fine-tuned``, ``fine-tuned-few-shot`` and ``fine-tuned-generate``
+    the one trained on the fold's training people. ``generate`` lets it write and parses the
+    answer; the others score every label.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Says how signals are written, prompted, trained and scored.
+    progress : bool
+        Show progress bars.
+    """
+
+    def __init__(self, recipe: Recipe, progress: bool = True) -> None:
+        self.recipe = recipe
+        self.progress = progress
+        self.serializer = build_serializer(recipe.text)
+        self.views = Views(
+            self.serializer, recipe.evaluate.baseline_signals, frame=recipe.text.frame
+        )
+        # One language model at a time: two would not fit where one just does.
+        self._held: tuple[Path | None, PreTrainedModel, PreTrainedTokenizerBase] | None = None
+
+    def predict(self, method: str, fold: Fold, folder: Path) -> Predictions:
+        """Answer the test recordings of a fold, training first where the method needs it.
+
+        Parameters
+        ----------
+        method : str
+            A method of the recipe.
+        fold : Fold
+            Training and test people.
+        folder : Path
+            Where an adapter trained for this fold is kept and found again.
+
+        Raises
+        ------
+        InputError
+            If a prompt does not fit its budget, or training refuses the data.
+        """
+        if method in BASELINES:
+            return self._baseline(method, fold)
+        fit_seconds = 0.0
+        adapter = None
+        if is_tuned(method):
+            begin = time.perf_counter()
+            adapter = self._train(fold, folder)
+            fit_seconds = time.perf_counter() - begin
+        model, tokenizer = self._load(adapter)
+        if method.endswith("generate"):
+            return self._generate(fold, model, tokenizer, fit_seconds)
+        k = self.recipe.evaluate.shots if method.endswith("few-shot") else 0
+        shown = draw_shots(fold, k, self.recipe.seed)
+        return self._score(fold, shown, model, tokenizer, fit_seconds)
+
+    def _score(
+        self,
+        fold: Fold,
+        shown: Sequence[Recording],
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        fit_seconds: float,
+    ) -> Predictions:
+        from finetune.scoring import LabelScorer
+
+        builder = self._builder(tokenizer)
+        prompts = self._prompts(builder, fold.test, shown)
+        completions = [builder.completion(label) for label in self.recipe.label_set]
+        scorer = LabelScorer(model, tokenizer, completions)
+        begin = time.perf_counter()
+        scores = scorer.score(prompts, self.recipe.evaluate.batch_size, progress=self.progress)
+        seconds = (time.perf_counter() - begin) / len(prompts)
+        examples = ", ".join(f"{rec.id} ({rec.label}, {rec.subject})" for rec in shown)
+        notes = [fold.note, f"examples from training people: {examples}" if shown else ""]
+        return self._predictions(
+            fold.test,
+            scores.log_probs.astype(np.float64),
+            [builder.n_tokens(prompt) for prompt in prompts],
+            seconds,
+            fit_seconds,
+            notes,
+        )
+
+    def _generate(
+        self,
+        fold: Fold,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        fit_seconds: float,
+    ) -> Predictions:
+        """Let the model write, then parse; the order of the named labels is all there is."""
+        from finetune.scoring import generate
+        from prompts.answers import parse_answer
+
+        labels, settings = self.recipe.label_set, self.recipe.evaluate
+        test, notes = fold.test, [fold.note]
+        if settings.generate_limit is not None and settings.generate_limit < len(test):
+            rng = np.random.default_rng([self.recipe.seed, zlib.crc32(fold.name.encode())])
+            drawn = rng.permutation(len(test))[: settings.generate_limit]
+            test = [test[i] for i in sorted(drawn)]
+            notes.append(f"{len(test)} recordings drawn for generation, seed {self.recipe.seed}")
+        builder = self._builder(tokenizer)
+        prompts = self._prompts(builder, test, ())
+        begin = time.perf_counter()
+        answers = generate(
+            model,
+            tokenizer,
+            prompts,
+            settings.max_new_tokens,
+            batch_size=settings.batch_size,
+            progress=self.progress,
+        )
+        seconds = (time.perf_counter() - begin) / len(prompts)
+        scores = np.full((len(test), len(labels)), -np.inf)
+        for row, answer in zip(scores, answers, strict=True):
+            for rank, label in enumerate(parse_answer(answer, labels).ranked):
+                row[labels.index(label)] = -rank
+        tokens = [builder.n_tokens(prompt) for prompt in prompts]
+        return self._predictions(test, scores, tokens, seconds, fit_seconds, notes)
+
+    def _baseline(self, method: str, fold: Fold) -> Predictions:
+        baseline = Baseline(method, self.views, self.recipe.label_set, self.recipe.seed)
+        baseline.fit(fold.train, self._copies(fold.train))
+        baseline.represent(fold.test)  # prepared and remembered, so that answering alone is timed
+        begin = time.perf_counter()
+        log_probs = baseline.log_proba(fold.test)
+        seconds = (time.perf_counter() - begin) / len(fold.test)
+        copies = self.recipe.evaluate.baseline_copies
+        notes = [fold.note, f"{copies} varied copies of each recording" if copies else ""]
+        tokens = [0] * len(fold.test)
+        return self._predictions(fold.test, log_probs, tokens, seconds, baseline.fit_seconds, notes)
+
+    def _predictions(
+        self,
+        test: Sequence[Recording],
+        log_probs: NDArray[np.float64],
+        tokens: Sequence[int],
+        seconds: float,
+        fit_seconds: float,
+        notes: Sequence[str],
+    ) -> Predictions:
+        return Predictions(
+            labels=self.recipe.label_set,
+            ids=tuple(rec.id for rec in test),
+            subjects=tuple(rec.subject for rec in test),
+            truth=tuple(rec.label for rec in test),
+            log_probs=log_probs,
+            tokens=np.array(tokens, dtype=np.int64),
+            seconds=seconds,
+            fit_seconds=fit_seconds,
+            note="; ".join(filter(None, notes)),
+        )
+
+    def _prompts(
+        self, builder: PromptBuilder, test: Sequence[Recording], shown: Sequence[Recording]
+    ) -> list[str]:
+        texts = self.serializer.encode([self.serializer.features(rec) for rec in [*shown, *test]])
+        shots = [Shot(text, rec.label) for text, rec in zip(texts, shown, strict=False)]
+        return [builder.prompt(text, shots) for text in texts[len(shown) :]]
+
+    def _builder(self, tokenizer: PreTrainedTokenizerBase) -> PromptBuilder:
+        return PromptBuilder(tokenizer, self.recipe.label_set, self.recipe.prompt)
+
+    def _copies(self, train: Sequence[Recording]) -> list[Recording]:
+        from signals.augment import AugmentConfig, augment
+
+        rng = np.random.default_rng(self.recipe.seed)
+        settings = self.recipe.train.augment or AugmentConfig()
+        return [
+            augment(rec, rng, settings, self.recipe.text.frame)
+            for _ in range(self.recipe.evaluate.baseline_copies)
+            for rec in train
+        ]
+
+    def _train(self, fold: Fold, folder: Path) -> Path:
+        from finetune.sft import train
+
+        adapter = folder / "adapter"
+        if self._held and self._held[0] == adapter:
+            return adapter
+        self._held = None
+        return train(self.recipe, fold.train, adapter)
+
+    def _load(self, adapter: Path | None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        from finetune.base import load_base
+
+        if self._held is None or self._held[0] != adapter:
+            self._held = None
+            self._held = (adapter, *load_base(self.recipe.model, adapter))
+        return self._held[1:]
+
+
+def is_tuned(method: str) -> bool:
+    """Tell whether a method trains the language model first."""
+    return method.startswith("fine-tuned")
+
+
+def draw_shots(fold: Fold, k: int, seed: int) -> list[Recording]:
+    """Draw `k` examples from the training people, of as many labels as possible.
+
+    All test recordings of a fold see the same examples; the draw depends on the seed and on the
+    fold's name only.
+    """
+    rng = np.random.default_rng([seed, zlib.crc32(fold.name.encode())])
+    seen: dict[str, int] = defaultdict(int)
+    ranked = []
+    for place, i in enumerate(rng.permutation(len(fold.train))):
+        # The first recording of every label comes before the second of any.
+        label = fold.train[i].label
+        ranked.append((seen[label], place, int(i)))
+        seen[label] += 1
+    return [fold.train[i] for _, _, i in sorted(ranked)[:k]]

@@ -1,0 +1,234 @@
+"""One experiment from recordings to report: load, split, predict, judge, write down."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eval.baselines import BASELINES
+from eval.environment import environment
+from eval.metrics import Interval, bootstrap_people, evaluate
+from eval.predictions import Predictions, load, save
+from eval.predictors import Predictors, is_tuned
+from eval.splits import Fold, make_folds
+from signals.files import atomic_path, sha256, write_text
+
+if TYPE_CHECKING:
+    from recipes.schema import Recipe
+
+log = logging.getLogger(__name__)
+
+Answers = dict[str, list[Predictions]]
+"""Method → its predictions, one a fold."""
+
+
+def run(recipe: Recipe, command: str = "", progress: bool = True) -> Path:
+    """Run a recipe and write its run folder.
+
+    A method that already answered a fold under the same settings and data is not asked again, so
+    an interrupted run goes on where it stopped.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The experiment; the folder is `recipe.out` / `recipe.name`.
+    command : str
+        How the run was asked for, written down for whoever repeats it.
+    progress : bool
+        Show progress bars on standard error.
+
+    Returns
+    -------
+    Path
+        The folder: ``metrics.json``, ``predictions.parquet``, ``recipe.yaml``,
+        ``environment.json``, ``report.html`` and ``folds/``.
+
+    Raises
+    ------
+    InputError
+        For anything wrong with the recipe, the data or the split.
+    """
+    from eval.report import write_report
+    from finetune.data import load_recordings
+    from recipes.schema import dump
+
+    recordings = load_recordings(recipe)
+    folds = make_folds(recordings, recipe.split, recipe.label_set, recipe.seed)
+    folder = Path(recipe.out) / recipe.name
+    data_hash = "" if recipe.data == "simulated" else sha256(recipe.data)
+    write_text(folder / "recipe.yaml", dump(recipe))
+    write_text(folder / "environment.json", _json(environment(recipe.data, data_hash, command)))
+
+    answers = predict(recipe, folds, folder, data_hash, progress)
+
+    write_predictions(answers, folds, folder / "predictions.parquet")
+    write_text(folder / "metrics.json", _json(judge(recipe, folds, answers)))
+    write_report(folder)
+    return folder
+
+
+def predict(
+    recipe: Recipe, folds: Sequence[Fold], folder: Path, data_hash: str, progress: bool = True
+) -> Answers:
+    """Ask every method of the recipe about every fold, or find what it answered before."""
+    from tqdm.auto import tqdm
+
+    predictors = Predictors(recipe, progress)
+    found: dict[tuple[str, str], Predictions] = {}
+    with tqdm(total=len(folds) * len(recipe.evaluate.methods), disable=not progress) as bar:
+        for fold, method in _order(folds, recipe.evaluate.methods):
+            bar.set_description(f"{fold.name}: {method}")
+            place = folder / "folds" / fold.name
+            key = f"{method_key(recipe, method)}:{data_hash}"
+            predictions = load(place / f"{method}.parquet", key)
+            if predictions is None:
+                predictions = predictors.predict(method, fold, place)
+                save(predictions, place / f"{method}.parquet", fold.name, method, key)
+            found[fold.name, method] = predictions
+            bar.update()
+    return {m: [found[fold.name, m] for fold in folds] for m in recipe.evaluate.methods}
+
+
+def method_key(recipe: Recipe, method: str) -> str:
+    """Return a fingerprint of all settings that the answers of a method depend on.
+
+    Which folds and methods are run beside it is not among them.
+    """
+    from recipes.schema import EvalConfig, fingerprint
+
+    sections = ["seed", "data", "labels", "simulate", "clean", "split", "text", "evaluate"]
+    if method not in BASELINES:
+        sections += ["prompt", "model"]
+    if is_tuned(method):
+        sections += ["lora", "train"]
+    elif method in BASELINES and recipe.evaluate.baseline_copies:
+        sections += ["train"]
+    # What decides how much is run or how it is summarised is set to one value.
+    aside = EvalConfig()
+    alike = recipe.evaluate.model_copy(
+        update={"methods": aside.methods, "bootstrap": aside.bootstrap}
+    )
+    split = recipe.split.model_copy(update={"folds": ()})
+    return fingerprint(recipe.model_copy(update={"evaluate": alike, "split": split}), sections)
+
+
+def judge(recipe: Recipe, folds: Sequence[Fold], answers: Answers) -> dict[str, Any]:
+    """Return everything measured, as plain values: the content of ``metrics.json``."""
+    labels = recipe.label_set
+    methods = {name: _measure(found, recipe) for name, found in answers.items()}
+    return {
+        "name": recipe.name,
+        "labels": list(labels),
+        "chance": 1 / len(labels),
+        "protocol": recipe.split.protocol,
+        "data": recipe.data,
+        "seed": recipe.seed,
+        "folds": [
+            {
+                "name": fold.name,
+                "train_people": sorted({rec.subject for rec in fold.train}),
+                "test_people": sorted({rec.subject for rec in fold.test}),
+                "n_train": len(fold.train),
+                "n_test": len(fold.test),
+                "note": fold.note,
+            }
+            for fold in folds
+        ],
+        "methods": methods,
+        "comparisons": [_compare(a, b, answers, methods, recipe) for a, b in _pairs(methods)],
+    }
+
+
+def write_predictions(answers: Answers, folds: Sequence[Fold], path: Path) -> None:
+    """Write one row a recording and method."""
+    import pandas as pd
+
+    frames = [
+        predictions.frame(fold.name, method)
+        for method, found in answers.items()
+        for fold, predictions in zip(folds, found, strict=True)
+    ]
+    with atomic_path(path) as temporary:
+        pd.concat(frames, ignore_index=True).to_parquet(temporary, index=False)
+
+
+def _order(folds: Sequence[Fold], methods: Sequence[str]) -> list[tuple[Fold, str]]:
+    """Put what the untrained model answers first, so that it is loaded once for all folds."""
+    pairs = [(fold, method) for fold in folds for method in methods]
+    return sorted(pairs, key=lambda pair: is_tuned(pair[1]) or pair[1] in BASELINES)
+
+
+def _measure(found: Sequence[Predictions], recipe: Recipe) -> dict[str, Any]:
+    truth, subjects = _joined(p.truth for p in found), _joined(p.subjects for p in found)
+    scores = np.concatenate([p.log_probs for p in found])
+    tokens = np.concatenate([p.tokens for p in found])
+    metrics = evaluate(
+        recipe.label_set, truth, scores, subjects, recipe.seed, recipe.evaluate.bootstrap
+    )
+    return {
+        **metrics.to_dict(),
+        "tokens": {
+            "min": int(tokens.min()),
+            "median": float(np.median(tokens)),
+            "max": int(tokens.max()),
+        }
+        if tokens.any()
+        else None,
+        "seconds": float(
+            np.average([p.seconds for p in found], weights=[len(p.ids) for p in found])
+        ),
+        "fit_seconds": sum(p.fit_seconds for p in found),
+        "notes": sorted({p.note for p in found if p.note}),
+    }
+
+
+def _pairs(methods: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return what is worth comparing: the best tuned model with zero-shot and the best rival."""
+
+    def best(names: Iterable[str]) -> str | None:
+        return max(names, key=lambda name: methods[name]["accuracy"]["value"], default=None)
+
+    tuned = best(name for name in methods if is_tuned(name))
+    rivals = ("zero-shot" if "zero-shot" in methods else None, best(set(methods) & set(BASELINES)))
+    return [(tuned, rival) for rival in rivals if tuned and rival]
+
+
+def _compare(
+    a: str, b: str, answers: Answers, methods: dict[str, dict[str, Any]], recipe: Recipe
+) -> dict[str, Any]:
+    """Compare two methods on the recordings both answered, paired over people."""
+    difference = []
+    subjects = []
+    for first, second in zip(answers[a], answers[b], strict=True):
+        right = dict(zip(second.ids, _correct(second), strict=True))
+        for i, subject, correct in zip(first.ids, first.subjects, _correct(first), strict=True):
+            if i in right:
+                difference.append(float(correct) - float(right[i]))
+                subjects.append(subject)
+    both = bootstrap_people(difference, subjects, recipe.seed, recipe.evaluate.bootstrap)
+    x, y = (Interval(**methods[name]["accuracy"]) for name in (a, b))
+    return {
+        "a": a,
+        "b": b,
+        "n": len(difference),
+        "difference": both.__dict__,
+        "disjoint": bool(x.low > y.high or y.low > x.high),
+    }
+
+
+def _correct(predictions: Predictions) -> list[bool]:
+    frame = predictions.frame("", "")
+    return [bool(hit) for hit in frame["top1"] == frame["label"]]
+
+
+def _joined(parts: Iterable[tuple[str, ...]]) -> list[str]:
+    return [item for part in parts for item in part]
+
+
+def _json(values: Any) -> str:
+    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,123 @@
+"""Splits by person: nobody is tested on what was learnt from them."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from eval.splits import check_disjoint, make_folds
+from recipes.schema import SplitConfig
+from signals.errors import InputError
+from signals.recording import ACC, Recording
+
+
+def recording(subject, label, repetition=0):
+    return Recording(
+        id=f"{subject}-{label}-{repetition}",
+        data=np.zeros((3, 4)),
+        channels=ACC,
+        t=np.arange(4) / 50,
+        label=label,
+        subject=subject,
+    )
+
+
+def study(people="abc", labels="XY", repetitions=3):
+    return [recording(p, c, r) for p in people for c in labels for r in range(repetitions)]
+
+
+def people(recordings):
+    return {rec.subject for rec in recordings}
+
+
+def test_leave_one_person_out_tests_everybody_once():
+    recordings = study("abc")
+    folds = make_folds(recordings, SplitConfig(), "XY")
+    assert [fold.name for fold in folds] == ["a", "b", "c"]
+    assert sorted(r.id for f in folds for r in f.test) == sorted(r.id for r in recordings)
+    for fold in folds:
+        assert people(fold.test) == {fold.name}
+        assert people(fold.train) == set("abc") - {fold.name}
+        assert fold.note == ""
+
+
+def test_chosen_folds_only():
+    folds = make_folds(study("abc"), SplitConfig(folds=("c",)), "XY")
+    assert [(f.name, people(f.train)) for f in folds] == [("c", {"a", "b"})]
+
+
+def test_given_people():
+    split = SplitConfig(protocol="given", train=("a", "b"), test=("c",))
+    (fold,) = make_folds(study("abcd"), split, "XY")
+    assert (people(fold.train), people(fold.test)) == ({"a", "b"}, {"c"})
+
+
+def test_both_directions_of_two_people():
+    folds = make_folds(study("ab"), SplitConfig(protocol="both-directions"), "XY")
+    assert [(people(f.train), people(f.test)) for f in folds] == [({"b"}, {"a"}), ({"a"}, {"b"})]
+
+
+def test_most_per_label_is_balanced_over_labels_and_people_and_says_so():
+    recordings = study("abc", repetitions=5)
+    split = SplitConfig(protocol="given", train=("a",), test=("b", "c"), max_test_per_label=4)
+    (fold,) = make_folds(recordings, split, "XY", seed=1)
+    assert Counter((r.subject, r.label) for r in fold.test) == {
+        (p, c): 2 for p in "bc" for c in "XY"
+    }
+    assert fold.note == "8 of 20 test recordings, at most 4 a label, drawn with seed 1"
+    order = [r.id for r in recordings]
+    assert [r.id for r in fold.test] == sorted((r.id for r in fold.test), key=order.index)
+
+    def kept(seed):
+        return [r.id for r in make_folds(recordings, split, "XY", seed=seed)[0].test]
+
+    assert kept(1) == kept(1)
+    assert len({tuple(kept(seed)) for seed in range(5)}) > 1
+
+
+def test_a_label_with_fewer_recordings_keeps_them_all():
+    recordings = [*study("ab", "X", 1), *study("ab", "Y", 6)]
+    folds = make_folds(recordings, SplitConfig(max_test_per_label=3), "XY")
+    assert Counter(r.label for r in folds[0].test) == {"X": 1, "Y": 3}
+
+
+@pytest.mark.parametrize(
+    ("recordings", "split", "message"),
+    [
+        ([], SplitConfig(), "no recordings"),
+        ([*study("a"), recording("", "X")], SplitConfig(), "has no subject"),
+        (study("ab", "XYZ"), SplitConfig(), "label 'Z'"),
+        (study("a"), SplitConfig(), "needs two people"),
+        (study("abc"), SplitConfig(protocol="both-directions"), "exactly two"),
+        (study(["p001", "p002"]), SplitConfig(folds=("p01",)), "did you mean 'p001'"),
+        (
+            study(["p001", "p002"]),
+            SplitConfig(protocol="given", train=("p001",), test=("p0002",)),
+            "did you mean 'p002'",
+        ),
+        (
+            study("ab"),
+            SplitConfig(protocol="given", train=("a",), test=("b",), folds=("b",)),
+            "split.folds",
+        ),
+        ([*study("a"), *study("b", "X")], SplitConfig(), "no training recording of Y"),
+    ],
+)
+def test_mistakes_are_one_line(recordings, split, message):
+    with pytest.raises(InputError, match=message) as error:
+        make_folds(recordings, split, "XY")
+    assert "\n" not in str(error.value)
+
+
+def test_a_person_on_both_sides_is_refused():
+    everybody = study("ab")
+    with pytest.raises(InputError, match="person a is in both"):
+        check_disjoint(everybody, study("a"))
+    with pytest.raises(InputError, match="subject"):
+        SplitConfig.parse({"protocol": "given", "train": "a,b", "test": "b"})
+
+
+def test_the_same_recording_under_two_names_is_refused():
+    twin = recording("a", "X").replace(subject="b")
+    with pytest.raises(InputError, match="recording a-X-0 is in both"):
+        check_disjoint([recording("a", "X")], [twin])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from prompts.text import Features, Serializer, TextConfig, stack_finite, time_means
+from prompts.text import Features, Serializer, TextConfig, stack_finite
 from signals.errors import InputError
 from signals.recording import Array, Recording
 
@@ -21,11 +21,15 @@ class Csv(Serializer):
     Error: at most half of ``10**-decimals``.
     """
 
-    def _signals(self, rec: Recording) -> Features:
-        values = rec.select(self.config.channels)
+    def signals(self, rec: Recording) -> Features:
+        """Return the raw channels."""
+        return (rec.select(self.config.channels),)
+
+    def steps(self, rec: Recording) -> tuple[int | None, ...]:
+        """Return how many rows are written."""
         if self.config.rate is None:
-            return (values,)
-        return (time_means(rec, values, max(1, round(rec.duration * self.config.rate))),)
+            return (None,)
+        return (max(1, round(rec.duration * self.config.rate)),)
 
     def _write(self, columns: Sequence[Sequence[Array]]) -> list[str]:
         row = ",".join([f"%.{self.config.decimals}f"] * len(self.config.channels)) + "\n"
@@ -63,8 +67,13 @@ class Digits(Serializer):
             [f"{i:0{config.digits}d}" for i in range(self._top + 1)], dtype=f"S{config.digits}"
         )
 
-    def _signals(self, rec: Recording) -> Features:
-        return (time_means(rec, rec.select(self.config.channels), self.config.steps),)
+    def signals(self, rec: Recording) -> Features:
+        """Return the raw channels."""
+        return (rec.select(self.config.channels),)
+
+    def steps(self, rec: Recording) -> tuple[int | None, ...]:
+        """Return how many values a line has."""
+        return (self.config.steps,)
 
     def _write(self, columns: Sequence[Sequence[Array]]) -> list[str]:
         values = stack_finite(columns[0], len(self.config.channels))

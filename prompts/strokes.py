@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from prompts.text import Features, Serializer, TextConfig, View, stack_finite, time_means
+from prompts.text import Features, Serializer, TextConfig, View, stack_finite
 from signals.errors import InputError
 from signals.frames import writing_motion
 from signals.recording import Array, Recording
@@ -61,15 +61,18 @@ class Strokes(Serializer):
         super().__init__(config)
         self._words = [np.array(codebook(v), dtype=object) for v in config.views]
 
+    def signals(self, rec: Recording) -> Features:
+        """Return each view's signal along the letter's right and up."""
+        motion = writing_motion(rec, self.config.frame)
+        return tuple(motion.plane(view.signal) for view in self.config.views)
+
+    def steps(self, rec: Recording) -> tuple[int | None, ...]:
+        """Return how many words tell each view."""
+        return tuple(view.steps for view in self.config.views)
+
     @property
     def _n_signals(self) -> int:
         return len(self.config.views)
-
-    def _signals(self, rec: Recording) -> Features:
-        motion = writing_motion(rec, self.config.frame)
-        return tuple(
-            time_means(rec, motion.plane(view.signal), view.steps) for view in self.config.views
-        )
 
     def _write(self, columns: Sequence[Sequence[Array]]) -> list[str]:
         told = []

@@ -18,6 +18,9 @@ from signals.recording import ACC, Array, Recording
 Format = Literal["csv", "digits", "strokes"]
 Features = tuple[Array, ...]
 
+STEPS_PER_SAMPLE = 4
+"""Finer than this, steps would be made up rather than read off the line between two samples."""
+
 _BLOCK = 512
 """Recordings encoded at once: their arrays stay in the processor's cache."""
 
@@ -26,10 +29,10 @@ class View(Config):
     """One signal of the writing frame, told in compass words (`strokes`)."""
 
     signal: Literal["velocity", "acceleration", "rotation"] = "velocity"
-    steps: int = Field(16, ge=1)
+    steps: int = Field(default=16, ge=1)
     """Equal time bins, one word each."""
     directions: Literal[8, 16] = 8
-    levels: int = Field(2, ge=1, le=3)
+    levels: int = Field(default=2, ge=1, le=3)
     """Speed levels besides rest, relative to the recording's own root mean square."""
 
 
@@ -44,13 +47,13 @@ class TextConfig(Config):
     """What `strokes` tells, in this order."""
     channels: tuple[str, ...] = ACC
     """Channels that `csv` and `digits` write and `stats` summarises."""
-    rate: float | None = Field(None, gt=0)
+    rate: float | None = Field(default=None, gt=0)
     """Rows a second (`csv`); None keeps the recording's own."""
-    decimals: int = Field(3, ge=0, le=6)
+    decimals: int = Field(default=3, ge=0, le=6)
     """Digits after the point (`csv`)."""
-    steps: int = Field(32, ge=1)
+    steps: int = Field(default=32, ge=1)
     """Equal time bins (`digits`)."""
-    digits: int = Field(2, ge=1, le=3)
+    digits: int = Field(default=2, ge=1, le=3)
     """Digits a value (`digits`)."""
     stats: bool = False
     """Append mean and standard deviation of the raw channels, so that gravity is not lost."""
@@ -90,10 +93,14 @@ class Serializer(ABC):
         InputError
             If a channel is missing, or the recording is too short for the steps asked for.
         """
+        told = tuple(
+            signal if steps is None else time_means(rec, signal, steps)
+            for signal, steps in zip(self.signals(rec), self.steps(rec), strict=True)
+        )
         if not self.config.stats:
-            return self._signals(rec)
+            return told
         raw = rec.select(self.config.channels)
-        return (*self._signals(rec), np.stack([raw.mean(axis=1), raw.std(axis=1)], axis=1))
+        return (*told, np.stack([raw.mean(axis=1), raw.std(axis=1)], axis=1))
 
     def encode(self, batch: Sequence[Features]) -> list[str]:
         """Write the features of many recordings, one text each.
@@ -138,13 +145,17 @@ class Serializer(ABC):
         """Return the text of one cleaned recording."""
         return self.encode([self.features(rec)])[0]
 
+    @abstractmethod
+    def signals(self, rec: Recording) -> Features:
+        """Return what is told at full resolution, one (n_channels, n_samples) array a view."""
+
+    @abstractmethod
+    def steps(self, rec: Recording) -> tuple[int | None, ...]:
+        """Return how many equal time bins tell each signal; None tells every sample."""
+
     @property
     def _n_signals(self) -> int:
         return 1
-
-    @abstractmethod
-    def _signals(self, rec: Recording) -> Features:
-        """Return `features` without the statistics."""
 
     @abstractmethod
     def _write(self, columns: Sequence[Sequence[Array]]) -> list[str]:
@@ -176,15 +187,16 @@ def time_means(rec: Recording, values: Array, steps: int) -> Array:
     Raises
     ------
     InputError
-        If the recording has no extent in time, or a bin is shorter than a quarter of a sample.
+        If the recording has no extent in time, or there are more than
+        `STEPS_PER_SAMPLE` bins a sample.
     """
     n = rec.n_samples
     if n < 2 or rec.duration <= 0:
         raise InputError(f"recording '{rec.id}': a single instant cannot be cut into {steps} steps")
-    if steps > 4 * n:
+    if steps > STEPS_PER_SAMPLE * n:
         raise InputError(
             f"recording '{rec.id}': {n} samples are too few for {steps} steps: "
-            f"ask for at most {4 * n}"
+            f"ask for at most {STEPS_PER_SAMPLE * n}"
         )
     x = values.astype(np.float64)
     dt = np.diff(rec.t)

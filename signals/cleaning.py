@@ -33,9 +33,10 @@ class CleanConfig(Config):
     """Undo sample-and-hold: rows written faster than the sensor delivers."""
     trim: bool = True
     """Cut the quiet head and tail."""
-    trim_threshold: float = 0.15
-    """Movement, as a share of the recording's own peak, below which it counts as quiet."""
-    trim_margin: float = 0.1
+    trim_threshold: float = 0.3
+    """Movement, as a share of the recording's own peak, below which it counts as quiet. On
+    CharSense, lower thresholds keep the reach towards the letter and cost accuracy."""
+    trim_margin: float = 0.06
     """Seconds of quiet kept on either side of the movement."""
     min_duration: float = 0.2
     """Seconds: trimming keeps at least this much; a shorter recording is refused."""
@@ -171,7 +172,7 @@ def resample(rec: Recording, rate: float, max_gap: float = 0.5) -> Recording:
 
 
 def trim_idle(
-    rec: Recording, min_duration: float = 0.2, threshold: float = 0.15, margin: float = 0.1
+    rec: Recording, min_duration: float = 0.2, threshold: float = 0.3, margin: float = 0.06
 ) -> Recording:
     """Cut the quiet head and tail; the first sample kept becomes 0 s.
 

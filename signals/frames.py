@@ -2,7 +2,7 @@
 
 A gyroscope turns every sample into the axes of the first one; there the mean specific force of a
 gesture that starts and ends at rest is gravity alone, so it gives *up*. The horizontal heading
-comes either from a device axis or from the movement itself (`FrameConfig.heading`). Subtracting
+comes either from a device axis or from the movement itself (`FrameConfig`). Subtracting
 gravity leaves the hand's acceleration; integrating it from rest to rest gives velocity and the
 shape of the stroke.
 """
@@ -35,12 +35,14 @@ _AXES: dict[str, tuple[int, int]] = {
 class FrameConfig(Config):
     """How the horizontal directions of the writing frame are found.
 
-    ``heading="motion"`` takes them from the movement and does not change when the device is held
-    differently. ``heading="device"`` takes the device axis `right`, projected on the horizontal:
-    right for devices that are always held the same way.
+    ``"motion"`` takes them from the movement and does not change when the device is held
+    differently. ``"device"`` takes the device axis `right`, projected on the horizontal: right for
+    devices that are always held the same way. On a flat surface the arm hardly turns, so nothing
+    in the movement tells right from forward and the device axis is the default.
     """
 
     heading: Literal["motion", "device"] = "motion"
+    flat_heading: Literal["motion", "device"] = "device"
     right: Literal["+x", "-x", "+y", "-y", "+z", "-z"] = "+x"
 
 
@@ -132,7 +134,7 @@ def writing_motion(rec: Recording, config: FrameConfig = FrameConfig()) -> Motio
     up = gravity / strength
     linear = force - gravity[:, None]
     velocity = _integrate(linear, dt)
-    if config.heading == "device":
+    if (config.flat_heading if rec.case == "2d" else config.heading) == "device":
         axis, sign = _AXES[config.right]
         toward = sign * np.eye(3)[axis]
         right = toward - up * (toward @ up)

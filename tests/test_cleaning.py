@@ -115,7 +115,8 @@ def test_trimming_keeps_the_movement_and_a_margin():
     rec = gesture(quiet=1.0, moving=1.0)
     out = trim_idle(rec)
     assert out.t[0] == 0
-    assert 0.9 < out.duration < 1.35
+    # The slow first and last tenth of a smooth move is quiet too.
+    assert 0.7 < out.duration < 1.2
     kept = np.abs(out.acc[0]) ** 2
     assert kept.sum() > 0.99 * (np.abs(rec.acc[0]) ** 2).sum()
 

@@ -236,10 +236,10 @@ def test_a_person_holds_the_device_alike_in_a_session_and_unlike_others() -> Non
         _, truth = write_letter(Writer.draw(index), "A", case, rng(repetition))
         return truth.orientation[0][UP]
 
-    own = [up_in_device(0, "2d", repetition) for repetition in range(6)]
+    own = [up_in_device(0, "3d", repetition) for repetition in range(6)]
     assert min(own[0] @ other for other in own) > np.cos(np.radians(35))
     assert max(own[0] @ other for other in own[1:]) < 1 - 1e-6
-    others = [up_in_device(index, "2d", 0) for index in range(1, 12)]
+    others = [up_in_device(index, "3d", 0) for index in range(1, 12)]
     assert min(own[0] @ other for other in others) < 0
 
 

@@ -212,7 +212,7 @@ def write_letter(
     position, angles = _in_world(writer, plane, case, rng)
 
     session = _stream(writer.seed, _SESSION, writer.index, _CASES.index(case))
-    grip = _held(session, rng)
+    grip = _held(case, session, rng)
     offsets = imu.offsets(session)
 
     grid = np.arange(position.shape[1]) / hand.GRID
@@ -274,11 +274,18 @@ def _in_world(
     return position + 0.3 * tremor * _FLAT, angles + np.radians(0.1) * wobble
 
 
-def _held(session: np.random.Generator, rng: np.random.Generator) -> Float:
-    """Return device axes to hand, (3, 3): arbitrary in a session, a few degrees off each time."""
+def _held(case: Case, session: np.random.Generator, rng: np.random.Generator) -> Float:
+    """Return device axes to hand, (3, 3), a few degrees off each time.
+
+    In mid-air a device is held in any way. On a surface it lies flat, its x axis to the right
+    give or take the writer's habit, as in the study (z reads about 9.8 m/s²).
+    """
     from scipy.spatial.transform import Rotation
 
-    grip = Rotation.from_quat(session.standard_normal(4))
+    if case == "3d":
+        grip = Rotation.from_quat(session.standard_normal(4))
+    else:
+        grip = Rotation.from_rotvec(np.radians(10) * session.standard_normal(3))
     shift = Rotation.from_rotvec(np.radians(4) * rng.standard_normal(3))
     return np.asarray((shift * grip).as_matrix())
 

@@ -17,6 +17,7 @@ from eval.predictions import Predictions
 from eval.splits import Fold
 from prompts.serialize import build_serializer
 from prompts.templates import PromptBuilder, Shot
+from signals.errors import InputError
 from signals.recording import Recording
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ class Predictors:
         if self._held and self._held[0] == adapter:
             return adapter
         self._held = None
-        return train(self.recipe, fold.train, adapter)
+        return train(self.recipe, fold.train, folder)
 
     def _load(self, adapter: Path | None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         from finetune.base import load_base
@@ -240,3 +241,49 @@ def draw_shots(fold: Fold, k: int, seed: int) -> list[Recording]:
         ranked.append((seen[label], place, int(i)))
         seen[label] += 1
     return [fold.train[i] for _, _, i in sorted(ranked)[:k]]
+
+
+def most_likely(
+    recordings: Sequence[Recording], adapter: Path, n: int = 5
+) -> list[list[tuple[str, float]]]:
+    """Read recordings with a trained adapter.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+        As recorded; they are cleaned as the training data was.
+    adapter : Path
+        Folder written by `finetune.sft.train`; it holds the recipe it was trained with.
+    n : int
+        Labels to name.
+
+    Returns
+    -------
+    list of list of (str, float)
+        The most likely labels of each recording with their probabilities, best first.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no adapter, or a recording cannot be used.
+    """
+    from finetune.base import check_adapter, load_base
+    from finetune.scoring import LabelScorer
+    from recipes.schema import load_recipe
+    from signals.cleaning import clean
+
+    if not (adapter / "recipe.yaml").is_file():
+        raise InputError(f"{adapter}: holds no recipe.yaml: give the folder of a trained adapter")
+    recipe = load_recipe(str(adapter / "recipe.yaml"))
+    check_adapter(adapter, recipe.model.base)
+    serializer = build_serializer(recipe.text)
+    cleaned = [clean(rec, recipe.clean) for rec in recordings]
+    texts = serializer.encode([serializer.features(rec) for rec in cleaned])
+    model, tokenizer = load_base(recipe.model, adapter)
+    builder = PromptBuilder(tokenizer, recipe.label_set, recipe.prompt)
+    scorer = LabelScorer(model, tokenizer, [builder.completion(c) for c in recipe.label_set])
+    scores = scorer.score([builder.prompt(text) for text in texts], recipe.evaluate.batch_size)
+    return [
+        [(recipe.label_set[i], float(np.exp(row[i]))) for i in np.argsort(-row)[:n]]
+        for row in scores.log_probs
+    ]

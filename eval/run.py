@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from eval.baselines import BASELINES
 from eval.environment import environment
-from eval.metrics import Interval, bootstrap_people, evaluate
+from eval.metrics import bootstrap_people, evaluate
 from eval.predictions import Predictions, load, save
 from eval.predictors import Predictors, is_tuned
 from eval.splits import Fold, make_folds
@@ -128,6 +129,7 @@ def judge(recipe: Recipe, folds: Sequence[Fold], answers: Answers) -> dict[str, 
         "protocol": recipe.split.protocol,
         "data": recipe.data,
         "seed": recipe.seed,
+        "shots": recipe.evaluate.shots,
         "folds": [
             {
                 "name": fold.name,
@@ -210,14 +212,14 @@ def _compare(
             if i in right:
                 difference.append(float(correct) - float(right[i]))
                 subjects.append(subject)
-    both = bootstrap_people(difference, subjects, recipe.seed, recipe.evaluate.bootstrap)
-    x, y = (Interval(**methods[name]["accuracy"]) for name in (a, b))
+    paired = bootstrap_people(difference, subjects, recipe.seed, recipe.evaluate.bootstrap)
+    x, y = methods[a]["accuracy"], methods[b]["accuracy"]
     return {
         "a": a,
         "b": b,
         "n": len(difference),
-        "difference": both.__dict__,
-        "disjoint": bool(x.low > y.high or y.low > x.high),
+        "difference": asdict(paired),
+        "disjoint": x["low"] > y["high"] or y["low"] > x["high"],
     }
 
 

@@ -1,0 +1,104 @@
+"""The pictures of a report, as PNG bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MODEL, RIVAL, FAINT = "#1f5f8b", "#b3661a", "#9aa0a6"
+
+
+def confusion_matrix(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> bytes:
+    """Draw counts, shaded by the share of each true label; rows are true, columns answers."""
+    matrix = np.array(counts)
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = max(3.2, 0.27 * len(labels) + 1.2)
+    figure = _figure(side, side)
+    axes = figure.add_subplot()
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    small = 8 if len(labels) <= 30 else 5
+    for i, j in zip(*np.nonzero(matrix), strict=True):
+        shade = "white" if share[i, j] > 0.6 else "black"
+        axes.text(j, i, str(matrix[i, j]), ha="center", va="center", fontsize=small, color=shade)
+    turn = 90 if max(map(len, labels)) > 2 else 0
+    axes.set_xticks(range(len(labels)), labels, rotation=turn, fontsize=small)
+    axes.set_yticks(range(len(labels)), labels, fontsize=small)
+    axes.set_xlabel("answered")
+    axes.set_ylabel("true")
+    return _png(figure)
+
+
+def tokens_against_accuracy(
+    methods: Mapping[str, Mapping[str, Any]], rivals: Sequence[str], chance: float
+) -> bytes:
+    """Draw accuracy with its interval over the tokens of a prompt; the best rival is a line."""
+    figure = _figure(6.4, 3.6)
+    axes = figure.add_subplot()
+    for name, method in methods.items():
+        if not method["tokens"]:
+            continue
+        x, y = method["tokens"]["median"], method["accuracy"]
+        bounds = [[y["value"] - y["low"]], [y["high"] - y["value"]]]
+        axes.errorbar(x, y["value"], bounds, fmt="o", color=MODEL, capsize=3)
+        axes.annotate(name, (x, y["value"]), (7, 4), textcoords="offset points", fontsize=8)
+    if rivals:
+        best = max(rivals, key=lambda name: methods[name]["accuracy"]["value"])
+        axes.axhline(
+            methods[best]["accuracy"]["value"], color=RIVAL, lw=1, label=f"{best} (no prompt)"
+        )
+    axes.axhline(chance, color=FAINT, lw=1, ls="--", label="chance")
+    axes.set_xscale("log")
+    axes.margins(x=0.35)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("tokens of a prompt (median)")
+    axes.set_ylabel("accuracy")
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    return _png(figure)
+
+
+def accuracy_by_person(
+    methods: Mapping[str, Mapping[str, Any]], rivals: Sequence[str], chance: float
+) -> bytes:
+    """Draw the accuracy of every person: one row a method, one dot a person."""
+    names = list(methods)
+    figure = _figure(6.4, 0.34 * len(names) + 1.1)
+    axes = figure.add_subplot()
+    for row, name in enumerate(names):
+        found = methods[name]["per_person"]
+        colour = RIVAL if name in rivals else MODEL
+        values = [person["value"] for person in found.values()]
+        axes.plot(values, [row] * len(values), "o", color=colour, alpha=0.65, ms=6)
+        axes.plot(methods[name]["people"]["value"], row, "|", color="black", ms=14, mew=2)
+        if len(found) <= 6:
+            for person, value in zip(found, values, strict=True):
+                where = (value, row)
+                axes.annotate(
+                    person, where, (0, 6), textcoords="offset points", fontsize=6, ha="center"
+                )
+    axes.axvline(chance, color=FAINT, lw=1, ls="--")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.6)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("accuracy: a dot a person, the bar their mean, dashed chance")
+    return _png(figure)
+
+
+def _figure(width: float, height: float) -> Figure:
+    # A Figure of its own, without pyplot: no window system, no state shared with the caller.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=130, layout="constrained")
+
+
+def _png(figure: Figure) -> bytes:
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

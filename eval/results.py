@@ -1,0 +1,229 @@
+"""The ledger of results worth keeping, and the page rendered from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eval.baselines import BASELINES
+from eval.predictors import is_tuned
+from eval.report import read_run
+from signals.errors import InputError
+from signals.files import write_text
+
+Row = dict[str, Any]
+
+KEYS = (
+    "task",
+    "dataset",
+    "protocol",
+    "method",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n",
+    "chance",
+    "tokens",
+    "train_data",
+    "recipe",
+    "command",
+    "commit",
+    "seed",
+    "date",
+    "machine",
+    "note",
+)
+_SAME = ("recipe", "method", "commit", "seed")
+
+LEDGER = Path("docs") / "results.json"
+
+
+def add(run_dir: Path, ledger: Path = LEDGER, note: str = "") -> list[Row]:
+    """Append the results of a run to the ledger and render the page beside it.
+
+    Rows of the same recipe, method, commit and seed are replaced.
+
+    Parameters
+    ----------
+    run_dir : Path
+        Folder of a finished run.
+    ledger : Path
+        JSON file with one object a row; created when missing.
+    note : str
+        Put before the run's own notes.
+
+    Returns
+    -------
+    list of dict
+        The rows added.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no finished run, or the ledger is damaged.
+    """
+    added = rows_of(run_dir, note)
+    replaced = {tuple(row[key] for key in _SAME) for row in added}
+    kept = [
+        row
+        for row in (read(ledger) if ledger.exists() else [])
+        if tuple(row[key] for key in _SAME) not in replaced
+    ]
+    write(ledger, kept + added)
+    return added
+
+
+def write(ledger: Path, rows: Sequence[Row]) -> None:
+    """Write the ledger and the page rendered from it, so that the two are always equal."""
+    write_text(ledger, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    write_text(ledger.with_suffix(".md"), render(rows))
+
+
+def read(ledger: Path) -> list[Row]:
+    """Return the rows of a ledger.
+
+    Raises
+    ------
+    InputError
+        If it is missing, no JSON, or a row has other keys than `KEYS`.
+    """
+    try:
+        rows = json.loads(ledger.read_text(encoding="utf-8"))
+    except OSError:
+        raise InputError(f"{ledger}: there is no such ledger: add a run first") from None
+    except ValueError as error:
+        raise InputError(f"{ledger}: is no JSON ({error}): restore it") from None
+    for i, row in enumerate(rows):
+        if tuple(row) != KEYS:
+            raise InputError(f"{ledger}: row {i} has other keys than {', '.join(KEYS)}")
+    return list(rows)
+
+
+def rows_of(run_dir: Path, note: str = "") -> list[Row]:
+    """Return the ledger rows of a run: three metrics a method."""
+    metrics, facts = read_run(run_dir)
+    folds = metrics["folds"]
+    n_labels = len(metrics["labels"])
+    tested = sorted({person for fold in folds for person in fold["test_people"]})
+    machine = facts["machine"]
+    about = {
+        "task": f"{n_labels} labels, {metrics['labels'][0]} to {metrics['labels'][-1]}",
+        "dataset": "simulated" if metrics["data"] == "simulated" else Path(metrics["data"]).name,
+        "protocol": f"{metrics['protocol']}, tested: {', '.join(tested)}",
+    }
+    origin = {
+        "recipe": metrics["name"],
+        "command": facts["command"],
+        "commit": facts["commit"],
+        "seed": metrics["seed"],
+        "date": facts["date"],
+        "machine": machine["gpu"] or f"{machine['cpus']} × {machine['processor']}",
+    }
+    rows = []
+    for name, method in metrics["methods"].items():
+        train_data = "none"
+        if name in BASELINES or is_tuned(name):
+            train_data = _train_data(folds)
+        elif name == "few-shot":
+            train_data = f"{metrics['shots']} examples in the prompt"
+        people = method["people"]
+        for metric, figure in (
+            ("accuracy", method["accuracy"]),
+            (f"accuracy, mean over {people['n']} people", people),
+            ("top-5 accuracy", method["top5"]),
+        ):
+            if people["n"] == 1 and figure is people:
+                continue  # one person's mean is the pooled accuracy
+            values = about | {
+                "method": name,
+                "metric": metric,
+                "value": round(figure["value"], 4),
+                "ci_low": _rounded(figure["low"]),
+                "ci_high": _rounded(figure["high"]),
+                "n": method["n"],
+                "chance": round(min(1.0, 5 / n_labels if "top-5" in metric else 1 / n_labels), 4),
+                "tokens": method["tokens"]["median"] if method["tokens"] else None,
+                "train_data": train_data,
+                **origin,
+                "note": "; ".join(filter(None, (note, *method["notes"]))),
+            }
+            rows.append({key: values[key] for key in KEYS})
+    return rows
+
+
+def render(rows: Sequence[Row]) -> str:
+    """Return the page: one table for each task, data set, protocol, recipe and commit."""
+    parts = [
+        "# Results",
+        "Rendered from [results.json](results.json) by `imuscribe results render`; do not edit. "
+        "Intervals are 95 %: Wilson for accuracies over recordings, bootstrap over people for "
+        "means over people. Nobody tested was trained on.",
+    ]
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        keys = ("dataset", "task", "protocol", "recipe", "seed", "date", "commit", "command")
+        key = tuple(str(row[name]) for name in (*keys, "machine"))
+        groups.setdefault(key, []).append(row)
+    for group in groups.values():
+        parts += _section(group)
+    if not rows:
+        parts.append("No results yet.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(rows: Sequence[Row]) -> list[str]:
+    first = rows[0]
+    table = [
+        "| method | metric | value | 95 % interval | n | chance | tokens | trained on |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        bounds = "–"
+        if row["ci_low"] is not None:
+            bounds = f"{row['ci_low']:.3f} – {row['ci_high']:.3f}"
+        cells = (
+            row["method"],
+            row["metric"],
+            f"{row['value']:.3f}",
+            bounds,
+            f"{row['n']:,}",
+            f"{row['chance']:.3f}",
+            "–" if row["tokens"] is None else f"{row['tokens']:g}",
+            row["train_data"],
+        )
+        table.append("| " + " | ".join(map(_cell, cells)) + " |")
+    notes: dict[str, list[str]] = {}
+    for row in rows:
+        if row["note"] and row["method"] not in notes.setdefault(row["note"], []):
+            notes[row["note"]].append(row["method"])
+    found = [f"- {', '.join(who)}: {note}" for note, who in notes.items()]
+    return [
+        f"## {first['dataset']}: {first['task']}",
+        f"{first['protocol']}. Recipe `{first['recipe']}`, seed {first['seed']}, "
+        f"{first['date']}, commit {first['commit'] or 'unknown'}, {first['machine']}.",
+        f"`{first['command']}`",
+        "\n".join(table),
+        *(["\n".join(found)] if found else []),
+    ]
+
+
+def _train_data(folds: Sequence[Mapping[str, Any]]) -> str:
+    people, sizes = [len(f["train_people"]) for f in folds], [f["n_train"] for f in folds]
+
+    def span(values: list[int]) -> str:
+        low, high = f"{min(values):,}", f"{max(values):,}"
+        return low if low == high else f"{low}–{high}"
+
+    who = "person" if max(people) == 1 else "people"
+    return f"{span(sizes)} recordings of {span(people)} other {who}"
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

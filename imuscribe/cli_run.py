@@ -1,0 +1,176 @@
+"""`imuscribe run`, `report`, `results add | render` and `predict`."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from signals.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from signals.recording import Recording
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(
+        "run",
+        epilog=_examples(
+            "imuscribe run demo",
+            "imuscribe run charsense-lopo data=charsense.parquet split.folds=p003",
+        ),
+    )(run)
+    app.command("report", epilog=_examples("imuscribe report runs/demo"))(report)
+    app.command(
+        "predict",
+        epilog=_examples(
+            "imuscribe predict letter.parquet --adapter runs/demo/folds/w2/adapter",
+            "imuscribe predict letter.csv --adapter ADAPTER --acc-unit g --gyro-unit deg/s "
+            "--column t=time --column acc_x=ax --column acc_y=ay --column acc_z=az "
+            "--column gyro_x=gx --column gyro_y=gy --column gyro_z=gz",
+        ),
+    )(predict)
+    results = typer.Typer(help="Keep results worth keeping.", no_args_is_help=True)
+    results.command("add", epilog=_examples("imuscribe results add runs/charsense-lopo"))(add)
+    results.command("render", epilog=_examples("imuscribe results render"))(render)
+    app.add_typer(results, name="results")
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or the name of a packaged recipe.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")
+    ] = None,
+) -> None:
+    """Run an experiment: split by person, train, compare all methods, write a report.
+
+    Run it again after an interruption: what is finished is kept.
+    """
+    from rich.console import Console
+
+    from eval.report import comparison_text, read_run
+    from eval.run import run as run_recipe
+    from recipes.schema import load_recipe
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    changes = overrides or []
+    resolved = load_recipe(recipe, changes)
+    folder = run_recipe(resolved, command=shlex.join(["imuscribe", "run", recipe, *changes]))
+    metrics, _ = read_run(folder)
+    console = Console()
+    console.print(_table(metrics["methods"], metrics["chance"]))
+    for found in metrics["comparisons"]:
+        typer.echo(comparison_text(found))
+    typer.echo(f"report: {folder / 'report.html'}")
+
+
+def report(
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+) -> None:
+    """Write the report of a finished run again."""
+    from eval.report import write_report
+
+    typer.echo(f"report: {write_report(run_dir)}")
+
+
+def add(
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    ledger: Annotated[Path, typer.Option(help="The ledger to add to.")] = Path("docs/results.json"),
+    note: Annotated[str, typer.Option(help="What a reader must know.")] = "",
+) -> None:
+    """Add the results of a run to the ledger and render the page beside it."""
+    from eval.results import add as add_rows
+
+    rows = add_rows(run_dir, ledger, note)
+    typer.echo(f"{len(rows)} rows added to {ledger}")
+
+
+def render(
+    ledger: Annotated[Path, typer.Option(help="The ledger.")] = Path("docs/results.json"),
+) -> None:
+    """Render the page from the ledger."""
+    from eval.results import read, write
+
+    write(ledger, read(ledger))
+    typer.echo(f"wrote {ledger.with_suffix('.md')}")
+
+
+def predict(
+    file: Annotated[Path, typer.Argument(help="Recordings: canonical Parquet, or one in a CSV.")],
+    adapter: Annotated[Path, typer.Option(help="Folder of a trained adapter.")],
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="CSV: OURS=THEIRS for t, acc_x … gyro_z; by default the same names."),
+    ] = None,
+    acc_unit: Annotated[str, typer.Option(help="CSV: m/s^2, g or mg.")] = "",
+    gyro_unit: Annotated[str, typer.Option(help="CSV: rad/s or deg/s.")] = "",
+    time_unit: Annotated[str, typer.Option(help="CSV: s, ms, us or ns.")] = "s",
+    rate: Annotated[float | None, typer.Option(help="CSV: Hz, for a file without times.")] = None,
+) -> None:
+    """Show the five most likely labels of a recording with their probabilities."""
+    from eval.predictors import most_likely
+
+    if file.suffix == ".csv":
+        recordings = [_read_csv(file, column or [], acc_unit, gyro_unit, time_unit, rate)]
+    else:
+        from signals.parquet import load
+
+        recordings = load(file)
+    for rec, ranked in zip(recordings, most_likely(recordings, adapter), strict=True):
+        answers = "  ".join(f"{label} {probability:.1%}" for label, probability in ranked)
+        typer.echo(f"{rec.id}  {answers}")
+
+
+def _read_csv(
+    file: Path,
+    columns: Sequence[str],
+    acc_unit: str,
+    gyro_unit: str,
+    time_unit: str,
+    rate: float | None,
+) -> Recording:
+    from signals.readers import read_csv
+    from signals.recording import ACC, GYRO
+
+    names = {name: name for name in (*ACC, *GYRO, *(() if rate else ("t",)))}
+    if columns:
+        names = {}
+        for item in columns:
+            ours, equals, theirs = item.partition("=")
+            if not (ours and equals and theirs):
+                raise InputError(f"--column '{item}' has no two sides: write OURS=THEIRS")
+            names[ours] = theirs
+    return read_csv(file, names, acc_unit, gyro_unit, time_unit=time_unit, rate=rate)
+
+
+def _table(methods: dict[str, Any], chance: float) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from eval.report import interval
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("method", "accuracy [95 %]", "n", "chance", "tokens", "s/recording"):
+        table.add_column(title, justify="left" if title == "method" else "right", no_wrap=True)
+    for name, method in methods.items():
+        table.add_row(
+            name,
+            escape(interval(method["accuracy"])),
+            f"{method['n']:,}",
+            f"{chance:.3f}",
+            f"{method['tokens']['median']:.0f}" if method["tokens"] else "–",
+            f"{method['seconds']:.2g}",
+        )
+    return table
+
+
+def _examples(*lines: str) -> str:
+    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

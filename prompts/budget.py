@@ -57,8 +57,8 @@ class BudgetReport:
         Most tokens allowed.
     tokens : tuple of int
         Tokens of each recording, in the order given, the prompt around the text included.
-    by_class : dict of str to (int, float, int)
-        Smallest, median and largest count of each label.
+    by_class : dict of str to (int, float, int, int)
+        Smallest, median and largest count of each label, and its number of recordings.
     n_compared : int
         Recordings the error was measured on.
     """
@@ -67,7 +67,7 @@ class BudgetReport:
     error: float
     budget: int
     tokens: tuple[int, ...]
-    by_class: dict[str, tuple[int, float, int]]
+    by_class: dict[str, tuple[int, float, int, int]]
     n_compared: int
 
 
@@ -251,8 +251,11 @@ def _squares(format: Format, true: Array, told: Float) -> tuple[Float, Float]:
 
 def _by_class(
     recordings: Sequence[Recording], tokens: Sequence[int]
-) -> dict[str, tuple[int, float, int]]:
+) -> dict[str, tuple[int, float, int, int]]:
     counts: dict[str, list[int]] = {}
     for rec, n in zip(recordings, tokens, strict=True):
         counts.setdefault(rec.label, []).append(n)
-    return {label: (min(ns), float(np.median(ns)), max(ns)) for label, ns in sorted(counts.items())}
+    return {
+        label: (min(ns), float(np.median(ns)), max(ns), len(ns))
+        for label, ns in sorted(counts.items())
+    }

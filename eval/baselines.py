@@ -169,10 +169,12 @@ class Baseline:
         from sklearn.model_selection import GroupKFold, KFold
 
         # One training person leaves no other choice than to divide that person's recordings.
-        alone = len(set(subjects)) == 1
-        halves = KFold(2, shuffle=True, random_state=self.seed) if alone else GroupKFold(2)
+        if len(set(subjects)) == 1:
+            halves = KFold(2, shuffle=True, random_state=self.seed).split(x, y)
+        else:
+            halves = GroupKFold(2).split(x, y, subjects)
         scores = np.zeros((len(y), len(self.labels)))
-        for fitted, held_out in halves.split(x, y, subjects):
+        for fitted, held_out in halves:
             model = self._build(self.seed).fit(x[fitted], y[fitted])
             scores[held_out] = self._scores(model, x[held_out])
 

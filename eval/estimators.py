@@ -47,7 +47,7 @@ class NearestByWarping:
 
         series = np.concatenate([x, self._x]).transpose(0, 2, 1).astype(np.float64, order="C")
         block = ((0, len(x)), (len(x), len(series)))
-        window = max(1, round(self.band * x.shape[2])) + 1  # dtaidistance counts the diagonal
+        window = round(self.band * x.shape[2]) + 1  # shifts smaller than this; 1 is the diagonal
         flat = dtw_ndim.distance_matrix_fast(
             series, window=window, block=block, compact=True, parallel=False
         )

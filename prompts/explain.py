@@ -26,9 +26,11 @@ COMPASS = ("right", "up-right", "up", "up-left", "left", "down-left", "down", "d
 
 _SENTENCES = {
     "overview": "{duration:.2f} s, mean acceleration {acceleration:.2f} m/s², up is {axis}.",
-    "rest": "{start:.2f}-{end:.2f} s rest.",
-    "movement": "{start:.2f}-{end:.2f} s {direction} {length:.2f} m, peak {peak:.1f} m/s.",
+    # Rests and movements follow each other without a gap: where one ends, the next starts.
+    "rest": "To {end:.2f} s rest.",
+    "movement": "To {end:.2f} s {direction} {length:.2f} m, peak {peak:.1f} m/s.",
     "turns": "Turning points: {count:.0f}.",
+    "still": "{start:.2f}-{end:.2f} s rest.",
     "pulse": "{start:.2f}-{end:.2f} s {axis} {peak:+.1f} m/s².",
 }
 
@@ -73,7 +75,8 @@ class Phase:
     Parameters
     ----------
     kind : str
-        ``"rest"``, ``"movement"``, or ``"pulse"`` (acceleration of one device axis).
+        ``"rest"`` or ``"movement"``, which cover the recording; without gyroscope ``"still"`` or
+        ``"pulse"`` (acceleration of one device axis), which may leave gaps or overlap.
     start, end : float
         Seconds from the start of the recording.
     direction : str
@@ -199,7 +202,7 @@ def _pulses(rec: Recording, config: ExplainConfig) -> list[Phase]:
     still = np.ones(rec.n_samples, dtype=bool)
     for pulse in pulses:
         still &= (rec.t < pulse.start) | (rec.t > pulse.end)
-    rests = [Phase("rest", *_times(rec.t, span)) for span in _pauses(still, rec.t, config)]
+    rests = [Phase("still", *_times(rec.t, span)) for span in _pauses(still, rec.t, config)]
     return sorted([*strongest, *rests], key=lambda phase: phase.start)
 
 

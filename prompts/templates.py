@@ -274,7 +274,9 @@ class PromptBuilder:
 
     def _check_labels(self) -> None:
         for i, label in enumerate(self.labels):
-            if not label.strip() or label != label.strip():
+            if not label.strip():
+                raise InputError(f"label {label!r} is blank: give every label a name")
+            if label != label.strip():
                 raise InputError(f"label {label!r} has blank ends: use {label.strip()!r}")
             if label in self.labels[:i]:
                 raise InputError(f"label '{label}' is given twice: give each label once")

@@ -205,7 +205,9 @@ def adapted(network: PreTrainedModel, lora: LoraConfig) -> dict[str, nn.Linear]:
     endings = sorted({name.rsplit(".", 1)[-1] for name in layers})
     for target in lora.targets:
         if target not in endings:
-            raise InputError(f"lora.targets: no layer is called '{target}': {nearest(target, endings)}")
+            raise InputError(
+                f"lora.targets: no layer is called '{target}': {nearest(target, endings)}"
+            )
     return {n: layer for n, layer in layers.items() if n.rsplit(".", 1)[-1] in lora.targets}
 
 

@@ -71,9 +71,7 @@ class LabelScorer:
         self.labels = tuple(labels)
         self._ids = _label_ids(tokenizer, self.labels)
 
-    def score(
-        self, prompts: Sequence[str], batch_size: int = 32, progress: bool = False
-    ) -> Scores:
+    def score(self, prompts: Sequence[str], batch_size: int = 32, progress: bool = False) -> Scores:
         """Score every label after every prompt.
 
         Parameters
@@ -102,7 +100,7 @@ class LabelScorer:
 
     def _first_token(self, rows: list[list[int]]) -> torch.Tensor:
         """Return log-probabilities (n, n_labels) over the full vocabulary."""
-        logits = self._forward(rows, use_cache=False).logits[:, -1]
+        logits: torch.Tensor = self._forward(rows, use_cache=False).logits[:, -1]
         return logits.float().log_softmax(-1)[:, [ids[0] for ids in self._ids]]
 
     def _sequences(self, rows: list[list[int]]) -> torch.Tensor:
@@ -111,7 +109,8 @@ class LabelScorer:
 
         n, n_labels = len(rows), len(self._ids)
         prefill = self._forward(rows, use_cache=True)
-        scores = prefill.logits[:, -1].float().log_softmax(-1)[:, [ids[0] for ids in self._ids]]
+        last: torch.Tensor = prefill.logits[:, -1]
+        scores = last.float().log_softmax(-1)[:, [ids[0] for ids in self._ids]]
         # Everything but the last token of a label is fed to predict everything but the first.
         # Labels are padded at the end, where causal attention keeps padding from mattering.
         width = max(map(len, self._ids)) - 1
@@ -134,7 +133,9 @@ class LabelScorer:
             past_key_values=cache,
             use_cache=True,
         ).logits
-        picked = logits.float().log_softmax(-1).gather(-1, wanted.clamp(min=0).repeat(n, 1)[..., None])
+        picked = (
+            logits.float().log_softmax(-1).gather(-1, wanted.clamp(min=0).repeat(n, 1)[..., None])
+        )
         rest = picked[..., 0].reshape(n, n_labels, width).masked_fill(wanted < 0, 0.0).sum(-1)
         return scores + rest
 
@@ -196,9 +197,7 @@ def _label_ids(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> lis
             raise InputError(
                 f"labels {other!r} and {label!r} are the same tokens for this tokenizer: rename one"
             )
-    begins = any(
-        a is not b and len(a) < len(b) and b[: len(a)] == a for a in ids for b in ids
-    )
+    begins = any(a is not b and len(a) < len(b) and b[: len(a)] == a for a in ids for b in ids)
     if not begins:
         return ids
     if tokenizer.eos_token_id is None:

@@ -1,0 +1,95 @@
+"""The model card that lies beside every adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from signals.recording import Recording
+
+if TYPE_CHECKING:
+    from recipes.schema import Recipe
+
+
+def model_card(
+    recipe: Recipe,
+    recordings: Sequence[Recording],
+    steps: int,
+    tokens: int,
+    loss: float,
+    example: str,
+) -> str:
+    """Return the card as Markdown, with nothing left to fill in.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    recordings : sequence of Recording
+        What the adapter learnt from.
+    steps, tokens : int
+        Updates made and tokens read.
+    loss : float
+        Mean over the last tenth of the updates, in nats a completion token.
+    example : str
+        One whole training row.
+    """
+    from recipes.schema import dump
+
+    people = sorted({rec.subject for rec in recordings})
+    devices = sorted({rec.device for rec in recordings} - {""}) or ["unknown"]
+    cases = sorted({rec.case for rec in recordings} - {""}) or ["unknown"]
+    origin = "simulated writers" if recipe.data == "simulated" else f"`{recipe.data}`"
+    train = recipe.train
+    varied = "varied afresh each epoch" if train.augment else "as recorded"
+    return f"""---
+base_model: {recipe.model.base}
+library_name: peft
+tags: [lora, imu, motion-sensor, imuscribe]
+---
+
+# {recipe.name}
+
+A LoRA adapter that lets `{recipe.model.base}` name what a motion-sensor recording shows, given as
+text: one of {len(recipe.label_set)} labels ({recipe.labels}).
+
+## Training
+
+| | |
+|---|---|
+| data | {len(recordings)} recordings of {origin}, {varied} |
+| people | {len(people)}: {", ".join(people)} |
+| devices, cases | {", ".join(devices)}; {", ".join(cases)} |
+| seed | {recipe.seed} |
+| adapter | r {recipe.lora.r}, alpha {recipe.lora.alpha:g}, {recipe.lora.dtype} |
+| rate | {train.lr:g}, {train.schedule}, {train.epochs} epochs |
+| updates | {steps}, {tokens:,} tokens |
+| final loss | {loss:.4f} nats a completion token, the end token included |
+
+## Use
+
+    from pathlib import Path
+    from finetune.base import load_base
+    from recipes.schema import ModelConfig
+
+    base = ModelConfig(base="{recipe.model.base}")
+    model, tokenizer = load_base(base, adapter=Path("this/folder"))
+
+The prompt must be made with the `clean`, `text` and `prompt` sections below. One training row:
+
+```
+{example}
+```
+
+## Limits
+
+- It knows the {len(people)} {"person" if len(people) == 1 else "people"} above. How well it reads
+  a stranger must be measured on people who are not among them.
+- It answers with a label for any movement, also for one that is none of the labels; look at the
+  off-label mass of the scores.
+- Labels, devices and cases other than those above were never seen.
+
+## Recipe
+
+```yaml
+{dump(recipe)}```
+"""

@@ -1,0 +1,260 @@
+"""Teach a base model with LoRA: one recipe, one or many processes, resumable to the bit.
+
+``python -m finetune.sft RECIPE key=value …`` trains in one process; under
+``torchrun --nproc-per-node 2 -m finetune.sft …`` or ``accelerate launch`` the batches are shared
+and the losses are those of one process with as many times the gradient accumulation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finetune.base import check_adapter, load_base, whole_folder
+from finetune.card import model_card
+from finetune.data import load_recordings, select, tokenised, training_people, training_rows
+from finetune.preflight import adapted, check_lengths
+from finetune.tokenise import pad_id
+from signals.errors import InputError
+from signals.files import sha256, write_text
+from signals.recording import Recording
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from finetune.trainer import Trainer
+    from recipes.schema import LoraConfig, Recipe
+
+log = logging.getLogger(__name__)
+
+SECTIONS = ("seed", "labels", "text", "prompt", "model", "lora", "train")
+"""What, besides the recordings, decides the trained weights."""
+
+
+def train(
+    recipe: Recipe,
+    recordings: Sequence[Recording],
+    out: Path,
+    resume: bool = True,
+    start_from: Path | None = None,
+) -> Path:
+    """Train an adapter and save it whole, with its card, in ``out/adapter``.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    recordings : sequence of Recording
+        Training recordings, cleaned.
+    out : Path
+        Receives ``adapter``, ``train-log.jsonl`` and, until the end, ``checkpoints``.
+    resume : bool
+        Go on from the last whole checkpoint, to the same weights as an uninterrupted run; a
+        finished run is returned as it is. False starts over.
+    start_from : Path, optional
+        Adapter to go on training, instead of a fresh one.
+
+    Returns
+    -------
+    Path
+        The adapter's folder.
+
+    Raises
+    ------
+    InputError
+        If a label has no recording, a row is too long, `out` holds a checkpoint of another
+        recipe, or the loss stops being a number.
+    """
+    out = Path(out)
+    identity = _identity(recipe, recordings, start_from)
+    if resume and _read(out / "adapter" / "training.json") == identity:
+        log.info("%s: already trained", out)
+        return out / "adapter"
+    checkpoint = _checkpoint(out, identity) if resume else None
+
+    from datasets import Dataset
+    from transformers import PrinterCallback, set_seed
+
+    from finetune.trainer import Collate, Monitor, Trainer, settings
+    from prompts.serialize import build_serializer
+    from prompts.templates import PromptBuilder
+    from prompts.tokens import load_tokenizer
+
+    _quiet()
+    tokenizer = load_tokenizer(recipe.model.base)
+    builder = PromptBuilder(tokenizer, recipe.label_set, recipe.prompt)
+    rows = training_rows(recordings, recipe, builder, build_serializer(recipe.text))
+    lengths = check_lengths(rows, recipe, tokenizer)
+
+    set_seed(recipe.seed)
+    args = settings(recipe, out / "checkpoints")
+    with args.main_process_first(desc="converting the base model"):
+        network, _ = load_base(recipe.model, start_from, trainable=True)
+    if start_from is None:
+        network = _with_adapter(network, recipe.lora)
+    rows_per_step = recipe.train.batch_size * recipe.train.accumulate * args.world_size
+    monitor = Monitor(out / "train-log.jsonl", lengths, rows_per_step, recipe.train.lr)
+    trainer = Trainer(
+        model=network,
+        args=args,
+        train_dataset=Dataset.from_list(tokenised(rows, tokenizer)),
+        data_collator=Collate(pad_id(tokenizer)),
+        processing_class=tokenizer,
+        callbacks=[monitor],
+    )
+    trainer.remove_callback(PrinterCallback)
+    _cast(network, recipe.lora)
+    if trainer.is_world_process_zero():
+        if checkpoint is None:
+            shutil.rmtree(out / "checkpoints", ignore_errors=True)
+        write_text(out / "checkpoints" / "training.json", json.dumps(identity, indent=2))
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+    if trainer.is_world_process_zero():
+        used = select(recordings, recipe)
+        example = rows[0]["prompt"] + rows[0]["completion"]
+        card = model_card(
+            recipe, used, trainer.state.global_step, sum(lengths), _final_loss(trainer), example
+        )
+        _save(network, recipe, out / "adapter", card, identity)
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
+    return out / "adapter"
+
+
+def main(arguments: Sequence[str]) -> Path:
+    """Train as ``RECIPE key=value …`` says, into ``<out>/<name>``."""
+    from recipes.schema import load_recipe
+
+    if not arguments:
+        raise InputError("no recipe given: python -m finetune.sft RECIPE [key=value …]")
+    recipe = load_recipe(arguments[0], arguments[1:])
+    recordings = training_people(load_recordings(recipe), recipe)
+    return train(recipe, recordings, Path(recipe.out) / recipe.name)
+
+
+def _identity(
+    recipe: Recipe, recordings: Sequence[Recording], start_from: Path | None
+) -> dict[str, str]:
+    """Return fingerprints of all that decides the result, by name, to tell what differs."""
+    from recipes.schema import fingerprint
+
+    digest = hashlib.sha256()
+    for rec in recordings:
+        digest.update("\0".join((rec.id, rec.label, rec.subject, *rec.channels)).encode())
+        digest.update(rec.t.tobytes() + rec.data.tobytes())
+    identity = {section: fingerprint(recipe, [section]) for section in SECTIONS}
+    identity["recordings"] = digest.hexdigest()
+    identity["processes"] = os.environ.get("WORLD_SIZE", "1")
+    if start_from is not None:
+        check_adapter(start_from, recipe.model.base)
+        identity["start_from"] = sha256(Path(start_from) / "adapter_model.safetensors")
+    return identity
+
+
+def _checkpoint(out: Path, identity: dict[str, str]) -> Path | None:
+    """Return the last checkpoint that was written to its end, if it is of this very training."""
+    from finetune.trainer import COMPLETE
+
+    whole = [
+        folder
+        for folder in (out / "checkpoints").glob("checkpoint-*")
+        if (folder / COMPLETE).exists()
+    ]
+    if not whole:
+        return None
+    theirs = _read(out / "checkpoints" / "training.json")
+    if theirs != identity:
+        names = {*theirs, *identity}
+        differ = sorted(name for name in names if theirs.get(name) != identity.get(name))
+        raise InputError(
+            f"'{out}' holds a checkpoint of another training (different: {', '.join(differ)}): "
+            "give the recipe it began with, another 'out', or start over with --restart"
+        )
+    return max(whole, key=lambda folder: int(folder.name.rsplit("-", 1)[1]))
+
+
+def _read(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    values: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return values
+
+
+def _with_adapter(network: PreTrainedModel, lora: LoraConfig) -> PreTrainedModel:
+    import peft
+
+    adapted(network, lora)
+    config = peft.LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets if lora.targets == "all-linear" else list(lora.targets),
+        use_rslora=lora.rslora,
+        use_dora=lora.dora,
+        task_type="CAUSAL_LM",
+    )
+    # Left in the base's precision here and cast below: TRL casts quantised models' adapters too.
+    return peft.get_peft_model(network, config, autocast_adapter_dtype=False)
+
+
+def _cast(network: PreTrainedModel, lora: LoraConfig) -> None:
+    import torch
+
+    dtype = torch.bfloat16 if lora.dtype == "bf16" else torch.float32
+    for name, weight in network.named_parameters():
+        if weight.requires_grad:
+            # DoRA's magnitudes are large and change little: bf16 would freeze them.
+            exact = "magnitude" in name
+            weight.data = weight.data.to(torch.float32 if exact else dtype)
+
+
+def _quiet() -> None:
+    """Keep what the libraries tell each other, not the user, off the screen."""
+    import warnings
+
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    warnings.filterwarnings("ignore", ".*checkpointing. is deprecated", FutureWarning)
+
+
+def _final_loss(trainer: Trainer) -> float:
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    tail = losses[-max(1, len(losses) // 10) :]
+    return float(sum(tail) / len(tail))
+
+
+def _save(
+    network: PreTrainedModel, recipe: Recipe, final: Path, card: str, identity: dict[str, str]
+) -> None:
+    from recipes.schema import dump
+
+    with whole_folder(final) as folder:
+        network.save_pretrained(folder, save_embedding_layers=False)
+        path = folder / "adapter_config.json"
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        # peft writes a set, in an order that differs from run to run.
+        config["target_modules"] = sorted(config["target_modules"])
+        config["base_model_name_or_path"] = recipe.model.base
+        path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        (folder / "recipe.yaml").write_text(dump(recipe), encoding="utf-8")
+        (folder / "training.json").write_text(json.dumps(identity, indent=2), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except InputError as error:
+        sys.stderr.write(f"imuscribe: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("imuscribe: stopped; the last checkpoint is kept, run again to go on\n")
+        sys.exit(130)

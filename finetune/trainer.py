@@ -1,0 +1,208 @@
+"""TRL's trainer, with the loss where the answer is and checkpoints that can be trusted.
+
+Imports torch, transformers and TRL: import this module only when training begins.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from peft import load_peft_weights, set_peft_model_state_dict
+from tqdm.auto import tqdm
+from transformers import TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from finetune.tokenise import pad_left
+from signals.errors import InputError
+from signals.files import write_text
+
+if TYPE_CHECKING:
+    from recipes.schema import Recipe
+
+COMPLETE = "complete"
+"""Marker in a checkpoint folder: everything in it was written."""
+
+_SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+
+
+def settings(recipe: Recipe, folder: Path) -> SFTConfig:
+    """Return what TRL is told: one pass over rows already in order, nothing dropped or cut."""
+    train = recipe.train
+    gpu = torch.cuda.is_available()
+    return SFTConfig(
+        output_dir=str(folder),
+        num_train_epochs=1,
+        train_sampling_strategy="sequential",
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+        per_device_train_batch_size=train.batch_size,
+        gradient_accumulation_steps=train.accumulate,
+        learning_rate=train.lr,
+        lr_scheduler_type=_SCHEDULES[train.schedule],
+        warmup_steps=train.warmup,
+        weight_decay=train.weight_decay,
+        max_grad_norm=train.max_grad_norm,
+        activation_checkpointing=train.gradient_checkpointing,
+        seed=recipe.seed,
+        use_cpu=not gpu,
+        bf16=gpu and recipe.model.dtype == "bf16",
+        ddp_find_unused_parameters=False,
+        dataloader_pin_memory=gpu,
+        save_steps=train.checkpoint_every,
+        save_total_limit=2,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to="none",
+    )
+
+
+class Collate:
+    """Pads rows at the front, so that completions end together; padding is never learnt."""
+
+    def __init__(self, pad_id: int) -> None:
+        self.pad_id = pad_id
+
+    def __call__(self, rows: Sequence[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+        """Return one batch: ids, mask, positions and labels, each (n_rows, longest)."""
+        ids, mask, positions = pad_left([row["input_ids"] for row in rows], self.pad_id)
+        labels, _, _ = pad_left([row["labels"] for row in rows], -100)
+        return {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "position_ids": positions,
+            "labels": labels,
+        }
+
+
+class Trainer(SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer that computes logits for the completion only."""
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | None = None,
+    ) -> Any:
+        """Return the cross-entropy of the completions, per completion token of the whole update.
+
+        The output head is a fifth of SmolLM2's work and prompts have no loss, so only the columns
+        from the first completion token on go through it.
+        """
+        labels = inputs["labels"]
+        first = int((labels != -100).any(0).int().argmax())
+        outputs = model(
+            input_ids=inputs["input_ids"],
+            attention_mask=inputs["attention_mask"],
+            position_ids=inputs["position_ids"],
+            logits_to_keep=labels.shape[1] - first + 1,
+            use_cache=False,
+        )
+        loss = torch.nn.functional.cross_entropy(
+            outputs.logits[:, :-1].float().flatten(0, 1),
+            labels[:, first:].flatten(),
+            ignore_index=-100,
+            reduction="sum",
+        )
+        if num_items_in_batch is None:
+            loss = loss / (labels != -100).sum()
+        else:
+            # The count is over all processes, whose gradients are then averaged.
+            loss = loss * self.accelerator.num_processes / num_items_in_batch
+        return (loss, outputs) if return_outputs else loss
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """Write nothing: the card is written once, beside the finished adapter."""
+
+    def _send_telemetry(self) -> None:
+        pass
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.is_world_process_zero():
+            folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+            (folder / COMPLETE).touch()
+
+    def _load_from_checkpoint(self, folder: str, model: torch.nn.Module | None = None) -> None:
+        # Not peft's load_adapter, which turns a bf16 adapter into fp32.
+        set_peft_model_state_dict(model or self.model, load_peft_weights(folder, device="cpu"))
+
+
+class Monitor(TrainerCallback):  # type: ignore[misc]
+    """Shows progress, logs every update as a JSON line, and stops at a loss that is no number.
+
+    Parameters
+    ----------
+    path : Path
+        The log: ``step``, ``loss``, ``lr``, ``tokens_per_second``. After a resume the lines past
+        the checkpoint are dropped, so it reads as one uninterrupted run.
+    lengths : sequence of int
+        Tokens of every row in the order of training.
+    rows_per_step : int
+        Over all processes.
+    lr : float
+        Peak learning rate, for the message.
+    """
+
+    def __init__(self, path: Path, lengths: Sequence[int], rows_per_step: int, lr: float) -> None:
+        self._path = path
+        self._seen = [0, *accumulate(lengths)]
+        self._rows_per_step = rows_per_step
+        self._lr = lr
+        self._lines: list[str] = []
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Open the bar and bring the log back to where training starts."""
+        if state.is_world_process_zero and state.global_step and self._path.exists():
+            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+            self._lines = [x for x in lines if json.loads(x)["step"] <= state.global_step]
+        if state.is_world_process_zero:
+            write_text(self._path, "".join(self._lines))
+        self._bar = tqdm(
+            total=state.max_steps,
+            initial=state.global_step,
+            desc="training",
+            unit="step",
+            disable=not state.is_world_process_zero,
+        )
+        self._start, self._first = time.perf_counter(), self._tokens(state.global_step)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Write one line."""
+        if "loss" not in logs:
+            return
+        if not math.isfinite(logs["loss"]):
+            raise InputError(
+                f"train.lr is {self._lr:g}: the loss became {logs['loss']} at step "
+                f"{state.global_step}: try train.lr={self._lr / 10:g}, or model.dtype=fp32"
+            )
+        seconds = time.perf_counter() - self._start
+        line = {
+            "step": state.global_step,
+            "loss": logs["loss"],
+            "lr": logs["learning_rate"],
+            "tokens_per_second": round(
+                (self._tokens(state.global_step) - self._first) / seconds, 1
+            ),
+        }
+        if state.is_world_process_zero:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        self._bar.set_postfix(loss=f"{logs['loss']:.3f}")
+        self._bar.update(state.global_step - self._bar.n)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Close the bar."""
+        self._bar.close()
+
+    def _tokens(self, step: int) -> int:
+        return self._seen[min(step * self._rows_per_step, len(self._seen) - 1)]

@@ -66,6 +66,9 @@ def build(
         str, typer.Option(help="smollm2, llama3, a directory or a hub id.")
     ] = "smollm2",
     max_tokens: Annotated[int, typer.Option(help="Most tokens of prompt and answer.")] = 1024,
+    reasoning_tokens: Annotated[
+        int, typer.Option(help="Room for the explanation within --max-tokens.")
+    ] = 256,
     seed: Annotated[int, typer.Option(help="Draws recordings, wordings and examples.")] = 0,
 ) -> None:
     """Pair recordings with grounded answers: prompt and completion, one JSON object a line."""
@@ -77,7 +80,8 @@ def build(
     logging.getLogger("transformers").setLevel(logging.ERROR)
     serializer = build_serializer(TextConfig.parse({"format": text_format}, "--format"))
     asked = {"style": style, "reasoning": reasoning, "chat": chat, "shots": shots}
-    prompt = PromptConfig.parse(asked | {"max_tokens": max_tokens}, "options")
+    budget = {"max_tokens": max_tokens, "reasoning_tokens": reasoning_tokens}
+    prompt = PromptConfig.parse(asked | budget, "options")
     if paraphrases is None:
         paraphrases = _STUDY_PARAPHRASES if style == "study" else 1
     recordings, labels = _chosen(path, subject or [], limit, seed)

@@ -60,7 +60,7 @@ def build_pairs(
         Different wordings of the instruction per recording (the study: 3), drawn without
         repetition.
     seed : int
-        For the wordings and the examples. What a recording gets does not depend on its position.
+        For the wordings and the examples. A recording keeps its wordings wherever it stands.
     explainer : Explainer
         Gives the reasoning, when the builder asks for it.
     progress : bool

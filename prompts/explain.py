@@ -52,6 +52,8 @@ class ExplainConfig(Config):
     """How far a movement may stray from a straight line, as a share of the gesture's extent."""
     turn: float = Field(default=30.0, gt=0, lt=180)
     """Smallest change of direction that is a turning point, in degrees."""
+    reach: float = Field(default=2.5, gt=0)
+    """Extent in m beyond any arm: integration has drifted, and no distance may be told."""
     frame: FrameConfig = FrameConfig()
 
 
@@ -128,7 +130,8 @@ def explain(
     Parameters
     ----------
     rec : Recording
-        With accelerometer; without gyroscope only the phases of the device axes can be told.
+        With accelerometer. Without gyroscope, or where the movement is too long to be integrated
+        (a walk), only the acceleration along the device axes is told.
     label : str
         Named in the conclusion; changes nothing before it.
     config : ExplainConfig
@@ -139,11 +142,12 @@ def explain(
         If the recording has no acceleration, or no gravity to tell up from.
     """
     claims = [_overview(rec)]
-    if rec.gyro is None:
+    motion = None if rec.gyro is None else writing_motion(rec, config.frame)
+    if motion is None or _extent(motion) > config.reach:
         phases = _pulses(rec, config)
         claims += [phase.claim for phase in phases]
     else:
-        phases, turns = _movements(writing_motion(rec, config.frame), config)
+        phases, turns = _movements(motion, config)
         claims += [phase.claim for phase in phases]
         claims.append(Claim("turns", {"count": float(turns)}))
     reasoning = " ".join(claim.text for claim in claims)
@@ -168,7 +172,7 @@ def _movements(motion: Motion, config: ExplainConfig) -> tuple[list[Phase], int]
     still = speed < max(config.rest * speed.max(), config.min_speed)
     rests = _pauses(still, motion.t, config)
     spans = _between(rests, len(speed))
-    tolerance = config.tolerance * float(np.linalg.norm(np.ptp(path, axis=1)))
+    tolerance = config.tolerance * _extent(motion)
     every = _straighten(path, spans, tolerance, limit=len(speed))
     told = _straighten(path, spans, tolerance, limit=config.max_phases)
     phases = [Phase("rest", *_times(motion.t, span)) for span in rests]
@@ -185,6 +189,11 @@ def _movements(motion: Motion, config: ExplainConfig) -> tuple[list[Phase], int]
             )
         )
     return sorted(phases, key=lambda phase: phase.start), _turns(path, every, config.turn)
+
+
+def _extent(motion: Motion) -> float:
+    """Return the diagonal of the box around the path in the letter's plane, m."""
+    return float(np.linalg.norm(np.ptp(motion.plane("position"), axis=1)))
 
 
 def _pulses(rec: Recording, config: ExplainConfig) -> list[Phase]:

@@ -180,6 +180,13 @@ def test_without_gyroscope_the_axes_are_told():
     assert "up is +y" in made.text
 
 
+def test_no_distance_is_told_beyond_the_reach_of_an_arm():
+    walk = written([(30.0, 0)])
+    assert {phase.kind for phase in explain(walk).phases} == {"pulse", "still"}
+    assert " m, " not in explain(walk).text
+    assert moves(explain(walk, config=ExplainConfig(reach=50)))
+
+
 def test_without_gravity_there_is_no_up():
     still = written([(0.2, 0)])
     floating = still.replace(data=still.data - np.array([[0, 9.80665, 0, 0, 0, 0]]).T)

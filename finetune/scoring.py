@@ -120,24 +120,20 @@ class LabelScorer:
             fed[i, : len(ids) - 1] = torch.tensor(ids[:-1])
             wanted[i, : len(ids) - 1] = torch.tensor(ids[1:])
         _, mask, _ = pad_left(rows, 0)
-        lengths = torch.tensor([len(row) for row in rows], device=scores.device)
+        mask = torch.cat([mask, mask.new_ones((n, width))], 1).to(scores.device)
+        lengths = torch.tensor([[len(row)] for row in rows])
+        positions = (lengths + torch.arange(width)).to(scores.device)
         cache = prefill.past_key_values
         cache.batch_repeat_interleave(n_labels)
-        positions = lengths[:, None] + torch.arange(width, device=scores.device)
-        logits = self.model(
+        logits: torch.Tensor = self.model(
             input_ids=fed.repeat(n, 1),
-            attention_mask=torch.cat(
-                [mask.to(scores.device), mask.new_ones((n, width)).to(scores.device)], 1
-            ).repeat_interleave(n_labels, 0),
+            attention_mask=mask.repeat_interleave(n_labels, 0),
             position_ids=positions.repeat_interleave(n_labels, 0),
             past_key_values=cache,
-            use_cache=True,
         ).logits
-        picked = (
-            logits.float().log_softmax(-1).gather(-1, wanted.clamp(min=0).repeat(n, 1)[..., None])
-        )
-        rest = picked[..., 0].reshape(n, n_labels, width).masked_fill(wanted < 0, 0.0).sum(-1)
-        return scores + rest
+        index = wanted.clamp(min=0).repeat(n, 1)[..., None]
+        picked = logits.float().log_softmax(-1).gather(-1, index).reshape(n, n_labels, width)
+        return scores + picked.masked_fill(wanted < 0, 0.0).sum(-1)
 
     def _forward(self, rows: list[list[int]], use_cache: bool) -> Any:
         ids, mask, positions = pad_left(rows, pad_id(self.tokenizer))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from finetune.base import check_adapter, load_base, whole_folder
 from finetune.card import model_card
 from finetune.data import load_recordings, select, tokenised, training_people, training_rows
-from finetune.preflight import adapted, check_lengths
+from finetune.preflight import Preflight, adapted, check_lengths, preflight
 from finetune.tokenise import pad_id
 from signals.errors import InputError
 from signals.files import sha256, write_text
@@ -128,6 +128,21 @@ def train(
     return out / "adapter"
 
 
+def plan(recipe: Recipe) -> tuple[list[Recording], Preflight]:
+    """Return the recordings `train` is to learn from, and what that will take.
+
+    Raises
+    ------
+    InputError
+        For anything wrong with the recipe or the data; no weight has been loaded by then.
+    """
+    from prompts.tokens import load_tokenizer
+
+    recordings = training_people(load_recordings(recipe), recipe)
+    tokenizer = load_tokenizer(recipe.model.base)
+    return recordings, preflight(recipe, recordings, tokenizer, _processes())
+
+
 def main(arguments: Sequence[str]) -> Path:
     """Train as ``RECIPE key=value …`` says, into ``<out>/<name>``."""
     from recipes.schema import load_recipe
@@ -135,7 +150,9 @@ def main(arguments: Sequence[str]) -> Path:
     if not arguments:
         raise InputError("no recipe given: python -m finetune.sft RECIPE [key=value …]")
     recipe = load_recipe(arguments[0], arguments[1:])
-    recordings = training_people(load_recordings(recipe), recipe)
+    recordings, figures = plan(recipe)
+    if os.environ.get("RANK", "0") == "0":
+        sys.stderr.write(f"{figures}\n")
     return train(recipe, recordings, Path(recipe.out) / recipe.name)
 
 
@@ -151,11 +168,15 @@ def _identity(
         digest.update(rec.t.tobytes() + rec.data.tobytes())
     identity = {section: fingerprint(recipe, [section]) for section in SECTIONS}
     identity["recordings"] = digest.hexdigest()
-    identity["processes"] = os.environ.get("WORLD_SIZE", "1")
+    identity["processes"] = str(_processes())
     if start_from is not None:
         check_adapter(start_from, recipe.model.base)
         identity["start_from"] = sha256(Path(start_from) / "adapter_model.safetensors")
     return identity
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _checkpoint(out: Path, identity: dict[str, str]) -> Path | None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from prompts.serialize import Format, TextConfig, View, build_serializer
+from prompts.serialize import Features, Format, TextConfig, View, build_serializer
 from prompts.templates import PromptBuilder
 from prompts.text import STEPS_PER_SAMPLE
 from prompts.tokens import count_tokens
@@ -36,7 +36,7 @@ _DIRECTIONS: tuple[Literal[8, 16], ...] = (8, 16)
 _LEVELS = (1, 2, 3)
 _SAMPLE = 60
 """Recordings, evenly spaced in the list, on which settings are compared."""
-_LONGEST = 8
+_LONGEST = 3
 """Recordings tried first: if these do not fit, the rest need not be counted."""
 
 Float = NDArray[np.float64]
@@ -156,26 +156,31 @@ def _numbers(
 ) -> Iterator[Scored]:
     """Yield settings of `csv` and `digits`: resolution × precision × the best k channels."""
     n = len(base.channels)
-    for setting in _resolutions(base, recordings):
-        config = base.model_copy(update=setting)
-        errors = _errors(config, compared)
-        order = np.argsort(errors)
-        for k in range(1, n + 1):
-            kept = sorted(order[:k])
-            channels = tuple(base.channels[i] for i in kept)
-            squares = float((np.square(errors[kept])).sum()) + (n - k)
-            yield (squares / n) ** 0.5, config.model_copy(update={"channels": channels})
+    for resolution in _resolutions(base, recordings):
+        bare = base.model_copy(update={**resolution, "stats": False})
+        features = [build_serializer(bare).features(rec) for rec in compared]
+        for precision in _precisions(base):
+            config = base.model_copy(update={**resolution, **precision})
+            errors = _errors(bare.model_copy(update=precision), compared, features)
+            order = np.argsort(errors)
+            for k in range(1, n + 1):
+                kept = sorted(order[:k])
+                channels = tuple(base.channels[i] for i in kept)
+                squares = float(np.square(errors[kept]).sum()) + (n - k)
+                yield (squares / n) ** 0.5, config.model_copy(update={"channels": channels})
 
 
-def _resolutions(base: TextConfig, recordings: Sequence[Recording]) -> Iterator[dict[str, Any]]:
+def _resolutions(base: TextConfig, recordings: Sequence[Recording]) -> list[dict[str, Any]]:
     if base.format == "digits":
-        for steps, digits in itertools.product(_possible_steps(recordings), _DIGITS):
-            yield {"steps": steps, "digits": digits}
-    else:
-        slowest = min(rec.rate for rec in recordings)
-        rates = (None, *(rate for rate in _RATES if rate < slowest))
-        for rate, decimals in itertools.product(rates, _DECIMALS):
-            yield {"rate": rate, "decimals": decimals}
+        return [{"steps": steps} for steps in _possible_steps(recordings)]
+    slowest = min(rec.rate for rec in recordings)
+    return [{"rate": rate} for rate in (None, *(rate for rate in _RATES if rate < slowest))]
+
+
+def _precisions(base: TextConfig) -> list[dict[str, Any]]:
+    if base.format == "digits":
+        return [{"digits": digits} for digits in _DIGITS]
+    return [{"decimals": decimals} for decimals in _DECIMALS]
 
 
 def _strokes(
@@ -186,17 +191,21 @@ def _strokes(
     Directions and levels cost no tokens, so for each number of steps only the best are taken.
     """
     signals = tuple(dict.fromkeys(view.signal for view in base.views))
-    grid = itertools.product(signals, _possible_steps(recordings), _DIRECTIONS, _LEVELS)
-    views = tuple(
-        View(signal=signal, steps=steps, directions=directions, levels=levels)
-        for signal, steps, directions, levels in grid
-    )
-    errors = _errors(base.model_copy(update={"views": views}), compared)
+    grid = list(itertools.product(signals, _possible_steps(recordings)))
     best: dict[tuple[str, int], tuple[float, View | None]] = {}
-    for view, error in zip(views, errors.tolist(), strict=True):
-        key = view.signal, view.steps
-        if key not in best or error < best[key][0]:
-            best[key] = error, view
+    features: list[Features] | None = None
+    for directions, levels in itertools.product(_DIRECTIONS, _LEVELS):
+        views = tuple(
+            View(signal=signal, steps=steps, directions=directions, levels=levels)
+            for signal, steps in grid
+        )
+        config = base.model_copy(update={"views": views, "stats": False})
+        if features is None:  # the words change, what they tell does not
+            features = [build_serializer(config).features(rec) for rec in compared]
+        errors = _errors(config, compared, features)
+        for key, view, error in zip(grid, views, errors.tolist(), strict=True):
+            if key not in best or error < best[key][0]:
+                best[key] = error, view
     choices = [
         [(1.0, None), *(told for key, told in best.items() if key[0] == signal)]
         for signal in signals
@@ -213,17 +222,17 @@ def _possible_steps(recordings: Sequence[Recording]) -> list[int]:
     return [steps for steps in _STEPS if steps <= most]
 
 
-def _errors(config: TextConfig, recordings: Sequence[Recording]) -> Float:
+def _errors(
+    config: TextConfig, recordings: Sequence[Recording], features: Sequence[Features]
+) -> Float:
     """Return the reconstruction error of each channel, for `strokes` of each view."""
-    serializer = build_serializer(config.model_copy(update={"stats": False}))
+    serializer = build_serializer(config)
     missed = power = np.zeros(1)
-    for rec in recordings:
-        true_signals = serializer.signals(rec)
-        told_signals = serializer.decode(serializer.text(rec))
+    for rec, text in zip(recordings, serializer.encode(features), strict=True):
         squares = [
             _squares(config.format, true, _on_clock(rec, told, steps))
             for true, told, steps in zip(
-                true_signals, told_signals, serializer.steps(rec), strict=True
+                serializer.signals(rec), serializer.decode(text), serializer.steps(rec), strict=True
             )
         ]
         missed = missed + np.concatenate([lost for lost, _ in squares])

@@ -88,7 +88,7 @@ MISTAKES = [
     (["--format", "csv", "--channels", "acc_w"], "has no acc_w"),
     (["--format", "csv", "--channels", ""], "channels is empty"),
     (["--steps", "40", "--budget", "9"], "with --steps the longest text has"),
-    (["--budget", "3"], "the smallest that does is"),
+    (["--format", "digits", "--budget", "3"], "the smallest that does is"),
     (["--tokenizer", "smolm"], "did you mean 'smollm2'"),
     (["--steps", "9000"], "too few for 9000 steps"),
 ]

@@ -75,7 +75,7 @@ def compare(config: TextConfig, plain: Callable[[Features], str], n: int) -> Non
     batch: list[Features] = [(one,) for one in walk]
     serializer: Serializer = build_serializer(config)
     fast = slow = math.inf
-    for _ in range(5):  # in turn, so that both meet the same noise; the best of each counts
+    for _ in range(20):  # in turn, so that both meet the same noise; the best of each counts
         took, texts = seconds(lambda: serializer.encode(batch))
         fast = min(fast, took)
         took, expected = seconds(lambda: [plain(one) for one in batch])
@@ -87,6 +87,6 @@ def compare(config: TextConfig, plain: Callable[[Features], str], n: int) -> Non
 
 
 if __name__ == "__main__":
-    n_recordings = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    n_recordings = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
     compare(STROKES, plain_strokes, n_recordings)
     compare(DIGITS, plain_digits, n_recordings)

@@ -111,7 +111,7 @@ class Serializer(ABC):
             If a value is not finite or an array has another shape than `features` gives.
         """
         n_parts = self._n_signals + self.config.stats
-        if any(len(parts) != n_parts for parts in batch):
+        if set(map(len, batch)) - {n_parts}:
             raise InputError(f"features: {n_parts} arrays a recording are expected")
         texts: list[str] = []
         for start in range(0, len(batch), _BLOCK):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from recipes.schema import ModelConfig
+    from recipes.schema import ModelConfig, Recipe
 
 PACKAGED = "smollm2"
 """The base model that comes with the installation (SmolLM2-135M-Instruct, Apache-2.0)."""
@@ -56,7 +56,7 @@ def load_base(
 
     if adapter is not None:
         check_adapter(adapter, model.base)
-    options: dict[str, Any] = {"dtype": torch_dtype(model)}
+    options: dict[str, Any] = {"dtype": getattr(torch, TORCH_NAMES[precision(model)])}
     if torch.cuda.is_available():
         # One process a GPU: under torchrun each takes its own.
         options["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0"))}
@@ -92,11 +92,27 @@ def skeleton(model: ModelConfig) -> PreTrainedModel:
     return network
 
 
-def torch_dtype(model: ModelConfig) -> Any:
-    """Return the torch dtype that stands for ``bf16`` or ``fp32``."""
+TORCH_NAMES = {"bf16": "bfloat16", "fp32": "float32"}
+
+
+def precision(model: ModelConfig) -> str:
+    """Return ``bf16`` or ``fp32``, deciding ``auto`` by what this machine's processor computes."""
+    if model.dtype != "auto":
+        return model.dtype
     import torch
 
-    return torch.bfloat16 if model.dtype == "bf16" else torch.float32
+    if torch.cuda.is_available():
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if native else "fp32"
+
+
+def adapter_precision(recipe: Recipe) -> str:
+    """Return ``bf16`` or ``fp32`` for the adapter: bf16 would round small updates to nothing."""
+    if recipe.lora.dtype != "auto":
+        return recipe.lora.dtype
+    return precision(recipe.model) if recipe.train.lr >= 1e-4 else "fp32"
 
 
 def check_adapter(adapter: Path, base: str) -> None:
@@ -188,6 +204,7 @@ def whole_folder(final: Path) -> Iterator[Path]:
 def _four_bit(model: ModelConfig) -> Any:
     from importlib.util import find_spec
 
+    import torch
     from transformers import BitsAndBytesConfig
 
     if find_spec("bitsandbytes") is None:
@@ -199,7 +216,7 @@ def _four_bit(model: ModelConfig) -> Any:
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch_dtype(model),
+        bnb_4bit_compute_dtype=getattr(torch, TORCH_NAMES[precision(model)]),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from finetune.base import adapter_precision
 from signals.recording import Recording
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ text: one of {len(recipe.label_set)} labels ({recipe.labels}).
 | people | {len(people)}: {", ".join(people)} |
 | devices, cases | {", ".join(devices)}; {", ".join(cases)} |
 | seed | {recipe.seed} |
-| adapter | r {recipe.lora.r}, alpha {recipe.lora.alpha:g}, {recipe.lora.dtype} |
+| adapter | r {recipe.lora.r}, alpha {recipe.lora.alpha:g}, {adapter_precision(recipe)} |
 | rate | {train.lr:g}, {train.schedule}, {train.epochs} epochs |
 | updates | {steps}, {tokens:,} tokens |
 | final loss | {loss:.4f} nats a completion token, the end token included |

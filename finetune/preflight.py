@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from finetune.base import skeleton
+from finetune.base import adapter_precision, precision, skeleton
 from finetune.data import Row, tokenised, training_rows
 from signals.errors import InputError, nearest
 from signals.recording import Recording
@@ -221,7 +221,7 @@ def trainable_parameters(network: PreTrainedModel, lora: LoraConfig) -> int:
 
 def _memory(recipe: Recipe, network: PreTrainedModel, trainable: int, longest: int) -> Memory:
     config: PretrainedConfig = network.config.get_text_config()
-    width = 2 if recipe.model.dtype == "bf16" else 4
+    width = 2 if precision(recipe.model) == "bf16" else 4
     weights = float(width * sum(p.numel() for p in network.parameters()))
     if recipe.model.load_in_4bit:
         from recipes.schema import LoraConfig
@@ -230,7 +230,7 @@ def _memory(recipe: Recipe, network: PreTrainedModel, trainable: int, longest: i
         # Half a byte a weight, and 0.127 bits of doubly quantised scale (Dettmers et al. 2023).
         weights -= linear * (width - (4 + 0.127) / 8)
     # Weight, gradient and the optimiser's two moments.
-    adapter = 4.0 * trainable * (2 if recipe.lora.dtype == "bf16" else 4)
+    adapter = 4.0 * trainable * (2 if adapter_precision(recipe) == "bf16" else 4)
     tokens = recipe.train.batch_size * longest
     hidden, inner = config.hidden_size, getattr(config, "intermediate_size", 4 * config.hidden_size)
     # Tensors a Llama layer keeps for the backward pass: two norms in fp32, the attention's

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.base import check_adapter, load_base, whole_folder
+from finetune.base import TORCH_NAMES, adapter_precision, check_adapter, load_base, whole_folder
 from finetune.card import model_card
 from finetune.data import load_recordings, select, tokenised, training_people, training_rows
 from finetune.preflight import Preflight, adapted, check_lengths, preflight
@@ -109,7 +109,7 @@ def train(
         callbacks=[monitor],
     )
     trainer.remove_callback(PrinterCallback)
-    _cast(network, recipe.lora)
+    _cast(network, adapter_precision(recipe))
     if trainer.is_world_process_zero():
         if checkpoint is None:
             shutil.rmtree(out / "checkpoints", ignore_errors=True)
@@ -225,10 +225,10 @@ def _with_adapter(network: PreTrainedModel, lora: LoraConfig) -> PreTrainedModel
     return peft.get_peft_model(network, config, autocast_adapter_dtype=False)
 
 
-def _cast(network: PreTrainedModel, lora: LoraConfig) -> None:
+def _cast(network: PreTrainedModel, precision: str) -> None:
     import torch
 
-    dtype = torch.bfloat16 if lora.dtype == "bf16" else torch.float32
+    dtype = getattr(torch, TORCH_NAMES[precision])
     for name, weight in network.named_parameters():
         if weight.requires_grad:
             # DoRA's magnitudes are large and change little: bf16 would freeze them.

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from finetune.base import precision
 from finetune.tokenise import pad_left
 from signals.errors import InputError
 from signals.files import write_text
@@ -52,7 +53,7 @@ def settings(recipe: Recipe, folder: Path) -> SFTConfig:
         activation_checkpointing=train.gradient_checkpointing,
         seed=recipe.seed,
         use_cpu=not gpu,
-        bf16=gpu and recipe.model.dtype == "bf16",
+        bf16=gpu and precision(recipe.model) == "bf16",
         ddp_find_unused_parameters=False,
         dataloader_pin_memory=gpu,
         save_steps=train.checkpoint_every,

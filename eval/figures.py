@@ -38,15 +38,16 @@ def tokens_against_accuracy(
     methods: Mapping[str, Mapping[str, Any]], rivals: Sequence[str], chance: float
 ) -> bytes:
     """Draw accuracy with its interval over the tokens of a prompt; the best rival is a line."""
-    figure = _figure(6.4, 3.6)
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    figure = _figure(7.2, 3.6)
     axes = figure.add_subplot()
-    for name, method in methods.items():
-        if not method["tokens"]:
-            continue
-        x, y = method["tokens"]["median"], method["accuracy"]
+    asked = [(name, method) for name, method in methods.items() if method["tokens"]]
+    for i, (name, method) in enumerate(asked):
+        # A few percent to the right each, so that equally long prompts do not hide one another.
+        x, y = method["tokens"]["median"] * 1.04**i, method["accuracy"]
         bounds = [[y["value"] - y["low"]], [y["high"] - y["value"]]]
-        axes.errorbar(x, y["value"], bounds, fmt="o", color=MODEL, capsize=3)
-        axes.annotate(name, (x, y["value"]), (7, 4), textcoords="offset points", fontsize=8)
+        axes.errorbar(x, y["value"], bounds, fmt="o", color=f"C{i}", capsize=3, label=name)
     if rivals:
         best = max(rivals, key=lambda name: methods[name]["accuracy"]["value"])
         axes.axhline(
@@ -54,11 +55,14 @@ def tokens_against_accuracy(
         )
     axes.axhline(chance, color=FAINT, lw=1, ls="--", label="chance")
     axes.set_xscale("log")
-    axes.margins(x=0.35)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.margins(x=0.2)
     axes.set_ylim(0, 1)
     axes.set_xlabel("tokens of a prompt (median)")
     axes.set_ylabel("accuracy")
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return _png(figure)
 
 

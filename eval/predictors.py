@@ -102,7 +102,7 @@ class Predictors:
         scores = scorer.score(prompts, self.recipe.evaluate.batch_size, progress=self.progress)
         seconds = (time.perf_counter() - begin) / len(prompts)
         examples = ", ".join(f"{rec.id} ({rec.label}, {rec.subject})" for rec in shown)
-        notes = [fold.note, f"examples from training people: {examples}" if shown else ""]
+        notes = [f"examples from training people: {examples}"] if shown else []
         return self._predictions(
             fold.test,
             scores.log_probs.astype(np.float64),
@@ -124,7 +124,7 @@ class Predictors:
         from prompts.answers import parse_answer
 
         labels, settings = self.recipe.label_set, self.recipe.evaluate
-        test, notes = fold.test, [fold.note]
+        test, notes = fold.test, []
         if settings.generate_limit is not None and settings.generate_limit < len(test):
             rng = np.random.default_rng([self.recipe.seed, zlib.crc32(fold.name.encode())])
             drawn = rng.permutation(len(test))[: settings.generate_limit]
@@ -157,7 +157,7 @@ class Predictors:
         log_probs = baseline.log_proba(fold.test)
         seconds = (time.perf_counter() - begin) / len(fold.test)
         copies = self.recipe.evaluate.baseline_copies
-        notes = [fold.note, f"{copies} varied copies of each recording" if copies else ""]
+        notes = [f"{copies} varied copies of each recording"] if copies else []
         tokens = [0] * len(fold.test)
         return self._predictions(fold.test, log_probs, tokens, seconds, baseline.fit_seconds, notes)
 
@@ -168,7 +168,7 @@ class Predictors:
         tokens: Sequence[int],
         seconds: float,
         fit_seconds: float,
-        notes: Sequence[str],
+        notes: Sequence[str] = (),
     ) -> Predictions:
         return Predictions(
             labels=self.recipe.label_set,
@@ -179,7 +179,7 @@ class Predictors:
             tokens=np.array(tokens, dtype=np.int64),
             seconds=seconds,
             fit_seconds=fit_seconds,
-            note="; ".join(filter(None, notes)),
+            note="; ".join(notes),
         )
 
     def _prompts(

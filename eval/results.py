@@ -109,6 +109,7 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
     n_labels = len(metrics["labels"])
     tested = sorted({person for fold in folds for person in fold["test_people"]})
     machine = facts["machine"]
+    left_out = [f"{fold['name']}: {fold['note']}" for fold in folds if fold["note"]]
     about = {
         "task": f"{n_labels} labels, {metrics['labels'][0]} to {metrics['labels'][-1]}",
         "dataset": "simulated" if metrics["data"] == "simulated" else Path(metrics["data"]).name,
@@ -148,7 +149,7 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
                 "tokens": method["tokens"]["median"] if method["tokens"] else None,
                 "train_data": train_data,
                 **origin,
-                "note": "; ".join(filter(None, (note, *method["notes"]))),
+                "note": "; ".join(filter(None, (note, *left_out, *method["notes"]))),
             }
             rows.append({key: values[key] for key in KEYS})
     return rows

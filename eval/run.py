@@ -196,7 +196,10 @@ def _pairs(methods: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
         return max(names, key=lambda name: methods[name]["accuracy"]["value"], default=None)
 
     tuned = best(name for name in methods if is_tuned(name))
-    rivals = ("zero-shot" if "zero-shot" in methods else None, best(set(methods) & set(BASELINES)))
+    rivals = (
+        "zero-shot" if "zero-shot" in methods else None,
+        best(name for name in methods if name in BASELINES),
+    )
     return [(tuned, rival) for rival in rivals if tuned and rival]
 
 

@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
 def run(
     recipe: Annotated[str, typer.Argument(help="A YAML file, or the name of a packaged recipe.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
     ] = None,
 ) -> None:
     """Run an experiment: split by person, train, compare all methods, write a report.

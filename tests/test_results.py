@@ -51,6 +51,12 @@ def test_the_shown_examples_are_the_training_data_of_few_shot(tmp_path):
     assert rows_of(path)[0]["train_data"] == "4 examples in the prompt"
 
 
+def test_a_row_says_what_was_not_tested(tmp_path):
+    folds = [example()["folds"][0] | {"note": "4 of 90 test recordings"}]
+    rows = rows_of(folder(tmp_path / "run", folds=folds))
+    assert all("p: 4 of 90 test recordings" in row["note"] for row in rows)
+
+
 def test_adding_a_run_twice_replaces_its_rows_and_leaves_others(run_dir, tmp_path):
     ledger = tmp_path / "docs" / "results.json"
     first = add(run_dir, ledger, note="first")

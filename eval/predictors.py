@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from eval.baselines import BASELINES, Baseline, Views
 from eval.predictions import Predictions
 from eval.splits import Fold
+from prompts import pairs
 from prompts.serialize import build_serializer
 from prompts.templates import PromptBuilder, Shot
 from signals.errors import InputError
@@ -233,14 +233,7 @@ def draw_shots(fold: Fold, k: int, seed: int) -> list[Recording]:
     fold's name only.
     """
     rng = np.random.default_rng([seed, zlib.crc32(fold.name.encode())])
-    seen: dict[str, int] = defaultdict(int)
-    ranked = []
-    for place, i in enumerate(rng.permutation(len(fold.train))):
-        # The first recording of every label comes before the second of any.
-        label = fold.train[i].label
-        ranked.append((seen[label], place, int(i)))
-        seen[label] += 1
-    return [fold.train[i] for _, _, i in sorted(ranked)[:k]]
+    return [fold.train[i] for i in pairs.draw_shots([rec.label for rec in fold.train], k, rng)]
 
 
 def most_likely(

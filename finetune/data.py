@@ -215,18 +215,12 @@ def _shots(
     i: int, chosen: Sequence[Recording], texts: Sequence[str], recipe: Recipe, epoch: int
 ) -> list[Shot]:
     """Draw `prompt.shots` examples among the other recordings, of as many labels as there are."""
-    if not recipe.prompt.shots:
-        return []
+    from prompts.pairs import draw_shots
     from prompts.templates import Shot
 
-    order = _rng(recipe, epoch, chosen[i], stream=1).permutation(len(chosen))
-    seen: dict[str, int] = defaultdict(int)
-    ranked = []
-    for place, j in enumerate(int(j) for j in order if j != i):
-        # The first recording of every label comes before the second of any.
-        ranked.append((seen[chosen[j].label], place, j))
-        seen[chosen[j].label] += 1
-    return [Shot(texts[j], chosen[j].label) for _, _, j in sorted(ranked)[: recipe.prompt.shots]]
+    rng = _rng(recipe, epoch, chosen[i], stream=1)
+    drawn = draw_shots([rec.label for rec in chosen], recipe.prompt.shots, rng, skip=i)
+    return [Shot(texts[j], chosen[j].label) for j in drawn]
 
 
 def _reasoning(rec: Recording, recipe: Recipe) -> str:

@@ -186,6 +186,8 @@ def whole_folder(final: Path) -> Iterator[Path]:
     InputError
         If the operating system refuses to write (full disk, no permission).
     """
+    from safetensors import SafetensorError
+
     temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     old = final.with_name(f".{final.name}.{os.getpid()}.old")
     try:
@@ -194,8 +196,8 @@ def whole_folder(final: Path) -> Iterator[Path]:
         if final.exists():
             final.rename(old)
         temporary.rename(final)
-    except OSError as error:
-        raise InputError(f"cannot write {final}: {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot write {final}: {error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

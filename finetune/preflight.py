@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from recipes.schema import LoraConfig, Recipe
 
 GIB = 2**30
-PROCESS = 0.6 * GIB
-"""Bytes that Python, torch and transformers take before any model."""
+PROCESS = 1.2 * GIB
+"""Bytes that Python, torch and the other libraries take whatever the model."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from peft import load_peft_weights, set_peft_model_state_dict
+from safetensors import SafetensorError
 from tqdm.auto import tqdm
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
@@ -127,10 +128,17 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         pass
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(model, trial)
+        # A full disk reaches us as any of these, by who was writing: Python, torch or safetensors.
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise InputError(
+                f"cannot write {folder}: {error}: make room and run again to go on from the "
+                "checkpoint before"
+            ) from error
         self.accelerator.wait_for_everyone()
         if self.is_world_process_zero():
-            folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
             (folder / COMPLETE).touch()
 
     def _load_from_checkpoint(self, folder: str, model: torch.nn.Module | None = None) -> None:
@@ -165,7 +173,8 @@ class Monitor(TrainerCallback):  # type: ignore[misc]
         """Open the bar and bring the log back to where training starts."""
         if state.is_world_process_zero and state.global_step and self._path.exists():
             lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-            self._lines = [x for x in lines if json.loads(x)["step"] <= state.global_step]
+            whole = [line for line in lines if line.endswith("\n")]
+            self._lines = [x for x in whole if json.loads(x)["step"] <= state.global_step]
         if state.is_world_process_zero:
             write_text(self._path, "".join(self._lines))
         self._bar = tqdm(

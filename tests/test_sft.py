@@ -165,6 +165,25 @@ def test_a_loss_that_is_no_number_stops_with_advice(
     assert not (tmp_path / "adapter").exists()
 
 
+def test_a_full_disk_is_one_line_and_leaves_no_adapter(
+    recipe: Callable[..., Recipe], letters: Letters, tmp_path: Path
+) -> None:
+    import resource
+
+    recordings = letters(1, 1, "A-D")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for checkpoint_every in (1, 100):  # full at a checkpoint, full at the end
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+        try:
+            with pytest.raises(InputError, match="cannot write") as caught:
+                train(recipe(epochs=2, checkpoint_every=checkpoint_every), recordings, tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "adapter").exists()
+    train(recipe(epochs=2), recordings, tmp_path)
+
+
 def test_start_from_goes_on_with_an_adapter(
     recipe: Callable[..., Recipe], letters: Letters, tmp_path: Path
 ) -> None:

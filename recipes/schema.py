@@ -241,13 +241,7 @@ def names() -> list[str]:
 
 
 def recipe_text(name: str) -> str:
-    """Return the YAML of a packaged recipe, comments included.
-
-    Raises
-    ------
-    InputError
-        If there is no recipe of that name.
-    """
+    """Return the YAML of a packaged recipe, comments included; InputError if there is none."""
     if name not in names():
         hint = nearest(Path(name).stem, names())
         raise InputError(f"recipe '{name}': no such file or packaged recipe: {hint}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,11 +55,15 @@ def run(recipe: Recipe, command: str = "", progress: bool = True) -> Path:
         For anything wrong with the recipe, the data or the split.
     """
     from eval.report import write_report
-    from finetune.data import load_recordings
+    from finetune.data import load_recordings, select
     from recipes.schema import dump
 
     recordings = load_recordings(recipe)
-    folds = make_folds(recordings, recipe.split, recipe.label_set, recipe.seed)
+    folds = [
+        # Every method learns from, or shows, the very same recordings.
+        replace(fold, train=select(fold.train, recipe))
+        for fold in make_folds(recordings, recipe.split, recipe.label_set, recipe.seed)
+    ]
     folder = Path(recipe.out) / recipe.name
     data_hash = "" if recipe.data == "simulated" else sha256(recipe.data)
     write_text(folder / "recipe.yaml", dump(recipe))
@@ -100,22 +104,28 @@ def method_key(recipe: Recipe, method: str) -> str:
 
     Which folds and methods are run beside it is not among them.
     """
-    from recipes.schema import EvalConfig, fingerprint
+    from recipes.schema import EvalConfig, TrainConfig, fingerprint
 
-    sections = ["seed", "data", "labels", "simulate", "clean", "split", "text", "evaluate"]
+    sections = ["seed", "data", "labels", "simulate", "clean", "split", "text", "evaluate", "train"]
     if method not in BASELINES:
         sections += ["prompt", "model"]
+    train = recipe.train
     if is_tuned(method):
-        sections += ["lora", "train"]
-    elif method in BASELINES and recipe.evaluate.baseline_copies:
-        sections += ["train"]
+        sections += ["lora"]
+    else:  # what trains the language model is nothing to the others, which recordings are
+        varied = method in BASELINES and recipe.evaluate.baseline_copies
+        train = TrainConfig(
+            max_per_label=train.max_per_label, augment=train.augment if varied else None
+        )
     # What decides how much is run or how it is summarised is set to one value.
     aside = EvalConfig()
     alike = recipe.evaluate.model_copy(
         update={"methods": aside.methods, "bootstrap": aside.bootstrap}
     )
     split = recipe.split.model_copy(update={"folds": ()})
-    return fingerprint(recipe.model_copy(update={"evaluate": alike, "split": split}), sections)
+    return fingerprint(
+        recipe.model_copy(update={"evaluate": alike, "split": split, "train": train}), sections
+    )
 
 
 def judge(recipe: Recipe, folds: Sequence[Fold], answers: Answers) -> dict[str, Any]:

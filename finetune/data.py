@@ -208,7 +208,8 @@ def _vary(rec: Recording, recipe: Recipe, epoch: int) -> Recording:
         return rec
     from signals.augment import augment
 
-    return augment(rec, _rng(recipe, epoch, rec), recipe.train.augment)
+    rng = _rng(recipe, epoch, rec)
+    return augment(rec, rng, recipe.train.augment, recipe.text.frame)
 
 
 def _shots(

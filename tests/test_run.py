@@ -85,10 +85,23 @@ def test_what_changes_a_methods_answers_changes_its_key(settings):
     assert changed("zero-shot", text={"format": "digits"})
     assert changed("random-forest", seed=1)
     assert not changed("random-forest", lora={"r": 3})
+    fewer = {"epochs": 1, "batch_size": 4, "max_per_label": 1}
+    assert changed("random-forest", train=fewer) and changed("few-shot", train=fewer)
     # What runs beside a method, and where, is not its business.
     assert not changed("svm", evaluate={"methods": ["svm"], "shots": 2}, out="elsewhere")
     alone = {"protocol": "both-directions", "folds": ["sim-001"]}
     assert not changed("svm", split=alone)
+
+
+def test_every_method_learns_from_the_same_recordings(settings, tmp_path):
+    changes = {
+        "train": {"max_per_label": 1},
+        "split": {"protocol": "both-directions", "folds": ["sim-001"]},
+        "evaluate": {"methods": ["random-forest"]},
+        "out": str(tmp_path),
+    }
+    metrics = json.loads((run(Recipe.parse(settings | changes)) / "metrics.json").read_text())
+    assert metrics["folds"][0]["n_train"] == 3  # one of each label, for the rivals as well
 
 
 def test_the_command_prints_a_table_and_the_reports_path(settings, tmp_path):

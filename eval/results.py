@@ -36,7 +36,7 @@ KEYS = (
     "machine",
     "note",
 )
-_SAME = ("recipe", "method", "commit", "seed")
+_SAME = ("recipe", "protocol", "method", "commit", "seed")
 
 LEDGER = Path("docs") / "results.json"
 
@@ -44,7 +44,7 @@ LEDGER = Path("docs") / "results.json"
 def add(run_dir: Path, ledger: Path = LEDGER, note: str = "") -> list[Row]:
     """Append the results of a run to the ledger and render the page beside it.
 
-    Rows of the same recipe, method, commit and seed are replaced.
+    Rows of the same recipe, protocol, people tested, method, commit and seed are replaced.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
     left_out = [f"{fold['name']}: {fold['note']}" for fold in folds if fold["note"]]
     about = {
         "task": f"{n_labels} labels, {metrics['labels'][0]} to {metrics['labels'][-1]}",
-        "dataset": "simulated" if metrics["data"] == "simulated" else Path(metrics["data"]).name,
+        "dataset": _dataset(metrics["data"], facts["data"]["sha256"]),
         "protocol": f"{metrics['protocol']}, tested: {', '.join(tested)}",
     }
     origin = {
@@ -153,6 +153,11 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
             }
             rows.append({key: values[key] for key in KEYS})
     return rows
+
+
+def _dataset(data: str, sha256: str) -> str:
+    """Name the data so that a reader can tell whether theirs is the same."""
+    return "simulated" if data == "simulated" else f"{Path(data).name}, SHA-256 {sha256[:12]}"
 
 
 def render(rows: Sequence[Row]) -> str:

@@ -28,6 +28,10 @@ Answers = dict[str, list[Predictions]]
 """Method → its predictions, one a fold."""
 
 
+RESULTS = ("metrics.json", "predictions.parquet", "report.html")
+"""What a finished run leaves beside its recipe and environment."""
+
+
 def run(recipe: Recipe, command: str = "", progress: bool = True) -> Path:
     """Run a recipe and write its run folder.
 
@@ -68,6 +72,9 @@ def run(recipe: Recipe, command: str = "", progress: bool = True) -> Path:
     data_hash = "" if recipe.data == "simulated" else sha256(recipe.data)
     write_text(folder / "recipe.yaml", dump(recipe))
     write_text(folder / "environment.json", _json(environment(recipe.data, data_hash, command)))
+
+    for stale in RESULTS:  # figures never stand beside settings they were not made with
+        (folder / stale).unlink(missing_ok=True)
 
     answers = predict(recipe, folds, folder, data_hash, progress)
 

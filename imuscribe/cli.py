@@ -13,6 +13,9 @@ import typer
 from imuscribe import cli_data, cli_pairs, cli_run, cli_text, cli_train
 from signals.errors import InputError
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
 app = typer.Typer(
     name="imuscribe",
     help="Teach large language models to read raw motion-sensor (IMU) signals.",
@@ -33,9 +36,7 @@ def main() -> None:
     except InputError as error:
         typer.echo(f"imuscribe: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("imuscribe: stopped; finished parts are kept, run again to go on", err=True)
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has had enough, as in `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer has turned Ctrl-C into this
+            typer.echo("imuscribe: stopped; finished parts are kept, run again to go on", err=True)
+        raise

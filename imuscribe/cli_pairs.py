@@ -69,7 +69,7 @@ def build(
     reasoning_tokens: Annotated[
         int, typer.Option(help="Room for the explanation within --max-tokens.")
     ] = 256,
-    seed: Annotated[int, typer.Option(help="Draws recordings, wordings and examples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws recordings, wordings and examples.")] = 0,
 ) -> None:
     """Pair recordings with grounded answers: prompt and completion, one JSON object a line."""
     from prompts.pairs import build_pairs, write_jsonl

@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "predict",
         epilog=_examples(
-            "imuscribe predict letter.parquet --adapter runs/demo/folds/w2/adapter",
+            "imuscribe predict letter.parquet --adapter runs/demo/folds/given/adapter",
             "imuscribe predict letter.csv --adapter ADAPTER --acc-unit g --gyro-unit deg/s "
             "--column t=time --column acc_x=ax --column acc_y=ay --column acc_z=az "
             "--column gyro_x=gx --column gyro_y=gy --column gyro_z=gz",

@@ -47,7 +47,7 @@ class TextConfig(Config):
     """What `strokes` tells, in this order."""
     channels: tuple[str, ...] = ACC
     """Channels that `csv` and `digits` write and `stats` summarises."""
-    rate: float | None = Field(default=None, gt=0)
+    rate: float | None = Field(default=None, gt=0, le=20_000)
     """Rows a second (`csv`); None keeps the recording's own."""
     decimals: int = Field(default=3, ge=0, le=6)
     """Digits after the point (`csv`)."""

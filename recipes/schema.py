@@ -69,7 +69,7 @@ class LoraConfig(Config):
 
     r: PositiveInt = 16
     """Rank: more is more to learn with, and more parameters."""
-    alpha: Annotated[float, Field(gt=0)] = 32.0
+    alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 32.0
     """The update is scaled by alpha / r, or alpha / √r with `rslora`."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of adapter inputs zeroed while training."""
@@ -89,7 +89,7 @@ class TrainConfig(Config):
 
     epochs: PositiveInt = 2
     """Passes over the recordings."""
-    lr: Annotated[float, Field(gt=0)] = 1e-3
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
     """Peak learning rate."""
     batch_size: PositiveInt = 16
     """Rows a forward pass and process."""
@@ -150,7 +150,12 @@ class SplitConfig(Config):
 class EvalConfig(Config):
     """What is compared on the test people."""
 
-    methods: tuple[Method, ...] = ("zero-shot", "few-shot", "fine-tuned", "random-forest")
+    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = (
+        "zero-shot",
+        "few-shot",
+        "fine-tuned",
+        "random-forest",
+    )
     """Predictors and baselines, in the order of the report."""
     shots: PositiveInt = 4
     """Examples shown by the few-shot methods; each adds a recording's tokens to the prompt."""
@@ -171,8 +176,9 @@ class EvalConfig(Config):
 class Recipe(Config):
     """One experiment from data to report."""
 
-    name: str
-    seed: NonNegativeInt = 0
+    name: Annotated[str, Field(pattern=r"^\w[\w. -]*$")]
+    """Names the run's folder: letters, digits, dots, dashes and spaces."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Every random draw follows from it."""
     data: str = "simulated"
     """A Parquet file of recordings, or ``simulated``."""
@@ -294,6 +300,9 @@ def dump(recipe: Recipe) -> str:
 def _read(path_or_name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a recipe's values and its presets, unchecked."""
     path = Path(path_or_name)
-    text = path.read_text(encoding="utf-8") if path.is_file() else recipe_text(path_or_name)
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else recipe_text(path_or_name)
+    except UnicodeDecodeError:
+        raise InputError(f"{path_or_name}: is no UTF-8 text: give a YAML recipe") from None
     values = parse_mapping(text, path_or_name)
     return values, as_mapping(values.pop("presets", None), f"{path_or_name}: presets")

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from signals.config import Config
 from signals.errors import InputError
@@ -27,20 +28,20 @@ MAX_HOLD = 0.1
 class CleanConfig(Config):
     """How recordings are cleaned before anything else looks at them."""
 
-    rate: float = 50.0
+    rate: float = Field(default=50.0, ge=2, le=20_000)
     """Hz after cleaning; handwriting has little above 10 Hz."""
     drop_repeats: bool = True
     """Undo sample-and-hold: rows written faster than the sensor delivers."""
     trim: bool = True
     """Cut the quiet head and tail."""
-    trim_threshold: float = 0.3
+    trim_threshold: float = Field(default=0.3, ge=0, lt=1)
     """Movement, as a share of the recording's own peak, below which it counts as quiet. On
     CharSense, lower thresholds keep the reach towards the letter and cost accuracy."""
-    trim_margin: float = 0.06
+    trim_margin: float = Field(default=0.06, ge=0, allow_inf_nan=False)
     """Seconds of quiet kept on either side of the movement."""
-    min_duration: float = 0.2
+    min_duration: float = Field(default=0.2, gt=0, allow_inf_nan=False)
     """Seconds: trimming keeps at least this much; a shorter recording is refused."""
-    max_gap: float = 0.5
+    max_gap: float = Field(default=0.5, gt=0, allow_inf_nan=False)
     """Seconds without a sample that interpolation may bridge; a longer gap is refused."""
 
 

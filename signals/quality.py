@@ -26,6 +26,8 @@ KINDS = (
 )
 """Every kind of problem, the gravest first; ``"unusable"`` is used by `Summary` only."""
 
+# Hz. Slower than any motion recording, faster than any motion sensor.
+_PLAUSIBLE_RATES = (2.0, 20_000.0)
 _HELD_SHARE = 0.1
 _CLOCK_SPREAD = 0.05
 _GAP_STEPS = 5
@@ -193,6 +195,11 @@ def _units(rec: Recording) -> list[Problem]:
                 "implausible units",
                 f"median acceleration is {median:.3g} m/s², a still device reads 9.81: {guess}",
             )
+        )
+    if rec.rate and not _PLAUSIBLE_RATES[0] <= rec.rate <= _PLAUSIBLE_RATES[1]:
+        guess = "ms or us" if rec.rate < _PLAUSIBLE_RATES[0] else "s"
+        problems.append(
+            Problem("implausible units", f"rate is {rec.rate:.3g} Hz: is the time unit {guess}?")
         )
     if rec.gyro is not None:
         median = float(np.median(np.linalg.norm(rec.gyro, axis=0)))

@@ -44,6 +44,9 @@ THRESHOLDS = {1: (0.6,), 2: (0.4, 1.0), 3: (0.35, 0.75, 1.2)}
 is rest. Steps of CharSense letters fall into rest and the levels in roughly equal shares, and
 n-gram classifiers read letters better so than with rest kept for real stillness (0.25 and less)."""
 
+STILL = {"velocity": 0.02, "acceleration": 0.1, "rotation": 0.05}
+"""Root mean square (m/s, m/s², rad/s) of a device at rest: sensor noise is not told as movement."""
+
 _TYPICAL = {1: (1.2,), 2: (0.7, 1.4), 3: (0.55, 0.95, 1.55)}
 """The speed `decode` gives for each level: about the mean of the CharSense steps in it."""
 
@@ -62,9 +65,13 @@ class Strokes(Serializer):
         self._words = [np.array(codebook(v), dtype=object) for v in config.views]
 
     def signals(self, rec: Recording) -> Features:
-        """Return each view's signal along the letter's right and up."""
+        """Return each view's signal along the letter's right and up; zero for a still device."""
         motion = writing_motion(rec, self.config.frame)
-        return tuple(motion.plane(view.signal) for view in self.config.views)
+        planes = [(view.signal, motion.plane(view.signal)) for view in self.config.views]
+        return tuple(
+            plane if np.sqrt((plane**2).sum(axis=0).mean()) > STILL[signal] else 0 * plane
+            for signal, plane in planes
+        )
 
     def steps(self, rec: Recording) -> tuple[int | None, ...]:
         """Return how many words tell each view."""

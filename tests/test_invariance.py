@@ -51,3 +51,13 @@ def test_real_letters_read_the_same(holding: str, shared_data: Callable[[str], P
     recordings = [r for r in parquet.load(shared_data("charsense.parquet")) if r.label.isalpha()]
     turn = Rotation.from_rotvec(HOLDINGS[holding]).as_matrix()
     assert changed_words(recordings[::10], turn) <= TOLERANCE
+
+
+def test_a_still_device_is_told_as_rest() -> None:
+    spread = np.repeat([0.02, 0.003], 3)[:, None]  # m/s² and rad/s of an ordinary sensor
+    noise = np.random.default_rng(0).normal(0, spread, (6, 200))
+    noise[2] += 9.81
+    still = Recording("still", noise, ACC + GYRO, np.arange(200) / 100)
+    serializer = build_serializer(TextConfig())
+    words = serializer.text(still).split()
+    assert set(words) == {"velocity", "force", "rest"}

@@ -74,6 +74,17 @@ def test_a_second_run_asks_nothing_again(folder, settings):
     assert (folder / "metrics.json").read_bytes() == metrics
 
 
+def test_a_run_that_fails_leaves_no_old_figures(settings, tmp_path):
+    quick = settings | {"evaluate": {"methods": ["random-forest"]}, "out": str(tmp_path)}
+    folder = run(Recipe.parse(quick), progress=False)
+    assert (folder / "metrics.json").exists()
+    broken = quick | {"evaluate": {"methods": ["few-shot"]}, "prompt": {"max_tokens": 20}}
+    with pytest.raises(InputError):
+        run(Recipe.parse(broken), progress=False)
+    assert not (folder / "metrics.json").exists()
+    assert not (folder / "report.html").exists()
+
+
 def test_what_changes_a_methods_answers_changes_its_key(settings):
     base = Recipe.parse(settings)
 

@@ -72,6 +72,10 @@ def train(
         recipe, or the loss stops being a number.
     """
     out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {out}: {error.strerror}: give another 'out'") from error
     identity = _identity(recipe, recordings, start_from)
     if resume and _read(out / "adapter" / "training.json") == identity:
         log.info("%s: already trained", out)

@@ -144,6 +144,14 @@ def test_checkpoint_of_another_recipe_is_refused(
         train(recipe(), recordings[:-1] + letters(2, 2, "D")[-1:], tmp_path)
 
 
+def test_a_folder_that_cannot_be_made_is_refused(
+    recipe: Callable[..., Recipe], letters: Letters, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write to"):
+        train(recipe(), letters(1, 1), tmp_path / "file" / "run")
+
+
 def test_a_finished_training_is_not_repeated(
     recipe: Callable[..., Recipe], letters: Letters, tmp_path: Path
 ) -> None:

@@ -16,6 +16,9 @@ from signals.config import Config
 from signals.frames import FrameConfig, writing_motion
 from signals.recording import ACC, GYRO, Array, Recording
 
+_LEAST = 10
+"""Samples that a late start leaves."""
+
 
 class AugmentConfig(Config):
     """How far a varied recording may differ from the real one (standard deviations).
@@ -34,6 +37,10 @@ class AugmentConfig(Config):
         Smooth acceleration noise relative to the recording's own root mean square.
     tilt : float
         Turn of the device in the hand, degrees.
+    late : float
+        Most of the gesture, as a share of its time, that is missing at the beginning because the
+        recording started late; the share is uniform between nothing and this. On CharSense, where
+        most people did so, it makes simulated writers look like real ones.
     """
 
     turn: float = Field(default=10.0, ge=0, le=45)
@@ -42,6 +49,7 @@ class AugmentConfig(Config):
     warp: float = Field(default=0.15, ge=0, le=0.5)
     noise: float = Field(default=0.08, ge=0, le=1)
     tilt: float = Field(default=10.0, ge=0, le=90)
+    late: float = Field(default=0.0, ge=0, le=0.9)
 
 
 def augment(
@@ -85,9 +93,16 @@ def augment(
     rotation = np.einsum("tij,jt->it", to_device, speed * motion.rotation)
     varied.update(zip(GYRO, rotation, strict=True))
     warped = np.concatenate([[0.0], np.cumsum(np.diff(rec.t) / speed[0, 1:])])
-    return resample(
+    whole = resample(
         rec.replace(data=np.stack([varied[name] for name in rec.channels]), t=warped), rec.rate
     )
+    return _late(whole, rng.uniform(0, config.late)) if config.late else whole
+
+
+def _late(rec: Recording, share: float) -> Recording:
+    """Leave out the beginning, but keep what a frame needs (`_LEAST` samples or all there are)."""
+    first = max(0, min(round(share * rec.n_samples), rec.n_samples - _LEAST))
+    return rec.replace(data=rec.data[:, first:], t=rec.t[first:] - rec.t[first])
 
 
 def _turn(angle: float, i: int, j: int) -> Array:

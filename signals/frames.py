@@ -3,8 +3,10 @@
 A gyroscope turns every sample into the axes of the first one; there the mean specific force of a
 gesture that starts and ends at rest is gravity alone, so it gives *up*. The horizontal heading
 comes either from a device axis or from the movement itself (`FrameConfig`). Subtracting
-gravity leaves the hand's acceleration; integrating it from rest to rest gives velocity and the
-shape of the stroke.
+gravity leaves the hand's acceleration; integrating it gives velocity and the shape of the stroke.
+
+People press "record" and write at once, often a little late: the hand already moves at the first
+sample. What it moved with is found from the arm that carries it (`_start`).
 """
 
 from __future__ import annotations
@@ -26,6 +28,11 @@ _STILL = 0.05
 """Rotation rate (rad/s, root mean square) below which an arm's pivot cannot be found."""
 _RIDGE = 0.03
 """Share of the rotation power added to each axis of the pivot's least squares."""
+_CALM = 0.01
+"""Squares of the start velocity counted as error, relative to those of the mismatch."""
+_GRAVITY = 9.81
+_TRUST = 1.0
+"""s²: weight of gravity's known strength (off by 1 m/s² is as bad as a mismatch of 1 m/s)."""
 
 _AXES: dict[str, tuple[int, int]] = {
     f"{sign}{axis}": (i, -1 if sign == "-" else 1) for i, axis in enumerate("xyz") for sign in "+-"
@@ -39,11 +46,16 @@ class FrameConfig(Config):
     differently. ``"device"`` takes the device axis `right`, projected on the horizontal: right for
     devices that are always held the same way. On a flat surface the arm hardly turns, so nothing
     in the movement tells right from forward and the device axis is the default.
+
+    ``start`` says how a mid-air recording begins. ``"arm"``: the hand may be moving already, as
+    fast as the turning arm tells. ``"rest"``: it is at rest. All end at rest, and writing on a flat
+    surface, where the arm tells nothing, begins at rest too.
     """
 
     heading: Literal["motion", "device"] = "motion"
     flat_heading: Literal["motion", "device"] = "device"
     right: Literal["+x", "-x", "+y", "-y", "+z", "-z"] = "+x"
+    start: Literal["arm", "rest"] = "arm"
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,7 @@ class Motion:
     acceleration : ndarray of float32, shape (3, n_samples)
         m/s², gravity removed.
     velocity : ndarray of float32, shape (3, n_samples)
-        m/s, zero at both ends.
+        m/s, zero at the end, and at the start unless the hand was moving by then.
     position : ndarray of float32, shape (3, n_samples)
         m, zero at the start.
     rotation : ndarray of float32, shape (3, n_samples)
@@ -132,8 +144,15 @@ def writing_motion(rec: Recording, config: FrameConfig = FrameConfig()) -> Motio
             "9.81 m/s²) is missing; give acceleration with gravity included"
         )
     up = gravity / strength
+    velocity = _integrate(force - gravity[:, None], dt)
+    if config.start == "arm" and rec.case != "2d" and _turns(rate):
+        # A start velocity that fades to rest is a mean acceleration taken for gravity so far.
+        start = _start(velocity, rate, rec.t, gravity)
+        left = 1 - rec.t / rec.t[-1]
+        velocity += start[:, None] * left
+        gravity += start / rec.t[-1]
+        up = gravity / np.linalg.norm(gravity)
     linear = force - gravity[:, None]
-    velocity = _integrate(linear, dt)
     if (config.flat_heading if rec.case == "2d" else config.heading) == "device":
         axis, sign = _AXES[config.right]
         toward = sign * np.eye(3)[axis]
@@ -195,6 +214,38 @@ def _integrate(values: Float, dt: Float) -> Float:
     return np.concatenate([np.zeros((len(values), 1)), np.cumsum(steps, axis=1)], axis=1)
 
 
+def _turns(rate: Float) -> bool:
+    """Whether there is enough rotation to find an arm's pivot."""
+    return float((rate**2).sum()) > _STILL**2 * rate.shape[1]
+
+
+def _start(velocity: Float, rate: Float, t: Float, gravity: Float) -> Float:
+    """Find how fast the hand moves at the first sample, m/s, from the way an arm moves a hand.
+
+    A hand at the end of an arm that turns about a pivot moves with v = ω × ρ, where ρ points from
+    the pivot to the hand. `velocity` was integrated as if from rest to rest and so lacks a start
+    velocity v₀ that fades to zero; both unknowns follow from least squares over the gesture,
+    min Σ |v + s v₀ − ω × ρ|² with s falling from one to zero. Small ridges settle what the gesture
+    leaves open, and gravity's known strength, which v₀ / T was taken for, settles the upward part.
+    """
+    n, left = rate.shape[1], 1 - t / t[-1]
+    strength = float(np.linalg.norm(gravity))
+    slope = gravity / strength / t[-1]
+    normal = np.empty((6, 6))
+    normal[:3, :3] = (left @ left + _CALM * n) * np.eye(3) + _TRUST * n * np.outer(slope, slope)
+    normal[:3, 3:] = np.cross(rate @ left, np.eye(3))
+    normal[3:, :3] = normal[:3, 3:].T
+    normal[3:, 3:] = _rotation_power(rate)
+    known = _TRUST * n * (_GRAVITY - strength) * slope - velocity @ left
+    pull = np.cross(velocity.T, rate.T).sum(axis=0)
+    return np.asarray(np.linalg.solve(normal, np.concatenate([known, pull]))[:3])
+
+
+def _rotation_power(rate: Float) -> Float:
+    """Return Σ (|ω|²I − ωωᵀ) with a small ridge, the normal matrix of v = ω × ρ for ρ."""
+    return np.asarray((1 + _RIDGE) * (rate**2).sum() * np.eye(3) - rate @ rate.T)
+
+
 def _heading(velocity: Float, rate: Float, up: Float) -> Float:
     """Find the writer's right from the way an arm moves a hand.
 
@@ -204,10 +255,9 @@ def _heading(velocity: Float, rate: Float, up: Float) -> Float:
     Without rotation there is no pivot: the principal horizontal axis of movement is right then,
     pointing where the faster strokes go.
     """
-    power = float((rate**2).sum())
-    if power > _STILL**2 * rate.shape[1]:
-        normal = (1 + _RIDGE) * power * np.eye(3) - rate @ rate.T
-        lever = np.linalg.solve(normal, np.cross(velocity.T, rate.T).sum(axis=0))
+    if _turns(rate):
+        pull = np.cross(velocity.T, rate.T).sum(axis=0)
+        lever = np.linalg.solve(_rotation_power(rate), pull)
         right = np.cross(lever, up)
         if np.linalg.norm(right) > 1e-6:
             return np.asarray(right)

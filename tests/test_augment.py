@@ -54,6 +54,15 @@ def test_turning_slants_the_letter_by_the_drawn_angle():
     assert np.abs(slanted.velocity[1] - expected[1]).max() < 0.1 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_late_start_leaves_the_end_of_the_gesture(seed):
+    rec = arm_recording()[0]
+    late = varied(seed, late=0.6)
+    assert 0.4 * rec.n_samples - 1 <= late.n_samples <= rec.n_samples
+    assert late.t[0] == 0
+    assert np.allclose(late.data, rec.data[:, -late.n_samples :], atol=1e-3)
+
+
 def test_identity_of_the_recording_is_kept():
     rec = arm_recording()[0].replace(id="x", label="L", subject="p1", session="s1")
     out = augment(rec, np.random.default_rng(0))

@@ -94,6 +94,19 @@ def test_the_arm_tells_right_without_any_device_axis():
     assert error[2] < 0.2 * np.ptp(path[:, 0])
 
 
+@pytest.mark.parametrize("missing", [0, 20, 40, 60])
+def test_the_arm_tells_how_fast_the_hand_moves_when_a_recording_starts_late(missing):
+    rec, _ = arm_recording()
+    true = writing_motion(rec, FrameConfig(start="rest")).velocity[:, missing:]
+    late = rec.replace(data=rec.data[:, missing:], t=rec.t[missing:] - rec.t[missing])
+    found = writing_motion(late).velocity
+    as_if_at_rest = writing_motion(late, FrameConfig(start="rest")).velocity
+    fastest = np.abs(true).max()
+    assert np.abs(found - true).max() < 0.12 * fastest
+    if missing:
+        assert np.abs(as_if_at_rest - true).max() > 2 * np.abs(found - true).max()
+
+
 @settings(deadline=None)
 @given(rotations)
 def test_motion_heading_does_not_depend_on_how_the_device_is_held(holding):

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from eval.baselines import BASELINES, Baseline, Views
 from eval.predictions import Predictions
-from eval.splits import Fold
+from eval.splits import Fold, check_disjoint
 from prompts import pairs
+from prompts.retrieval import Retriever, draw_own
 from prompts.serialize import build_serializer
 from prompts.templates import PromptBuilder, Shot
 from signals.errors import InputError
@@ -31,7 +32,9 @@ class Predictors:
 
     Language model methods are named by their parts: ``zero-shot``, ``few-shot`` and ``generate``
     ask the model as it is, ``fine-tuned``, ``fine-tuned-few-shot`` and ``fine-tuned-generate``
-    the one trained on the fold's training people. ``generate`` lets it write and parses the
+    the one trained on the fold's training people. ``fine-tuned-retrieval`` is told what the nearest
+    recordings of training people show, ``fine-tuned-own`` also what the nearest of one labelled
+    recording a label of the test person shows. ``generate`` lets it write and parses the
     answer; the others score every label.
 
     Parameters
@@ -80,37 +83,105 @@ class Predictors:
         model, tokenizer = self._load(adapter)
         if method.endswith("generate"):
             return self._generate(fold, model, tokenizer, fit_seconds)
+        if method in ("fine-tuned-retrieval", "fine-tuned-own"):
+            return self._retrieve(fold, method, model, tokenizer, fit_seconds)
         k = self.recipe.evaluate.shots if method.endswith("few-shot") else 0
         shown = draw_shots(fold, k, self.recipe.seed)
-        return self._score(fold, shown, model, tokenizer, fit_seconds)
+        examples = ", ".join(f"{rec.id} ({rec.label}, {rec.subject})" for rec in shown)
+        notes = [f"examples from training people: {examples}"] if shown else []
+        builder = self._builder(tokenizer)
+        prompts = [
+            self._prompts(builder, read, shown) for read in self._readings(fold.test, method)
+        ]
+        return self._score(fold.test, builder, prompts, model, fit_seconds, notes)
 
-    def _score(
+    def _retrieve(
         self,
         fold: Fold,
-        shown: Sequence[Recording],
+        method: str,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         fit_seconds: float,
     ) -> Predictions:
+        """Name the nearest recordings of training people, and of the test person for ``-own``."""
+        assert self.recipe.prompt.retrieve is not None  # the recipe's own check
+        own: list[Recording] = []
+        if method.endswith("own"):
+            own = draw_own_shots(fold, self.recipe.seed)
+        shown = {rec.id for rec in own}
+        test = [rec for rec in fold.test if rec.id not in shown]
+        check_disjoint(fold.train, fold.test)
+        retriever = Retriever(
+            [*fold.train, *own], self.recipe.prompt.retrieve, self.recipe.text.frame
+        )
+        mine = [[shot.id for shot in own if shot.subject == rec.subject] for rec in test]
+        builder = self._builder(tokenizer)
+        prompts = []
+        for read in self._readings(test, method):
+            texts = self.serializer.encode([self.serializer.features(rec) for rec in read])
+            told = zip(texts, retriever.lines(read, mine), strict=True)
+            prompts.append([builder.prompt(f"{text}\n{line}") for text, line in told])
+        notes = [f"neighbours from {len(fold.train)} recordings of training people"]
+        if own:
+            notes.append(
+                f"and one labelled recording of each label from the test person, left out of the "
+                f"test: {', '.join(rec.id for rec in own)}"
+            )
+        return self._score(test, builder, prompts, model, fit_seconds, notes)
+
+    def _score(
+        self,
+        test: Sequence[Recording],
+        builder: PromptBuilder,
+        readings: Sequence[Sequence[str]],
+        model: PreTrainedModel,
+        fit_seconds: float,
+        notes: Sequence[str],
+    ) -> Predictions:
+        """Score the prompts of every reading of the test recordings; average the probabilities."""
         from finetune.scoring import LabelScorer
 
-        builder = self._builder(tokenizer)
-        prompts = self._prompts(builder, fold.test, shown)
         completions = [builder.completion(label) for label in self.recipe.label_set]
-        scorer = LabelScorer(model, tokenizer, completions)
+        scorer = LabelScorer(model, builder.tokenizer, completions)
         begin = time.perf_counter()
-        scores = scorer.score(prompts, self.recipe.evaluate.batch_size, progress=self.progress)
-        seconds = (time.perf_counter() - begin) / len(prompts)
-        examples = ", ".join(f"{rec.id} ({rec.label}, {rec.subject})" for rec in shown)
-        notes = [f"examples from training people: {examples}"] if shown else []
+        size = self.recipe.evaluate.batch_size
+        log_probs = [
+            scorer.score(prompts, size, progress=self.progress).log_probs.astype(np.float64)
+            for prompts in readings
+        ]
+        seconds = (time.perf_counter() - begin) / len(test)
+        if len(readings) > 1:
+            notes = [*notes, f"averaged over the recording and {len(readings) - 1} varied copies"]
         return self._predictions(
-            fold.test,
-            scores.log_probs.astype(np.float64),
-            [builder.n_tokens(prompt) for prompt in prompts],
+            test,
+            np.logaddexp.reduce(log_probs) - np.log(len(log_probs)),
+            [sum(map(builder.n_tokens, prompts)) for prompts in zip(*readings, strict=True)],
             seconds,
             fit_seconds,
             notes,
         )
+
+    def _readings(self, test: Sequence[Recording], method: str) -> list[Sequence[Recording]]:
+        """Return the recordings, and varied copies of them for an adapter that learnt from such."""
+        from signals.augment import AugmentConfig, augment
+
+        copies = self.recipe.evaluate.test_copies if is_tuned(method) else 0
+        settings = self.recipe.train.augment or AugmentConfig()
+        # Nothing may be left out of the one recording there is.
+        settings = settings.model_copy(update={"late": 0.0})
+        varied = [
+            [
+                augment(
+                    rec,
+                    np.random.default_rng([self.recipe.seed, i, zlib.crc32(rec.id.encode())]),
+                    settings,
+                    self.recipe.text.frame,
+                )
+                for rec in test
+            ]
+            for i in range(copies)
+        ]
+        return [test, *varied]
 
     def _generate(
         self,
@@ -234,6 +305,15 @@ def draw_shots(fold: Fold, k: int, seed: int) -> list[Recording]:
     """
     rng = np.random.default_rng([seed, zlib.crc32(fold.name.encode())])
     return [fold.train[i] for i in pairs.draw_shots([rec.label for rec in fold.train], k, rng)]
+
+
+def draw_own_shots(fold: Fold, seed: int) -> list[Recording]:
+    """Draw one recording of each label from every test person, to be shown and not tested."""
+    rng = np.random.default_rng([seed, zlib.crc32(fold.name.encode()), 1])
+    drawn: set[str] = set()
+    for person in sorted({rec.subject for rec in fold.test}):
+        drawn |= set(draw_own([rec for rec in fold.test if rec.subject == person], rng))
+    return [rec for rec in fold.test if rec.id in drawn]
 
 
 def most_likely(

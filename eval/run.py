@@ -127,7 +127,11 @@ def method_key(recipe: Recipe, method: str) -> str:
     # What decides how much is run or how it is summarised is set to one value.
     aside = EvalConfig()
     alike = recipe.evaluate.model_copy(
-        update={"methods": aside.methods, "bootstrap": aside.bootstrap}
+        update={
+            "methods": aside.methods,
+            "bootstrap": aside.bootstrap,
+            "test_copies": recipe.evaluate.test_copies if is_tuned(method) else 0,
+        }
     )
     split = recipe.split.model_copy(update={"folds": ()})
     return fingerprint(

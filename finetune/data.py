@@ -6,12 +6,13 @@ import logging
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from finetune.tokenise import completion_ids, prompt_ids
+from prompts.retrieval import Retriever, draw_own
 from signals.errors import InputError, nearest
 from signals.recording import Recording
 
@@ -152,11 +153,18 @@ def training_rows(
 
     chosen = select(recordings, recipe)
     epochs = recipe.train.epochs if epochs is None else epochs
+    retriever = None
+    if recipe.prompt.retrieve is not None:
+        retriever = Retriever(chosen, recipe.prompt.retrieve, recipe.text.frame)
+    by_person: dict[str, list[Recording]] = defaultdict(list)
+    for rec in chosen:
+        by_person[rec.subject].append(rec)
     rows: list[Row] = []
     with tqdm(total=epochs * len(chosen), desc="writing prompts", unit="row") as bar:
         for epoch in range(epochs):
             varied = [_vary(rec, recipe, epoch) for rec in chosen]
             texts = serializer.encode([serializer.features(rec) for rec in varied])
+            texts = _with_neighbours(texts, varied, retriever, by_person, recipe, epoch)
             for i in np.random.default_rng([recipe.seed, epoch]).permutation(len(chosen)):
                 rec = varied[i]
                 shots = _shots(int(i), chosen, texts, recipe, epoch)
@@ -222,6 +230,31 @@ def _shots(
     rng = _rng(recipe, epoch, chosen[i], stream=1)
     drawn = draw_shots([rec.label for rec in chosen], recipe.prompt.shots, rng, skip=i)
     return [Shot(texts[j], chosen[j].label) for j in drawn]
+
+
+def _with_neighbours(
+    texts: Sequence[str],
+    queries: Sequence[Recording],
+    retriever: Retriever | None,
+    by_person: Mapping[str, Sequence[Recording]],
+    recipe: Recipe,
+    epoch: int,
+) -> list[str]:
+    """Add the line about neighbours to the texts that are to have one."""
+    if retriever is None:
+        return list(texts)
+    shares = retriever.config
+    rngs = [_rng(recipe, epoch, rec, stream=2) for rec in queries]
+    drawn = [rng.random() for rng in rngs]
+    own = [
+        draw_own(by_person[rec.subject], rng, without=rec.id) if x >= 1 - shares.own_share else []
+        for rec, rng, x in zip(queries, rngs, drawn, strict=True)
+    ]
+    lines = retriever.lines(queries, own)
+    return [
+        text if x < shares.plain_share else f"{text}\n{line}"
+        for text, line, x in zip(texts, lines, drawn, strict=True)
+    ]
 
 
 def _reasoning(rec: Recording, recipe: Recipe) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from prompts.retrieval import RetrieveConfig
 from prompts.wording import WORDINGS, Wording
 from signals.config import Config
 from signals.errors import InputError, nearest
@@ -38,6 +39,8 @@ class PromptConfig(Config):
     """Render through the tokenizer's chat template."""
     shots: int = Field(default=0, ge=0)
     """Labelled examples before the question."""
+    retrieve: RetrieveConfig | None = None
+    """Name what the nearest labelled recordings show, in one line after the signal."""
     max_tokens: int = Field(default=1024, ge=8)
     """Most tokens of prompt and answer together; more is an error, never a truncation."""
     reasoning_tokens: int = Field(default=256, ge=1)

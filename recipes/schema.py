@@ -31,6 +31,8 @@ Method = Literal[
     "few-shot",
     "fine-tuned",
     "fine-tuned-few-shot",
+    "fine-tuned-retrieval",
+    "fine-tuned-own",
     "generate",
     "fine-tuned-generate",
     "random-forest",
@@ -169,6 +171,9 @@ class EvalConfig(Config):
     """Baselines read motion in the writing frame, or the device's raw channels."""
     baseline_copies: NonNegativeInt = 0
     """Varied copies of each training recording that the baselines also learn from."""
+    test_copies: NonNegativeInt = 0
+    """Varied copies of each test recording that a fine-tuned model reads too; the probabilities are
+    averaged (test-time augmentation). Each costs as much as the recording itself."""
     bootstrap: NonNegativeInt = 1000
     """Resamples of people behind each bootstrap interval; 0 skips it."""
 
@@ -223,6 +228,12 @@ class Recipe(Config):
                 f"'train.loss' is '{self.train.loss}' but 'prompt.reasoning' is "
                 f"{str(self.prompt.reasoning).lower()}: explanations need prompt.reasoning=true, "
                 "bare labels false"
+            )
+        needing = {"fine-tuned-retrieval", "fine-tuned-own"} & set(self.evaluate.methods)
+        if needing and self.prompt.retrieve is None:
+            mistakes.append(
+                f"'evaluate.methods' names {sorted(needing)[0]} but 'prompt.retrieve' is null: the "
+                "adapter would never have seen such a line: set prompt.retrieve={}"
             )
         if mistakes:
             raise ValueError("\n".join(mistakes))

@@ -216,7 +216,7 @@ def _integrate(values: Float, dt: Float) -> Float:
 
 def _turns(rate: Float) -> bool:
     """Whether there is enough rotation to find an arm's pivot."""
-    return float((rate**2).sum()) > _STILL**2 * rate.shape[1]
+    return bool((rate**2).mean(axis=1).sum() > _STILL**2)
 
 
 def _start(velocity: Float, rate: Float, t: Float, gravity: Float) -> Float:

@@ -23,7 +23,7 @@ class Fold:
     Parameters
     ----------
     name : str
-        The test person, or ``"given"``; also the name of the fold's folder.
+        The test person, ``"group-1"``…, or ``"given"``; also the name of the fold's folder.
     train, test : list of Recording
         No person and no recording is on both sides.
     note : str
@@ -44,7 +44,8 @@ def make_folds(
 ) -> list[Fold]:
     """Divide recordings by person; there is no random split, on purpose.
 
-    ``leave-one-person-out`` tests each person once (or only those in `split.folds`), ``given``
+    ``leave-one-person-out`` tests each person once (or only those in `split.folds`), ``groups``
+    does so with `split.groups` groups of people, ``given``
     takes the people named in `split.train` and `split.test`, ``both-directions`` trains on one
     of two people and tests on the other, then the other way round.
 
@@ -57,7 +58,7 @@ def make_folds(
     labels : sequence of str
         Every label needs at least one training recording in every fold.
     seed : int
-        Decides which test recordings `split.max_test_per_label` keeps.
+        Decides who is in which group, and which test recordings `split.max_test_per_label` keeps.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def make_folds(
             )
     people = sorted({rec.subject for rec in recordings})
     folds = []
-    for name, train_people, test_people in _divide(people, split):
+    for name, train_people, test_people in _divide(people, split, seed):
         train = [rec for rec in recordings if rec.subject in train_people]
         test = [rec for rec in recordings if rec.subject in test_people]
         check_disjoint(train, test)
@@ -115,9 +116,13 @@ def check_disjoint(train: Sequence[Recording], test: Sequence[Recording]) -> Non
             )
 
 
-def _divide(people: list[str], split: SplitConfig) -> list[tuple[str, set[str], set[str]]]:
+def _divide(
+    people: list[str], split: SplitConfig, seed: int
+) -> list[tuple[str, set[str], set[str]]]:
     """Return (name, training people, test people) for every fold of the protocol."""
     everybody = set(people)
+    if split.protocol == "groups":
+        return _groups(people, split, seed)
     for person in (*split.train, *split.test, *split.folds):
         if person not in everybody:
             raise InputError(f"person '{person}' is not in the data: {nearest(person, people)}")
@@ -134,6 +139,24 @@ def _divide(people: list[str], split: SplitConfig) -> list[tuple[str, set[str], 
         )
     # With two people, both directions are each person tested by the other.
     return [(person, everybody - {person}, {person}) for person in split.folds or people]
+
+
+def _groups(
+    people: list[str], split: SplitConfig, seed: int
+) -> list[tuple[str, set[str], set[str]]]:
+    """Deal people into groups of equal size, or one more; each group is tested once."""
+    if len(people) < split.groups:
+        raise InputError(
+            f"split.groups is {split.groups} but the data has {len(people)} people: "
+            f"set split.groups={max(2, len(people))}, or use leave-one-person-out"
+        )
+    order = np.random.default_rng(seed).permutation(people).tolist()
+    dealt = {f"group-{i + 1}": set(order[i :: split.groups]) for i in range(split.groups)}
+    for name in split.folds:
+        if name not in dealt:
+            raise InputError(f"split.folds: no group '{name}': {nearest(name, dealt)}")
+    chosen = split.folds or tuple(dealt)
+    return [(name, set(people) - dealt[name], dealt[name]) for name in chosen]
 
 
 def _check_classes(

@@ -122,14 +122,19 @@ class TrainConfig(Config):
 class SplitConfig(Config):
     """Who trains and who is tested; nobody is ever on both sides."""
 
-    protocol: Literal["leave-one-person-out", "given", "both-directions"] = "leave-one-person-out"
-    """``both-directions`` is the two-person study: each trains for the other."""
+    protocol: Literal["leave-one-person-out", "groups", "given", "both-directions"] = (
+        "leave-one-person-out"
+    )
+    """``groups`` tests a group of people at a time, fewer folds than people; ``both-directions`` is
+    the two-person study: each trains for the other."""
+    groups: Annotated[int, Field(ge=2)] = 3
+    """Groups that the people are dealt into, by the seed (``groups`` only)."""
     train: Names = ()
     """Subjects that train (``given`` only)."""
     test: Names = ()
     """Subjects that are tested (``given`` only)."""
     folds: Names = ()
-    """Test people whose fold is run; empty runs all."""
+    """Test people (or groups: ``group-1``) whose fold is run; empty runs all."""
     max_test_per_label: PositiveInt | None = None
     """Test at most so many recordings of each label; null tests all."""
 

@@ -41,6 +41,28 @@ def test_leave_one_person_out_tests_everybody_once():
         assert fold.note == ""
 
 
+def test_groups_test_everybody_once_and_never_with_their_own_recordings():
+    recordings = study("abcdefg")
+    split = SplitConfig(protocol="groups", groups=3)
+    folds = make_folds(recordings, split, "XY", seed=1)
+    assert [fold.name for fold in folds] == ["group-1", "group-2", "group-3"]
+    assert sorted(r.id for f in folds for r in f.test) == sorted(r.id for r in recordings)
+    assert sorted(len(people(fold.test)) for fold in folds) == [2, 2, 3]
+    for fold in folds:
+        assert people(fold.test).isdisjoint(people(fold.train))
+    one = make_folds(recordings, split.model_copy(update={"folds": ("group-2",)}), "XY", seed=1)
+    assert [people(f.test) for f in one] == [people(folds[1].test)]
+    other = make_folds(recordings, split, "XY", seed=2)
+    assert [people(f.test) for f in other] != [people(f.test) for f in folds]
+
+
+def test_impossible_groups_are_refused():
+    with pytest.raises(InputError, match="3 people"):
+        make_folds(study("abc"), SplitConfig(protocol="groups", groups=4), "XY")
+    with pytest.raises(InputError, match="group-1"):
+        make_folds(study("abc"), SplitConfig(protocol="groups", folds=("group-9",)), "XY")
+
+
 def test_chosen_folds_only():
     folds = make_folds(study("abc"), SplitConfig(folds=("c",)), "XY")
     assert [(f.name, people(f.train)) for f in folds] == [("c", {"a", "b"})]

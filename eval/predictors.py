@@ -317,7 +317,7 @@ def draw_own_shots(fold: Fold, seed: int) -> list[Recording]:
 
 
 def most_likely(
-    recordings: Sequence[Recording], adapter: Path, n: int = 5
+    recordings: Sequence[Recording], adapter: str | Path | None = None, n: int = 5
 ) -> list[list[tuple[str, float]]]:
     """Read recordings with a trained adapter.
 
@@ -325,8 +325,9 @@ def most_likely(
     ----------
     recordings : sequence of Recording
         As recorded; they are cleaned as the training data was.
-    adapter : Path
-        Folder written by `finetune.sft.train`; it holds the recipe it was trained with.
+    adapter : str or Path, optional
+        A packaged name, or a folder written by `finetune.sft.train`; its recipe says how signals
+        are cleaned, written and asked about. The packaged one for letters when not given.
     n : int
         Labels to name.
 
@@ -338,21 +339,23 @@ def most_likely(
     Raises
     ------
     InputError
-        If the folder holds no adapter, or a recording cannot be used.
+        If there is no such adapter, or a recording cannot be used.
     """
     from finetune.base import check_adapter, load_base
+    from finetune.packaged import adapter_path
     from finetune.scoring import LabelScorer
     from recipes.schema import load_recipe
     from signals.cleaning import clean
 
-    if not (adapter / "recipe.yaml").is_file():
-        raise InputError(f"{adapter}: holds no recipe.yaml: give the folder of a trained adapter")
-    recipe = load_recipe(str(adapter / "recipe.yaml"))
-    check_adapter(adapter, recipe.model.base)
+    folder = adapter_path(adapter)
+    if not (folder / "recipe.yaml").is_file():
+        raise InputError(f"{folder}: holds no recipe.yaml: give the folder of a trained adapter")
+    recipe = load_recipe(str(folder / "recipe.yaml"))
+    check_adapter(folder, recipe.model.base)
     serializer = build_serializer(recipe.text)
     cleaned = [clean(rec, recipe.clean) for rec in recordings]
     texts = serializer.encode([serializer.features(rec) for rec in cleaned])
-    model, tokenizer = load_base(recipe.model, adapter)
+    model, tokenizer = load_base(recipe.model, folder)
     builder = PromptBuilder(tokenizer, recipe.label_set, recipe.prompt)
     scorer = LabelScorer(model, tokenizer, [builder.completion(c) for c in recipe.label_set])
     scores = scorer.score([builder.prompt(text) for text in texts], recipe.evaluate.batch_size)

@@ -56,10 +56,13 @@ def run(recipe: Recipe, command: str = "", progress: bool = True) -> Path:
     Raises
     ------
     InputError
-        For anything wrong with the recipe, the data or the split.
+        For anything wrong with the recipe, the data or the split, and for an adapter to start
+        from that has learnt from somebody who is tested.
     """
     from eval.report import write_report
     from finetune.data import load_recordings, select
+    from finetune.lineage import check_strangers
+    from finetune.packaged import check_start
     from recipes.schema import dump
 
     recordings = load_recordings(recipe)
@@ -68,6 +71,9 @@ def run(recipe: Recipe, command: str = "", progress: bool = True) -> Path:
         replace(fold, train=select(fold.train, recipe))
         for fold in make_folds(recordings, recipe.split, recipe.label_set, recipe.seed)
     ]
+    if any(map(is_tuned, recipe.evaluate.methods)):
+        check_start(recipe)
+        check_strangers(recipe, recordings, [rec for fold in folds for rec in fold.test])
     folder = Path(recipe.out) / recipe.name
     data_hash = "" if recipe.data == "simulated" else sha256(recipe.data)
     write_text(folder / "recipe.yaml", dump(recipe))
@@ -110,7 +116,13 @@ def method_key(recipe: Recipe, method: str) -> str:
     """Return a fingerprint of all settings that the answers of a method depend on.
 
     Which folds and methods are run beside it is not among them.
+
+    Raises
+    ------
+    InputError
+        If the adapter that a tuned method starts from is not there.
     """
+    from finetune.packaged import weights_hash
     from recipes.schema import EvalConfig, TrainConfig, fingerprint
 
     sections = ["seed", "data", "labels", "simulate", "clean", "split", "text", "evaluate", "train"]
@@ -134,9 +146,11 @@ def method_key(recipe: Recipe, method: str) -> str:
         }
     )
     split = recipe.split.model_copy(update={"folds": ()})
-    return fingerprint(
+    key = fingerprint(
         recipe.model_copy(update={"evaluate": alike, "split": split, "train": train}), sections
     )
+    # Another adapter in the same place gives other answers.
+    return key if train.start_from is None else f"{key}:{weights_hash(train.start_from)}"
 
 
 def judge(recipe: Recipe, folds: Sequence[Fold], answers: Answers) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -63,14 +64,16 @@ def load_base(
     if model.load_in_4bit:
         options["quantization_config"] = _four_bit(model)
     source = _converted() if model.base == PACKAGED else model.base
-    with _found(model.base):
+    with _found(model.base), _no_bar(model.base == PACKAGED):
         network = AutoModelForCausalLM.from_pretrained(source, **options)
     if adapter is not None:
         from peft import PeftModel
 
-        network = PeftModel.from_pretrained(
-            network, adapter, is_trainable=trainable, autocast_adapter_dtype=False
-        )
+        with warnings.catch_warnings():
+            hush_old_names()
+            network = PeftModel.from_pretrained(
+                network, adapter, is_trainable=trainable, autocast_adapter_dtype=False
+            )
     # A slice of positions reaches the output head with gaps in memory, where PyTorch's CPU product
     # is ten times slower: an eighth of a training step.
     network.get_output_embeddings().register_forward_pre_hook(lambda _, x: (x[0].contiguous(),))
@@ -135,6 +138,26 @@ def check_adapter(adapter: Path, base: str) -> None:
             f"adapter '{adapter}': was trained on '{trained_on}', not on '{base}': "
             f"set model.base={trained_on}"
         )
+
+
+def hush_old_names() -> None:
+    """Ignore the warning that peft and TRL ask transformers for a property by its old name."""
+    warnings.filterwarnings("ignore", ".*checkpointing. is deprecated", FutureWarning)
+
+
+@contextmanager
+def _no_bar(quick: bool) -> Iterator[None]:
+    """Show no progress bar where the weights are there in a second."""
+    from transformers.utils import logging as transformers_logging
+
+    shown = transformers_logging.is_progress_bar_enabled()
+    if quick:
+        transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
 
 
 def _config(base: str) -> PretrainedConfig:

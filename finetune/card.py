@@ -41,6 +41,8 @@ def model_card(
     cases = sorted({rec.case for rec in recordings} - {""}) or ["unknown"]
     origin = "simulated writers" if recipe.data == "simulated" else f"`{recipe.data}`"
     train = recipe.train
+    start = f"`{train.start_from}`" if train.start_from else "a fresh adapter"
+    also = f", and whoever {start} has learnt from" if train.start_from else ""
     varied = "varied afresh each epoch" if train.augment else "as recorded"
     return f"""---
 base_model: {recipe.model.base}
@@ -61,6 +63,7 @@ text: one of {len(recipe.label_set)} labels ({recipe.labels}).
 | people | {len(people)}: {", ".join(people)} |
 | devices, cases | {", ".join(devices)}; {", ".join(cases)} |
 | seed | {recipe.seed} |
+| start | {start} |
 | adapter | r {recipe.lora.r}, alpha {recipe.lora.alpha:g}, {adapter_precision(recipe)} |
 | rate | {train.lr:g}, {train.schedule}, {train.epochs} epochs |
 | updates | {steps}, {tokens:,} tokens |
@@ -68,14 +71,15 @@ text: one of {len(recipe.label_set)} labels ({recipe.labels}).
 
 ## Use
 
-    from pathlib import Path
-    from finetune.base import load_base
-    from recipes.schema import ModelConfig
+    imuscribe predict FILE --adapter this/folder
 
-    base = ModelConfig(base="{recipe.model.base}")
-    model, tokenizer = load_base(base, adapter=Path("this/folder"))
+or, from Python,
 
-The prompt must be made with the `clean`, `text` and `prompt` sections below. One training row:
+    from imuscribe import load, most_likely
+
+    answers = most_likely(load("FILE"), "this/folder")
+
+Recordings are cleaned, written and asked about as the recipe below says. One training row:
 
 ```
 {example}
@@ -83,8 +87,8 @@ The prompt must be made with the `clean`, `text` and `prompt` sections below. On
 
 ## Limits
 
-- It knows the {len(people)} {"person" if len(people) == 1 else "people"} above. How well it reads
-  a stranger must be measured on people who are not among them.
+- It knows the {len(people)} {"person" if len(people) == 1 else "people"} above{also}. How well it
+  reads a stranger must be measured on people who are not among them.
 - It answers with a label for any movement, also for one that is none of the labels; look at the
   off-label mass of the scores.
 - Labels, devices and cases other than those above were never seen.

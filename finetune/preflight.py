@@ -69,6 +69,7 @@ class Preflight:
         from recipes.schema import dump
 
         train, memory = self.recipe.train, self.memory
+        start = f"from {train.start_from}" if train.start_from else "fresh"
         lines = [
             f"recipe      {self.recipe.name}, seed {self.recipe.seed}",
             f"data        {self.recipe.data}: {self.rows} recordings of {len(self.people)} people "
@@ -86,6 +87,7 @@ class Preflight:
             f"{train.accumulate} accumulated), {self.tokens:,} tokens",
             f"model       {self.recipe.model.base}: {self.parameters:,} parameters, "
             f"{self.trainable:,} trainable ({100 * self.trainable / self.parameters:.2f} %)",
+            f"adapter     {start}: r {self.recipe.lora.r}, alpha {self.recipe.lora.alpha:g}",
             f"memory      about {memory.total / GIB:.1f} GiB: weights {memory.weights / GIB:.2f}, "
             f"adapter and optimiser {memory.adapter / GIB:.2f}, "
             f"activations {memory.activations / GIB:.2f}, process {memory.process / GIB:.2f}",

@@ -17,13 +17,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.base import TORCH_NAMES, adapter_precision, check_adapter, load_base, whole_folder
+from finetune.base import TORCH_NAMES, adapter_precision, hush_old_names, load_base, whole_folder
 from finetune.card import model_card
 from finetune.data import load_recordings, select, tokenised, training_people, training_rows
+from finetune.lineage import KEY, Lineage, lineage
+from finetune.packaged import check_start, weights_hash
 from finetune.preflight import Preflight, adapted, check_lengths, preflight
 from finetune.tokenise import pad_id
 from signals.errors import InputError
-from signals.files import sha256, write_text
+from signals.files import write_text
 from signals.recording import Recording
 
 if TYPE_CHECKING:
@@ -43,13 +45,13 @@ def train(
     recordings: Sequence[Recording],
     out: Path,
     resume: bool = True,
-    start_from: Path | None = None,
 ) -> Path:
     """Train an adapter and save it whole, with its card, in ``out/adapter``.
 
     Parameters
     ----------
     recipe : Recipe
+        Its `train.start_from` names an adapter to go on training, instead of a fresh one.
     recordings : sequence of Recording
         Training recordings, cleaned.
     out : Path
@@ -57,8 +59,6 @@ def train(
     resume : bool
         Go on from the last whole checkpoint, to the same weights as an uninterrupted run; a
         finished run is returned as it is. False starts over.
-    start_from : Path, optional
-        Adapter to go on training, instead of a fresh one.
 
     Returns
     -------
@@ -68,15 +68,16 @@ def train(
     Raises
     ------
     InputError
-        If a label has no recording, a row is too long, `out` holds a checkpoint of another
-        recipe, or the loss stops being a number.
+        If a label has no recording, a row is too long, the adapter to start from does not suit the
+        recipe, `out` holds a checkpoint of another recipe, or the loss stops being a number.
     """
     out = Path(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write to {out}: {error.strerror}: give another 'out'") from error
-    identity = _identity(recipe, recordings, start_from)
+    start = check_start(recipe)
+    identity = _identity(recipe, recordings)
     if resume and _read(out / "adapter" / "training.json") == identity:
         log.info("%s: already trained", out)
         return out / "adapter"
@@ -99,8 +100,8 @@ def train(
     set_seed(recipe.seed)
     args = settings(recipe, out / "checkpoints")
     with args.main_process_first(desc="converting the base model"):
-        network, _ = load_base(recipe.model, start_from, trainable=True)
-    if start_from is None:
+        network, _ = load_base(recipe.model, start, trainable=True)
+    if start is None:
         network = _with_adapter(network, recipe.lora)
     rows_per_step = recipe.train.batch_size * recipe.train.accumulate * args.world_size
     monitor = Monitor(out / "train-log.jsonl", lengths, rows_per_step, recipe.train.lr)
@@ -126,7 +127,7 @@ def train(
         card = model_card(
             recipe, used, trainer.state.global_step, sum(lengths), _final_loss(trainer), example
         )
-        _save(network, recipe, out / "adapter", card, identity)
+        _save(network, recipe, out / "adapter", card, identity, lineage(recipe, used, start))
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
     return out / "adapter"
@@ -142,6 +143,7 @@ def plan(recipe: Recipe) -> tuple[list[Recording], Preflight]:
     """
     from prompts.tokens import load_tokenizer
 
+    check_start(recipe)
     recordings = training_people(load_recordings(recipe), recipe)
     tokenizer = load_tokenizer(recipe.model.base)
     return recordings, preflight(recipe, recordings, tokenizer, _processes())
@@ -160,9 +162,7 @@ def main(arguments: Sequence[str]) -> Path:
     return train(recipe, recordings, Path(recipe.out) / recipe.name)
 
 
-def _identity(
-    recipe: Recipe, recordings: Sequence[Recording], start_from: Path | None
-) -> dict[str, str]:
+def _identity(recipe: Recipe, recordings: Sequence[Recording]) -> dict[str, str]:
     """Return fingerprints of all that decides the result, by name, to tell what differs."""
     from recipes.schema import fingerprint
 
@@ -173,9 +173,8 @@ def _identity(
     identity = {section: fingerprint(recipe, [section]) for section in SECTIONS}
     identity["recordings"] = digest.hexdigest()
     identity["processes"] = str(_processes())
-    if start_from is not None:
-        check_adapter(start_from, recipe.model.base)
-        identity["start_from"] = sha256(Path(start_from) / "adapter_model.safetensors")
+    if recipe.train.start_from is not None:
+        identity["start_from"] = weights_hash(recipe.train.start_from)
     return identity
 
 
@@ -206,9 +205,11 @@ def _checkpoint(out: Path, identity: dict[str, str]) -> Path | None:
 
 
 def _read(path: Path) -> dict[str, str]:
+    """Return the identity in a ``training.json``, empty where there is none."""
     if not path.is_file():
         return {}
-    values: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    values.pop(KEY, None)
     return values
 
 
@@ -242,12 +243,10 @@ def _cast(network: PreTrainedModel, precision: str) -> None:
 
 def _quiet() -> None:
     """Keep what the libraries tell each other, not the user, off the screen."""
-    import warnings
-
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()
-    warnings.filterwarnings("ignore", ".*checkpointing. is deprecated", FutureWarning)
+    hush_old_names()
 
 
 def _final_loss(trainer: Trainer) -> float:
@@ -257,7 +256,12 @@ def _final_loss(trainer: Trainer) -> float:
 
 
 def _save(
-    network: PreTrainedModel, recipe: Recipe, final: Path, card: str, identity: dict[str, str]
+    network: PreTrainedModel,
+    recipe: Recipe,
+    final: Path,
+    card: str,
+    identity: dict[str, str],
+    learnt_from: Lineage | None,
 ) -> None:
     from recipes.schema import dump
 
@@ -271,7 +275,8 @@ def _save(
         path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
         (folder / "README.md").write_text(card, encoding="utf-8")
         (folder / "recipe.yaml").write_text(dump(recipe), encoding="utf-8")
-        (folder / "training.json").write_text(json.dumps(identity, indent=2), encoding="utf-8")
+        training = identity if learnt_from is None else identity | {KEY: learnt_from}
+        (folder / "training.json").write_text(json.dumps(training, indent=2), encoding="utf-8")
 
 
 if __name__ == "__main__":

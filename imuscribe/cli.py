@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 # Busy-waiting threads starve each other on shared cores: generation ran ten times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -18,7 +19,6 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="imuscribe",
-    help="Teach large language models to read raw motion-sensor (IMU) signals.",
     epilog="Start with:  imuscribe run demo",
     no_args_is_help=True,
     add_completion=False,
@@ -27,6 +27,26 @@ app = typer.Typer(
 )
 for part in (cli_data, cli_text, cli_pairs, cli_train, cli_run):
     part.register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"imuscribe {version('imuscribe')}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """Teach large language models to read raw motion-sensor (IMU) signals."""
 
 
 def main() -> None:

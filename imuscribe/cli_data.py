@@ -84,7 +84,7 @@ def import_(
     ] = None,
     acc_unit: Annotated[str, typer.Option(help="csv: m/s^2, g or mg.")] = "",
     gyro_unit: Annotated[str, typer.Option(help="csv: rad/s or deg/s.")] = "",
-    time_unit: Annotated[str, typer.Option(help="csv: s, ms, us or ns.")] = "s",
+    time_unit: Annotated[str, typer.Option(help="csv: s (default), ms, us or ns.")] = "",
     rate: Annotated[float | None, typer.Option(help="csv: Hz, for files without times.")] = None,
     label: Annotated[str, typer.Option(help="csv: what was done.")] = "",
     subject: Annotated[str, typer.Option(help="csv: who did it.")] = "",
@@ -101,7 +101,7 @@ def import_(
     In texts such as --label, {file}, {folder} and {parent} name a CSV file and its folders.
     """
     from signals.parquet import save
-    from signals.quality import inspect, summarise
+    from signals.quality import check_units, summarise
     from signals.readers import read_charsense, read_motion_pen
 
     if layout == "charsense":
@@ -122,9 +122,7 @@ def import_(
     else:
         raise InputError(f"layout '{layout}' is unknown: {nearest(layout, LAYOUTS)}")
     for rec in recordings:
-        for problem in inspect(rec):
-            if problem.kind == "implausible units":
-                raise InputError(f"recording '{rec.id}': {problem.detail}")
+        check_units(rec)
     save(recordings, out)
     _show(out.name, summarise(recordings))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shlex
 from pathlib import Path
@@ -32,8 +33,9 @@ def register(app: typer.Typer) -> None:
     app.command(
         "predict",
         epilog=_examples(
-            "imuscribe predict letter.parquet --adapter runs/demo/folds/given/adapter",
-            "imuscribe predict letter.csv --adapter ADAPTER --acc-unit g --gyro-unit deg/s "
+            "imuscribe predict letter.csv --acc-unit g --gyro-unit deg/s",
+            "imuscribe predict letters.parquet --adapter runs/demo/folds/given/adapter --json",
+            "imuscribe predict log.csv --acc-unit g --gyro-unit deg/s --time-unit ms "
             "--column t=time --column acc_x=ax --column acc_y=ay --column acc_z=az "
             "--column gyro_x=gx --column gyro_y=gy --column gyro_z=gz",
         ),
@@ -105,28 +107,41 @@ def render(
 
 def predict(
     file: Annotated[Path, typer.Argument(help="Recordings: canonical Parquet, or one in a CSV.")],
-    adapter: Annotated[Path, typer.Option(help="Folder of a trained adapter.")],
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="A trained adapter's folder; the packaged air-letters when not given."),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Labels to name.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a recording.")] = False,
     column: Annotated[
         list[str] | None,
         typer.Option(help="CSV: OURS=THEIRS for t, acc_x … gyro_z; by default the same names."),
     ] = None,
     acc_unit: Annotated[str, typer.Option(help="CSV: m/s^2, g or mg.")] = "",
     gyro_unit: Annotated[str, typer.Option(help="CSV: rad/s or deg/s.")] = "",
-    time_unit: Annotated[str, typer.Option(help="CSV: s, ms, us or ns.")] = "s",
+    time_unit: Annotated[str, typer.Option(help="CSV: s (default), ms, us or ns.")] = "",
     rate: Annotated[float | None, typer.Option(help="CSV: Hz, for a file without times.")] = None,
 ) -> None:
-    """Show the five most likely labels of a recording with their probabilities."""
-    from eval.predictors import most_likely
+    """Show the most likely labels of a recording with their probabilities.
 
-    if file.suffix == ".csv":
+    A CSV says its units in options or in its header, such as "acc_x (m/s²)".
+    """
+    from eval.predictors import most_likely
+    from finetune.packaged import adapter_path
+
+    folder = adapter_path(adapter)
+    if file.suffix.lower() in (".csv", ".tsv", ".txt"):
         recordings = [_read_csv(file, column or [], acc_unit, gyro_unit, time_unit, rate)]
     else:
         from signals.parquet import load
 
         recordings = load(file)
-    for rec, ranked in zip(recordings, most_likely(recordings, adapter), strict=True):
-        answers = "  ".join(f"{label} {probability:.1%}" for label, probability in ranked)
-        typer.echo(f"{rec.id}  {answers}")
+    for rec, ranked in zip(recordings, most_likely(recordings, folder, top), strict=True):
+        if as_json:
+            answers = [{"label": label, "probability": p} for label, p in ranked]
+            typer.echo(json.dumps({"id": rec.id, "answers": answers}, ensure_ascii=False))
+        else:
+            typer.echo("  ".join([rec.id, *(f"{label} {p:.1%}" for label, p in ranked)]))
 
 
 def _read_csv(
@@ -137,18 +152,22 @@ def _read_csv(
     time_unit: str,
     rate: float | None,
 ) -> Recording:
+    from signals.quality import check_units
     from signals.readers import read_csv
     from signals.recording import ACC, GYRO
 
-    names = {name: name for name in (*ACC, *GYRO, *(() if rate else ("t",)))}
-    if columns:
-        names = {}
-        for item in columns:
-            ours, equals, theirs = item.partition("=")
-            if not (ours and equals and theirs):
-                raise InputError(f"--column '{item}' has no two sides: write OURS=THEIRS")
-            names[ours] = theirs
-    return read_csv(file, names, acc_unit, gyro_unit, time_unit=time_unit, rate=rate)
+    named: dict[str, str] = {}
+    for item in columns:
+        ours, equals, theirs = item.partition("=")
+        if not (ours and equals and theirs):
+            raise InputError(f"--column '{item}' has no two sides: write OURS=THEIRS")
+        named[ours] = theirs
+    # Who names the acceleration alone has no gyroscope.
+    usual = (*ACC, *(() if set(ACC) & set(named) else GYRO), *(() if rate else ("t",)))
+    names = {name: name for name in usual} | named
+    rec = read_csv(file, names, acc_unit, gyro_unit, time_unit=time_unit, rate=rate)
+    check_units(rec)
+    return rec
 
 
 def _table(methods: dict[str, Any], chance: float) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ def register(app: typer.Typer) -> None:
             "imuscribe train demo --dry-run",
             "imuscribe train recipes/demo.yaml train.lr=5e-4 train.epochs=4",
             "imuscribe train charsense-lopo data=charsense.parquet preset=fast out=adapters",
+            "imuscribe train mine.yaml data=mine.parquet lora.r=8 --from air-letters",
             "torchrun --nproc-per-node 2 -m finetune.sft demo",
         ),
     )(train)
@@ -48,7 +50,12 @@ def train(
         bool, typer.Option("--restart", help="Start over instead of going on where it stopped.")
     ] = False,
     start_from: Annotated[
-        Path | None, typer.Option(help="Go on training this adapter instead of a fresh one.")
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="ADAPTER",
+            help="Go on training this adapter (a folder or packaged name): train.start_from.",
+        ),
     ] = None,
 ) -> None:
     """Teach a language model with LoRA; a killed run goes on where it stopped.
@@ -58,7 +65,10 @@ def train(
     """
     from recipes.schema import load_recipe
 
-    resolved = load_recipe(recipe, overrides or [])
+    changes = [*(overrides or [])]
+    if start_from is not None:
+        changes.append(f"train.start_from={json.dumps(start_from, ensure_ascii=False)}")
+    resolved = load_recipe(recipe, changes)
     from finetune import sft
 
     recordings, figures = sft.plan(resolved)
@@ -66,7 +76,7 @@ def train(
     if dry_run:
         return
     out = Path(resolved.out) / resolved.name
-    typer.echo(sft.train(resolved, recordings, out, resume=not restart, start_from=start_from))
+    typer.echo(sft.train(resolved, recordings, out, resume=not restart))
 
 
 def ls() -> None:

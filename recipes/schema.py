@@ -117,6 +117,9 @@ class TrainConfig(Config):
     """Recompute activations in the backward pass: far less memory, about a third more time."""
     checkpoint_every: PositiveInt = 50
     """Updates between checkpoints: fewer lose less when killed, and write more."""
+    start_from: str | None = None
+    """Adapter to go on training, a packaged name or a folder; null trains a fresh one. One that
+    has learnt from a test person would know that hand: `imuscribe run` refuses it."""
 
 
 class SplitConfig(Config):
@@ -251,8 +254,13 @@ class Recipe(Config):
 
 
 def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:
-    """Return the SHA-256 of the named top-level sections, as hexadecimal digits."""
+    """Return the SHA-256 of the named top-level sections, as hexadecimal digits.
+
+    `train.start_from` is left out.
+    """
     values = recipe.model_dump(mode="json", include=set(sections))
+    # Where an adapter lies is not what it is: who goes on from one adds the hash of its weights.
+    values.get("train", {}).pop("start_from", None)
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

@@ -213,6 +213,19 @@ def _units(rec: Recording) -> list[Problem]:
     return problems
 
 
+def check_units(rec: Recording) -> None:
+    """Refuse a recording whose units cannot be what they are said to be.
+
+    Raises
+    ------
+    InputError
+        Saying what gives them away, and the likely unit.
+    """
+    for problem in inspect(rec):
+        if problem.kind == "implausible units":
+            raise InputError(f"recording '{rec.id}': {problem.detail}")
+
+
 def _repeats(fresh: dict[str, NDArray[np.bool_]]) -> list[Problem]:
     held = {name: 1 - float(new.mean()) for name, new in fresh.items()}
     if max(held.values()) < _HELD_SHARE:

@@ -29,14 +29,20 @@ _CHARSENSE_SENSORS = {
     "GYROSCOPE": GYRO,
 }
 _PEN_COLUMNS = 15
+_WITH_UNIT = re.compile(r"(.*\S)\s*[(\[]([^()\[\]]+)[)\]]")
+_UNIT_OPTIONS: dict[Quantity, tuple[str, str, str]] = {
+    "acceleration": ("--acc-unit", "m/s^2, g or mg", "acc_x (g)"),
+    "rotation": ("--gyro-unit", "rad/s or deg/s", "gyro_x (deg/s)"),
+    "time": ("--time-unit", "s, ms, us or ns", "t (ms)"),
+}
 
 
 def read_csv(
     path: str | os.PathLike[str],
     columns: Mapping[str, str],
-    acc_unit: str,
+    acc_unit: str = "",
     gyro_unit: str = "",
-    time_unit: str = "s",
+    time_unit: str = "",
     rate: float | None = None,
     **metadata: str,
 ) -> Recording:
@@ -47,9 +53,10 @@ def read_csv(
     path : path-like
         Separated by commas, semicolons or tabs; a first line ``sep=;`` is understood.
     columns : mapping of str to str
-        Our name (``t``, ``acc_x`` … ``gyro_z``, ``lin_acc_*``) to the file's column.
+        Our name (``t``, ``acc_x`` … ``gyro_z``, ``lin_acc_*``) to the file's column, whose unit in
+        brackets may be left out: ``ax`` is also found as ``ax (g)``.
     acc_unit, gyro_unit, time_unit : str
-        As in `signals.units`; the gyroscope's is needed when its columns are given.
+        As in `signals.units`, where the header does not say; time is in seconds by default.
     rate : float, optional
         Hz, for a file without times.
     **metadata : str
@@ -75,22 +82,19 @@ def read_csv(
     if missing:
         raise InputError(f"{path}: no column is named for {', '.join(missing)}: a sensor has three")
     table = _table(path)
-    for name in columns.values():
-        if name not in table.columns:
-            raise InputError(f"{path}: has no column '{name}': {nearest(name, table.columns)}")
-    data = np.stack(
-        [
-            _convert(
-                _numbers(table, columns[name], path),
-                gyro_unit if name in GYRO else acc_unit,
-                "rotation" if name in GYRO else "acceleration",
-                f"{path}: {name}",
-            )
-            for name in channels
-        ]
-    )
+    headers = {ours: _header(table, ours, theirs, path) for ours, theirs in columns.items()}
+    rows = []
+    for name in channels:
+        column, written = headers[name]
+        quantity: Quantity = "rotation" if name in GYRO else "acceleration"
+        where = f"{path}: {name}"
+        unit = _unit(gyro_unit if name in GYRO else acc_unit, written, quantity, where)
+        rows.append(_convert(_numbers(table, column, path), unit, quantity, where))
+    data = np.stack(rows)
     if "t" in columns:
-        t = _numbers(table, columns["t"], path) * unit_factor(time_unit, "time")
+        column, written = headers["t"]
+        unit = _unit(time_unit, written, "time", f"{path}: t") or "s"
+        t = _numbers(table, column, path) * unit_factor(unit, "time")
     else:
         t = np.arange(len(table)) / float(rate or 1)
     return _recording(data, channels, t, {"id": Path(path).stem, **metadata}, path)
@@ -286,6 +290,51 @@ def _numbers(table: pd.DataFrame, column: str, path: str | os.PathLike[str]) -> 
             f"{path}: column '{column}' holds {cell!r} in data row {wrong[0] + 1}: not a number"
         )
     return numbers.to_numpy(dtype=np.float64)
+
+
+def _header(
+    table: pd.DataFrame, ours: str, theirs: str, path: str | os.PathLike[str]
+) -> tuple[str, str]:
+    """Return a column's whole header and the unit that stands in it, if one does."""
+    split = {header: _WITH_UNIT.fullmatch(header) for header in table.columns}
+    found = [header for header, match in split.items() if match and match[1] == theirs]
+    if theirs in split:
+        found = [theirs]
+    if len(found) > 1:
+        raise InputError(
+            f"{path}: column '{theirs}' may be {' or '.join(found)}: name it with its unit"
+        )
+    if not found:
+        instead = " or give --rate" if ours == "t" else ""
+        raise InputError(
+            f"{path}: has no column '{theirs}': {nearest(theirs, table.columns)} "
+            f"(--column {ours}=NAME says which{instead})"
+        )
+    match = split[found[0]]
+    return found[0], match[2] if match else ""
+
+
+def _unit(given: str, written: str, quantity: Quantity, where: str) -> str:
+    """Return the unit as given or, where none is, as written in the header."""
+    option, units, example = _UNIT_OPTIONS[quantity]
+    if quantity != "time" and not (given or written):
+        raise InputError(
+            f"{where}: the unit of {quantity} is missing: give {option} ({units}), "
+            f"or write it into the header: '{example}'"
+        )
+    # Brackets may hold something else, as in "ax (filtered)".
+    if given and _factor(written, quantity) not in (None, unit_factor(given, quantity)):
+        raise InputError(
+            f"{where}: {option} is '{given}' but the header says '{written}': leave {option} out"
+        )
+    return given or written
+
+
+def _factor(text: str, quantity: Quantity) -> float | None:
+    try:
+        return unit_factor(text, quantity)
+    except InputError:
+        return None
 
 
 def _convert(

@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,26 @@ def test_imports_go_downward_only(room):
     for path in files:
         upward = imported_rooms(path) - BELOW[room] - {room}
         assert not upward, f"{path.relative_to(ROOT)} imports {upward}"
+
+
+def test_a_wheel_holds_every_package_and_its_data():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    shipped = settings["tool"]["setuptools"]
+    inits = [path.parent for room in BELOW for path in (ROOT / room).rglob("__init__.py")]
+    assert sorted(shipped["packages"]) == sorted(
+        ".".join(folder.relative_to(ROOT).parts) for folder in inits
+    )
+    for data in [*(ROOT / "recipes").glob("*.yaml"), *(ROOT / "finetune/adapters").glob("*/*")]:
+        package, *_ = data.relative_to(ROOT).parts
+        inside = data.relative_to(ROOT / package)
+        assert any(inside.match(glob) for glob in shipped["package-data"][package]), data
+
+
+def test_the_version_is_told():
+    done = subprocess.run(
+        [sys.executable, "-m", "imuscribe", "--version"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.stdout.split() == ["imuscribe", version("imuscribe")]
 
 
 def test_help_loads_nothing_heavy():

@@ -43,9 +43,34 @@ def test_csv_separators_and_a_rate_instead_of_times(tmp_path, separator):
     assert rec.acc[2] == pytest.approx([9.80665, 9.80665])
 
 
+def test_csv_takes_units_from_the_header(tmp_path):
+    header = "time (ms),acc_x (g),acc_y [g],acc_z(g),gyro_x (°/s),gyro_y (°/s),gyro_z (°/s)"
+    path = table(tmp_path / "a.csv", header, "5,0,0,1,0,0,180", "15,0,0,1,0,0,0")
+    rec = read_csv(path, SIX)
+    assert rec.t == pytest.approx([0, 0.01])
+    assert rec.acc[2, 0] == pytest.approx(9.80665) and rec.gyro[2, 0] == pytest.approx(np.pi)
+    assert (read_csv(path, SIX, "g", "dps", "ms").data == rec.data).all()  # the same, said twice
+    with pytest.raises(InputError, match="--acc-unit is 'mg' but the header says 'g'"):
+        read_csv(path, SIX, "mg")
+
+
+def test_brackets_that_hold_no_unit_need_one_beside_them(tmp_path):
+    header = "time,acc_x (raw),acc_y (raw),acc_z (raw)"
+    path = table(tmp_path / "a.csv", header, "0,0,0,1")
+    columns = {name: SIX[name] for name in ("t", *ACC)}
+    assert read_csv(path, columns, "g").acc[2, 0] == pytest.approx(9.80665)
+    with pytest.raises(InputError, match="unit 'raw' is not one of acceleration"):
+        read_csv(path, columns)
+    twice = table(tmp_path / "b.csv", f"{header},acc_x (old)", "0,0,0,1,0")
+    with pytest.raises(InputError, match=r"may be acc_x \(raw\) or acc_x \(old\)"):
+        read_csv(twice, columns, "g")
+
+
 @pytest.mark.parametrize(
     ("lines", "options", "message"),
     [
+        ([HEADER, "0,0,0,1,0,0,0"], {"gyro_unit": ""}, r"give --gyro-unit \(rad/s or deg/s\)"),
+        ([HEADER, "0,0,0,1,0,0,0"], {"columns": {**SIX, "t": "tme"}}, "--column t=NAME"),
         ([HEADER, "0,0,0,1,0,0,0"], {"acc_unit": ""}, "acc_x: the unit of acceleration is missing"),
         ([HEADER, "0,0,0,1,0,0,0"], {"gyro_unit": ""}, "gyro_x: the unit of rotation is missing"),
         ([HEADER, "0,0,0,1,0,0,0"], {"time_unit": "sec"}, "unit 'sec' is not one of time"),

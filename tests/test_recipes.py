@@ -133,3 +133,6 @@ def test_fingerprint_tells_only_the_named_sections_apart() -> None:
     one, two = Recipe(name="one"), Recipe(name="two", seed=1)
     assert fingerprint(one, ["train", "lora"]) == fingerprint(two, ["lora", "train"])
     assert fingerprint(one, ["seed"]) != fingerprint(two, ["seed"])
+    # Where an adapter lies is not what it is.
+    start = load_recipe("demo", ["train.start_from=elsewhere"])
+    assert fingerprint(start, ["train"]) == fingerprint(load_recipe("demo"), ["train"])

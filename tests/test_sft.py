@@ -197,7 +197,7 @@ def test_start_from_goes_on_with_an_adapter(
 ) -> None:
     recordings = letters(2, 2, "A-D")
     first = train(recipe(epochs=8), recordings, tmp_path / "first")
-    train(recipe(epochs=1), recordings, tmp_path / "second", start_from=first)
+    train(recipe(epochs=1, start_from=str(first)), recordings, tmp_path / "second")
     assert losses(tmp_path / "second")[0] < 0.8 * losses(tmp_path / "first")[0]
 
 

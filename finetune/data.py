@@ -41,6 +41,7 @@ def load_recordings(recipe: Recipe) -> list[Recording]:
     from tqdm.auto import tqdm
 
     from signals.cleaning import clean
+    from signals.frames import writing_motion
 
     everything = _read(recipe)
     labels = recipe.label_set
@@ -57,7 +58,10 @@ def load_recordings(recipe: Recipe) -> list[Recording]:
     refused: dict[str, list[str]] = defaultdict(list)
     for rec in tqdm(chosen, desc="cleaning", unit="rec"):
         try:
-            usable.append(clean(rec, recipe.clean))
+            cleaned = clean(rec, recipe.clean)
+            if recipe.text.format == "strokes":
+                writing_motion(cleaned, recipe.text.frame)  # refused here, not hours later
+            usable.append(cleaned)
         except InputError as error:
             reason = str(error).removeprefix(f"recording '{rec.id}': ")
             refused[re.sub(r"\d+(\.\d+)?", "…", reason)].append(f"'{rec.id}' {reason}")

@@ -24,7 +24,8 @@ def test_packaged_recipe_is_valid_with_every_preset_and_says_how_to_run_it(name:
 
 def test_the_recipes_of_the_project_are_there() -> None:
     assert names() == [
-        "air-letters", "charsense-lopo", "demo", "llama3-8b-qlora", "motion-pen-lopo", "study-two-person",
+        "air-letters", "air-letters-sim", "charsense-lopo", "demo", "llama3-8b-qlora",
+        "motion-pen-lopo", "study-two-person",
     ]  # fmt: skip
 
 

@@ -117,5 +117,5 @@ def test_a_planted_leak_into_the_pool_is_refused(pool, recipe, tmp_path):
 
 
 def test_a_method_that_was_never_taught_the_line_is_refused():
-    with pytest.raises(InputError, match="prompt.retrieve"):
+    with pytest.raises(InputError, match=r"prompt.retrieve"):
         Recipe.parse({"name": "x", "evaluate": {"methods": ["fine-tuned-retrieval"]}})

@@ -59,7 +59,7 @@ def test_groups_test_everybody_once_and_never_with_their_own_recordings():
 def test_impossible_groups_are_refused():
     with pytest.raises(InputError, match="3 people"):
         make_folds(study("abc"), SplitConfig(protocol="groups", groups=4), "XY")
-    with pytest.raises(InputError, match="no group .group-9"):
+    with pytest.raises(InputError, match=r"no group .group-9"):
         make_folds(study("abc"), SplitConfig(protocol="groups", folds=("group-9",)), "XY")
 
 

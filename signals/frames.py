@@ -45,7 +45,9 @@ class FrameConfig(Config):
     ``"motion"`` takes them from the movement and does not change when the device is held
     differently. ``"device"`` takes the device axis `right`, projected on the horizontal: right for
     devices that are always held the same way. On a flat surface the arm hardly turns, so nothing
-    in the movement tells right from forward and the device axis is the default.
+    in the movement tells right from forward and the device axis is the default. A pen is rolled
+    between the fingers as everybody likes: ``"lean"`` takes the way the pen leans over the hand,
+    its axis being the device's z; right-handed people's pens lean to the right and back.
 
     ``start`` says how a mid-air recording begins. ``"arm"``: the hand may be moving already, as
     fast as the turning arm tells. ``"rest"``: it is at rest. All end at rest, and writing on a flat
@@ -53,7 +55,7 @@ class FrameConfig(Config):
     """
 
     heading: Literal["motion", "device"] = "motion"
-    flat_heading: Literal["motion", "device"] = "device"
+    flat_heading: Literal["motion", "device", "lean"] = "device"
     right: Literal["+x", "-x", "+y", "-y", "+z", "-z"] = "+x"
     start: Literal["arm", "rest"] = "arm"
 
@@ -153,17 +155,15 @@ def writing_motion(rec: Recording, config: FrameConfig = FrameConfig()) -> Motio
         gravity += start / rec.t[-1]
         up = gravity / np.linalg.norm(gravity)
     linear = force - gravity[:, None]
-    if (config.flat_heading if rec.case == "2d" else config.heading) == "device":
-        axis, sign = _AXES[config.right]
-        toward = sign * np.eye(3)[axis]
-        right = toward - up * (toward @ up)
-        if np.linalg.norm(right) < 0.1:
-            raise InputError(
-                f"recording '{rec.id}': device axis {config.right} points along gravity and gives "
-                "no heading: choose another axis or heading: motion"
-            )
-    else:
+    heading = config.flat_heading if rec.case == "2d" else config.heading
+    if heading == "motion":
         right = _heading(velocity, rate, up)
+    elif heading == "lean":
+        lean = _level(to_start[:, :, 2].mean(axis=0), up, rec.id, "+z", least=1e-3)
+        right = lean + np.cross(up, lean)  # half of a right angle from right-and-back to right
+    else:
+        axis, sign = _AXES[config.right]
+        right = _level(sign * np.eye(3)[axis], up, rec.id, config.right)
     right /= np.linalg.norm(right)
     frame = np.stack([right, up, np.cross(up, right)])
     return Motion(
@@ -176,6 +176,17 @@ def writing_motion(rec: Recording, config: FrameConfig = FrameConfig()) -> Motio
         gravity=gravity.astype(np.float32),
         case=rec.case,
     )
+
+
+def _level(direction: Float, up: Float, recording: str, axis: str, least: float = 0.1) -> Float:
+    """Return the horizontal part of a device axis, which is of length one."""
+    level = direction - up * (up @ direction)
+    if np.linalg.norm(level) < least:
+        raise InputError(
+            f"recording '{recording}': device axis {axis} points along gravity and gives "
+            "no heading: choose another axis or heading: motion"
+        )
+    return np.asarray(level)
 
 
 def _orientation(gyro: Float, dt: Float) -> Float:

@@ -141,6 +141,17 @@ def test_a_flat_surface_takes_forward_as_the_letters_up():
     assert abs(air.plane("position")[1, -1]) < 1e-3
 
 
+@pytest.mark.parametrize("roll", [0, 40, 130, 250])
+def test_the_lean_of_a_pen_tells_right_however_it_is_rolled(roll):
+    """The pen's top leans to the right and back by thirty degrees; its z axis is its own."""
+    in_hand = Rotation.from_rotvec(np.radians(30) * np.array([1, 1, 0]) / np.sqrt(2))
+    holding = (in_hand * Rotation.from_euler("z", roll, degrees=True)).as_matrix().T
+    rec = read_by_device(sweep(0), holding=holding, case="2d")
+    velocity = writing_motion(rec, FrameConfig(flat_heading="lean")).velocity
+    true = writing_motion(read_by_device(sweep(0), case="2d")).velocity
+    assert np.allclose(velocity, true, atol=1e-3)
+
+
 def test_rotation_plane_follows_the_velocity_of_an_arm():
     motion = writing_motion(arm_recording()[0])
     for row in range(2):

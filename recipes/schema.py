@@ -39,6 +39,7 @@ Method = Literal[
     "minirocket",
     "cnn",
     "text-ngram",
+    "text-svm",
 ]
 
 

@@ -269,7 +269,7 @@ def _equal_means(values: Array, steps: int) -> NDArray[np.float64]:
     area = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
     edges = np.linspace(0, n, steps + 1)
     until = np.stack([np.interp(edges, np.arange(n + 1), row) for row in area])
-    return np.diff(until, axis=1) * (steps / n)
+    return np.asarray(np.diff(until, axis=1) * (steps / n))
 
 
 def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -53,6 +53,7 @@ class Views:
         self.frame = frame
         # Forgotten with the recording, so that varied copies do not pile up.
         self._known: WeakKeyDictionary[Recording, Array] = WeakKeyDictionary()
+        self._told: WeakKeyDictionary[Recording, str] = WeakKeyDictionary()
 
     def sequences(self, recordings: Sequence[Recording]) -> Array:
         """Return equally long sequences, shape (n, n_channels, steps).
@@ -87,8 +88,13 @@ class Views:
 
     def texts(self, recordings: Sequence[Recording]) -> NDArray[np.object_]:
         """Return the serialised recordings, as the language model reads them."""
-        texts = self.serializer.encode([self.serializer.features(rec) for rec in recordings])
-        return np.array(texts, dtype=object)
+        new = [rec for rec in recordings if rec not in self._told]
+        self._told.update(
+            zip(
+                new, self.serializer.encode([self.serializer.features(r) for r in new]), strict=True
+            )
+        )
+        return np.array([self._told[rec] for rec in recordings], dtype=object)
 
     def decoded(self, recordings: Sequence[Recording]) -> Array:
         """Return what the texts say as numbers, one row a recording.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -77,14 +78,19 @@ def tokens_against_accuracy_by_format(found: Mapping[str, Any]) -> bytes:
             for cell in found["cells"]
             if "accuracy" in cell["methods"][method]
         ]
+        seen: Counter[float] = Counter()
         for i, form in enumerate(formats):
-            drawn = [(x, y) for x, y, f in points if f == form]
+            drawn = []
+            for x, y, _ in (point for point in points if point[2] == form):
+                # A few percent to the right each, so that equal prices do not hide one another.
+                drawn.append((x * 1.02 ** seen[x], y))
+                seen[x] += 1
             value = np.array([y["value"] for _, y in drawn])
             low, high = (np.array([y[bound] for _, y in drawn]) for bound in ("low", "high"))
             axes.errorbar(
                 [x for x, _ in drawn],
                 value,
-                [value - low, high - value],
+                np.array([value - low, high - value]),
                 fmt="o",
                 ms=4,
                 color=f"C{i}",
@@ -96,7 +102,9 @@ def tokens_against_accuracy_by_format(found: Mapping[str, Any]) -> bytes:
         for x, y, _ in sorted(points, key=lambda point: (point[0], -point[1]["value"])):
             if not front or y["value"] > front[-1][1]:
                 front.append((x, y["value"]))
-        price, best = [x for x, _ in front], [y for _, y in front]
+        end = max((x for x, _, _ in points), default=1)
+        price = [*(x for x, _ in front), end]
+        best = [*(y for _, y in front), front[-1][1] if front else 0]
         axes.step(price, best, where="post", color="black", lw=0.8, label="best for the price")
         axes.axhline(found["chance"], color=FAINT, lw=1, ls="--", label="chance")
         _log_tokens(axes)

@@ -1,7 +1,8 @@
 """Honest rivals: classical classifiers on the same split, from the same cleaned recordings.
 
 Each reads one view of a recording: ``sequences`` (channels × steps), ``table`` (those and summary
-figures), or ``texts`` (the very text the language model reads).
+figures), ``texts`` (the very text the language model reads), or ``decoded`` (that text read back
+to numbers, so that a classifier sees what the text still says).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from signals.recording import ACC, GYRO, Array, Recording
 if TYPE_CHECKING:
     from prompts.serialize import Serializer
 
-View = Literal["sequences", "table", "texts"]
+View = Literal["sequences", "table", "texts", "decoded"]
 
 
 class Views:
@@ -52,6 +53,7 @@ class Views:
         self.frame = frame
         # Forgotten with the recording, so that varied copies do not pile up.
         self._known: WeakKeyDictionary[Recording, Array] = WeakKeyDictionary()
+        self._told: WeakKeyDictionary[Recording, str] = WeakKeyDictionary()
 
     def sequences(self, recordings: Sequence[Recording]) -> Array:
         """Return equally long sequences, shape (n, n_channels, steps).
@@ -86,8 +88,27 @@ class Views:
 
     def texts(self, recordings: Sequence[Recording]) -> NDArray[np.object_]:
         """Return the serialised recordings, as the language model reads them."""
-        texts = self.serializer.encode([self.serializer.features(rec) for rec in recordings])
-        return np.array(texts, dtype=object)
+        new = [rec for rec in recordings if rec not in self._told]
+        self._told.update(
+            zip(
+                new, self.serializer.encode([self.serializer.features(r) for r in new]), strict=True
+            )
+        )
+        return np.array([self._told[rec] for rec in recordings], dtype=object)
+
+    def decoded(self, recordings: Sequence[Recording]) -> Array:
+        """Return what the texts say as numbers, one row a recording.
+
+        Every array of a text is brought to `steps` means over equal times and divided by its root
+        mean square.
+        """
+        rows = []
+        for text in self.texts(recordings):
+            told = [_equal_means(array, self.steps) for array in self.serializer.decode(text)]
+            rows.append(
+                np.concatenate([(x / (np.sqrt(np.mean(x**2)) + 1e-9)).ravel() for x in told])
+            )
+        return np.stack(rows).astype(np.float32)
 
     def _sequence(self, rec: Recording) -> Array:
         if self.signals == "writing":
@@ -242,8 +263,19 @@ BASELINES: dict[str, tuple[View, Callable[[int], Any]]] = {
     "minirocket": ("sequences", _minirocket),
     "cnn": ("sequences", _cnn),
     "text-ngram": ("texts", _text_ngram),
+    "text-svm": ("decoded", _svm),
 }
-"""Name → the view it reads and how it is built from a seed."""
+"""Name → the view it reads and how it is built from a seed. The n-grams are of words between
+spaces: right for `strokes`, but `digits` has one word a channel, which only `text-svm` can read."""
+
+
+def _equal_means(values: Array, steps: int) -> NDArray[np.float64]:
+    """Average over `steps` equal times a signal that is constant within each of its own steps."""
+    n = values.shape[1]
+    area = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
+    edges = np.linspace(0, n, steps + 1)
+    until = np.stack([np.interp(edges, np.arange(n + 1), row) for row in area])
+    return np.asarray(np.diff(until, axis=1) * (steps / n))
 
 
 def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MODEL, RIVAL, FAINT = "#1f5f8b", "#b3661a", "#9aa0a6"
@@ -38,8 +40,6 @@ def tokens_against_accuracy(
     methods: Mapping[str, Mapping[str, Any]], rivals: Sequence[str], chance: float
 ) -> bytes:
     """Draw accuracy with its interval over the tokens of a prompt; the best rival is a line."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
     figure = _figure(7.2, 3.6)
     axes = figure.add_subplot()
     asked = [(name, method) for name, method in methods.items() if method["tokens"]]
@@ -54,15 +54,65 @@ def tokens_against_accuracy(
             methods[best]["accuracy"]["value"], color=RIVAL, lw=1, label=f"{best} (no prompt)"
         )
     axes.axhline(chance, color=FAINT, lw=1, ls="--", label="chance")
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    _log_tokens(axes)
     axes.margins(x=0.2)
     axes.set_ylim(0, 1)
     axes.set_xlabel("tokens of a prompt (median)")
     axes.set_ylabel("accuracy")
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return _png(figure)
+
+
+def tokens_against_accuracy_by_format(found: Mapping[str, Any]) -> bytes:
+    """Draw every cell of a sweep, a panel a method, a colour a format.
+
+    The line follows the cells that no other beats in accuracy at the same or a smaller price.
+    """
+    methods, reader = found["methods"], found["tokenizers"][0]
+    formats = list(dict.fromkeys(cell["format"] for cell in found["cells"]))
+    figure = _figure(5.2 * len(methods) + 1.2, 3.8)
+    panels = figure.subplots(1, len(methods), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, method in zip(panels, methods, strict=True):
+        points = [
+            (cell["tokens"][reader], cell["methods"][method]["accuracy"], cell["format"])
+            for cell in found["cells"]
+            if "accuracy" in cell["methods"][method]
+        ]
+        seen: Counter[float] = Counter()
+        for i, form in enumerate(formats):
+            drawn = []
+            for x, y, _ in (point for point in points if point[2] == form):
+                # A few percent to the right each, so that equal prices do not hide one another.
+                drawn.append((x * 1.02 ** seen[x], y))
+                seen[x] += 1
+            value = np.array([y["value"] for _, y in drawn])
+            low, high = (np.array([y[bound] for _, y in drawn]) for bound in ("low", "high"))
+            axes.errorbar(
+                [x for x, _ in drawn],
+                value,
+                np.array([value - low, high - value]),
+                fmt="o",
+                ms=4,
+                color=f"C{i}",
+                ecolor=(f"C{i}", 0.4),
+                capsize=2,
+                label=form,
+            )
+        front: list[tuple[float, float]] = []
+        for x, y, _ in sorted(points, key=lambda point: (point[0], -point[1]["value"])):
+            if not front or y["value"] > front[-1][1]:
+                front.append((x, y["value"]))
+        end = max((x for x, _, _ in points), default=1)
+        price = [*(x for x, _ in front), end]
+        best = [*(y for _, y in front), front[-1][1] if front else 0]
+        axes.step(price, best, where="post", color="black", lw=0.8, label="best for the price")
+        axes.axhline(found["chance"], color=FAINT, lw=1, ls="--", label="chance")
+        _log_tokens(axes)
+        axes.set_ylim(0, 1)
+        axes.set_title(method, fontsize=10)
+        axes.set_xlabel(f"tokens of the signal (median, {reader})")
+    panels[0].set_ylabel("accuracy")
+    panels[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return _png(figure)
 
 
@@ -91,6 +141,16 @@ def accuracy_by_person(
     axes.set_xlim(0, 1)
     axes.set_xlabel("accuracy: a dot a person, the bar their mean, dashed chance")
     return _png(figure)
+
+
+def _log_tokens(axes: Axes) -> None:
+    """Make the x axis logarithmic with plain numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _figure(width: float, height: float) -> Figure:

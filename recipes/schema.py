@@ -41,6 +41,7 @@ Method = Literal[
     "minirocket",
     "cnn",
     "text-ngram",
+    "text-svm",
 ]
 
 

@@ -137,3 +137,25 @@ def test_copies_are_learnt_from(study, views):
     # The copy is in the pool: its own nearest neighbour is at distance zero.
     distances = -baseline._model.decision_function(views.sequences(train[-1:]))
     assert distances.min() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_text_twice_as_fine_decodes_to_the_same_shape(study):
+    rec = study[0][0]
+    coarse, fine = (
+        Views(build_serializer(TextConfig(format="digits", steps=steps, digits=3)), steps=16)
+        for steps in (16, 32)
+    )
+    assert coarse.decoded([rec]).shape == (1, 3 * 16)
+    np.testing.assert_allclose(coarse.decoded([rec]), fine.decoded([rec]), atol=0.01)
+
+
+def test_only_the_decoding_baseline_reads_digits(study):
+    train, test = study
+    views = Views(build_serializer(TextConfig(format="digits")))
+
+    def accuracy(name):
+        log_probs = Baseline(name, views, LABELS).fit(train).log_proba(test)
+        return (log_probs.argmax(axis=1) == truth(test)).mean()
+
+    assert accuracy("text-ngram") == pytest.approx(1 / 3)
+    assert accuracy("text-svm") > 1 / 3

@@ -155,21 +155,28 @@ def _table(methods: dict[str, Any], chance: float) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from eval.report import interval
+    from eval.report import case_title, cases_of, interval
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("method", "accuracy [95 %]", "n", "chance", "tokens", "s/recording"):
+    cases = cases_of(methods)
+    titles = ("method", "accuracy [95 %]", *map(case_title, cases), "n", "chance", "tokens")
+    for title in (*titles, "s/recording"):
         table.add_column(title, justify="left" if title == "method" else "right", no_wrap=True)
     for name, method in methods.items():
         table.add_row(
             name,
             escape(interval(method["accuracy"])),
+            *(_value(method.get("by_case", {}).get(case)) for case in cases),
             f"{method['n']:,}",
             f"{chance:.3f}",
             f"{method['tokens']['median']:.0f}" if method["tokens"] else "–",
             f"{method['seconds']:.2g}",
         )
     return table
+
+
+def _value(figure: dict[str, Any] | None) -> str:
+    return f"{figure['value']:.3f}" if figure else "–"
 
 
 def _examples(*lines: str) -> str:

@@ -28,7 +28,12 @@ def register(app: typer.Typer) -> None:
             "imuscribe run charsense-lopo data=charsense.parquet split.folds=p003",
         ),
     )(run)
-    app.command("report", epilog=_examples("imuscribe report runs/demo"))(report)
+    app.command(
+        "report",
+        epilog=_examples(
+            "imuscribe report runs/demo", "imuscribe report runs/study-two-person --study"
+        ),
+    )(report)
     app.command(
         "predict",
         epilog=_examples(
@@ -74,11 +79,21 @@ def run(
 
 def report(
     run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    study: Annotated[
+        bool, typer.Option("--study", help="Print the air-writing study's table beside the run's.")
+    ] = False,
 ) -> None:
     """Write the report of a finished run again."""
-    from eval.report import write_report
+    from eval.report import read_run, write_report
 
-    typer.echo(f"report: {write_report(run_dir)}")
+    path = write_report(run_dir)
+    if study:
+        from eval.study import study_page
+        from recipes.schema import load_recipe
+
+        base = load_recipe(str(run_dir / "recipe.yaml")).model.base
+        typer.echo(study_page(read_run(run_dir)[0], Path(base).name))
+    typer.echo(f"report: {path}")
 
 
 def add(

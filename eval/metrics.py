@@ -48,6 +48,8 @@ class Metrics:
         Over the labels that occur in the test set.
     per_class, per_person : dict of str to Interval
         Accuracy (recall) of each label and each person, Wilson intervals.
+    by_case : dict of str to Interval
+        Accuracy of each case, such as ``2d`` and ``3d``; empty where all recordings are of one.
     confusion : tuple of tuple of int
         Counts, row the true label, column the answer; unparsable answers are in no column.
     unparsable : float
@@ -66,6 +68,7 @@ class Metrics:
     macro_f1: float
     per_class: dict[str, Interval]
     per_person: dict[str, Interval]
+    by_case: dict[str, Interval]
     confusion: tuple[tuple[int, ...], ...]
     unparsable: float
     log_loss: float | None
@@ -81,6 +84,7 @@ def evaluate(
     y_true: Sequence[str],
     log_probs: Floats,
     subjects: Sequence[str],
+    cases: Sequence[str] = (),
     seed: int = 0,
     resamples: int = 1000,
 ) -> Metrics:
@@ -95,6 +99,8 @@ def evaluate(
     log_probs : ndarray, shape (n, n_labels)
         Log-probabilities, or any ranking scores with −inf for labels the method did not name.
         A row without a finite value is an unparsable answer and counts as wrong.
+    cases : sequence of str
+        Case of every recording; not given, there is one.
     seed, resamples : int
         Of the bootstrap over people.
 
@@ -111,6 +117,7 @@ def evaluate(
         )
     truth = np.array([list(labels).index(label) for label in y_true])
     who = np.array(list(subjects))
+    how = np.array([case or "unknown" for case in cases])
     rows = np.arange(len(truth))
     order = np.argsort(-scores, axis=1, kind="stable")
     answered = np.isfinite(scores).any(axis=1)
@@ -132,6 +139,9 @@ def evaluate(
             label: _share(correct[truth == i]) for i, label in enumerate(labels) if i in truth
         },
         per_person={str(p): _share(correct[who == p]) for p in np.unique(who)},
+        by_case={str(c): _share(correct[how == c]) for c in np.unique(how)}
+        if len(set(how)) > 1
+        else {},
         confusion=tuple(tuple(int(v) for v in row) for row in confusion),
         unparsable=float(1 - answered.mean()),
         log_loss=float(-scores[rows, truth].mean()) if is_distribution else None,

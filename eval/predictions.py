@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signals.files import atomic_path
+from signals.recording import Recording
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +30,8 @@ class Predictions:
     ----------
     labels : tuple of str
         Columns of `log_probs`.
-    ids, subjects, truth : tuple of str
-        One a recording: its id, person and true label.
+    ids, subjects, cases, truth : tuple of str
+        One a recording: its id, person, case and true label.
     log_probs : ndarray of float64, shape (n, n_labels)
         As `eval.metrics.evaluate` takes them: −inf for labels a generated answer does not name,
         a whole row of it for an answer that could not be parsed.
@@ -46,6 +48,7 @@ class Predictions:
     labels: tuple[str, ...]
     ids: tuple[str, ...]
     subjects: tuple[str, ...]
+    cases: tuple[str, ...]
     truth: tuple[str, ...]
     log_probs: NDArray[np.float64]
     tokens: NDArray[np.int64]
@@ -61,6 +64,7 @@ class Predictions:
         columns = {
             "id": self.ids,
             "subject": self.subjects,
+            "case": self.cases,
             "label": self.truth,
             "fold": fold,
             "method": method,
@@ -84,8 +88,19 @@ def save(predictions: Predictions, path: Path, fold: str, method: str, key: str)
         pq.write_table(table, temporary)
 
 
-def load(path: Path, key: str) -> Predictions | None:
-    """Read predictions back; None when there are none or something else produced them."""
+def load(path: Path, key: str, asked: Sequence[Recording]) -> Predictions | None:
+    """Read predictions back; None when there are none or something else produced them.
+
+    Parameters
+    ----------
+    path : Path
+        Written by `save`, by this version or an earlier one.
+    key : str
+        What was given to `save`.
+    asked : sequence of Recording
+        The fold's test recordings. Answers about any other are not used: a split may draw
+        differently than when they were given.
+    """
     import pyarrow.parquet as pq
 
     if not path.is_file():
@@ -95,11 +110,15 @@ def load(path: Path, key: str) -> Predictions | None:
     if meta.get("key") != key:
         return None
     frame = table.to_pandas()
+    case_of = {rec.id: rec.case for rec in asked}  # files of earlier versions do not hold it
+    if not case_of.keys() >= set(frame["id"]):
+        return None
     scored = [name for name in frame.columns if name.startswith(PREFIX)]
     return Predictions(
         labels=tuple(name.removeprefix(PREFIX) for name in scored),
         ids=tuple(frame["id"]),
         subjects=tuple(frame["subject"]),
+        cases=tuple(case_of[i] for i in frame["id"]),
         truth=tuple(frame["label"]),
         log_probs=frame[scored].to_numpy(dtype=np.float64),
         tokens=frame["tokens"].to_numpy(dtype=np.int64),

@@ -245,6 +245,7 @@ class Predictors:
             labels=self.recipe.label_set,
             ids=tuple(rec.id for rec in test),
             subjects=tuple(rec.subject for rec in test),
+            cases=tuple(rec.case for rec in test),
             truth=tuple(rec.label for rec in test),
             log_probs=log_probs,
             tokens=np.array(tokens, dtype=np.int64),

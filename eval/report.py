@@ -90,6 +90,7 @@ def page(metrics: Values, facts: Values, recipe: str) -> str:
         "recording once its signals are prepared. Macro-F1 averages over the labels tested."
         "</small></p>",
         _comparisons(metrics["comparisons"]),
+        _cases_table(methods),
         "<h2>People</h2>",
         _image(accuracy_by_person(methods, rivals, chance), "Accuracy of every person"),
     ]
@@ -130,6 +131,21 @@ def interval(figure: Values, digits: int = 3) -> str:
     if figure["low"] is None:
         return value
     return f"{value} [{figure['low']:.{digits}f}, {figure['high']:.{digits}f}]"
+
+
+def cases_of(methods: Mapping[str, Values]) -> list[str]:
+    """Return the cases that accuracy is told apart by; none where all recordings are of one."""
+    return sorted({case for method in methods.values() for case in method.get("by_case", {})})
+
+
+def case_title(case: str) -> str:
+    """Return the heading of a case: ``2D`` for ``2d``."""
+    return case.upper() if case in ("2d", "3d") else case
+
+
+def share(figure: Values) -> str:
+    """Return ``128/260 .492 [.432, .553]``: an accuracy with the counts behind it."""
+    return f"{round(figure['value'] * figure['n'])}/{figure['n']} {interval(figure)}"
 
 
 def comparison_text(found: Values) -> str:
@@ -192,6 +208,22 @@ def _methods_table(methods: Mapping[str, Values], chance: float) -> str:
     return _table(head, rows)
 
 
+def _cases_table(methods: Mapping[str, Values]) -> str:
+    cases = cases_of(methods)
+    if not cases:
+        return ""
+    rows = [
+        _row([escape(name), *(_share_cell(method.get("by_case", {}).get(c)) for c in cases)])
+        for name, method in methods.items()
+    ]
+    titles = [case_title(case) for case in cases]
+    about = "Accuracy by case: correct of all, with the 95 % Wilson interval."
+    return (
+        f"<h2>{escape(' | '.join(titles))}</h2>{_table(('method', *titles), rows)}"
+        f"<p><small>{about}</small></p>"
+    )
+
+
 def _comparisons(found: Iterable[Values]) -> str:
     items = "".join(f"<li>{escape(comparison_text(one))}</li>" for one in found)
     return f"<ul>{items}</ul>" if items else ""
@@ -251,6 +283,14 @@ def _row(cells: Iterable[str], kind: str = "", text: bool = False) -> str:
 def _interval_cell(figure: Values) -> str:
     value, _, bounds = interval(figure).partition(" ")
     return f'{value} <span class="interval">{bounds}</span>' if bounds else value
+
+
+def _share_cell(figure: Values | None) -> str:
+    if figure is None:
+        return "–"
+    counts, _, rest = share(figure).partition(" ")
+    value, _, bounds = rest.partition(" ")
+    return f'{value} <span class="interval">{bounds}</span> <small>{counts}</small>'
 
 
 def _optional(value: float | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from eval.baselines import BASELINES
 from eval.predictors import is_tuned
-from eval.report import read_run
+from eval.report import case_title, read_run
 from signals.errors import InputError
 from signals.files import write_text
 
@@ -103,7 +103,7 @@ def read(ledger: Path) -> list[Row]:
 
 
 def rows_of(run_dir: Path, note: str = "") -> list[Row]:
-    """Return the ledger rows of a run: three metrics a method."""
+    """Return the ledger rows of a run: three metrics a method, and its accuracy in each case."""
     metrics, facts = read_run(run_dir)
     folds = metrics["folds"]
     n_labels = len(metrics["labels"])
@@ -131,8 +131,10 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
         elif name == "few-shot":
             train_data = f"{metrics['shots']} examples in the prompt"
         people = method["people"]
+        by_case = method.get("by_case", {})
         for metric, figure in (
             ("accuracy", method["accuracy"]),
+            *((f"accuracy, {case_title(case)}", found) for case, found in by_case.items()),
             (f"accuracy, mean over {people['n']} people", people),
             ("top-5 accuracy", method["top5"]),
         ):
@@ -144,7 +146,7 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
                 "value": round(figure["value"], 4),
                 "ci_low": _rounded(figure["low"]),
                 "ci_high": _rounded(figure["high"]),
-                "n": method["n"],
+                "n": method["n"] if figure is people else figure["n"],
                 "chance": round(min(1.0, 5 / n_labels if "top-5" in metric else 1 / n_labels), 4),
                 "tokens": method["tokens"]["median"] if method["tokens"] else None,
                 "train_data": train_data,

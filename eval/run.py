@@ -103,7 +103,7 @@ def predict(
             bar.set_description(f"{fold.name}: {method}")
             place = folder / "folds" / fold.name
             key = f"{method_key(recipe, method)}:{data_hash}"
-            predictions = load(place / f"{method}.parquet", key)
+            predictions = load(place / f"{method}.parquet", key, fold.test)
             if predictions is None:
                 predictions = predictors.predict(method, fold, place)
                 save(predictions, place / f"{method}.parquet", fold.name, method, key)
@@ -202,10 +202,11 @@ def _order(folds: Sequence[Fold], methods: Sequence[str]) -> list[tuple[Fold, st
 
 def _measure(found: Sequence[Predictions], recipe: Recipe) -> dict[str, Any]:
     truth, subjects = _joined(p.truth for p in found), _joined(p.subjects for p in found)
+    cases = _joined(p.cases for p in found)
     scores = np.concatenate([p.log_probs for p in found])
     tokens = np.concatenate([p.tokens for p in found])
     metrics = evaluate(
-        recipe.label_set, truth, scores, subjects, recipe.seed, recipe.evaluate.bootstrap
+        recipe.label_set, truth, scores, subjects, cases, recipe.seed, recipe.evaluate.bootstrap
     )
     return {
         **metrics.to_dict(),

@@ -174,16 +174,21 @@ def _check_classes(
 
 
 def _balanced(test: list[Recording], most: int | None, seed: int) -> list[Recording]:
-    """Keep at most `most` recordings a label, spread evenly over the people, in their order."""
+    """Keep at most `most` recordings a label, evenly over people and their cases, in order."""
     if most is None:
         return test
     rng = np.random.default_rng(seed)
-    turn: dict[tuple[str, str], int] = defaultdict(int)
-    candidates: dict[str, list[tuple[int, str, int]]] = defaultdict(list)
+    turn: dict[tuple[str, str, str], int] = defaultdict(int)
+    drawn: dict[tuple[str, str], list[tuple[int, str, int]]] = defaultdict(list)
     for i in rng.permutation(len(test)):
         rec = test[i]
-        # Everybody's first recording of a label comes before anybody's second.
-        candidates[rec.label].append((turn[rec.label, rec.subject], rec.subject, int(i)))
-        turn[rec.label, rec.subject] += 1
+        # A person's cases take turns,
+        place = turn[rec.label, rec.subject, rec.case]
+        drawn[rec.label, rec.subject].append((place, rec.case, int(i)))
+        turn[rec.label, rec.subject, rec.case] += 1
+    candidates: dict[str, list[tuple[int, str, int]]] = defaultdict(list)
+    for (label, subject), found in drawn.items():
+        # and everybody's first recording of a label comes before anybody's second.
+        candidates[label] += [(n, subject, i) for n, (_, _, i) in enumerate(sorted(found))]
     kept = {i for found in candidates.values() for _, _, i in sorted(found)[:most]}
     return [rec for i, rec in enumerate(test) if i in kept]

@@ -29,7 +29,12 @@ def register(app: typer.Typer) -> None:
             "imuscribe run charsense-lopo data=charsense.parquet split.folds=p003",
         ),
     )(run)
-    app.command("report", epilog=_examples("imuscribe report runs/demo"))(report)
+    app.command(
+        "report",
+        epilog=_examples(
+            "imuscribe report runs/demo", "imuscribe report runs/study-two-person --study"
+        ),
+    )(report)
     app.command(
         "predict",
         epilog=_examples(
@@ -76,11 +81,21 @@ def run(
 
 def report(
     run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    study: Annotated[
+        bool, typer.Option("--study", help="Print the air-writing study's table beside the run's.")
+    ] = False,
 ) -> None:
     """Write the report of a finished run again."""
-    from eval.report import write_report
+    from eval.report import read_run, write_report
 
-    typer.echo(f"report: {write_report(run_dir)}")
+    path = write_report(run_dir)
+    if study:
+        from eval.study import study_page
+        from recipes.schema import load_recipe
+
+        base = load_recipe(str(run_dir / "recipe.yaml")).model.base
+        typer.echo(study_page(read_run(run_dir)[0], Path(base).name))
+    typer.echo(f"report: {path}")
 
 
 def add(
@@ -174,21 +189,28 @@ def _table(methods: dict[str, Any], chance: float) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from eval.report import interval
+    from eval.report import case_title, cases_of, interval
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("method", "accuracy [95 %]", "n", "chance", "tokens", "s/recording"):
+    cases = cases_of(methods)
+    titles = ("method", "accuracy [95 %]", *map(case_title, cases), "n", "chance", "tokens")
+    for title in (*titles, "s/recording"):
         table.add_column(title, justify="left" if title == "method" else "right", no_wrap=True)
     for name, method in methods.items():
         table.add_row(
             name,
             escape(interval(method["accuracy"])),
+            *(_value(method.get("by_case", {}).get(case)) for case in cases),
             f"{method['n']:,}",
             f"{chance:.3f}",
             f"{method['tokens']['median']:.0f}" if method["tokens"] else "–",
             f"{method['seconds']:.2g}",
         )
     return table
+
+
+def _value(figure: dict[str, Any] | None) -> str:
+    return f"{figure['value']:.3f}" if figure else "–"
 
 
 def _examples(*lines: str) -> str:

@@ -105,13 +105,14 @@ def test_a_folder_without_an_adapter_is_an_error(fold, tmp_path):
         most_likely(fold.test[:1], tmp_path)
 
 
-def test_predictions_survive_the_file_only_under_their_key(tmp_path):
+def test_predictions_survive_the_file_only_under_their_key(fold, tmp_path):
     scores = np.log(np.array([[0.7, 0.3], [0.4, 0.6]]))
     scores[1] = -np.inf
     kept = Predictions(
         labels=("A", "sitting down"),
         ids=("x", "y"),
         subjects=("p", "q"),
+        cases=("2d", "3d"),
         truth=("A", "A"),
         log_probs=scores,
         tokens=np.array([7, 9]),
@@ -121,10 +122,33 @@ def test_predictions_survive_the_file_only_under_their_key(tmp_path):
     )
     path = tmp_path / "f" / "m.parquet"
     save(kept, path, "f", "m", "key")
-    back = load(path, "key")
+    asked = [fold.test[0].replace(id=i, case=c) for i, c in (("x", "2d"), ("y", "3d"))]
+    back = load(path, "key", asked)
     np.testing.assert_array_equal(back.log_probs, scores)
     assert (back.labels, back.ids, back.truth) == (kept.labels, kept.ids, kept.truth)
+    assert back.cases == kept.cases
     assert (back.fit_seconds, back.seconds, back.note) == (2.0, 0.5, "why")
     assert list(kept.frame("f", "m")["top1"]) == ["A", ""]
-    assert load(path, "another key") is None
-    assert load(tmp_path / "absent.parquet", "key") is None
+    assert load(path, "another key", asked) is None
+    assert load(path, "key", asked[:1]) is None  # another draw of test recordings
+    assert load(tmp_path / "absent.parquet", "key", asked) is None
+
+
+def test_predictions_of_a_version_without_cases_are_found_again(fold, tmp_path):
+    import pyarrow.parquet as pq
+
+    ids = tuple(rec.id for rec in fold.test)
+    kept = Predictions(
+        labels=("A", "B", "C"),
+        ids=ids,
+        subjects=tuple(rec.subject for rec in fold.test),
+        cases=("",) * len(ids),
+        truth=tuple(rec.label for rec in fold.test),
+        log_probs=np.zeros((len(ids), 3)),
+        tokens=np.zeros(len(ids), dtype=np.int64),
+        seconds=0.5,
+    )
+    path = tmp_path / "m.parquet"
+    save(kept, path, "f", "m", "key")
+    pq.write_table(pq.read_table(path).drop_columns("case"), path)
+    assert load(path, "key", fold.test).cases == ("3d",) * len(ids)

@@ -91,6 +91,25 @@ def test_nothing_is_fetched_and_every_picture_is_inside(html):
     assert all(base64.b64decode(p).startswith(b"\x89PNG") for p in pictures)
 
 
+def test_cases_stand_side_by_side_with_their_counts():
+    cases = {
+        "2d": {"value": 0.75, "low": 0.3, "high": 0.95, "n": 4},
+        "3d": {"value": 0.25, "low": 0.05, "high": 0.7, "n": 4},
+    }
+    methods = {"svm": method(4, by_case=cases), "generate": method(4, by_case={})}
+    html = re.sub("<.*?>", " ", page(example(methods=methods, comparisons=[]), FACTS, ""))
+    assert "2D | 3D" in html
+    assert re.search(r"svm\s+0\.750\s+\[0\.300, 0\.950\]\s+3/4\s+0\.250 .*?1/4", html)
+    assert re.search(r"generate\s+–\s+–", html)
+
+
+def test_an_old_runs_metrics_without_cases_still_make_a_page():
+    old = example()
+    for one in old["methods"].values():
+        del one["by_case"]
+    assert "<h2>2D" not in page(old, FACTS, "")
+
+
 def test_foreign_text_is_escaped(html):
     assert "demo &lt;1&gt;" in html and "<script>" not in html
     assert "a &amp; b &lt;script&gt;" in html

@@ -45,6 +45,14 @@ def test_rows_say_where_a_figure_comes_from(run_dir):
     assert people["value"] == 0.75 and people["ci_low"] is not None
 
 
+def test_each_case_has_its_row_with_its_own_n(tmp_path):
+    cases = {"2d": {"value": 0.75, "low": 0.3, "high": 0.95, "n": 4}}
+    methods = {"svm": example()["methods"]["svm"] | {"by_case": cases}}
+    rows = {row["metric"]: row for row in rows_of(folder(tmp_path / "run", methods=methods))}
+    assert (rows["accuracy, 2D"]["value"], rows["accuracy, 2D"]["n"]) == (0.75, 4)
+    assert rows["accuracy, mean over 2 people"]["n"] == rows["accuracy"]["n"] == 8
+
+
 def test_the_shown_examples_are_the_training_data_of_few_shot(tmp_path):
     methods = {"few-shot": example()["methods"]["zero-shot"]}
     path = folder(tmp_path / "run", methods=methods)

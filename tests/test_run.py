@@ -64,6 +64,26 @@ def test_predictions_agree_with_the_metrics(folder):
     assert (table["fold"] == table["subject"]).all()  # who is tested names the fold
 
 
+def test_accuracy_is_told_by_case_where_there_are_two(folder, settings, tmp_path):
+    assert json.loads((folder / "metrics.json").read_text())["methods"]["few-shot"]["by_case"] == {}
+    assert "<h2>2D" not in (folder / "report.html").read_text()
+    both = settings | {
+        "simulate": settings["simulate"] | {"cases": ["2d", "3d"]},
+        "evaluate": {"methods": ["random-forest"]},
+        "out": str(tmp_path),
+    }
+    folder = run(Recipe.parse(both), progress=False)
+    table = pd.read_parquet(folder / "predictions.parquet")
+    found = json.loads((folder / "metrics.json").read_text())["methods"]["random-forest"]["by_case"]
+    assert list(found) == ["2d", "3d"]
+    for case, rows in table.groupby("case"):
+        assert rows["id"].str.contains(case).all()
+        right = (rows["top1"] == rows["label"]).mean()
+        assert found[case]["value"] == pytest.approx(right) and found[case]["n"] == 12
+        assert found[case]["low"] <= right <= found[case]["high"]
+    assert "<h2>2D | 3D</h2>" in (folder / "report.html").read_text()
+
+
 def test_a_second_run_asks_nothing_again(folder, settings):
     kept = sorted((folder / "folds").rglob("*.parquet"))
     assert len(kept) == 2 * len(METHODS)

@@ -11,9 +11,10 @@ from signals.errors import InputError
 from signals.recording import ACC, Recording
 
 
-def recording(subject, label, repetition=0):
+def recording(subject, label, repetition=0, case=""):
     return Recording(
-        id=f"{subject}-{label}-{repetition}",
+        id=f"{subject}-{label}-{case}{repetition}",
+        case=case,
         data=np.zeros((3, 4)),
         channels=ACC,
         t=np.arange(4) / 50,
@@ -95,6 +96,15 @@ def test_most_per_label_is_balanced_over_labels_and_people_and_says_so():
 
     assert kept(1) == kept(1)
     assert len({tuple(kept(seed)) for seed in range(5)}) > 1
+
+
+def test_what_is_kept_of_a_person_is_balanced_over_cases():
+    kinds = ("2d", "3d")
+    cases = [recording(p, c, r, k) for p in "ab" for c in "XY" for r in range(9) for k in kinds]
+    for fold in make_folds(cases, SplitConfig(max_test_per_label=6), "XY"):
+        assert Counter((r.label, r.case) for r in fold.test) == {
+            (c, k): 3 for c in "XY" for k in ("2d", "3d")
+        }
 
 
 def test_a_label_with_fewer_recordings_keeps_them_all():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.baselines import BASELINES, Baseline, Views
+from eval.baselines import OWN, Baseline, Views, is_baseline
 from eval.predictions import Predictions
 from eval.splits import Fold, check_disjoint
 from prompts import pairs
@@ -72,7 +72,7 @@ class Predictors:
         InputError
             If a prompt does not fit its budget, or training refuses the data.
         """
-        if method in BASELINES:
+        if is_baseline(method):
             return self._baseline(method, fold)
         fit_seconds = 0.0
         adapter = None
@@ -105,12 +105,8 @@ class Predictors:
     ) -> Predictions:
         """Name the nearest recordings of training people, and of the test person for ``-own``."""
         assert self.recipe.prompt.retrieve is not None  # the recipe's own check
-        own: list[Recording] = []
-        if method.endswith("own"):
-            own = draw_own_shots(fold, self.recipe.seed)
-        shown = {rec.id for rec in own}
-        test = [rec for rec in fold.test if rec.id not in shown]
         check_disjoint(fold.train, fold.test)
+        own, test = self._own(fold, method)
         retriever = Retriever(
             [*fold.train, *own], self.recipe.prompt.retrieve, self.recipe.text.frame
         )
@@ -122,11 +118,7 @@ class Predictors:
             told = zip(texts, retriever.lines(read, mine), strict=True)
             prompts.append([builder.prompt(f"{text}\n{line}") for text, line in told])
         notes = [f"neighbours from {len(fold.train)} recordings of training people"]
-        if own:
-            notes.append(
-                f"and one labelled recording of each label from the test person, left out of the "
-                f"test: {', '.join(rec.id for rec in own)}"
-            )
+        notes += _own_note(own)
         return self._score(test, builder, prompts, model, fit_seconds, notes)
 
     def _score(
@@ -221,16 +213,25 @@ class Predictors:
         return self._predictions(test, scores, tokens, seconds, fit_seconds, notes)
 
     def _baseline(self, method: str, fold: Fold) -> Predictions:
-        baseline = Baseline(method, self.views, self.recipe.label_set, self.recipe.seed)
-        baseline.fit(fold.train, self._copies(fold.train))
-        baseline.represent(fold.test)  # prepared and remembered, so that answering alone is timed
+        name = method.removesuffix(OWN)
+        own, test = self._own(fold, method)
+        baseline = Baseline(name, self.views, self.recipe.label_set, self.recipe.seed)
+        baseline.fit(fold.train, [*self._copies(fold.train), *own])
+        baseline.represent(test)  # prepared and remembered, so that answering alone is timed
         begin = time.perf_counter()
-        log_probs = baseline.log_proba(fold.test)
-        seconds = (time.perf_counter() - begin) / len(fold.test)
+        log_probs = baseline.log_proba(test)
+        seconds = (time.perf_counter() - begin) / len(test)
         copies = self.recipe.evaluate.baseline_copies
         notes = [f"{copies} varied copies of each recording"] if copies else []
-        tokens = [0] * len(fold.test)
-        return self._predictions(fold.test, log_probs, tokens, seconds, baseline.fit_seconds, notes)
+        notes += _own_note(own)
+        tokens = [0] * len(test)
+        return self._predictions(test, log_probs, tokens, seconds, baseline.fit_seconds, notes)
+
+    def _own(self, fold: Fold, method: str) -> tuple[list[Recording], list[Recording]]:
+        """Return what a method is shown of the test people, and what is left to test it on."""
+        own = draw_own_shots(fold, self.recipe.seed) if method.endswith(OWN) else []
+        shown = {rec.id for rec in own}
+        return own, [rec for rec in fold.test if rec.id not in shown]
 
     def _predictions(
         self,
@@ -315,6 +316,13 @@ def draw_own_shots(fold: Fold, seed: int) -> list[Recording]:
     for person in sorted({rec.subject for rec in fold.test}):
         drawn |= set(draw_own([rec for rec in fold.test if rec.subject == person], rng))
     return [rec for rec in fold.test if rec.id in drawn]
+
+
+def _own_note(own: Sequence[Recording]) -> list[str]:
+    if not own:
+        return []
+    ids = ", ".join(rec.id for rec in own)
+    return [f"shown one recording of each label by the test person, not tested: {ids}"]
 
 
 def most_likely(

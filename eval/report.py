@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from eval.baselines import BASELINES
+from eval.baselines import is_baseline
 from eval.figures import accuracy_by_person, confusion_matrix, tokens_against_accuracy
 from signals.errors import InputError
 from signals.files import write_text
@@ -77,8 +77,8 @@ def read_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 def page(metrics: Values, facts: Values, recipe: str) -> str:
     """Return the whole page; every text from outside is escaped."""
     methods: dict[str, Values] = metrics["methods"]
-    rivals = [name for name in methods if name in BASELINES]
-    models = [name for name in methods if name not in BASELINES]
+    rivals = [name for name in methods if is_baseline(name)]
+    models = [name for name in methods if not is_baseline(name)]
     chance = metrics["chance"]
     sections = [
         f"<h1>{escape(metrics['name'])}</h1>",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.baselines import BASELINES
+from eval.baselines import is_baseline
 from eval.predictors import is_tuned
 from eval.report import case_title, read_run
 from signals.errors import InputError
@@ -126,7 +126,7 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
     rows = []
     for name, method in metrics["methods"].items():
         train_data = "none"
-        if name in BASELINES or is_tuned(name):
+        if is_baseline(name) or is_tuned(name):
             train_data = _train_data(folds)
         elif name == "few-shot":
             train_data = f"{metrics['shots']} examples in the prompt"

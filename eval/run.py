@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eval.baselines import BASELINES
+from eval.baselines import OWN, is_baseline
 from eval.environment import environment
 from eval.metrics import bootstrap_people, evaluate
 from eval.predictions import Predictions, load, save
@@ -126,13 +126,13 @@ def method_key(recipe: Recipe, method: str) -> str:
     from recipes.schema import EvalConfig, TrainConfig, fingerprint
 
     sections = ["seed", "data", "labels", "simulate", "clean", "split", "text", "evaluate", "train"]
-    if method not in BASELINES:
+    if not is_baseline(method):
         sections += ["prompt", "model"]
     train = recipe.train
     if is_tuned(method):
         sections += ["lora"]
     else:  # what trains the language model is nothing to the others, which recordings are
-        varied = method in BASELINES and recipe.evaluate.baseline_copies
+        varied = is_baseline(method) and recipe.evaluate.baseline_copies
         train = TrainConfig(
             max_per_label=train.max_per_label, augment=train.augment if varied else None
         )
@@ -197,7 +197,7 @@ def write_predictions(answers: Answers, folds: Sequence[Fold], path: Path) -> No
 def _order(folds: Sequence[Fold], methods: Sequence[str]) -> list[tuple[Fold, str]]:
     """Put what the untrained model answers first, so that it is loaded once for all folds."""
     pairs = [(fold, method) for fold in folds for method in methods]
-    return sorted(pairs, key=lambda pair: is_tuned(pair[1]) or pair[1] in BASELINES)
+    return sorted(pairs, key=lambda pair: is_tuned(pair[1]) or is_baseline(pair[1]))
 
 
 def _measure(found: Sequence[Predictions], recipe: Recipe) -> dict[str, Any]:
@@ -226,17 +226,24 @@ def _measure(found: Sequence[Predictions], recipe: Recipe) -> dict[str, Any]:
 
 
 def _pairs(methods: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
-    """Return what is worth comparing: the best tuned model with zero-shot and the best rival."""
+    """Return what is worth comparing.
 
-    def best(names: Iterable[str]) -> str | None:
+    The best tuned model with zero-shot and with the best rival; among those that are shown the test
+    person's own recordings the same, and with the best that is not.
+    """
+
+    def best(own: bool, fits: Callable[[str], bool]) -> str | None:
+        names = [name for name in methods if fits(name) and name.endswith(OWN) == own]
         return max(names, key=lambda name: methods[name]["accuracy"]["value"], default=None)
 
-    tuned = best(name for name in methods if is_tuned(name))
-    rivals = (
-        "zero-shot" if "zero-shot" in methods else None,
-        best(name for name in methods if name in BASELINES),
-    )
-    return [(tuned, rival) for rival in rivals if tuned and rival]
+    tuned, told = best(False, is_tuned), best(True, is_tuned)
+    pairs = [
+        (tuned, "zero-shot" if "zero-shot" in methods else None),
+        (tuned, best(False, is_baseline)),
+        (told, best(True, is_baseline)),
+        (told, tuned),
+    ]
+    return [(a, b) for a, b in pairs if a and b]
 
 
 def _compare(

@@ -38,6 +38,7 @@ Method = Literal[
     "random-forest",
     "svm",
     "dtw-1nn",
+    "dtw-1nn-own",
     "minirocket",
     "cnn",
     "text-ngram",

@@ -31,10 +31,10 @@ class Predictors:
     """All methods of a recipe; they share the language model and the prepared signals.
 
     Language model methods are named by their parts: ``zero-shot``, ``few-shot`` and ``generate``
-    ask the model as it is, ``fine-tuned``, ``fine-tuned-few-shot`` and ``fine-tuned-generate``
-    the one trained on the fold's training people. ``fine-tuned-retrieval`` is told what the nearest
-    recordings of training people show, ``fine-tuned-own`` also what the nearest of one labelled
-    recording a label of the test person shows. ``generate`` lets it write and parses the
+    ask the model as it is, ``adapter`` with the adapter that training starts from, and those that
+    begin with ``fine-tuned`` the one trained on the fold's training people. ``retrieval`` is told
+    what the nearest recordings of training people show, ``own`` also what the nearest of one
+    labelled recording a label of the test person shows. ``generate`` lets it write and parses the
     answer; the others score every label.
 
     Parameters
@@ -80,6 +80,10 @@ class Predictors:
             begin = time.perf_counter()
             adapter = self._train(fold, folder)
             fit_seconds = time.perf_counter() - begin
+        elif method == "adapter":
+            from finetune.packaged import check_start
+
+            adapter = check_start(self.recipe)
         model, tokenizer = self._load(adapter)
         if method.endswith("generate"):
             return self._generate(fold, model, tokenizer, fit_seconds)

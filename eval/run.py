@@ -134,7 +134,9 @@ def method_key(recipe: Recipe, method: str) -> str:
     else:  # what trains the language model is nothing to the others, which recordings are
         varied = is_baseline(method) and recipe.evaluate.baseline_copies
         train = TrainConfig(
-            max_per_label=train.max_per_label, augment=train.augment if varied else None
+            max_per_label=train.max_per_label,
+            augment=train.augment if varied else None,
+            start_from=train.start_from if method == "adapter" else None,
         )
     # What decides how much is run or how it is summarised is set to one value.
     aside = EvalConfig()

@@ -29,6 +29,7 @@ from signals.simulate import SimulateConfig
 Method = Literal[
     "zero-shot",
     "few-shot",
+    "adapter",
     "fine-tuned",
     "fine-tuned-few-shot",
     "fine-tuned-retrieval",
@@ -238,6 +239,11 @@ class Recipe(Config):
                 f"'train.loss' is '{self.train.loss}' but 'prompt.reasoning' is "
                 f"{str(self.prompt.reasoning).lower()}: explanations need prompt.reasoning=true, "
                 "bare labels false"
+            )
+        if "adapter" in self.evaluate.methods and self.train.start_from is None:
+            mistakes.append(
+                "'evaluate.methods' names adapter but 'train.start_from' is null: name the adapter "
+                "there, such as train.start_from=air-letters"
             )
         needing = {"fine-tuned-retrieval", "fine-tuned-own"} & set(self.evaluate.methods)
         if needing and self.prompt.retrieve is None:

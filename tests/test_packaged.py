@@ -10,15 +10,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from eval.predictors import Predictors, most_likely
 from eval.run import method_key, run
+from eval.splits import make_folds
 from finetune import packaged
 from finetune.data import load_recordings
 from finetune.lineage import check_strangers, read
-from finetune.packaged import DEFAULT, adapter_path, check_start, names
+from finetune.packaged import DEFAULT, adapter_path, check_start, names, pack
 from finetune.sft import train
 from imuscribe.cli import app
 from recipes.schema import Recipe, dump
@@ -100,6 +103,39 @@ def test_an_adapter_goes_by_name_or_folder(shelf: Path, adapter: Path) -> None:
     assert adapter_path(adapter) == adapter_path(str(adapter)) == adapter
     with pytest.raises(InputError, match="did you mean 'air-letters'"):
         adapter_path("air-leters")
+
+
+def test_packing_halves_the_bytes_and_keeps_what_it_reads(
+    adapter: Path, letter: Path, tmp_path: Path
+) -> None:
+    packed = pack(adapter, "small", tmp_path / "shelf")
+    name = "adapter_model.safetensors"
+    assert (packed / name).stat().st_size < 0.75 * (adapter / name).stat().st_size
+    assert {p.name for p in packed.iterdir()} == {p.name for p in adapter.iterdir()}
+    whole, small = (
+        {
+            answer["label"]: answer["probability"]
+            for answer in json.loads(call("predict", letter, "--adapter", folder, "--json"))[
+                "answers"
+            ]
+        }
+        for folder in (adapter, packed)
+    )
+    assert whole == pytest.approx(small, abs=0.02)
+
+
+def test_the_adapter_as_it_is_can_be_a_method(shelf: Path, tiny_model_dir: Path) -> None:
+    settings = recipe(
+        tiny_model_dir, train={"start_from": DEFAULT}, evaluate={"methods": ["adapter"]}
+    )
+    fold = make_folds(load_recordings(settings), settings.split, settings.label_set)[0]
+    found = Predictors(settings, progress=False).predict("adapter", fold, shelf)
+    expected = most_likely(fold.test[:1], shelf / DEFAULT, n=3)[0]
+    for label, probability in expected:
+        ours = found.log_probs[0][settings.label_set.index(label)]
+        assert np.exp(ours) == pytest.approx(probability, abs=1e-4)
+    with pytest.raises(InputError, match="start_from"):
+        recipe(tiny_model_dir, evaluate={"methods": ["adapter"]})
 
 
 def test_predict_reads_a_letter_without_being_told_more(shelf: Path, letter: Path) -> None:

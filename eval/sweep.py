@@ -139,7 +139,7 @@ def sweep(
 
     planned = cells(recipe, grid)
     readers = {name: load_tokenizer(name) for name in tokenizers or (recipe.model.base,)}
-    data_hash = "" if recipe.data == "simulated" else sha256(recipe.data)
+    data_hash = _data_hash(recipe.data)
     folder = Path(recipe.out) / f"{recipe.name}-sweep"
     write_text(folder / "recipe.yaml", dump(recipe))
     write_text(folder / "environment.json", _json(environment(recipe.data, data_hash, command)))
@@ -181,6 +181,15 @@ def sweep(
     }
     write_results(folder, found)
     return folder
+
+
+def _data_hash(data: str) -> str:
+    try:
+        return "" if data == "simulated" else sha256(data)
+    except OSError as error:
+        raise InputError(
+            f"data '{data}': {error.strerror}: set data= to a Parquet file of recordings"
+        ) from None
 
 
 def _changed(

@@ -106,7 +106,8 @@ def sweep(
         shown.add_column(escape(title), justify="left" if words else "right")
     for row in rows:
         shown.add_row(*map(escape, row))
-    Console().print(shown)
+    # Only a terminal has a width: elsewhere no row is broken.
+    Console(width=None if sys.stdout.isatty() else 200).print(shown)
     typer.echo(caption(found))
     for reason in not_run(found):
         typer.echo(f"not run: {reason}")

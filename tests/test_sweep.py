@@ -192,6 +192,7 @@ MISTAKES = [
     (["--digits", ""], "--digits '': is no comma list of whole numbers"),
     (["--format", "csv", "--levels", "2"], "--levels: not a setting of csv"),
     (["--method", "text-ngrm"], "did you mean 'text-ngram'"),
+    (["data=nowhere.parquet"], "data 'nowhere.parquet': No such file"),
     (["--tokenizer", "smolm"], "did you mean 'smollm2'"),
 ]
 

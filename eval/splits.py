@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,7 +98,9 @@ def make_folds(
 
 
 def check_disjoint(train: Sequence[Recording], test: Sequence[Recording]) -> None:
-    """Refuse a person or a recording that is on both sides.
+    """Refuse a person (and so every session of theirs) or a recording that is on both sides.
+
+    A copy of a recording under another name and another person is the same recording.
 
     Raises
     ------
@@ -114,6 +117,17 @@ def check_disjoint(train: Sequence[Recording], test: Sequence[Recording]) -> Non
                 f"{what} {names} is in both the training and the test set: "
                 "what is tested must not be trained on; keep each on one side"
             )
+    learnt = {_content(rec): rec for rec in train}
+    for rec in test:
+        if (copy := learnt.get(_content(rec))) is not None:
+            raise InputError(
+                f"test recording '{rec.id}' of {rec.subject} is a copy of the training recording "
+                f"'{copy.id}' of {copy.subject}: drop one of them"
+            )
+
+
+def _content(rec: Recording) -> bytes:
+    return hashlib.sha256(rec.data.tobytes()).digest()
 
 
 def _divide(

@@ -1,5 +1,6 @@
 """Splits by person: nobody is tested on what was learnt from them."""
 
+import zlib
 from collections import Counter
 
 import numpy as np
@@ -15,7 +16,7 @@ def recording(subject, label, repetition=0, case=""):
     return Recording(
         id=f"{subject}-{label}-{case}{repetition}",
         case=case,
-        data=np.zeros((3, 4)),
+        data=np.full((3, 4), zlib.crc32(f"{subject}{label}{repetition}".encode()) % 2**22),
         channels=ACC,
         t=np.arange(4) / 50,
         label=label,
@@ -153,3 +154,12 @@ def test_the_same_recording_under_two_names_is_refused():
     twin = recording("a", "X").replace(subject="b")
     with pytest.raises(InputError, match="recording a-X-0 is in both"):
         check_disjoint([recording("a", "X")], [twin])
+
+
+def test_a_copy_under_another_name_and_person_is_refused():
+    recordings = study("abc")
+    planted = recordings[0].replace(id="other", subject="c")
+    with pytest.raises(InputError, match=r"'other' of c is a copy of .*'a-X-0' of a"):
+        check_disjoint(recordings[:6], [planted])
+    with pytest.raises(InputError, match="is a copy of"):
+        make_folds([*recordings, planted], SplitConfig(), "XY")

@@ -43,16 +43,33 @@ class NearestByWarping:
 
     def decision_function(self, x: Array) -> NDArray[np.float64]:
         """Return minus the distance to the nearest sequence of each class, (n, n_classes)."""
-        from dtaidistance import dtw_ndim
-
-        series = np.concatenate([x, self._x]).transpose(0, 2, 1).astype(np.float64, order="C")
-        block = ((0, len(x)), (len(x), len(series)))
-        window = round(self.band * x.shape[2]) + 1  # shifts smaller than this; 1 is the diagonal
-        flat = dtw_ndim.distance_matrix_fast(
-            series, window=window, block=block, compact=True, parallel=False
-        )
-        distance = np.asarray(flat, dtype=np.float64).reshape(len(x), len(self._x))
+        distance = warping_distances(x, self._x, self.band)
         return -np.stack([distance[:, self._y == c].min(axis=1) for c in self.classes_], axis=1)
+
+
+def warping_distances(x: Array, y: Array, band: float = 0.1) -> NDArray[np.float64]:
+    """Return the dependent DTW distance of every sequence of `x` to every one of `y`.
+
+    Parameters
+    ----------
+    x, y : ndarray, shapes (n, n_channels, n_steps) and (m, n_channels, n_steps)
+        Sequences of one length.
+    band : float
+        Half width of the Sakoe–Chiba band as a share of the length.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, m)
+    """
+    from dtaidistance import dtw_ndim
+
+    series = np.concatenate([x, y]).transpose(0, 2, 1).astype(np.float64, order="C")
+    block = ((0, len(x)), (len(x), len(series)))
+    window = round(band * x.shape[2]) + 1  # shifts smaller than this; 1 is the diagonal
+    flat = dtw_ndim.distance_matrix_fast(
+        series, window=window, block=block, compact=True, parallel=False
+    )
+    return np.asarray(flat, dtype=np.float64).reshape(len(x), len(y))
 
 
 class SmallCNN:

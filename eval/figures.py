@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from signals.recording import Array
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -140,6 +142,25 @@ def accuracy_by_person(
     axes.set_ylim(len(names) - 0.5, -0.6)
     axes.set_xlim(0, 1)
     axes.set_xlabel("accuracy: a dot a person, the bar their mean, dashed chance")
+    return _png(figure)
+
+
+def drawings(rows: Sequence[Sequence[tuple[str, Array]]]) -> bytes:
+    """Draw strokes side by side: rows of (title, position of shape (2, n)); colour is time."""
+    across = max(map(len, rows))
+    figure = _figure(1.35 * across, 1.5 * len(rows))
+    # Placing ticks takes most of the time, even unseen ones.
+    bare: dict[str, Any] = {"xticks": [], "yticks": []}
+    grid = figure.subplots(len(rows), across, squeeze=False, subplot_kw=bare)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    for i, row in enumerate(rows):
+        for axes, (title, (right, up)) in zip(grid[i], row, strict=False):
+            axes.plot(right, up, color="0.8", linewidth=0.8)
+            axes.scatter(right, up, c=np.arange(len(right)), s=3, cmap="viridis")
+            axes.plot(right[0], up[0], "o", color="black", ms=4)
+            axes.set_aspect("equal", adjustable="datalim")
+            axes.set_title(title, fontsize=7)
     return _png(figure)
 
 

@@ -92,19 +92,19 @@ def page(metrics: Values, facts: Values, recipe: str) -> str:
         _comparisons(metrics["comparisons"]),
         _cases_table(methods),
         "<h2>People</h2>",
-        _image(accuracy_by_person(methods, rivals, chance), "Accuracy of every person"),
+        image(accuracy_by_person(methods, rivals, chance), "Accuracy of every person"),
     ]
     if models:
         best = max(models, key=lambda name: methods[name]["accuracy"]["value"])
         sections += [
             "<h2>Tokens against accuracy</h2>",
-            _image(tokens_against_accuracy(methods, rivals, chance), "Tokens against accuracy"),
+            image(tokens_against_accuracy(methods, rivals, chance), "Tokens against accuracy"),
         ]
     else:
         best = max(methods, key=lambda name: methods[name]["accuracy"]["value"])
     sections += [
         f"<h2>What {escape(best)} answers</h2>",
-        _image(
+        image(
             confusion_matrix(methods[best]["labels"], methods[best]["confusion"]),
             f"Confusion matrix of {best}",
         ),
@@ -297,6 +297,7 @@ def _optional(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _image(png: bytes, what: str) -> str:
+def image(png: bytes, what: str) -> str:
+    """Return a PNG as an HTML image inside the page."""
     data = base64.b64encode(png).decode("ascii")
     return f'<img alt="{escape(what)}" src="data:image/png;base64,{data}">'

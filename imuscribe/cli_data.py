@@ -1,4 +1,4 @@
-"""`imuscribe data info | import | plot` and `imuscribe simulate`."""
+"""`imuscribe data info | import | plot | audit` and `imuscribe simulate`."""
 
 from __future__ import annotations
 
@@ -46,6 +46,13 @@ def register(app: typer.Typer) -> None:
     data.command(
         "plot", epilog=_examples("imuscribe data plot recordings.parquet ann-A-03 --out A.png")
     )(plot)
+    data.command(
+        "audit",
+        epilog=_examples(
+            "imuscribe data audit charsense.parquet --labels A-Z",
+            "imuscribe report runs/charsense-lopo --audit audit/audit.json",
+        ),
+    )(audit)
     app.add_typer(data, name="data")
     app.command(
         "simulate",
@@ -145,6 +152,26 @@ def plot(
         raise InputError(f"{path}: has no recording '{recording_id}': {hint}")
     plot_recording(recordings[recording_id], out)
     typer.echo(f"wrote {out}")
+
+
+def audit(
+    path: Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")],
+    labels: Annotated[str, typer.Option(help="Labels, such as A-Z0-9 or walking,sitting.")] = "A-Z",
+    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("audit"),
+    neighbours: Annotated[int, typer.Option(help="Nearest recordings of others to ask.")] = 10,
+) -> None:
+    """Find recordings unlike their label, and letters one person forms as nobody else does.
+
+    Each recording is compared with those of other people; no model is asked. Writes audit.json,
+    flagged.csv, recordings.parquet and audit.html, which draws what is odd.
+    """
+    import logging
+
+    from eval.audit_report import audit_file
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    typer.echo(audit_file(path, out, labels, neighbours, progress=True))
+    typer.echo(f"drawn: {out / 'audit.html'}")
 
 
 def simulate(

@@ -32,7 +32,9 @@ def register(app: typer.Typer) -> None:
     app.command(
         "report",
         epilog=_examples(
-            "imuscribe report runs/demo", "imuscribe report runs/study-two-person --study"
+            "imuscribe report runs/demo",
+            "imuscribe report runs/study-two-person --study",
+            "imuscribe report runs/charsense-lopo --audit audit/audit.json",
         ),
     )(report)
     app.command(
@@ -84,6 +86,10 @@ def report(
     study: Annotated[
         bool, typer.Option("--study", help="Print the air-writing study's table beside the run's.")
     ] = False,
+    audit: Annotated[
+        Path | None,
+        typer.Option(help="Print accuracies with all and without the recordings it flags."),
+    ] = None,
 ) -> None:
     """Write the report of a finished run again."""
     from eval.report import read_run, write_report
@@ -95,6 +101,17 @@ def report(
 
         base = load_recipe(str(run_dir / "recipe.yaml")).model.base
         typer.echo(study_page(read_run(run_dir)[0], Path(base).name))
+    if audit:
+        import pandas as pd
+
+        from eval.audit_report import read_audit, without
+
+        metrics, facts = read_run(run_dir)
+        flagged = read_audit(audit, facts, metrics["labels"])
+        predictions = run_dir / "predictions.parquet"
+        if not predictions.is_file():
+            raise InputError(f"{run_dir}: has no predictions.parquet: run the recipe again")
+        typer.echo(without(pd.read_parquet(predictions), flagged))
     typer.echo(f"report: {path}")
 
 

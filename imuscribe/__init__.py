@@ -24,7 +24,7 @@ _HOMES = {
     "finetune.sft": ["train"],
     "finetune.scoring": ["LabelScorer", "Scores"],
     "eval.run": ["run"],
-    "eval.predictors": ["most_likely"],
+    "finetune.reading": ["most_likely"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -158,8 +158,8 @@ def predict(
 
     A CSV says its units in options or in its header, such as "acc_x (m/s²)".
     """
-    from eval.predictors import most_likely
     from finetune.packaged import adapter_path
+    from finetune.reading import most_likely
 
     folder = adapter_path(adapter)
     if file.suffix.lower() in (".csv", ".tsv", ".txt"):

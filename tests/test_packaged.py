@@ -15,13 +15,14 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from eval.predictors import Predictors, most_likely
+from eval.predictors import Predictors
 from eval.run import method_key, run
 from eval.splits import make_folds
 from finetune import packaged
 from finetune.data import load_recordings
 from finetune.lineage import check_strangers, read
 from finetune.packaged import DEFAULT, adapter_path, check_start, names, pack
+from finetune.reading import most_likely
 from finetune.sft import train
 from imuscribe.cli import app
 from recipes.schema import Recipe, dump

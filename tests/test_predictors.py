@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from eval.predictions import Predictions, load, save
-from eval.predictors import Predictors, draw_shots, most_likely
+from eval.predictors import Predictors, draw_shots
 from eval.splits import make_folds
+from finetune.reading import most_likely
 from recipes.schema import Recipe
 from signals.cleaning import clean
 from signals.errors import InputError

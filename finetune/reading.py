@@ -1,4 +1,4 @@
-"""Reading recordings with a trained adapter: what do they show, and how sure is it?"""
+"""Reading recordings with a trained adapter: what they show, and how sure it is."""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.baselines import OWN, Baseline, Views, is_baseline
+from eval.calibration import Calibration
 from eval.predictions import Predictions
 from eval.splits import Fold, check_disjoint
 from prompts import pairs
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from recipes.schema import Recipe
+
+
+Ask = Callable[[Sequence[Recording]], list[str]]
+"""Turns recordings into prompts."""
 
 
 class Predictors:
@@ -86,75 +92,95 @@ class Predictors:
         model, tokenizer = self._load(adapter)
         if method.endswith("generate"):
             return self._generate(fold, model, tokenizer, fit_seconds)
+        own, test = self._own(fold, method)
+        builder = self._builder(tokenizer)
+        ask, notes = self._asker(method, fold, own, builder)
+        return self._score(method, fold, test, ask, builder, model, fit_seconds, notes)
+
+    def _asker(
+        self, method: str, fold: Fold, own: Sequence[Recording], builder: PromptBuilder
+    ) -> tuple[Ask, list[str]]:
+        """Return what turns recordings into a method's prompts, and where its examples are from."""
         if method in ("fine-tuned-retrieval", "fine-tuned-own"):
-            return self._retrieve(fold, method, model, tokenizer, fit_seconds)
+            notes = [f"neighbours from {len(fold.train)} recordings of training people"]
+            return self._with_neighbours(fold, own, builder), notes + _own_note(own)
         k = self.recipe.evaluate.shots if method.endswith("few-shot") else 0
         shown = draw_shots(fold, k, self.recipe.seed)
         examples = ", ".join(f"{rec.id} ({rec.label}, {rec.subject})" for rec in shown)
         notes = [f"examples from training people: {examples}"] if shown else []
-        builder = self._builder(tokenizer)
-        prompts = [
-            self._prompts(builder, read, shown) for read in self._readings(fold.test, method)
-        ]
-        return self._score(fold.test, builder, prompts, model, fit_seconds, notes)
+        return lambda recordings: self._prompts(builder, recordings, shown), notes
 
-    def _retrieve(
-        self,
-        fold: Fold,
-        method: str,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        fit_seconds: float,
-    ) -> Predictions:
-        """Name the nearest recordings of training people, and of the test person for ``-own``."""
+    def _with_neighbours(self, fold: Fold, own: Sequence[Recording], builder: PromptBuilder) -> Ask:
+        """Name the nearest recordings of other training people, and of `own` where there are any.
+
+        A training person who is asked about, for calibration, is given recordings of their own.
+        """
         assert self.recipe.prompt.retrieve is not None  # the recipe's own check
         check_disjoint(fold.train, fold.test)
-        own, test = self._own(fold, method)
-        retriever = Retriever(
-            [*fold.train, *own], self.recipe.prompt.retrieve, self.recipe.text.frame
-        )
-        mine = [[shot.id for shot in own if shot.subject == rec.subject] for rec in test]
-        builder = self._builder(tokenizer)
-        prompts = []
-        for read in self._readings(test, method):
-            texts = self.serializer.encode([self.serializer.features(rec) for rec in read])
-            told = zip(texts, retriever.lines(read, mine), strict=True)
-            prompts.append([builder.prompt(f"{text}\n{line}") for text, line in told])
-        notes = [f"neighbours from {len(fold.train)} recordings of training people"]
-        notes += _own_note(own)
-        return self._score(test, builder, prompts, model, fit_seconds, notes)
+        pool = [*fold.train, *own]
+        retriever = Retriever(pool, self.recipe.prompt.retrieve, self.recipe.text.frame)
+        theirs = {rec.subject: [o.id for o in own if o.subject == rec.subject] for rec in own}
+
+        def mine(rec: Recording) -> list[str]:
+            if not own or rec.subject in theirs:
+                return theirs.get(rec.subject, [])
+            same = [other for other in fold.train if other.subject == rec.subject]
+            return draw_own(same, _generator(self.recipe.seed, rec.id), without=rec.id)
+
+        def ask(recordings: Sequence[Recording]) -> list[str]:
+            texts = self.serializer.encode([self.serializer.features(rec) for rec in recordings])
+            lines = retriever.lines(recordings, [mine(rec) for rec in recordings])
+            return [
+                builder.prompt(f"{text}\n{line}") for text, line in zip(texts, lines, strict=True)
+            ]
+
+        return ask
 
     def _score(
         self,
+        method: str,
+        fold: Fold,
         test: Sequence[Recording],
+        ask: Ask,
         builder: PromptBuilder,
-        readings: Sequence[Sequence[str]],
         model: PreTrainedModel,
         fit_seconds: float,
-        notes: Sequence[str],
+        notes: list[str],
     ) -> Predictions:
-        """Score the prompts of every reading of the test recordings; average the probabilities."""
+        """Score every reading of the test recordings, average the probabilities, calibrate."""
         from finetune.scoring import LabelScorer
 
-        completions = [builder.completion(label) for label in self.recipe.label_set]
-        scorer = LabelScorer(model, builder.tokenizer, completions)
+        labels, size = self.recipe.label_set, self.recipe.evaluate.batch_size
+        scorer = LabelScorer(model, builder.tokenizer, [builder.completion(x) for x in labels])
+
+        def scores(prompts: Sequence[str]) -> NDArray[np.float64]:
+            return scorer.score(prompts, size, progress=self.progress).log_probs.astype(np.float64)
+
+        readings = [ask(read) for read in self._readings(test, method)]
         begin = time.perf_counter()
-        size = self.recipe.evaluate.batch_size
-        log_probs = [
-            scorer.score(prompts, size, progress=self.progress).log_probs.astype(np.float64)
-            for prompts in readings
-        ]
+        each = [scores(prompts) for prompts in readings]
         seconds = (time.perf_counter() - begin) / len(test)
-        if len(readings) > 1:
-            notes = [*notes, f"averaged over the recording and {len(readings) - 1} varied copies"]
-        return self._predictions(
-            test,
-            np.logaddexp.reduce(log_probs) - np.log(len(log_probs)),
-            [sum(map(builder.n_tokens, prompts)) for prompts in zip(*readings, strict=True)],
-            seconds,
-            fit_seconds,
-            notes,
-        )
+        log_probs = np.logaddexp.reduce(each) - np.log(len(each))
+        if len(each) > 1:
+            notes.append(f"averaged over the recording and {len(each) - 1} varied copies")
+        if known := self._calibrating(method, fold):
+            truth = [labels.index(rec.label) for rec in known]
+            log_probs = Calibration.fit(scores(ask(known)), truth)(log_probs)
+            notes.append(f"calibrated on {len(known)} recordings of training people")
+        tokens = [sum(map(builder.n_tokens, prompts)) for prompts in zip(*readings, strict=True)]
+        return self._predictions(test, log_probs, tokens, seconds, fit_seconds, notes)
+
+    def _calibrating(self, method: str, fold: Fold) -> list[Recording]:
+        """Draw the training recordings that a tuned model is calibrated on."""
+        k = self.recipe.evaluate.calibrate if is_tuned(method) else 0
+        taken: Counter[str] = Counter()
+        drawn = []
+        for i in _generator(self.recipe.seed, fold.name).permutation(len(fold.train)):
+            rec = fold.train[i]
+            if taken[rec.label] < k:
+                taken[rec.label] += 1
+                drawn.append(rec)
+        return drawn
 
     def _readings(self, test: Sequence[Recording], method: str) -> list[Sequence[Recording]]:
         """Return the recordings, and varied copies of them for an adapter that learnt from such."""
@@ -295,6 +321,11 @@ class Predictors:
             self._held = None
             self._held = (adapter, *load_base(self.recipe.model, adapter))
         return self._held[1:]
+
+
+def _generator(seed: int, name: str) -> np.random.Generator:
+    """Return a generator of a fold's or a recording's own."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode()), 2])
 
 
 def is_tuned(method: str) -> bool:

@@ -145,6 +145,7 @@ def method_key(recipe: Recipe, method: str) -> str:
             "methods": aside.methods,
             "bootstrap": aside.bootstrap,
             "test_copies": recipe.evaluate.test_copies if is_tuned(method) else 0,
+            "calibrate": recipe.evaluate.calibrate if is_tuned(method) else 0,
         }
     )
     split = recipe.split.model_copy(update={"folds": ()})

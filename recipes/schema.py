@@ -185,6 +185,9 @@ class EvalConfig(Config):
     test_copies: NonNegativeInt = 0
     """Varied copies of each test recording that a fine-tuned model reads too; the probabilities are
     averaged (test-time augmentation). Each costs as much as the recording itself."""
+    calibrate: NonNegativeInt = 0
+    """Training recordings of each label on which a fine-tuned model is calibrated (a temperature
+    and one bias a label); 0 leaves its probabilities as they are."""
     bootstrap: NonNegativeInt = 1000
     """Resamples of people behind each bootstrap interval; 0 skips it."""
 

@@ -82,7 +82,11 @@ def recipe(tiny_model_dir):
             "lora": {"r": 2},
             "prompt": {"retrieve": {"others": 2, "own": 1}},
             "train": {"epochs": 4, "batch_size": 4},
-            "evaluate": {"methods": ["fine-tuned-retrieval", "fine-tuned-own"], "test_copies": 1},
+            "evaluate": {
+                "methods": ["fine-tuned-retrieval", "fine-tuned-own"],
+                "test_copies": 1,
+                "calibrate": 1,
+            },
         }
     )
 
@@ -105,6 +109,7 @@ def test_shown_recordings_of_the_test_person_are_not_tested(pool, recipe, tmp_pa
     assert told.ids == tuple(rec.id for rec in fold.test)
     assert set(own.ids) == set(told.ids) - shown
     assert all(i in own.note for i in shown)
+    assert "calibrated on 3 recordings of training people" in own.note
     assert predictors.predict("dtw-1nn-own", fold, tmp_path).ids == own.ids
     np.testing.assert_allclose(np.exp(own.log_probs).sum(axis=1), 1, atol=1e-5)
 

@@ -163,7 +163,7 @@ class SplitConfig(Config):
 class EvalConfig(Config):
     """What is compared on the test people."""
 
-    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = (
+    methods: Annotated[tuple[Method, ...], BeforeValidator(_names), Field(min_length=1)] = (
         "zero-shot",
         "few-shot",
         "fine-tuned",

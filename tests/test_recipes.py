@@ -137,3 +137,8 @@ def test_fingerprint_tells_only_the_named_sections_apart() -> None:
     # Where an adapter lies is not what it is.
     start = load_recipe("demo", ["train.start_from=elsewhere"])
     assert fingerprint(start, ["train"]) == fingerprint(load_recipe("demo"), ["train"])
+
+
+def test_methods_are_named_as_people_are() -> None:
+    recipe = load_recipe("demo", ["evaluate.methods=fine-tuned,svm"])
+    assert recipe.evaluate.methods == ("fine-tuned", "svm")

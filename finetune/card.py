@@ -40,6 +40,8 @@ def model_card(
     devices = sorted({rec.device for rec in recordings} - {""}) or ["unknown"]
     cases = sorted({rec.case for rec in recordings} - {""}) or ["unknown"]
     origin = "simulated writers" if recipe.data == "simulated" else f"`{recipe.data}`"
+    if recipe.data == "simulated" and recipe.simulate.strokes:
+        origin += f" of the pen strokes in `{recipe.simulate.strokes}`"
     train = recipe.train
     start = f"`{train.start_from}`" if train.start_from else "a fresh adapter"
     also = f", and whoever {start} has learnt from" if train.start_from else ""

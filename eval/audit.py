@@ -228,7 +228,7 @@ class _Neighbours:
     def _find(self, x: Array, progress: bool) -> None:
         from tqdm.auto import tqdm
 
-        from eval.estimators import warping_distances
+        from signals.warping import warping_distances
 
         rows = [np.flatnonzero(self.subjects == person) for person in self.people]
         pairs = list(combinations_with_replacement(range(len(self.people)), 2))

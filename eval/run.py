@@ -71,7 +71,7 @@ def run(recipe: Recipe, command: str = "", progress: bool = True) -> Path:
         replace(fold, train=select(fold.train, recipe))
         for fold in make_folds(recordings, recipe.split, recipe.label_set, recipe.seed)
     ]
-    if any(map(is_tuned, recipe.evaluate.methods)):
+    if any(is_tuned(method) or method == "adapter" for method in recipe.evaluate.methods):
         check_start(recipe)
         check_strangers(recipe, recordings, [rec for fold in folds for rec in fold.test])
     folder = Path(recipe.out) / recipe.name

@@ -54,7 +54,9 @@ def most_likely(
     serializer = build_serializer(recipe.text)
     cleaned = [clean(rec, recipe.clean) for rec in recordings]
     texts = serializer.encode([serializer.features(rec) for rec in cleaned])
-    quick = None if recipe.prompt.chat else load_quick(recipe.model, folder)
+    quick = None
+    if not (recipe.prompt.chat or recipe.prompt.reasoning):  # then an answer is just the label
+        quick = load_quick(recipe.model, folder, [f" {label}" for label in recipe.label_set])
     model: Any
     tokenizer: Any
     model, tokenizer = quick or load_base(recipe.model, folder)

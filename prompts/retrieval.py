@@ -16,6 +16,7 @@ from pydantic import Field
 from signals.config import Config
 from signals.frames import FrameConfig, writing_motion
 from signals.recording import Array, Recording
+from signals.warping import warping_distances
 
 
 class RetrieveConfig(Config):
@@ -103,21 +104,10 @@ class Retriever:
         return self._labels[candidates[order]]
 
     def _distance(self, queries: Sequence[Recording]) -> NDArray[np.float64]:
-        from dtaidistance import dtw_ndim
-
-        series = np.concatenate([self._sequences(queries), self._pool])
-        n = len(queries)
-        flat = dtw_ndim.distance_matrix_fast(
-            series,
-            window=round(self.config.band * self.config.steps) + 1,
-            block=((0, n), (n, len(series))),
-            compact=True,
-            parallel=False,
-        )
-        return np.asarray(flat, dtype=np.float64).reshape(n, len(self._pool))
+        return warping_distances(self._sequences(queries), self._pool, self.config.band)
 
     def _sequences(self, recordings: Sequence[Recording]) -> NDArray[np.float64]:
-        """Return the compared signals, shape (n, n_steps, n_channels)."""
+        """Return the compared signals, shape (n, n_channels, n_steps)."""
         return np.stack([self._sequence(rec) for rec in recordings])
 
     def _sequence(self, rec: Recording) -> NDArray[np.float64]:
@@ -125,7 +115,7 @@ class Retriever:
         at = np.linspace(motion.t[0], motion.t[-1], self.config.steps)
         planes = [motion.plane(s) for s in ("velocity", "acceleration", "rotation")]
         scaled = [row / (np.sqrt(np.mean(p**2)) + 1e-9) for p in planes for row in p]
-        return np.stack([np.interp(at, motion.t, row) for row in scaled], axis=1)
+        return np.stack([np.interp(at, motion.t, row) for row in scaled])
 
 
 def draw_own(

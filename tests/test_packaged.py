@@ -267,7 +267,12 @@ def test_who_is_tested_must_be_a_stranger_to_the_adapter(
     with pytest.raises(InputError, match="has learnt from sim-001, tested here as a stranger"):
         run(settings, progress=False)
     assert not (tmp_path / "runs").exists()
-    # The methods that train nothing may test anybody; and who is a stranger to it may be tested.
+    asked = settings.model_copy(
+        update={"evaluate": settings.evaluate.model_copy(update={"methods": ("adapter",)})}
+    )
+    with pytest.raises(InputError, match="has learnt from sim-001, tested here as a stranger"):
+        run(asked, progress=False)
+    # The classical methods may test anybody; and who is a stranger to it may be tested.
     quick = {"methods": ["random-forest"]}
     only = recipe(tiny_model_dir, train=start, split=leaking, evaluate=quick)
     run(only.model_copy(update={"out": str(tmp_path / "untuned")}), progress=False)

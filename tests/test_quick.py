@@ -25,7 +25,7 @@ def adapter() -> Path:
 def test_scores_are_those_of_the_real_libraries(adapter: Path) -> None:
     config = ModelConfig(dtype="fp32")
     real = load_base(config, adapter)  # converts the base if this is the first time
-    loaded = load_quick(config, adapter)
+    loaded = load_quick(config, adapter, LABELS)
     assert loaded is not None
     slow = LabelScorer(*real, LABELS).score(PROMPTS)
     fast = LabelScorer(*loaded, LABELS).score(PROMPTS)
@@ -37,7 +37,7 @@ def test_scores_are_those_of_the_real_libraries(adapter: Path) -> None:
 
 def test_tokens_are_those_of_the_real_tokenizer(adapter: Path) -> None:
     _, real = load_base(ModelConfig())
-    loaded = load_quick(ModelConfig(), adapter)
+    loaded = load_quick(ModelConfig(), adapter, LABELS)
     assert loaded is not None
     ours = loaded[1](PROMPTS)["input_ids"]
     assert ours == [loaded[1](prompt)["input_ids"] for prompt in PROMPTS]
@@ -47,10 +47,11 @@ def test_tokens_are_those_of_the_real_tokenizer(adapter: Path) -> None:
 def test_what_it_cannot_do_is_left_to_the_real_libraries(
     adapter: Path, tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert load_quick(ModelConfig(base=str(tiny_model_dir)), adapter) is None
+    assert load_quick(ModelConfig(base=str(tiny_model_dir)), adapter, LABELS) is None
+    assert load_quick(ModelConfig(), adapter, [" walking upstairs", " A"]) is None
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     (tmp_path / "adapter_config.json").write_text(json.dumps(config | {"use_dora": True}))
-    assert load_quick(ModelConfig(), tmp_path) is None
+    assert load_quick(ModelConfig(), tmp_path, LABELS) is None
     monkeypatch.setattr(quick, "converted", lambda: tmp_path / "nothing")
-    assert load_quick(ModelConfig(), adapter) is None
+    assert load_quick(ModelConfig(), adapter, LABELS) is None
     assert base.converted().name.startswith("smollm2")

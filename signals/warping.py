@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from signals.recording import Array
 
+Float = NDArray[np.float64]
 
-def warping_distances(x: Array, y: Array, band: float = 0.1) -> NDArray[np.float64]:
+
+def warping_distances(x: Array | Float, y: Array | Float, band: float = 0.1) -> Float:
     """Return the dependent DTW distance of every sequence of `x` to every one of `y`.
 
     All channels are warped together (Shokoohi-Yekta et al., DMKD 2017).

@@ -355,5 +355,5 @@ def draw_own_shots(fold: Fold, seed: int) -> list[Recording]:
 def _own_note(own: Sequence[Recording]) -> list[str]:
     if not own:
         return []
-    ids = ", ".join(rec.id for rec in own)
-    return [f"shown one recording of each label by the test person, not tested: {ids}"]
+    people = ", ".join(sorted({rec.subject for rec in own}))
+    return [f"shown {len(own)} recordings of {people}, one a label, that are not tested"]

@@ -203,11 +203,7 @@ def _section(rows: Sequence[Row]) -> list[str]:
             row["train_data"],
         )
         table.append("| " + " | ".join(map(_cell, cells)) + " |")
-    notes: dict[str, list[str]] = {}
-    for row in rows:
-        if row["note"] and row["method"] not in notes.setdefault(row["note"], []):
-            notes[row["note"]].append(row["method"])
-    found = [f"- {', '.join(who)}: {note}" for note, who in notes.items()]
+    found = _remarks(rows)
     return [
         f"## {first['dataset']}: {first['task']}",
         f"{first['protocol']}. Recipe `{first['recipe']}`, seed {first['seed']}, "
@@ -216,6 +212,23 @@ def _section(rows: Sequence[Row]) -> list[str]:
         "\n".join(table),
         *(["\n".join(found)] if found else []),
     ]
+
+
+def _remarks(rows: Sequence[Row]) -> list[str]:
+    """List what the notes say, each remark once: those of every method first."""
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    said: dict[str, list[str]] = {}
+    for row in rows:
+        for remark in filter(None, row["note"].split("; ")):
+            if row["method"] not in said.setdefault(remark, []):
+                said[remark].append(row["method"])
+    of_all = [remark for remark, who in said.items() if len(who) == len(methods)]
+    of_some: dict[tuple[str, ...], list[str]] = {}
+    for remark, who in said.items():
+        if remark not in of_all:
+            of_some.setdefault(tuple(who), []).append(remark)
+    found = [f"- {remark}" for remark in of_all]
+    return found + [f"- {', '.join(who)}: {'; '.join(r)}" for who, r in of_some.items()]
 
 
 def _train_data(folds: Sequence[Mapping[str, Any]]) -> str:

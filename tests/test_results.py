@@ -89,7 +89,7 @@ def test_the_page_shows_the_figures_and_groups_notes(run_dir):
     text = render(rows_of(run_dir, note="one | two"))
     assert "| fine-tuned | accuracy | 1.000 | 0.676 – 1.000 | 8 | 0.500 | 45 |" in text
     assert "`imuscribe run demo 'split.folds=<p>'`" in text
-    assert text.count("one | two") == 2  # with and without zero-shot's own note
+    assert text.count("one | two") == 1  # a remark on every method is made once
     assert text.count("## ") == 1
 
 

@@ -196,6 +196,8 @@ class Baseline:
             halves = GroupKFold(2).split(x, y, subjects)
         scores = np.zeros((len(y), len(self.labels)))
         for fitted, held_out in halves:
+            if len(set(y[fitted])) < 2:
+                return 1.0  # too few recordings to hold any out
             model = self._build(self.seed).fit(x[fitted], y[fitted])
             scores[held_out] = self._scores(model, x[held_out])
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from eval.baselines import OWN, Baseline, Views, is_baseline
 from eval.calibration import Calibration
 from eval.predictions import Predictions
+from eval.shots import draw_own_shots, draw_shots, generator_of, own_note
 from eval.splits import Fold, check_disjoint
-from prompts import pairs
 from prompts.retrieval import Retriever, draw_own
 from prompts.serialize import build_serializer
 from prompts.templates import PromptBuilder, Shot
@@ -103,7 +103,7 @@ class Predictors:
         """Return what turns recordings into a method's prompts, and where its examples are from."""
         if method in ("fine-tuned-retrieval", "fine-tuned-own"):
             notes = [f"neighbours from {len(fold.train)} recordings of training people"]
-            return self._with_neighbours(fold, own, builder), notes + _own_note(own)
+            return self._with_neighbours(fold, own, builder), notes + own_note(own)
         k = self.recipe.evaluate.shots if method.endswith("few-shot") else 0
         shown = draw_shots(fold, k, self.recipe.seed)
         examples = ", ".join(f"{rec.id} ({rec.label}, {rec.subject})" for rec in shown)
@@ -125,7 +125,7 @@ class Predictors:
             if not own or rec.subject in theirs:
                 return theirs.get(rec.subject, [])
             same = [other for other in fold.train if other.subject == rec.subject]
-            return draw_own(same, _generator(self.recipe.seed, rec.id), without=rec.id)
+            return draw_own(same, generator_of(self.recipe.seed, rec.id), without=rec.id)
 
         def ask(recordings: Sequence[Recording]) -> list[str]:
             texts = self.serializer.encode([self.serializer.features(rec) for rec in recordings])
@@ -175,7 +175,7 @@ class Predictors:
         k = self.recipe.evaluate.calibrate if is_tuned(method) else 0
         taken: Counter[str] = Counter()
         drawn = []
-        for i in _generator(self.recipe.seed, fold.name).permutation(len(fold.train)):
+        for i in generator_of(self.recipe.seed, fold.name).permutation(len(fold.train)):
             rec = fold.train[i]
             if taken[rec.label] < k:
                 taken[rec.label] += 1
@@ -252,7 +252,7 @@ class Predictors:
         seconds = (time.perf_counter() - begin) / len(test)
         copies = self.recipe.evaluate.baseline_copies
         notes = [f"{copies} varied copies of each recording"] if copies else []
-        notes += _own_note(own)
+        notes += own_note(own)
         tokens = [0] * len(test)
         return self._predictions(test, log_probs, tokens, seconds, baseline.fit_seconds, notes)
 
@@ -323,37 +323,6 @@ class Predictors:
         return self._held[1:]
 
 
-def _generator(seed: int, name: str) -> np.random.Generator:
-    """Return a generator of a fold's or a recording's own."""
-    return np.random.default_rng([seed, zlib.crc32(name.encode()), 2])
-
-
 def is_tuned(method: str) -> bool:
     """Tell whether a method trains the language model first."""
     return method.startswith("fine-tuned")
-
-
-def draw_shots(fold: Fold, k: int, seed: int) -> list[Recording]:
-    """Draw `k` examples from the training people, of as many labels as possible.
-
-    All test recordings of a fold see the same examples; the draw depends on the seed and on the
-    fold's name only.
-    """
-    rng = np.random.default_rng([seed, zlib.crc32(fold.name.encode())])
-    return [fold.train[i] for i in pairs.draw_shots([rec.label for rec in fold.train], k, rng)]
-
-
-def draw_own_shots(fold: Fold, seed: int) -> list[Recording]:
-    """Draw one recording of each label from every test person, to be shown and not tested."""
-    rng = np.random.default_rng([seed, zlib.crc32(fold.name.encode()), 1])
-    drawn: set[str] = set()
-    for person in sorted({rec.subject for rec in fold.test}):
-        drawn |= set(draw_own([rec for rec in fold.test if rec.subject == person], rng))
-    return [rec for rec in fold.test if rec.id in drawn]
-
-
-def _own_note(own: Sequence[Recording]) -> list[str]:
-    if not own:
-        return []
-    people = ", ".join(sorted({rec.subject for rec in own}))
-    return [f"shown {len(own)} recordings of {people}, one a label, that are not tested"]

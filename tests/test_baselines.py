@@ -159,3 +159,11 @@ def test_only_the_decoding_baseline_reads_digits(study):
 
     assert accuracy("text-ngram") == pytest.approx(1 / 3)
     assert accuracy("text-svm") > 1 / 3
+
+
+@pytest.mark.parametrize("name", ["svm", "minirocket", "text-ngram"])
+def test_one_recording_a_label_is_enough_to_learn_from(name, study, views):
+    train, test = study
+    one = [next(rec for rec in train if rec.label == label) for label in ("C", "M")]
+    log_probs = Baseline(name, views, ("C", "M")).fit(one).log_proba(test)
+    np.testing.assert_allclose(np.exp(log_probs).sum(axis=1), 1, atol=1e-6)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from eval.predictions import Predictions, load, save
-from eval.predictors import Predictors, draw_shots
+from eval.predictors import Predictors
+from eval.shots import draw_shots
 from eval.splits import make_folds
 from finetune.reading import most_likely
 from recipes.schema import Recipe

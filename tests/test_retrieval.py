@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eval.predictors import Predictors, draw_own_shots
+from eval.predictors import Predictors
+from eval.shots import draw_own_shots
 from eval.splits import make_folds
 from finetune.data import training_rows
 from prompts.retrieval import RetrieveConfig, Retriever, draw_own

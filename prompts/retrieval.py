@@ -1,8 +1,9 @@
 """Retrieval: what the labelled recordings nearest to a query show, told in one line of its prompt.
 
 A shot shows a whole recording and costs its tokens; the label of a near recording costs one. The
-line names the nearest recordings of *other* people (``alike``), as at test time nobody else's are
-at hand, and, where a person gave some labelled recordings, the nearest of those (``own``).
+line names the nearest recordings of *other* people, as at test time nobody else's are at hand, and,
+where a person gave some labelled recordings, the nearest of those, each marked ``own``. All stand
+in one order of nearness, which tells the model whom to believe.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pydantic import Field
 
 from signals.config import Config
 from signals.frames import FrameConfig, writing_motion
-from signals.recording import Array, Recording
+from signals.recording import Recording
 from signals.warping import warping_distances
 
 
@@ -76,32 +77,36 @@ class Retriever:
     def lines(
         self, queries: Sequence[Recording], own: Sequence[Sequence[str]] | None = None
     ) -> list[str]:
-        """Return the line about each query: ``"own A R alike A A R P A"``.
+        """Return the line about each query, nearest first: ``"alike own R R B own B P R D"``.
 
         Parameters
         ----------
         queries : sequence of Recording
-            Cleaned. A query's own person is never named under ``alike``.
+            Cleaned. Of a query's own person only recordings listed in `own` are named.
         own : sequence of sequence of str, optional
-            For each query the ids of its person's recordings in the pool that may be named under
-            ``own``. The query itself must not be among them.
+            For each query the ids of its person's recordings in the pool that may be named, each
+            after the word ``own``. The query itself never is.
         """
         distance = self._distance(queries)
         lines = []
         for i, rec in enumerate(queries):
             others = self._subjects != rec.subject
-            words = ["alike", *self._nearest(distance[i], others, self.config.others)]
+            named = self._nearest(distance[i], others, self.config.others)
             if own is not None and len(own[i]):
                 mine = np.isin(self._ids, list(own[i])) & ~others & (self._ids != rec.id)
-                words = ["own", *self._nearest(distance[i], mine, self.config.own), *words]
-            lines.append(" ".join(words))
+                named = [*named, *self._nearest(distance[i], mine, self.config.own)]
+            in_order = sorted(named, key=lambda j: distance[i, j])
+            words = [self._labels[j] if others[j] else f"own {self._labels[j]}" for j in in_order]
+            lines.append(" ".join(["alike", *words]))
         return lines
 
-    def _nearest(self, distance: NDArray[np.float64], allowed: NDArray[np.bool_], k: int) -> Array:
-        """Return the labels of the `k` nearest allowed recordings, nearest first."""
+    def _nearest(
+        self, distance: NDArray[np.float64], allowed: NDArray[np.bool_], k: int
+    ) -> list[int]:
+        """Return where in the pool the `k` nearest allowed recordings are, nearest first."""
         candidates = np.flatnonzero(allowed)
         order = np.argsort(distance[candidates], kind="stable")[:k]
-        return self._labels[candidates[order]]
+        return [int(j) for j in candidates[order]]
 
     def _distance(self, queries: Sequence[Recording]) -> NDArray[np.float64]:
         return warping_distances(self._sequences(queries), self._pool, self.config.band)

@@ -49,12 +49,21 @@ def test_own_recordings_are_named_only_when_given_and_never_the_query_itself(poo
     query = pool[0]
     own = [rec.id for rec in pool if rec.subject == query.subject]
     retriever = Retriever(pool, RetrieveConfig(others=1, own=9))
-    words = retriever.lines([query], [own])[0].split()
-    named = words[1 : words.index("alike")]
-    assert len(named) == len(own) - 1
-    assert retriever.lines([query], [[]])[0].startswith("alike")
+    assert retriever.lines([query], [own])[0].count("own ") == len(own) - 1
+    assert "own" not in retriever.lines([query], [[]])[0]
     strangers = [rec.id for rec in pool if rec.subject != query.subject]
-    assert retriever.lines([query], [strangers])[0].startswith("own alike")
+    assert "own" not in retriever.lines([query], [strangers])[0]
+
+
+def test_all_are_named_in_one_order_of_nearness(pool):
+    """A person's own copy comes before everybody else, whoever else is named."""
+    query = by_somebody_else(pool[0], pool[0].subject)
+    own = [rec.id for rec in pool if rec.subject == query.subject]
+    line = Retriever(pool, RetrieveConfig(others=3, own=9)).lines([query], [own])[0]
+    assert line.startswith(f"alike own {query.label}")
+    without_own = Retriever(pool, RetrieveConfig(others=3)).lines([query])[0].split()[1:]
+    words = line.split()[1:]
+    assert [w for i, w in enumerate(words) if w != "own" and words[i - 1] != "own"] == without_own
 
 
 def test_neither_order_nor_company_changes_what_is_found(pool):
@@ -95,7 +104,7 @@ def recipe(tiny_model_dir):
 def test_training_sees_all_three_situations(pool, recipe):
     builder = PromptBuilder(load_tokenizer(recipe.model.base), recipe.label_set, recipe.prompt)
     rows = training_rows(pool, recipe, builder, build_serializer(recipe.text))
-    own = np.mean(["\nown " in row["prompt"] for row in rows])
+    own = np.mean([" own " in row["prompt"] for row in rows])
     plain = np.mean(["alike" not in row["prompt"] for row in rows])
     assert own == pytest.approx(0.3, abs=0.15)
     assert plain == pytest.approx(0.3, abs=0.15)

@@ -76,6 +76,7 @@ def run(recipe: Recipe, command: str = "", progress: bool = True) -> Path:
         check_strangers(recipe, recordings, [rec for fold in folds for rec in fold.test])
     folder = Path(recipe.out) / recipe.name
     data_hash = "" if recipe.data == "simulated" else sha256(recipe.data)
+    _warn_of_other_settings(folder / "recipe.yaml", dump(recipe))
     write_text(folder / "recipe.yaml", dump(recipe))
     write_text(folder / "environment.json", _json(environment(recipe.data, data_hash, command)))
 
@@ -88,6 +89,15 @@ def run(recipe: Recipe, command: str = "", progress: bool = True) -> Path:
     write_text(folder / "metrics.json", _json(judge(recipe, folds, answers)))
     write_report(folder)
     return folder
+
+
+def _warn_of_other_settings(path: Path, settings: str) -> None:
+    before = path.read_text(encoding="utf-8") if path.is_file() else settings
+    if before != settings and (path.parent / "metrics.json").is_file():
+        log.warning(
+            "%s holds a run with other settings: its figures are replaced; name=NAME keeps both",
+            path.parent,
+        )
 
 
 def predict(

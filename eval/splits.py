@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,17 +116,13 @@ def check_disjoint(train: Sequence[Recording], test: Sequence[Recording]) -> Non
                 f"{what} {names} is in both the training and the test set: "
                 "what is tested must not be trained on; keep each on one side"
             )
-    learnt = {_content(rec): rec for rec in train}
+    learnt = {rec.content: rec for rec in train}
     for rec in test:
-        if (copy := learnt.get(_content(rec))) is not None:
+        if (copy := learnt.get(rec.content)) is not None:
             raise InputError(
                 f"test recording '{rec.id}' of {rec.subject} is a copy of the training recording "
                 f"'{copy.id}' of {copy.subject}: drop one of them"
             )
-
-
-def _content(rec: Recording) -> bytes:
-    return hashlib.sha256(rec.data.tobytes()).digest()
 
 
 def _divide(

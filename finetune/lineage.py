@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
     from recipes.schema import Recipe
 
 KEY = "learnt_from"
-"""Where ``training.json`` says it: a list of ``{"data", "subjects", "recordings"}``."""
+"""Where ``training.json`` says it: a list of ``{"data", "subjects", "recordings"}``, and in those
+made since, ``"contents"``: the hashes of what was measured."""
 
 Lineage = list[dict[str, Any]]
 
 _ITEM = {"data", "subjects", "recordings"}
 _SIMULATED = "simulated "
 _SHOWN = 5
+_log = logging.getLogger(__name__)
 
 
 def lineage(recipe: Recipe, recordings: Sequence[Recording], start: Path | None) -> Lineage | None:
@@ -34,6 +37,7 @@ def lineage(recipe: Recipe, recordings: Sequence[Recording], start: Path | None)
         "data": source(recipe),
         "subjects": sorted({rec.subject for rec in recordings}),
         "recordings": sorted(rec.id for rec in recordings),
+        "contents": sorted(rec.content for rec in recordings),
     }
     ancestors = [] if start is None else read(start)
     return None if ancestors is None else [own, *ancestors]
@@ -94,12 +98,29 @@ def check_strangers(
         if not same and training["data"].startswith(_SIMULATED) and here.startswith(_SIMULATED):
             continue
         if not same and ids.isdisjoint(training["recordings"]):
+            if namesakes := sorted({rec.subject for rec in test} & set(training["subjects"])):
+                _log.warning(
+                    "train.start_from '%s' has learnt from other recordings of a %s: if that is "
+                    "the same person, nobody is tested as a stranger",
+                    start,
+                    _first(namesakes),
+                )
             continue
         people = {rec.subject for rec in test} & set(training["subjects"])
         known = {rec.id for rec in test} & set(training["recordings"])
         if found := sorted(people) or sorted(known):
-            more = f" … and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
             raise InputError(
-                f"train.start_from '{start}': has learnt from {', '.join(found[:_SHOWN])}{more}, "
+                f"train.start_from '{start}': has learnt from {_first(found)}, "
                 "tested here as a stranger: test only others, or set train.start_from=null"
             )
+    contents = {content for training in learnt for content in training.get("contents", ())}
+    if copies := [rec.id for rec in test if rec.content in contents]:
+        raise InputError(
+            f"train.start_from '{start}': has learnt from {_first(copies)}, whatever they were "
+            "called there: test only others, or set train.start_from=null"
+        )
+
+
+def _first(names: Sequence[str]) -> str:
+    more = f" … and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

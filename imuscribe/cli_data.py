@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -37,7 +38,8 @@ def register(app: typer.Typer) -> None:
         "import",
         epilog=_examples(
             "imuscribe data import log.csv --layout csv --out mine.parquet --column t=time "
-            "--column acc_x=ax --column acc_y=ay --column acc_z=az --acc-unit g --time-unit ms "
+            "--column acc_x=ax --column acc_y=ay --column acc_z=az --column gyro_x=gx "
+            "--column gyro_y=gy --column gyro_z=gz --acc-unit g --gyro-unit deg/s --time-unit ms "
             "--label A --subject ann",
             "imuscribe data import folder --layout csv ... --label '{folder}' --subject '{parent}'",
             "imuscribe data import CharSense --layout charsense --out charsense.parquet",
@@ -111,6 +113,8 @@ def import_(
     from signals.quality import check_units, summarise
     from signals.readers import read_charsense, read_motion_pen
 
+    if out.suffix != ".parquet":
+        raise InputError(f"--out {out}: ends in '{out.suffix}': what is written is .parquet")
     if layout == "charsense":
         recordings = read_charsense(source)
     elif layout == "motion-pen":
@@ -229,8 +233,10 @@ def _read_csvs(source: Path, about: Mapping[str, str], **options: Any) -> list[R
         }
         filled: dict[str, Any] = dict(about)
         for key, text in filled.items():
-            for mark, name in names.items():
-                text = text.replace(mark, name)
+            for mark in re.findall(r"\{[^{}]*\}", text):
+                if mark not in names:
+                    raise InputError(f"--{key} '{text}': {mark} is unknown: {nearest(mark, names)}")
+                text = text.replace(mark, names[mark])
             filled[key] = text
         inside = file.relative_to(source) if source.is_dir() else Path(file.name)
         name = inside.with_suffix("").as_posix()
@@ -258,8 +264,8 @@ def _show(name: str, summary: Summary) -> None:
             textwrap.fill(
                 text,
                 width,
-                initial_indent=f"  {title:<16}",
-                subsequent_indent=" " * 18,
+                initial_indent=f"  {title:<18}",
+                subsequent_indent=" " * 20,
                 break_long_words=False,
                 break_on_hyphens=False,
             )

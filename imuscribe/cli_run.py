@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
     from signals.recording import Recording
 
+_LONGEST = 10.0
+"""Seconds. Letters take one to three; activities are read by adapters of their own."""
+_STILL = 0.2
+"""m/s²: what a sensor lying on a table stays below."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
@@ -162,18 +167,36 @@ def predict(
     from finetune.reading import most_likely
 
     folder = adapter_path(adapter)
+    if file.is_dir():
+        raise InputError(f"{file}: is a folder: make one file of it with 'imuscribe data import'")
     if file.suffix.lower() in (".csv", ".tsv", ".txt"):
         recordings = [_read_csv(file, column or [], acc_unit, gyro_unit, time_unit, rate)]
     else:
         from signals.parquet import load
 
+        if column or acc_unit or gyro_unit or time_unit or rate is not None:
+            raise InputError(f"{file}: Parquet says its columns and units itself: leave them out")
         recordings = load(file)
+    for rec in recordings:
+        if adapter is None and (doubt := _doubt(rec)):
+            typer.echo(f"{rec.id}: {doubt}", err=True)
     for rec, ranked in zip(recordings, most_likely(recordings, folder, top), strict=True):
         if as_json:
             answers = [{"label": label, "probability": p} for label, p in ranked]
             typer.echo(json.dumps({"id": rec.id, "answers": answers}, ensure_ascii=False))
         else:
             typer.echo("  ".join([rec.id, *(f"{label} {p:.1%}" for label, p in ranked)]))
+
+
+def _doubt(rec: Recording) -> str:
+    """Say what speaks against a recording being one gesture; empty when nothing does."""
+    import numpy as np
+
+    if rec.duration > _LONGEST:
+        return f"lasts {rec.duration:.0f} s: one gesture is read, the first of many or none"
+    if float(np.linalg.norm(rec.acc.std(axis=1))) < _STILL:
+        return "hardly moves: the answer means nothing"
+    return ""
 
 
 def _read_csv(
@@ -195,7 +218,7 @@ def _read_csv(
             raise InputError(f"--column '{item}' has no two sides: write OURS=THEIRS")
         named[ours] = theirs
     # Who names the acceleration alone has no gyroscope.
-    usual = (*ACC, *(() if set(ACC) & set(named) else GYRO), *(() if rate else ("t",)))
+    usual = (*ACC, *(() if set(ACC) & set(named) else GYRO), *(() if rate is not None else ("t",)))
     names = {name: name for name in usual} | named
     rec = read_csv(file, names, acc_unit, gyro_unit, time_unit=time_unit, rate=rate)
     check_units(rec)

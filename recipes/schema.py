@@ -146,6 +146,10 @@ class SplitConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        for key in ("train", "test", "folds"):
+            names = getattr(self, key)
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"'{key}' names {', '.join(twice)} twice: name each once")
         if self.protocol == "given" and not (self.train and self.test):
             raise ValueError("protocol 'given' needs the subjects of both 'train' and 'test'")
         if self.protocol != "given" and (self.train or self.test):
@@ -220,7 +224,9 @@ class Recipe(Config):
         mistakes = []
         labels = parse_labels(self.labels)
         if len(labels) < 2:
-            mistakes.append(f"'labels' is {self.labels!r}: need at least two classes")
+            mistakes.append(
+                f"'labels' is {self.labels!r}: need at least two classes, such as A-C or yes,no"
+            )
         if self.data == "simulated" and not set(labels) <= set(parse_labels(self.simulate.labels)):
             mistakes.append(
                 f"'labels' is {self.labels!r} but 'simulate.labels' is {self.simulate.labels!r}: "

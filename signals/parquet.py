@@ -37,8 +37,9 @@ _log = logging.getLogger(__name__)
 def load(path: str | os.PathLike[str]) -> list[Recording]:
     """Read recordings in the canonical layout, converted to m/s², rad/s and seconds.
 
-    A row whose time goes back is two takes glued together and no recording. Where such rows are
-    at most `MAX_LEFT_OUT` of a file they are left out and named in a warning.
+    A row whose time goes back is two takes glued together and no recording; one that is far from
+    gravity at the median is in another unit than it says. Where such rows are at most
+    `MAX_LEFT_OUT` of a file they are left out and named in a warning.
 
     Parameters
     ----------
@@ -49,9 +50,19 @@ def load(path: str | os.PathLike[str]) -> list[Recording]:
     ------
     InputError
         If the file is missing or not Parquet, a column is missing or unknown, a unit is missing
-        or unknown, or a row is inconsistent; the message names the row's id.
+        or unknown, or a row is inconsistent; the message names the row's id. If more than
+        `MAX_LEFT_OUT` of the rows cannot be used.
     """
-    recordings, refused = scan(path)
+    from signals.quality import check_units
+
+    found, refused = scan(path)
+    recordings = []
+    for rec in found:
+        try:
+            check_units(rec)
+            recordings.append(rec)
+        except InputError as error:
+            refused.append(error)
     leave_out(refused, len(recordings) + len(refused), Path(path).name)
     return recordings
 
@@ -63,6 +74,8 @@ def scan(path: str | os.PathLike[str]) -> tuple[list[Recording], list[InputError
 
     recordings: list[Recording] = []
     refused: list[InputError] = []
+    if Path(path).is_dir():
+        raise InputError(f"{path}: is a folder: make one file of it with 'imuscribe data import'")
     try:
         with pq.ParquetFile(path) as file:
             _check_columns(file.schema_arrow.names, path)
@@ -76,10 +89,9 @@ def scan(path: str | os.PathLike[str]) -> tuple[list[Recording], list[InputError
                         refused.append(error)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file: {_siblings(path)}") from None
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, pa.ArrowException):
         raise InputError(
-            f"{path}: not a readable Parquet file ({reason}): convert other formats with "
+            f"{path}: not a readable Parquet file: convert other formats with "
             "'imuscribe data import'"
         ) from None
     if not recordings and not refused:
@@ -179,7 +191,7 @@ def _check_columns(names: Sequence[str], path: str | os.PathLike[str]) -> None:
 def _rows(batch: Any, path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     """Yield the fields of one `Recording` a row, in SI units."""
     text = {
-        name: ["" if v is None else str(v) for v in batch[name].to_pylist()]
+        name: ["" if v is None else str(v).strip() for v in batch[name].to_pylist()]
         for name in (*TEXT, *UNITS)
         if name in batch.schema.names
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -75,13 +76,23 @@ def read_csv(
         if key not in METADATA:
             raise InputError(f"'{key}' is no property of a recording: {nearest(key, METADATA)}")
     _check_case(metadata.get("case", ""))
-    if "t" not in columns and not rate:
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file")
+    if "t" not in columns and rate is None:
         raise InputError(f"{path}: no time column is named: give t=COLUMN or a rate in Hz")
+    if "t" in columns and rate is not None:
+        raise InputError(f"{path}: has times in '{columns['t']}': leave the rate out")
+    if rate is not None and not (rate > 0 and np.isfinite(rate)):
+        raise InputError(f"{path}: rate is {rate:g} Hz: it must be above 0")
+    if twice := [name for name, n in Counter(columns.values()).items() if n > 1]:
+        raise InputError(f"{path}: column '{twice[0]}' is named twice: each is one channel")
     channels = tuple(name for name in CHANNELS if name in columns)
     missing = [name for group in _sensors(channels) for name in group if name not in columns]
     if missing:
         raise InputError(f"{path}: no column is named for {', '.join(missing)}: a sensor has three")
     table = _table(path)
+    if rate is not None and "t" in table.columns:
+        raise InputError(f"{path}: has a column 't': leave the rate out, or rename the column")
     headers = {ours: _header(table, ours, theirs, path) for ours, theirs in columns.items()}
     rows = []
     for name in channels:
@@ -288,6 +299,7 @@ def _numbers(table: pd.DataFrame, column: str, path: str | os.PathLike[str]) -> 
         cell = table[column].iloc[int(wrong[0])]
         raise InputError(
             f"{path}: column '{column}' holds {cell!r} in data row {wrong[0] + 1}: not a number"
+            + (": write decimal points" if re.fullmatch(r"-?\d+,\d+", str(cell)) else "")
         )
     return numbers.to_numpy(dtype=np.float64)
 
@@ -355,7 +367,8 @@ def _recording(
 ) -> Recording:
     if not len(t):
         raise InputError(f"{path}: holds no rows: a recording needs samples")
-    return Recording(data=data, channels=channels, t=t - t[0], **meta)
+    about = {key: text.strip() for key, text in meta.items()}
+    return Recording(data=data, channels=channels, t=t - t[0], **about)
 
 
 def _sensors(channels: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -113,13 +114,22 @@ def test_import_of_a_folder_takes_names_from_the_path(tmp_path):
         (["--layout", "csv", *COLUMNS, "--column", "t=ax", *UNITS], "t was given as 'ms' before"),
         (["--layout", "csv", *COLUMNS, *UNITS, "--acc-unit", "m/s^2"], "is the unit g?"),
         (["--layout", "charsense"], "no such folder"),
+        (["--layout", "csv", *COLUMNS, *UNITS, "--label", "{foler}"], "did you mean '{folder}'"),
     ],
 )
 def test_bad_imports_write_nothing(tmp_path, options, message):
     source, out = write_csv(tmp_path / "log.csv"), tmp_path / "a.parquet"
-    with pytest.raises(InputError, match=message.replace("?", r"\?")):
+    with pytest.raises(InputError, match=re.escape(message)):
         run("data", "import", source, "--out", out, *options)
     assert not out.exists()
+
+
+def test_an_import_never_replaces_what_it_reads(tmp_path):
+    source = write_csv(tmp_path / "log.csv")
+    before = source.read_text()
+    with pytest.raises(InputError, match=r"what is written is \.parquet"):
+        run("data", "import", source, "--out", source, "--layout", "csv", *COLUMNS, *UNITS)
+    assert source.read_text() == before
 
 
 def test_import_of_the_public_layouts(tmp_path):

@@ -178,6 +178,22 @@ def test_what_a_csv_lacks_is_named_with_the_option_that_gives_it(
     assert call("predict", other, *units, "--column", "t=seconds").startswith("other  ")
 
 
+def test_what_cannot_be_one_letter_is_answered_with_a_doubt(
+    shelf: Path, letters: Any, tmp_path: Path
+) -> None:
+    rec = letters(1, 1, "B")[0]
+    still = np.repeat(rec.data[:, :1], rec.n_samples, axis=1)
+    still[:3] += 0.01 * np.random.default_rng(0).normal(size=(3, rec.n_samples))
+    path = write(rec.replace(data=still), tmp_path / "still.csv")
+    assert "hardly moves" in CliRunner().invoke(app, ["predict", str(path)]).stderr
+    save([rec.replace(t=rec.t * 12 / rec.duration)], tmp_path / "long.parquet")
+    asked = ["predict", str(tmp_path / "long.parquet")]
+    assert "lasts 12 s" in CliRunner().invoke(app, asked).stderr
+    assert "says its columns and units itself" in refused(
+        "predict", tmp_path / "long.parquet", "--acc-unit", "g"
+    )
+
+
 def test_without_a_packaged_adapter_one_must_be_named(
     letter: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +319,10 @@ def test_a_leak_is_seen_through_copies_but_not_in_equal_names(
     with pytest.raises(InputError, match="has learnt from sim-001-3d-A-00"):
         check(renamed, data=str(copy))
     check([rec.replace(id=f"mine-{rec.id}") for rec in mine], data=str(copy))  # a namesake
+    learnt = load_recordings(recipe(tiny_model_dir))
+    disguised = [rec.replace(id=f"mine-{rec.id}", subject="x") for rec in learnt]
+    with pytest.raises(InputError, match=r"mine-sim-001-3d-A-00.*whatever they were called"):
+        check(disguised, data=str(copy))
 
 
 def test_an_adapter_that_does_not_say_whom_it_knows_is_refused(

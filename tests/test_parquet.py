@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from signals.errors import InputError
-from signals.parquet import load, save
+from signals.parquet import load, save, scan
 from signals.recording import ACC, GYRO, LIN_ACC, Recording
 
 
@@ -51,7 +51,7 @@ def test_round_trip_is_exact(tmp_path):
         make("c", channels=(*ACC, *LIN_ACC, *GYRO), n=1, seed=2, case="2d"),
     ]
     save(originals, tmp_path / "a.parquet")
-    for before, after in zip(originals, load(tmp_path / "a.parquet"), strict=True):
+    for before, after in zip(originals, scan(tmp_path / "a.parquet")[0], strict=True):
         assert after.channels == before.channels
         assert np.array_equal(after.data, before.data)
         assert np.array_equal(after.t, before.t)
@@ -137,6 +137,16 @@ def test_rare_rows_that_go_back_in_time_are_left_out_and_named(tmp_path, caplog)
         load(many)
 
 
+def test_a_unit_that_cannot_be_is_refused_and_a_rare_one_left_out(tmp_path, caplog):
+    wrong = row(id="wrong", acc_unit="m/s^2")  # a still device that reads 1 m/s²
+    path = write(tmp_path / "a.parquet", row(), wrong)
+    with pytest.raises(InputError, match=r"1 of 2 .*'wrong': median acceleration is 1 m/s²"):
+        load(path)
+    rows = [row(id=f"r{i}") for i in range(100)]
+    assert len(load(write(path, *rows, wrong))) == 100
+    assert "'wrong'" in caplog.text
+
+
 def test_files_that_are_no_recordings_are_refused(tmp_path):
     write(tmp_path / "letters.parquet", row())
     with pytest.raises(InputError, match=r"no such file: did you mean 'letters.parquet'"):
@@ -144,7 +154,7 @@ def test_files_that_are_no_recordings_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("t,x\n1,2\n")
     with pytest.raises(InputError, match="not a readable Parquet file"):
         load(tmp_path / "a.csv")
-    with pytest.raises(InputError, match="not a readable Parquet file"):
+    with pytest.raises(InputError, match="is a folder"):
         load(tmp_path)
     pens = pa.table({"id": ["u"], "x": [[1]], "y": [[2]], "pen_down": [[1]]})
     pq.write_table(pens, tmp_path / "pens.parquet")

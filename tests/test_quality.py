@@ -19,12 +19,21 @@ def make(name="r", n=200, t=None, acc_scale=1.0, gyro_scale=1.0, held=1, **about
     return Recording(name, data, SIX, np.arange(n) / 100 if t is None else t, **about)
 
 
+def jolted(**scales):
+    """The same, moved to and fro."""
+    rec = make(**scales)
+    data = rec.data.copy()
+    data[0] += 5 * np.sin(6 * rec.t)
+    return rec.replace(data=data)
+
+
 def kinds(rec):
     return [problem.kind for problem in inspect(rec)]
 
 
 def test_a_sound_recording_has_no_problems():
     assert inspect(make()) == []
+    assert inspect(jolted()) == []
 
 
 @pytest.mark.parametrize(
@@ -33,6 +42,8 @@ def test_a_sound_recording_has_no_problems():
         (make(acc_scale=1 / 9.80665), "implausible units", "is the unit g"),
         (make(acc_scale=101.97), "implausible units", "is the unit mg"),
         (make(gyro_scale=180 / np.pi * 3), "implausible units", "is the unit deg/s"),
+        (make(gyro_scale=180 / np.pi, acc_scale=1.001), "implausible units", "is the unit deg/s"),
+        (jolted(gyro_scale=np.pi / 180), "little rotation", "is the unit rad/s"),
         (make(held=3), "repeats", "acc 66%"),
         (make(n=12), "short", "0.110 s"),
         (make(t=np.cumsum(np.tile([0.005, 0.015], 100))), "irregular clock", "5.0 to 15.0 ms"),

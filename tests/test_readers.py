@@ -66,6 +66,9 @@ def test_brackets_that_hold_no_unit_need_one_beside_them(tmp_path):
         read_csv(twice, columns, "g")
 
 
+NO_TIME = {ours: theirs for ours, theirs in SIX.items() if ours != "t"}
+
+
 @pytest.mark.parametrize(
     ("lines", "options", "message"),
     [
@@ -81,6 +84,11 @@ def test_brackets_that_hold_no_unit_need_one_beside_them(tmp_path):
         ([HEADER, "0,0,0,1,0,0,0"], {"lable": "A"}, "did you mean 'label'"),
         ([HEADER, "0,0,0,1,0,0,0"], {"case": "5d"}, "case '5d' is unknown"),
         ([HEADER, "0,0,0,x,0,0,0"], {}, "'acc_z' holds 'x' in data row 1: not a number"),
+        ([HEADER, '0,0,0,"9,8",0,0,0'], {}, "write decimal points"),
+        ([HEADER, "0,0,0,1,0,0,0"], {"rate": 50.0}, "has times in 'time': leave the rate out"),
+        ([HEADER, "0,0,0,1,0,0,0"], {"columns": NO_TIME, "rate": 0.0}, "rate is 0 Hz"),
+        ([HEADER, "0,0,0,1,0,0,0"], {"columns": NO_TIME, "rate": np.nan}, "rate is nan Hz"),
+        ([HEADER, "0,0,0,1,0,0,0"], {"columns": {**SIX, "acc_x": "gyro_x"}}, "'gyro_x' is named"),
         ([HEADER, "0,0,0,,0,0,0"], {}, "acc_z is nan at sample 0"),
         ([HEADER, "1,0,0,1,0,0,0", "0,0,0,1,0,0,0"], {}, "time goes back"),
         ([HEADER], {}, "holds no rows"),

@@ -142,6 +142,11 @@ def test_mistakes_are_one_line(recordings, split, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_fold_named_twice_would_count_its_people_twice():
+    with pytest.raises(InputError, match="'folds' names a twice"):
+        SplitConfig.parse({"folds": "a,b,a"}, "split")
+
+
 def test_a_person_on_both_sides_is_refused():
     everybody = study("ab")
     with pytest.raises(InputError, match="person a is in both"):

@@ -89,7 +89,7 @@ class CountingDecoder:
 
 def spelling(words: Words, log_probs: Float) -> Float:
     """Return the sum over positions of each word's letters, shape (n_words,)."""
-    scores = log_probs[0][words.codes[0]]
+    scores: Float = log_probs[0][words.codes[0]]
     for row, codes in zip(log_probs[1:], words.codes[1:], strict=True):
         scores += row[codes]
     return scores

@@ -201,7 +201,7 @@ def _parse(text: str, name: str) -> dict[str, float | None]:
             counts[parts[0]] = float(parts[1]) if len(parts) == 2 else None
         except ValueError:
             raise InputError(
-                f"lexicon '{name}' line {number}: '{parts[1]}' is no count: write WORD or WORD COUNT"
+                f"lexicon '{name}' line {number}: '{parts[1]}' is no count: write WORD COUNT"
             ) from None
     if not counts:
         raise InputError(f"lexicon '{name}': holds no word: give a word a line")

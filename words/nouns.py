@@ -27,8 +27,9 @@ from words.lexicon import load_lexicon
 SIZE = 1500
 LENGTHS = range(3, 7)
 COARSE = frozenset(
-    ("ass", "bitch", "cock", "crap", "dick", "escort", "fetish", "incest", "orgy", "pussy", "rape")
-    + ("sex", "shit", "squirt")
+    word
+    for line in ("ass bitch cock crap dick escort", "fetish incest orgy pussy rape sex shit squirt")
+    for word in line.split()
 )
 
 _HEAD = """\

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from words.letters import Letters
+from words.lexicon import fold
 
 UNREAD = "?"
 
@@ -37,6 +38,5 @@ def parse_word(answer: str, n_letters: int, labels: Sequence[str]) -> str:
     repeat the question or explain itself, but it must spell the word.
     """
     letters = set(labels)
-    folded = answer.upper() if "".join(labels).isupper() else answer
-    runs = re.findall(r"\w+", folded)
+    runs = re.findall(r"\w+", fold(answer, labels))
     return next((run for run in runs if len(run) == n_letters and set(run) <= letters), "")

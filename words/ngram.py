@@ -95,7 +95,8 @@ class CharModel:
         for _ in range(longest + 1):
             found.append(weight @ np.exp(self.log_probs[:, -1]))
             moved = weight[:, None] * np.exp(self.log_probs[:, :-1])
-            weight = np.bincount(self.following.ravel(), moved.ravel(), len(weight)) * 1.0
+            summed = np.bincount(self.following.ravel(), moved.ravel(), len(weight))
+            weight = np.asarray(summed, dtype=np.float64)
         return np.asarray(np.log(found))
 
 

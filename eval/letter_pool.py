@@ -212,7 +212,7 @@ def _simulated(recipe: WordsRecipe, progress: bool) -> LetterPool:
     """Let simulated people write and the recipe's adapter read what they wrote."""
     from finetune.lineage import read
     from finetune.packaged import adapter_path
-    from finetune.reading import most_likely
+    from finetune.reading import Reader
     from signals.labels import parse_labels
     from signals.simulate import simulate
 
@@ -223,19 +223,20 @@ def _simulated(recipe: WordsRecipe, progress: bool) -> LetterPool:
             f"adapter '{recipe.adapter}': has learnt from people {people}, or does not say from "
             "whom: set another simulate.seed"
         )
-    labels = parse_labels(recipe.simulate.labels)
+    reader = Reader(recipe.adapter)
+    labels = reader.labels
+    if unread := set(parse_labels(recipe.simulate.labels)) - set(labels):
+        raise InputError(
+            f"simulate.labels has '{min(unread)}', which the adapter '{recipe.adapter}' does not "
+            f"read: it reads {', '.join(labels)}"
+        )
     recordings = simulate(recipe.simulate, progress)
-    answers = most_likely(recordings, recipe.adapter, len(labels))
-    readings = np.full((len(recordings), 1, len(labels)), -np.inf)
-    for i, ranked in enumerate(answers):
-        for label, probability in ranked:
-            if label in labels and probability > 0:
-                readings[i, 0, labels.index(label)] = np.log(probability)
+    log_probs = reader.log_probs(recordings, progress)
     return LetterPool(
         labels,
         np.array([rec.subject for rec in recordings]),
         np.array([labels.index(rec.label) for rec in recordings]),
-        _normalised(readings),
+        _normalised(log_probs[:, None].astype(np.float64)),
         f"people {people}, read by the adapter {recipe.adapter}",
     )
 

@@ -111,8 +111,8 @@ def caption() -> str:
     return (
         "Share of words decoded exactly [95 % Wilson interval over words] n; means over people and "
         "lengths have a bootstrap interval over people. k recordings a letter; everything fitted "
-        "was fitted to the letters of the other people. Study: arXiv 2504.02878, table 3 (LLaMA-3-8B "
-        "on other recordings). Chance: one over the lexicon's words of that length."
+        "was fitted to the letters of the other people. Study: arXiv 2504.02878, table 3, "
+        "LLaMA-3-8B on other recordings. Chance: one over the lexicon's words of that length."
     )
 
 

@@ -163,7 +163,7 @@ def predict(
 
     folder = adapter_path(adapter)
     if file.suffix.lower() in (".csv", ".tsv", ".txt"):
-        recordings = [_read_csv(file, column or [], acc_unit, gyro_unit, time_unit, rate)]
+        recordings = [recording_of_csv(file, column or [], acc_unit, gyro_unit, time_unit, rate)]
     else:
         from signals.parquet import load
 
@@ -176,7 +176,7 @@ def predict(
             typer.echo("  ".join([rec.id, *(f"{label} {p:.1%}" for label, p in ranked)]))
 
 
-def _read_csv(
+def recording_of_csv(
     file: Path,
     columns: Sequence[str],
     acc_unit: str,
@@ -184,6 +184,7 @@ def _read_csv(
     time_unit: str,
     rate: float | None,
 ) -> Recording:
+    """Read one recording from a CSV as the options of a command describe it."""
     from signals.quality import check_units
     from signals.readers import read_csv
     from signals.recording import ACC, GYRO

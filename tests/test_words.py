@@ -130,7 +130,7 @@ def test_it_finds_words_like_those_it_learnt_from_likelier_than_others():
 
 
 def test_the_witten_bell_figure_by_hand():
-    # "AB" once: after A (seen once, one kind) comes B; below it letters A, B and the end, each once.
+    # "AB" once: after A, seen once, only B; below that A, B and the end, each seen once.
     model = CharModel(Lexicon({"AB": 1}, ("A", "B")), order=2)
     unigram = (1 + 3 * (1 / 3)) / (3 + 3)
     after = (1 + 1 * unigram) / (1 + 1)
@@ -196,16 +196,14 @@ def test_confusions_are_counted_by_what_was_written_with_smoothing():
 
 def test_knowing_the_confusions_beats_counting_matches():
     """The study's WEST read as NEST: its model reads W as N half of the time."""
-    lexicon = load_lexicon("nouns")
+    lexicon = Lexicon({"WEST": 1, "NEST": 1, "PEST": 1})
     column = {c: i for i, c in enumerate(LETTERS)}
     truth = np.array([column[c] for c in "W" * 10 + "N" * 11 + "EST" * 10])
     guesses = np.array([column[c] for c in "NNNNNWWWWM" + "NNNNNNNVVJL" + "EST" * 10])
     read = [[column[c] for c in three] for three in ("NWN", "EEE", "SSS", "TTT")]
     letters = Confusion.fit(truth, guesses, 26).letters(LETTERS, np.array(read))
-    assert "WEST" not in lexicon  # no common noun: the lexicon decides what can be found
-    words = Lexicon({"WEST": 1, "NEST": 1})
-    assert ClosedDecoder(words).decode(letters, 1)[0].word == "WEST"
-    assert CountingDecoder(words).decode(letters, 1)[0].word == "NEST"
+    assert ClosedDecoder(lexicon).decode(letters, 1)[0].word == "WEST"
+    assert CountingDecoder(lexicon).decode(letters, 1)[0].word == "NEST"
 
 
 def test_a_longer_word_is_easier_with_equally_blurred_letters():
@@ -237,13 +235,13 @@ def test_the_nouns_are_1500_of_3_to_6_letters():
 
 def test_english_is_weighted_by_use_and_a_users_words_join_it(tmp_path: Path):
     names = tmp_path / "names.txt"
-    names.write_text("# friends\nimuscribe\nZoë\nAda 123456789\n", encoding="utf-8")
+    names.write_text("# friends\nimuscribe\nZoë\nZzyzx 123456789\n", encoding="utf-8")
     english = load_lexicon("english")
     both = load_lexicon(f"english+{names}")
     assert english.counts["THE"] > 1000 * english.counts["THENCE"]
     assert "IMUSCRIBE" not in english and "imuscribe" in both
     assert both.left_out == english.left_out + 1  # ë is not in the alphabet
-    assert both.counts["ADA"] == 123456789
+    assert both.counts["ZZYZX"] == 123456789
     assert both.counts["IMUSCRIBE"] == np.median(list(english.counts.values()))
 
 

@@ -144,7 +144,7 @@ def load_lexicon(names: str = "english", labels: Sequence[str] = LETTERS) -> Lex
         ``english``: 82,834 words with their counts in web text, from symspellpy. ``nouns``: the
         project's 1,500 common nouns of 3 to 6 letters (`words.nouns`). Else a text file with a
         word a line, its count behind it if known. Words without a count weigh as the median word
-        of the other lexica does; alone, all the same.
+        of the other lexica does; alone, all the same. A word in several has its highest count.
     labels : sequence of str
         The alphabet.
 

@@ -98,7 +98,7 @@ class WordsRecipe(Config):
     """Tasks that are run; empty runs all."""
     fit_words: PositiveInt = 120
     """Words of the training people on which weights and confidence are fitted."""
-    beam: PositiveInt = 1000
+    beam: PositiveInt = 300
     """Hypotheses kept by the search over open vocabulary."""
     order: Annotated[int, Field(ge=1, le=8)] = 5
     """Letters an n-gram of the character model spans."""

@@ -242,7 +242,8 @@ def test_english_is_weighted_by_use_and_a_users_words_join_it(tmp_path: Path):
     assert "IMUSCRIBE" not in english and "imuscribe" in both
     assert both.left_out == english.left_out + 1  # ë is not in the alphabet
     assert both.counts["ZZYZX"] == 123456789
-    assert both.counts["IMUSCRIBE"] == np.median(list(english.counts.values()))
+    usual = np.median(list(english.counts.values()))
+    assert both.counts["IMUSCRIBE"] == pytest.approx(usual, rel=0.01)
 
 
 def test_case_follows_the_alphabet():

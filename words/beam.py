@@ -25,7 +25,7 @@ class BeamDecoder:
         Hypotheses kept after every letter.
     """
 
-    def __init__(self, model: CharModel, prior_weight: float = 1.0, width: int = 1000) -> None:
+    def __init__(self, model: CharModel, prior_weight: float = 1.0, width: int = 300) -> None:
         if width < 1:
             raise InputError(f"beam width {width}: keep at least 1 hypothesis")
         self.model = model

@@ -13,8 +13,6 @@ from words.letters import Letters
 
 Float = NDArray[np.float64]
 
-_MARK = "."
-"""Scored beside the words of every call: differences to it compare words of different calls."""
 _OPENING = "The word is"
 """Stands before a word that has no context of its own."""
 
@@ -42,20 +40,21 @@ class LanguageModelWords:
         self._known: dict[tuple[str, str], float] = {}
 
     def scores(self, context: str, words: Sequence[str]) -> Float:
-        """Return the natural log of each word's probability after a context, up to a constant.
+        """Return the natural-log probability of each word, in lower case, after a context.
 
-        The context is read once, and its key-value cache serves all words; they are scored in
-        lower case. A word is scored once in a context.
+        All words that are new in the context are scored in one pass.
         """
-        from finetune.scoring import LabelScorer
+        from finetune.continuations import continuation_log_probs
 
         new = [word for word in dict.fromkeys(words) if (context, word) not in self._known]
         if new:
-            labels = [_MARK, *(f" {word.lower()}" for word in new)]
-            found = LabelScorer(self.model, self.tokenizer, labels)
-            log_probs = found.score([context.rstrip() or _OPENING]).log_probs[0]
-            for word, log_prob in zip(new, log_probs[1:] - log_probs[0], strict=True):
-                self._known[context, word] = float(log_prob)
+            found = continuation_log_probs(
+                self.model,
+                self.tokenizer,
+                context.rstrip() or _OPENING,
+                [f" {word.lower()}" for word in new],
+            )
+            self._known |= {(context, w): float(p) for w, p in zip(new, found, strict=True)}
         return np.array([self._known[context, word] for word in words])
 
     def aggregate(self, words: Sequence[Letters], progress: bool = False) -> list[str]:

@@ -40,6 +40,8 @@ _MISSED = -12.0
 """Log-probability of a right word that is not among the candidates, when weights are compared."""
 _WEIGHED = 50
 """Candidates among which the right word is looked for, when weights are compared."""
+LLM_FIT = 40
+"""Training words that the language model is asked about, when its weight is fitted."""
 _LLM: frozenset[DecoderName] = frozenset({"llm-aggregate", "llm-rescored"})
 
 
@@ -204,13 +206,13 @@ class _Judge:
             def rescored(weight: float) -> Decoder:
                 return RescoringDecoder(inner, scores, weight, n_best)
 
-            some = soft[: max(20, len(soft) // 2)]
+            some = soft[:LLM_FIT]
             best["llm-rescored"] = rescored(self._choose("llm", rescored, LLM_WEIGHTS, some))
         self.decoders = {name: best[name] for name in self.task.decoders if name in best}
         for name, decoder in self.decoders.items():
             seen = hard if name == "confusion" else soft
             if name == "llm-rescored":
-                seen = seen[: max(20, len(seen) // 2)]
+                seen = seen[:LLM_FIT]
             first = [(decoder.decode(letters, 1)[0], s.word) for s, letters in seen]
             self.confidence[name] = Confidence.fit(
                 [c.log_prob for c, _ in first], [c.word == word for c, word in first]

@@ -64,7 +64,7 @@ class LanguageModelConfig(Config):
     model: ModelConfig = ModelConfig()
     adapter: str | None = None
     """A LoRA adapter on top: a packaged name or a folder."""
-    words: PositiveInt = 5
+    words: PositiveInt = 2
     """Of a person's words of a length, the first so many are given to it: it is slow."""
     n_best: PositiveInt = 20
     """Candidates that are rescored."""
@@ -96,7 +96,7 @@ class WordsRecipe(Config):
     tasks: Annotated[tuple[WordTask, ...], Field(min_length=1)]
     only: Names = ()
     """Tasks that are run; empty runs all."""
-    fit_words: PositiveInt = 120
+    fit_words: PositiveInt = 300
     """Words of the training people on which weights and confidence are fitted."""
     beam: PositiveInt = 300
     """Hypotheses kept by the search over open vocabulary."""

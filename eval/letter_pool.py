@@ -35,7 +35,7 @@ class LetterPool:
     Parameters
     ----------
     labels : tuple of str
-    subjects : ndarray of str, shape (n,)
+    ids, subjects : ndarray of str, shape (n,)
     truth : ndarray of int64, shape (n,)
         Column of the letter written.
     readings : ndarray of float64, shape (n, n_methods, n_labels)
@@ -45,6 +45,7 @@ class LetterPool:
     """
 
     labels: tuple[str, ...]
+    ids: NDArray[np.str_]
     subjects: NDArray[np.str_]
     truth: Int
     readings: Float
@@ -188,6 +189,7 @@ def pool_of_frames(frames: Sequence[pd.DataFrame], methods: Sequence[str], name:
     first = parts[0].loc[wanted]
     return LetterPool(
         labels,
+        wanted.to_numpy(dtype=np.str_),
         first["subject"].to_numpy(dtype=np.str_),
         np.array([labels.index(c) for c in first["label"]]),
         readings,
@@ -234,6 +236,7 @@ def _simulated(recipe: WordsRecipe, progress: bool) -> LetterPool:
     log_probs = reader.log_probs(recordings, progress)
     return LetterPool(
         labels,
+        np.array([rec.id for rec in recordings]),
         np.array([rec.subject for rec in recordings]),
         np.array([labels.index(rec.label) for rec in recordings]),
         _normalised(log_probs[:, None].astype(np.float64)),

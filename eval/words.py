@@ -346,9 +346,10 @@ def _pool(recipe: WordsRecipe, folder: Path, progress: bool) -> LetterPool:
     key = json.dumps([recipe.simulate.model_dump(mode="json"), recipe.adapter])
     if recipe.letters == ("simulated",) and path.is_file():
         kept = np.load(path)
-        if str(kept["key"]) == key:
+        if str(kept["key"]) == key and "ids" in kept:
             return LetterPool(
                 tuple(kept["labels"].tolist()),
+                kept["ids"],
                 kept["subjects"],
                 kept["truth"],
                 kept["readings"],
@@ -361,6 +362,7 @@ def _pool(recipe: WordsRecipe, folder: Path, progress: bool) -> LetterPool:
                 file,
                 key=key,
                 labels=np.array(pool.labels),
+                ids=pool.ids,
                 subjects=pool.subjects,
                 truth=pool.truth,
                 readings=pool.readings,

@@ -123,6 +123,39 @@ class WordsRecipe(Config):
         return self
 
 
+class AdaptRecipe(Config):
+    """Adaptation to people without labels, from the words they write."""
+
+    name: Annotated[str, Field(pattern=r"^\w[\w. -]*$")] = "adapt"
+    """Names the folder of results."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    letters: Names = ("simulated",)
+    """As in a word recipe: ``simulated``, or folders of runs that lie where they were run."""
+    method: Names = ()
+    """Whose predictions of a run are the letters; several are fused."""
+    data: str | None = None
+    """The recordings of the runs; null takes what their recipe names."""
+    adapter: str = "air-letters"
+    simulate: SimulateConfig = SimulateConfig(people=6, cases=("3d",), repetitions=6, seed=60)
+    lexicon: str = "english"
+    size: PositiveInt | None = 50000
+    lengths: Whole = (3, 4, 5, 6, 7, 8)
+    """Letters of the words that are written."""
+    prior_weight: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Exponent of the words' frequencies when they are decoded."""
+    words: Annotated[int, Field(ge=4)] = 20
+    """Words a person writes in a round, each letter once; a quarter is kept apart for the guard."""
+    rounds: PositiveInt = 5
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Confidence from which a decoded word labels its letters."""
+    drift: Annotated[float, Field(ge=0)] = 0.02
+    """A round is undone, and adaptation stops, where the words kept apart become less certain by
+    more than this."""
+    fit_words: PositiveInt = 300
+    """Words of the other people on which confidence is fitted."""
+    out: str = "runs"
+
+
 def load_words_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> WordsRecipe:
     """Read a word recipe, apply ``key=value`` overrides, check everything.
 

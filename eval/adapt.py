@@ -16,10 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from eval.letter_pool import Channel, Float, Int, LetterPool
+from eval.environment import environment
+from eval.letter_pool import Channel, Float, Int, LetterPool, load_pool
 from eval.metrics import bootstrap_people, wilson
 from recipes.words import AdaptRecipe
+from signals.cleaning import clean
+from signals.errors import InputError
 from signals.files import write_text
+from signals.recording import Recording
 from words.confidence import Confidence
 from words.decoding import Candidate, ClosedDecoder
 from words.letters import Fusion
@@ -111,7 +115,8 @@ def adapt_people(
     -------
     dict
         ``people``: for each person the accuracy on held-out letters before and after every round,
-        how many words were sure and right, and whether the guard stopped.
+        how many words were sure, how many letters were labelled and rightly, and how many rounds
+        the guard has undone.
     """
     from tqdm.auto import tqdm
 
@@ -135,7 +140,50 @@ def adapt_people(
     }
 
 
-def own_distances(pool: LetterPool, recordings: Sequence[Any]) -> dict[str, Float]:
+def adapt(recipe: AdaptRecipe, command: str = "", progress: bool = True) -> Path:
+    """Adapt to every person of the recipe's letters and write the folder of results.
+
+    Returns
+    -------
+    Path
+        `recipe.out` / `recipe.name`: ``adapt.json``, ``adapt.md``, ``environment.json``.
+
+    Raises
+    ------
+    InputError
+        If the letters, or the recordings they were read from, cannot be found.
+    """
+    pool = load_pool(recipe, progress)
+    distances = own_distances(pool, _recordings(recipe, pool))
+    folder = Path(recipe.out) / recipe.name
+    write_adaptation(folder, adapt_people(recipe, pool, distances, progress))
+    facts = environment(recipe.data or ",".join(recipe.letters), "", command)
+    write_text(folder / "environment.json", json.dumps(facts, indent=1))
+    return folder
+
+
+def _recordings(recipe: AdaptRecipe, pool: LetterPool) -> list[Recording]:
+    """Return the pool's recordings, cleaned, in the order of its rows."""
+    from finetune.data import load_recordings
+    from recipes.schema import Recipe, load_recipe
+    from signals.simulate import simulate
+
+    if recipe.letters == ("simulated",):
+        return [clean(rec, Recipe(name="adapt").clean) for rec in simulate(recipe.simulate)]
+    path = Path(recipe.letters[0]) / "recipe.yaml"
+    if not path.is_file():
+        raise InputError(f"{path}: not there: give the folder of a finished run")
+    change = [] if recipe.data is None else [f"data={recipe.data}"]
+    known = {rec.id: rec for rec in load_recordings(load_recipe(str(path), change))}
+    if missing := [i for i in pool.ids.tolist() if i not in known]:
+        raise InputError(
+            f"recording '{missing[0]}' and {len(missing) - 1} more were predicted but are not in "
+            "the data: set data= to the file the run was made of"
+        )
+    return [known[i] for i in pool.ids.tolist()]
+
+
+def own_distances(pool: LetterPool, recordings: Sequence[Recording]) -> dict[str, Float]:
     """Return the warping distances between all recordings of each person, infinite to itself.
 
     Parameters
@@ -166,16 +214,17 @@ def adapt_table(found: Values) -> tuple[list[str], list[list[str]]]:
     for p in found["people"]:
         shares = [r["correct"] / p["n"] for r in p["rounds"]]
         low, high = wilson(p["rounds"][-1]["correct"], p["n"])
-        shown = [f"{s:.3f}" for s in shares[1:]] + ["stopped"] * (most - len(shares))
+        shown = [f"{s:.3f}" for s in shares[1:]]
         change = f"{100 * (shares[-1] - shares[0]):+.1f}, now [{low:.2f}, {high:.2f}]"
         last = p["rounds"][-1]
         rows.append(
             [
                 *(p["person"], str(p["n"]), f"{shares[0]:.3f}", *shown, change),
                 *(f"{last['sure']} of {last['words']}", f"{last['right']} of {last['labelled']}"),
+                str(p["undone"]),
             ]
         )
-    return [*heading, "sure words", "letters labelled rightly"], rows
+    return [*heading, "sure words", "letters labelled rightly", "rounds undone"], rows
 
 
 def adapt_caption(found: Values) -> str:
@@ -232,8 +281,7 @@ def _adapt(
     truth = pool.truth[rows]
     gallery: dict[int, int] = {}
     guards: list[Int] = []
-    words = labelled = sure_words = 0
-    stopped = False
+    words = sure_words = undone = 0
     rounds: list[Values] = []
 
     def look(known: Gallery) -> Float:
@@ -251,10 +299,17 @@ def _adapt(
         letters = channel.fusion.letters(pool.labels, log_probs[places][:, None])
         return decoder.decode(letters, 1)[0]
 
+    def agreement(log_probs: Float) -> float:
+        """Return how often the likeliest letter is that of the word, on the words kept apart."""
+        same = [
+            log_probs[place].argmax() == pool.labels.index(letter)
+            for places in guards
+            for place, letter in zip(places, decoded(places, log_probs).word, strict=True)
+        ]
+        return float(np.mean(same))
+
     note()
     for _ in range(recipe.rounds):
-        if stopped:
-            break
         spelt = [
             _spell(pool, rows, writing, lexicon, recipe.lengths, rng) for _ in range(recipe.words)
         ]
@@ -269,22 +324,17 @@ def _adapt(
                 letters = (pool.labels.index(c) for c in best.word)
                 proposed |= dict(zip(map(int, places), letters, strict=True))
         then = look(proposed)
-        consistency = [
-            float(np.mean([decoded(places, seen).probability for places in guards]))
-            for seen in (now, then)
-        ]
-        if consistency[1] < consistency[0] - recipe.drift:
-            stopped = True  # words kept apart have become less certain: do not follow
-            break
+        if agreement(then) < agreement(now) - recipe.drift:
+            undone += 1  # the words kept apart say that this round misleads
+            note()
+            continue
         gallery = proposed
-        labelled = len(gallery)
         note()
     return {
         "person": person,
         "n": len(held_out),
         "rounds": rounds,
-        "stopped": stopped,
-        "labelled": labelled,
+        "undone": undone,
         "hand": {"trust": hand.trust, "slope": hand.slope, "far": hand.far},
     }
 

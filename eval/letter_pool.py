@@ -18,7 +18,7 @@ from words.letters import Confusion, Fusion
 if TYPE_CHECKING:
     import pandas as pd
 
-    from recipes.words import WordsRecipe
+    from recipes.words import AdaptRecipe, WordsRecipe
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -134,7 +134,7 @@ class Channel:
         return _pooled(self.calibrations, readings)
 
 
-def load_pool(recipe: WordsRecipe, progress: bool = True) -> LetterPool:
+def load_pool(recipe: WordsRecipe | AdaptRecipe, progress: bool = True) -> LetterPool:
     """Return the letters a word recipe names.
 
     Raises
@@ -210,7 +210,7 @@ def _of_runs(folders: Sequence[Path], methods: Sequence[str]) -> LetterPool:
     return pool_of_frames(frames, methods, " + ".join(map(str, folders)))
 
 
-def _simulated(recipe: WordsRecipe, progress: bool) -> LetterPool:
+def _simulated(recipe: WordsRecipe | AdaptRecipe, progress: bool) -> LetterPool:
     """Let simulated people write and the recipe's adapter read what they wrote."""
     from finetune.lineage import read
     from finetune.packaged import adapter_path

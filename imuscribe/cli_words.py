@@ -47,6 +47,14 @@ def register(app: typer.Typer) -> None:
         ),
     )(demo)
     app.add_typer(words, name="words")
+    app.command(
+        "adapt",
+        epilog=_examples(
+            "imuscribe adapt words-adapt",
+            "imuscribe adapt words-adapt letters=runs/charsense-lopo method=fine-tuned-retrieval "
+            "data=charsense.parquet",
+        ),
+    )(adapt)
 
 
 def evaluate(
@@ -67,21 +75,9 @@ def evaluate(
     resolved = load_words_recipe(recipe, changes)
     command = shlex.join(["imuscribe", "words", "eval", recipe, *changes])
     folder = evaluate_words(resolved, command)
-
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     found = read_words(folder)
-    # Only a terminal has a width: elsewhere no row is broken.
-    console = Console(width=None if sys.stdout.isatty() else 200)
     for title, heading, rows in pages(found):
-        table = Table(title=escape(title), box=None, title_justify="left", pad_edge=False)
-        for name in heading:
-            table.add_column(escape(name), justify="left" if name == "decoder" else "right")
-        for row in rows:
-            table.add_row(*map(escape, row))
-        console.print(table)
+        _print_table(title, heading, rows)
     typer.echo(f"letters: {found['letters']}")
     typer.echo(caption())
     typer.echo(f"report: {folder / 'words.md'}")
@@ -198,6 +194,46 @@ def demo(
     answer, said = asked_as_the_study(letters)
     typer.echo(f"the study's way:   {said or 'no word of that length'}  ({answer!r})")
     typer.echo(f"decoded word:      {speller.candidates(letters)[0].word}")
+
+
+def adapt(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or words-adapt.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
+    ] = None,
+) -> None:
+    """Learn people's own letters from the words they write, without labels; print what it is worth.
+
+    Words decoded with high confidence label their letters, and what is read next is compared with
+    these too. Letters are judged before and after on recordings that no word was spelt from.
+    """
+    import json
+
+    from eval.adapt import adapt as adapt_to_people
+    from eval.adapt import adapt_caption, adapt_table
+    from recipes.words import load_adapt_recipe
+
+    changes = overrides or []
+    resolved = load_adapt_recipe(recipe, changes)
+    folder = adapt_to_people(resolved, shlex.join(["imuscribe", "adapt", recipe, *changes]))
+    found = json.loads((folder / "adapt.json").read_text(encoding="utf-8"))
+    _print_table("letters before and after", *adapt_table(found))
+    typer.echo(adapt_caption(found))
+    typer.echo(f"report: {folder / 'adapt.md'}")
+
+
+def _print_table(title: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), box=None, title_justify="left", pad_edge=False)
+    for name in heading:
+        table.add_column(escape(name), justify="left" if name == "decoder" else "right")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    # Only a terminal has a width: elsewhere no row is broken.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def _files(given: Sequence[str]) -> Iterator[Path]:

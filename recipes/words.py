@@ -108,19 +108,23 @@ class WordsRecipe(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        simulated = self.letters == ("simulated",)
-        if not simulated and "simulated" in self.letters:
-            raise ValueError("'letters' mixes 'simulated' with run folders: give one or the other")
-        if not simulated and not self.method:
-            raise ValueError("'method' is empty: name the predictor whose letters are to be used")
-        if simulated and self.method:
-            raise ValueError("'method' is for run folders; simulated letters are read by 'adapter'")
+        _check_source(self.letters, self.method)
         names = [task.name for task in self.tasks]
         if len(set(names)) < len(names):
             raise ValueError(f"'tasks' has a name twice among {', '.join(names)}: rename one")
         if unknown := sorted(set(self.only) - set(names)):
             raise ValueError(f"'only' names {unknown[0]}: {nearest(unknown[0], names)}")
         return self
+
+
+def _check_source(letters: tuple[str, ...], method: tuple[str, ...]) -> None:
+    simulated = letters == ("simulated",)
+    if not simulated and "simulated" in letters:
+        raise ValueError("'letters' mixes 'simulated' with run folders: give one or the other")
+    if not simulated and not method:
+        raise ValueError("'method' is empty: name the predictor whose letters are to be used")
+    if simulated and method:
+        raise ValueError("'method' is for run folders; simulated letters are read by 'adapter'")
 
 
 class AdaptRecipe(Config):
@@ -130,7 +134,7 @@ class AdaptRecipe(Config):
     """Names the folder of results."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     letters: Names = ("simulated",)
-    """As in a word recipe: ``simulated``, or folders of runs that lie where they were run."""
+    """``simulated``, or the folders of finished runs."""
     method: Names = ()
     """Whose predictions of a run are the letters; several are fused."""
     data: str | None = None
@@ -148,12 +152,17 @@ class AdaptRecipe(Config):
     rounds: PositiveInt = 5
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Confidence from which a decoded word labels its letters."""
-    drift: Annotated[float, Field(ge=0)] = 0.02
-    """A round is undone, and adaptation stops, where the words kept apart become less certain by
-    more than this."""
+    drift: Annotated[float, Field(ge=0)] = 0.03
+    """A round is undone where, on the words kept apart, letters agree with the word they make less
+    often by more than this share."""
     fit_words: PositiveInt = 300
     """Words of the other people on which confidence is fitted."""
     out: str = "runs"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _check_source(self.letters, self.method)
+        return self
 
 
 def load_words_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> WordsRecipe:
@@ -169,16 +178,24 @@ def load_words_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Words
     InputError
         With every mistake at once.
     """
+    return WordsRecipe.parse(_values(path_or_name, overrides, "words-study"), path_or_name)
+
+
+def load_adapt_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> AdaptRecipe:
+    """Read a recipe of adaptation, ``words-adapt`` or a file, as `load_words_recipe` does."""
+    return AdaptRecipe.parse(_values(path_or_name, overrides, "words-adapt"), path_or_name)
+
+
+def _values(path_or_name: str, overrides: Sequence[str], packaged: str) -> dict[str, Any]:
     path = Path(path_or_name)
-    packaged = resources.files("recipes").joinpath(f"{path_or_name}.yaml")
     if path.is_file():
         text = path.read_text(encoding="utf-8")
-    elif path_or_name.startswith("words-") and packaged.is_file():
-        text = packaged.read_text(encoding="utf-8")
+    elif path_or_name == packaged:
+        text = resources.files("recipes").joinpath(f"{packaged}.yaml").read_text(encoding="utf-8")
     else:
-        raise InputError(f"recipe '{path_or_name}': no such file: packaged is words-study")
-    values = parse_mapping(text, path_or_name)
+        raise InputError(f"recipe '{path_or_name}': no such file: the packaged one is {packaged}")
+    values = {"name": path.stem, **parse_mapping(text, path_or_name)}
     for override in overrides:
         key, value = parse_override(override)
         set_dotted(values, key, value)
-    return WordsRecipe.parse({"name": path.stem, **values}, where=path_or_name)
+    return values

@@ -87,7 +87,7 @@ def main(n: int) -> bool:
     model = LanguageModelWords(LanguageModelConfig())
     few = words[: max(2, n // 10)]
     candidates = {id(word): [c.word for c in closed.decode(word, N_BEST)] for word in few}
-    model.scores("warm", ["up"])  # the first pass also allocates memory
+    model.scores(CONTEXT, ["up"])  # the sentence was read before the word was written
     rescoring = each(lambda word: model.scores(CONTEXT, candidates[id(word)]), few)
     generating = each(lambda word: model.answers([word]), few)
     ratio = generating / rescoring

@@ -32,11 +32,13 @@ class LanguageModelWords:
 
     def __init__(self, config: LanguageModelConfig) -> None:
         from finetune.base import load_base
+        from finetune.continuations import ContinuationScorer
         from finetune.packaged import adapter_path
 
         self.config = config
         folder = None if config.adapter is None else adapter_path(config.adapter)
         self.model, self.tokenizer = load_base(config.model, folder)
+        self._scorer = ContinuationScorer(self.model, self.tokenizer)
         self._known: dict[tuple[str, str], float] = {}
 
     def scores(self, context: str, words: Sequence[str]) -> Float:
@@ -44,16 +46,10 @@ class LanguageModelWords:
 
         All words that are new in the context are scored in one pass.
         """
-        from finetune.continuations import continuation_log_probs
-
         new = [word for word in dict.fromkeys(words) if (context, word) not in self._known]
         if new:
-            found = continuation_log_probs(
-                self.model,
-                self.tokenizer,
-                context.rstrip() or _OPENING,
-                [f" {word.lower()}" for word in new],
-            )
+            prompt = context.rstrip() or _OPENING
+            found = self._scorer.log_probs(prompt, [f" {word.lower()}" for word in new])
             self._known |= {(context, w): float(p) for w, p in zip(new, found, strict=True)}
         return np.array([self._known[context, word] for word in words])
 

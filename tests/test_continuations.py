@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.continuations import continuation_log_probs
+from finetune.continuations import ContinuationScorer
 from signals.errors import InputError
 
 
@@ -33,13 +33,17 @@ def alone(network, tokenizer, prompt: str, continuation: str) -> float:
 def test_one_pass_over_the_tree_equals_one_pass_each(model, prompt):
     # Shared beginnings, one that is another's beginning, one of a single token, one twice.
     words = [" cat", " car", " carts", " c", " dog", " cat"]
-    found = continuation_log_probs(*model, prompt, words)
+    scorer = ContinuationScorer(*model)
+    found = scorer.log_probs(prompt, words)
     assert found == pytest.approx([alone(*model, prompt, w) for w in words], abs=1e-4)
-    assert continuation_log_probs(*model, prompt, words[::-1]) == pytest.approx(found[::-1])
+    # Again from the cache, and after another prompt has been read.
+    assert scorer.log_probs(prompt, words[::-1]) == pytest.approx(found[::-1], abs=1e-5)
+    scorer.log_probs("something else", words)
+    assert scorer.log_probs(prompt, words) == pytest.approx(found, abs=1e-5)
 
 
 def test_nothing_to_score_is_refused(model):
     with pytest.raises(InputError, match="at least one token"):
-        continuation_log_probs(*model, "x", [" cat", ""])
+        ContinuationScorer(*model).log_probs("x", [" cat", ""])
     with pytest.raises(InputError, match="at least one token"):
-        continuation_log_probs(*model, "", [" cat"])
+        ContinuationScorer(*model).log_probs("", [" cat"])

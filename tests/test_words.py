@@ -277,7 +277,9 @@ def test_the_aggregation_tells_the_guesses_and_takes_only_a_word_that_fits():
     prompt = aggregation_prompt(letters)
     assert "Letter 1: A, C\nLetter 2: B, ?" in prompt and "2 capital letters" in prompt
     assert parse_word("The word is: ab.", 2, ABC) == "AB"
-    assert parse_word("I think it is CAB", 2, ABC) == ""
+    assert parse_word('BA is near, but the word is "AB".', 2, ABC) == "AB"
+    assert parse_word('The word is "CAB".', 2, ABC) == ""
+    assert parse_word('The word is "S, S".', 3, LETTERS) == ""  # and not THE
     assert parse_word("", 2, ABC) == ""
 
 

@@ -34,9 +34,10 @@ def aggregation_prompt(letters: Letters) -> str:
 def parse_word(answer: str, n_letters: int, labels: Sequence[str]) -> str:
     """Return the word an answer names, ``""`` if it names none.
 
-    Taken is the first run of letters in the alphabet that is as long as the word: an answer may
-    repeat the question or explain itself, but it must spell the word.
+    Taken is what stands in quotation marks, or else the last run of letters that is as long as the
+    word: an answer may repeat the question or begin with "The word is", but it must spell the word.
     """
-    letters = set(labels)
-    runs = re.findall(r"\w+", fold(answer, labels))
-    return next((run for run in runs if len(run) == n_letters and set(run) <= letters), "")
+    quoted = re.findall(r"[\"'“‘]([^\"'”’]+)[\"'”’]", answer)
+    runs = re.findall(r"\w+", fold(" ".join(quoted) or answer, labels))
+    fitting = [run for run in runs if len(run) == n_letters and set(run) <= set(labels)]
+    return fitting[-1] if fitting else ""

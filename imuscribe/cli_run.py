@@ -170,7 +170,7 @@ def predict(
     if file.is_dir():
         raise InputError(f"{file}: is a folder: make one file of it with 'imuscribe data import'")
     if file.suffix.lower() in (".csv", ".tsv", ".txt"):
-        recordings = [_read_csv(file, column or [], acc_unit, gyro_unit, time_unit, rate)]
+        recordings = [recording_of_csv(file, column or [], acc_unit, gyro_unit, time_unit, rate)]
     else:
         from signals.parquet import load
 
@@ -199,7 +199,7 @@ def _doubt(rec: Recording) -> str:
     return ""
 
 
-def _read_csv(
+def recording_of_csv(
     file: Path,
     columns: Sequence[str],
     acc_unit: str,
@@ -207,6 +207,7 @@ def _read_csv(
     time_unit: str,
     rate: float | None,
 ) -> Recording:
+    """Read one recording from a CSV as the options of a command describe it."""
     from signals.quality import check_units
     from signals.readers import read_csv
     from signals.recording import ACC, GYRO

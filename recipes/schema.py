@@ -282,9 +282,13 @@ def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:
 
 
 def names() -> list[str]:
-    """Return the names of the packaged recipes."""
-    files = resources.files("recipes").iterdir()
-    return sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
+    """Return the names of the packaged recipes; those of words have a schema of their own."""
+    files = [f.name for f in resources.files("recipes").iterdir()]
+    return sorted(
+        name.removesuffix(".yaml")
+        for name in files
+        if name.endswith(".yaml") and not name.startswith("words-")
+    )
 
 
 def recipe_text(name: str) -> str:

@@ -1,0 +1,397 @@
+"""Adaptation without labels: words decoded with high confidence teach a person's own letters.
+
+The air-writing study leaves open whether context can stand in for labels. Here a person writes
+words; those that the decoder is sure of label their letters; and what is read next is also compared
+with these recordings (a gallery of the person's own hand, by dynamic time warping). Letters are
+judged on recordings that no word was spelt from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.environment import environment
+from eval.letter_pool import Channel, Float, Int, LetterPool, load_pool
+from eval.metrics import bootstrap_people, wilson
+from recipes.words import AdaptRecipe
+from signals.cleaning import clean
+from signals.errors import InputError
+from signals.files import write_text
+from signals.recording import Recording
+from words.confidence import Confidence
+from words.decoding import Candidate, ClosedDecoder
+from words.letters import Fusion
+from words.lexicon import Lexicon, load_lexicon
+
+Gallery = Mapping[int, int]
+"""Recording → the letter it is taken for."""
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class OwnHand:
+    """How much a person's own recordings say beside the predictors.
+
+    ``a log p − s min(d_c, far)``: d_c is the distance to the nearest recording taken for letter c;
+    `far` stands for letters without any.
+
+    Parameters
+    ----------
+    trust, slope, far : float
+        a, s and far.
+    """
+
+    trust: float
+    slope: float
+    far: float
+
+    def read(self, log_probs: Float, distances: Float, gallery: Gallery) -> Float:
+        """Return log-probabilities (n, n_labels) of a person's recordings.
+
+        Parameters
+        ----------
+        log_probs : ndarray, shape (n, n_labels)
+            As the predictors find them.
+        distances : ndarray, shape (n, n)
+            Between all recordings of the person; infinite on the diagonal.
+        gallery : mapping
+            Of rows to columns of labels.
+        """
+        from scipy.special import log_softmax
+
+        near = _nearest(distances, gallery, log_probs.shape[1])
+        return np.asarray(
+            log_softmax(self.trust * log_probs - self.slope * np.minimum(near, self.far), axis=1)
+        )
+
+    @classmethod
+    def fit(cls, people: Sequence[tuple[Float, Float, Int, Gallery, Int]]) -> OwnHand:
+        """Fit to people who are not adapted to, by maximum likelihood.
+
+        Parameters
+        ----------
+        people : sequence of tuple
+            For each: log-probabilities, distances, true letters, a gallery, and the rows to read.
+        """
+        from scipy.optimize import minimize
+        from scipy.special import log_softmax
+
+        parts = []
+        for log_probs, distances, truth, gallery, rows in people:
+            near = _nearest(distances, gallery, log_probs.shape[1])[rows]
+            parts.append((log_probs[rows], near, truth[rows]))
+        log_probs, near, truth = (np.concatenate(part) for part in zip(*parts, strict=True))
+        usual = float(np.median(near[np.isfinite(near)]))
+
+        def loss(x: Float) -> float:
+            a, s, far = np.exp(x)
+            scores = log_softmax(a * log_probs - s / usual * np.minimum(near, far * usual), axis=1)
+            return -float(scores[np.arange(len(truth)), truth].mean())
+
+        a, s, far = np.exp(minimize(loss, [0.0, 1.0, 0.0], method="Nelder-Mead").x)
+        return cls(float(a), float(s / usual), float(far * usual))
+
+
+def adapt_people(
+    recipe: AdaptRecipe, pool: LetterPool, distances: Mapping[str, Float], progress: bool = True
+) -> Values:
+    """Adapt to every person with what the others teach; return letters before and after.
+
+    Parameters
+    ----------
+    recipe : AdaptRecipe
+    pool : LetterPool
+    distances : mapping of str to ndarray
+        For every person, between all recordings in the order of the pool's rows.
+
+    Returns
+    -------
+    dict
+        ``people``: for each person the accuracy on held-out letters before and after every round,
+        how many words were sure, how many letters were labelled and rightly, and how many rounds
+        the guard has undone.
+    """
+    from tqdm.auto import tqdm
+
+    lexicon = load_lexicon(recipe.lexicon, pool.labels)
+    lexicon = lexicon.most_common(recipe.size) if recipe.size else lexicon
+    people = []
+    for person in tqdm(pool.people, unit="person", disable=not progress):
+        people.append(_adapt(recipe, pool, distances, lexicon, person))
+    before = [p["rounds"][0]["correct"] / p["n"] for p in people]
+    after = [p["rounds"][-1]["correct"] / p["n"] for p in people]
+    names = [p["person"] for p in people]
+    gain = bootstrap_people(np.array(after) - np.array(before), names, recipe.seed)
+    return {
+        "name": recipe.name,
+        "letters": pool.source,
+        "words_a_round": recipe.words,
+        "people": people,
+        "before": float(np.mean(before)),
+        "after": float(np.mean(after)),
+        "gain": {"value": gain.value, "low": gain.low, "high": gain.high, "n": gain.n},
+    }
+
+
+def adapt(recipe: AdaptRecipe, command: str = "", progress: bool = True) -> Path:
+    """Adapt to every person of the recipe's letters and write the folder of results.
+
+    Returns
+    -------
+    Path
+        `recipe.out` / `recipe.name`: ``adapt.json``, ``adapt.md``, ``environment.json``.
+
+    Raises
+    ------
+    InputError
+        If the letters, or the recordings they were read from, cannot be found.
+    """
+    pool = load_pool(recipe, progress)
+    distances = own_distances(pool, _recordings(recipe, pool))
+    folder = Path(recipe.out) / recipe.name
+    write_adaptation(folder, adapt_people(recipe, pool, distances, progress))
+    facts = environment(recipe.data or ",".join(recipe.letters), "", command)
+    write_text(folder / "environment.json", json.dumps(facts, indent=1))
+    return folder
+
+
+def _recordings(recipe: AdaptRecipe, pool: LetterPool) -> list[Recording]:
+    """Return the pool's recordings, cleaned, in the order of its rows."""
+    from finetune.data import load_recordings
+    from recipes.schema import Recipe, load_recipe
+    from signals.simulate import simulate
+
+    if recipe.letters == ("simulated",):
+        return [clean(rec, Recipe(name="adapt").clean) for rec in simulate(recipe.simulate)]
+    path = Path(recipe.letters[0]) / "recipe.yaml"
+    if not path.is_file():
+        raise InputError(f"{path}: not there: give the folder of a finished run")
+    change = [] if recipe.data is None else [f"data={recipe.data}"]
+    known = {rec.id: rec for rec in load_recordings(load_recipe(str(path), change))}
+    if missing := [i for i in pool.ids.tolist() if i not in known]:
+        raise InputError(
+            f"recording '{missing[0]}' and {len(missing) - 1} more were predicted but are not in "
+            "the data: set data= to the file the run was made of"
+        )
+    return [known[i] for i in pool.ids.tolist()]
+
+
+def own_distances(pool: LetterPool, recordings: Sequence[Recording]) -> dict[str, Float]:
+    """Return the warping distances between all recordings of each person, infinite to itself.
+
+    Parameters
+    ----------
+    pool : LetterPool
+    recordings : sequence of Recording
+        Cleaned, in the order of the pool's rows.
+    """
+    from eval.baselines import Views
+    from prompts.serialize import TextConfig, build_serializer
+    from signals.warping import warping_distances
+
+    views = Views(build_serializer(TextConfig()), steps=32)
+    found = {}
+    for person in pool.people:
+        rows = np.flatnonzero(pool.subjects == person)
+        x = views.sequences([recordings[i] for i in rows])
+        found[person] = warping_distances(x, x)
+        np.fill_diagonal(found[person], np.inf)
+    return found
+
+
+def adapt_table(found: Values) -> tuple[list[str], list[list[str]]]:
+    """Return heading and rows of the table per person."""
+    most = max(len(p["rounds"]) for p in found["people"])
+    heading = ["person", "n", "before", *(f"round {r}" for r in range(1, most)), "change"]
+    rows = []
+    for p in found["people"]:
+        shares = [r["correct"] / p["n"] for r in p["rounds"]]
+        low, high = wilson(p["rounds"][-1]["correct"], p["n"])
+        shown = [f"{s:.3f}" for s in shares[1:]]
+        change = f"{100 * (shares[-1] - shares[0]):+.1f}, now [{low:.2f}, {high:.2f}]"
+        last = p["rounds"][-1]
+        rows.append(
+            [
+                *(p["person"], str(p["n"]), f"{shares[0]:.3f}", *shown, change),
+                *(f"{last['sure']} of {last['words']}", f"{last['right']} of {last['labelled']}"),
+                str(p["undone"]),
+            ]
+        )
+    return [*heading, "sure words", "letters labelled rightly", "rounds undone"], rows
+
+
+def adapt_caption(found: Values) -> str:
+    """Return the mean change in a sentence."""
+    gain = found["gain"]
+    bounds = (
+        "" if gain["low"] is None else f" [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]"
+    )
+    return (
+        f"Letters on recordings that no word was spelt from: {found['before']:.3f} before, "
+        f"{found['after']:.3f} after, {100 * gain['value']:+.1f} points{bounds} (mean over "
+        f"{gain['n']} people, bootstrap over people). No label was used of the person adapted to; "
+        f"{found['words_a_round']} words a round. Letters: {found['letters']}."
+    )
+
+
+def write_adaptation(folder: Path, found: Values) -> None:
+    """Write ``adapt.json`` and ``adapt.md``."""
+    heading, rows = adapt_table(found)
+    lines = [heading, ["---"] * len(heading), *rows]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    write_text(folder / "adapt.json", json.dumps(found, indent=1))
+    write_text(folder / "adapt.md", f"# {found['name']}\n\n{adapt_caption(found)}\n\n{table}\n")
+
+
+def _adapt(
+    recipe: AdaptRecipe,
+    pool: LetterPool,
+    distances: Mapping[str, Float],
+    lexicon: Lexicon,
+    person: str,
+) -> Values:
+    others = [other for other in pool.people if other != person]
+    rng = np.random.default_rng([recipe.seed, pool.people.index(person)])
+    channel = Channel.fit(pool, others, (1,), rng)
+    read = channel.read(pool.readings)
+    halves = {one: _halves(pool, one, rng) for one in pool.people}
+    taught = []
+    for other in others:
+        rows = np.flatnonzero(pool.subjects == other)
+        writing, judged = (np.searchsorted(rows, half) for half in halves[other])
+        # Some letters have no recording yet when a person begins: half of the gallery is left out.
+        some = rng.permutation(writing)[: len(writing) // 2]
+        truth = pool.truth[rows]
+        shown = {int(i): int(truth[i]) for i in some}
+        taught.append((read[rows], distances[other], truth, shown, judged))
+    hand = OwnHand.fit(taught)
+    decoder = ClosedDecoder(lexicon, recipe.prior_weight)
+    sure = _confidence(recipe, pool, others, halves, lexicon, read, channel.fusion, decoder, rng)
+
+    rows = np.flatnonzero(pool.subjects == person)
+    writing, judged = halves[person]
+    held_out = np.searchsorted(rows, judged)
+    truth = pool.truth[rows]
+    gallery: dict[int, int] = {}
+    guards: list[Int] = []
+    words = sure_words = undone = 0
+    rounds: list[Values] = []
+
+    def look(known: Gallery) -> Float:
+        return hand.read(read[rows], distances[person], known) if known else read[rows]
+
+    def note() -> None:
+        answers = look(gallery)[held_out].argmax(axis=1)
+        right = sum(truth[row] == letter for row, letter in gallery.items())
+        rounds.append(
+            {"correct": int((answers == truth[held_out]).sum()), "words": words}
+            | {"sure": sure_words, "labelled": len(gallery), "right": int(right)}
+        )
+
+    def decoded(places: Int, log_probs: Float) -> Candidate:
+        letters = channel.fusion.letters(pool.labels, log_probs[places][:, None])
+        return decoder.decode(letters, 1)[0]
+
+    def agreement(log_probs: Float) -> float:
+        """Return how often the likeliest letter is that of the word, on the words kept apart."""
+        same = [
+            log_probs[place].argmax() == pool.labels.index(letter)
+            for places in guards
+            for place, letter in zip(places, decoded(places, log_probs).word, strict=True)
+        ]
+        return float(np.mean(same))
+
+    note()
+    for _ in range(recipe.rounds):
+        spelt = [
+            _spell(pool, rows, writing, lexicon, recipe.lengths, rng) for _ in range(recipe.words)
+        ]
+        guards += spelt[: recipe.words // 4]
+        now = look(gallery)
+        proposed = dict(gallery)
+        for places in spelt[recipe.words // 4 :]:
+            best = decoded(places, now)
+            words += 1
+            if sure([best.log_prob])[0] >= recipe.threshold:
+                sure_words += 1
+                letters = (pool.labels.index(c) for c in best.word)
+                proposed |= dict(zip(map(int, places), letters, strict=True))
+        then = look(proposed)
+        if agreement(then) < agreement(now) - recipe.drift:
+            undone += 1  # the words kept apart say that this round misleads
+            note()
+            continue
+        gallery = proposed
+        note()
+    return {
+        "person": person,
+        "n": len(held_out),
+        "rounds": rounds,
+        "undone": undone,
+        "hand": {"trust": hand.trust, "slope": hand.slope, "far": hand.far},
+    }
+
+
+def _confidence(
+    recipe: AdaptRecipe,
+    pool: LetterPool,
+    people: Sequence[str],
+    halves: Mapping[str, tuple[Int, Int]],
+    lexicon: Lexicon,
+    read: Float,
+    fusion: Fusion,
+    decoder: ClosedDecoder,
+    rng: np.random.Generator,
+) -> Confidence:
+    """Return how far the decoder is to be believed, learnt from words of the other people."""
+    found = []
+    for person in people:
+        rows = np.flatnonzero(pool.subjects == person)
+        for _ in range(recipe.fit_words // len(people)):
+            places = rows[_spell(pool, rows, halves[person][0], lexicon, recipe.lengths, rng)]
+            word = "".join(pool.labels[i] for i in pool.truth[places])
+            best = decoder.decode(fusion.letters(pool.labels, read[places][:, None]), 1)[0]
+            found.append((best.log_prob, best.word == word))
+    return Confidence.fit([p for p, _ in found], [right for _, right in found])
+
+
+def _halves(pool: LetterPool, person: str, rng: np.random.Generator) -> tuple[Int, Int]:
+    """Return the rows that words are spelt from, and those that letters are judged on."""
+    writing, judged = [], []
+    for letter in range(len(pool.labels)):
+        rows = rng.permutation(pool.recordings(person, letter))
+        writing += rows[: len(rows) // 2].tolist()
+        judged += rows[len(rows) // 2 :].tolist()
+    return np.array(sorted(writing)), np.array(sorted(judged))
+
+
+def _spell(
+    pool: LetterPool,
+    rows: Int,
+    writing: Int,
+    lexicon: Lexicon,
+    lengths: Sequence[int],
+    rng: np.random.Generator,
+) -> Int:
+    """Draw a word and a recording of each of its letters; return their places among `rows`."""
+    by_letter = {c: writing[pool.truth[writing] == i] for i, c in enumerate(pool.labels)}
+    while True:
+        words = lexicon.of_length(int(rng.choice(lengths))).words
+        word = words[rng.integers(len(words))]
+        if all(len(by_letter[c]) for c in word):
+            return np.searchsorted(rows, [rng.choice(by_letter[c]) for c in word])
+
+
+def _nearest(distances: Float, gallery: Gallery, n_labels: int) -> Float:
+    """Return the distance of every recording to the nearest of each letter; infinite for none."""
+    near = np.full((len(distances), n_labels), np.inf)
+    for row, letter in gallery.items():
+        near[:, letter] = np.minimum(near[:, letter], distances[:, row])
+    return near

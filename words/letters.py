@@ -1,0 +1,250 @@
+"""What is known of each letter of a word: readings checked, repeated ones fused, guesses weighed.
+
+A word is a sequence of positions, each read k times. A reading is a log-probability for every
+label, or only the label guessed. Either way a decoder gets `Letters`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signals.errors import InputError, nearest
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+UNREADABLE = -1
+"""Stands for the guess of a reading that names no label."""
+
+_TOLERANCE = 1e-3
+_FLOOR = -30.0
+"""No reading excludes a letter: a probability of zero would outweigh all others."""
+
+
+@dataclass(frozen=True)
+class Letters:
+    """The positions of one word.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        The alphabet, in the order of the columns.
+    log_probs : ndarray of float64, shape (n_positions, n_labels)
+        Natural logarithms, the readings of a position fused; every row sums to one.
+    guesses : ndarray of int64, shape (n_positions, k)
+        The label each reading finds most likely; `UNREADABLE` for none.
+    """
+
+    labels: tuple[str, ...]
+    log_probs: Float
+    guesses: Int
+
+    def __len__(self) -> int:
+        return len(self.log_probs)
+
+    @property
+    def likeliest(self) -> str:
+        """The most likely letter of every position, whatever word that makes."""
+        return "".join(self.labels[i] for i in self.log_probs.argmax(axis=1))
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """A product of experts over the k readings of a position, with a calibrated temperature.
+
+    ``log_softmax(Σ_k log p_k / (temperature · k^redundancy))``. Independent readings of a
+    calibrated reader have redundancy 0; readings that say nothing new, all of the same odd habit of
+    a hand, have 1: then k of them count as one.
+
+    Parameters
+    ----------
+    temperature, redundancy : float
+    """
+
+    temperature: float = 1.0
+    redundancy: float = 0.0
+
+    @classmethod
+    def fit(cls, stacks: Sequence[Float], truth: Sequence[Int]) -> Fusion:
+        """Fit to positions of people who are not tested, by maximum likelihood.
+
+        Parameters
+        ----------
+        stacks : sequence of ndarray, each (n, k, n_labels)
+            One a number of readings k; with a single k the redundancy stays 0.
+        truth : sequence of ndarray of int, each (n,)
+            Column of the right label.
+        """
+        from scipy.optimize import minimize
+        from scipy.special import log_softmax
+
+        summed = [(stack.shape[1], stack.sum(axis=1)) for stack in stacks]
+
+        def loss(x: Float) -> float:
+            fused = [log_softmax(s / np.exp(x[0]) / k ** x[1], axis=1) for k, s in summed]
+            right = [f[np.arange(len(t)), t] for f, t in zip(fused, truth, strict=True)]
+            return -float(np.mean([r.mean() for r in right]))
+
+        several = len({k for k, _ in summed}) > 1
+        bounds = [(-3.0, 4.0), (0.0, 1.0) if several else (0.0, 0.0)]
+        found = minimize(loss, [0.0, 0.5 if several else 0.0], bounds=bounds, method="L-BFGS-B").x
+        return cls(float(np.exp(found[0])), float(found[1]))
+
+    def __call__(self, readings: Float) -> Float:
+        """Return the fused log-probabilities (n_positions, n_labels) of (n_positions, k, n_labels).
+
+        A reading that is −inf throughout, an answer nobody could parse, says nothing.
+        """
+        from scipy.special import log_softmax
+
+        told = np.isfinite(readings).any(axis=2, keepdims=True)
+        k = np.maximum(told.sum(axis=1), 1)
+        summed = np.where(told, np.maximum(readings, _FLOOR), 0.0).sum(axis=1)
+        return np.asarray(log_softmax(summed / self.temperature / k**self.redundancy, axis=1))
+
+    def letters(self, labels: Sequence[str], readings: Float) -> Letters:
+        """Return what a decoder needs of one word.
+
+        Parameters
+        ----------
+        labels : sequence of str
+            The alphabet.
+        readings : ndarray, shape (n_positions, k, n_labels) or (n_positions, n_labels)
+            Natural logarithms.
+
+        Raises
+        ------
+        InputError
+            If there is no position or no reading, a value is no log-probability, or a row does not
+            sum to one.
+        """
+        checked = check_readings(labels, readings)
+        named = np.where(np.isfinite(checked).any(axis=2), checked.argmax(axis=2), UNREADABLE)
+        return Letters(tuple(labels), self(checked), named.astype(np.int64))
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """What a reader guesses for each letter: the channel of hard guesses.
+
+    Parameters
+    ----------
+    log_probs : ndarray of float64, shape (n_labels, n_labels)
+        Row the letter written, column the guess.
+    """
+
+    log_probs: Float
+
+    @classmethod
+    def fit(cls, truth: Int, guesses: Int, n_labels: int, add: float = 0.3) -> Confusion:
+        """Count guesses of people who are not tested; `add` of every guess are taken as seen."""
+        counts = np.full((n_labels, n_labels), add)
+        seen = guesses != UNREADABLE
+        np.add.at(counts, (truth[seen], guesses[seen]), 1.0)
+        return cls(np.log(counts / counts.sum(axis=1, keepdims=True)))
+
+    def letters(self, labels: Sequence[str], guesses: Int) -> Letters:
+        """Return what a decoder needs of one word read as hard guesses.
+
+        Parameters
+        ----------
+        labels : sequence of str
+            The alphabet.
+        guesses : ndarray of int, shape (n_positions, k)
+            Columns of the guessed labels; `UNREADABLE` says nothing.
+        """
+        from scipy.special import log_softmax
+
+        checked = check_guesses(labels, guesses)
+        likelihood = np.where(
+            (checked == UNREADABLE)[..., None], 0.0, self.log_probs.T[checked]
+        )  # of every letter, given the guess
+        fused = np.asarray(log_softmax(likelihood.sum(axis=1), axis=1))
+        return Letters(tuple(labels), fused, checked)
+
+
+def check_readings(labels: Sequence[str], readings: Float) -> Float:
+    """Return readings as (n_positions, k, n_labels), each a distribution or −inf throughout.
+
+    Raises
+    ------
+    InputError
+        As `Fusion.letters` says.
+    """
+    try:
+        array = np.asarray(readings, dtype=np.float64)
+    except ValueError:
+        raise InputError(
+            "readings: positions of unequal size: give (n_positions, k, n_labels), padded with "
+            "readings that are -inf throughout"
+        ) from None
+    if array.ndim == 2:
+        array = array[:, None]
+    if array.ndim != 3 or array.shape[2] != len(labels):
+        raise InputError(
+            f"readings of shape {array.shape}: need (n_positions, k, {len(labels)}), one "
+            "log-probability a label"
+        )
+    _check_size(array.shape[0], array.shape[1])
+    if np.isnan(array).any():
+        raise InputError(f"position {_first(np.isnan(array))}: a log-probability is NaN")
+    total = np.exp(np.minimum(array, 50.0)).sum(axis=2)
+    wrong = (np.abs(total - 1) > _TOLERANCE) & np.isfinite(array).any(axis=2)
+    if wrong.any() or np.isposinf(array).any():
+        at = _first(wrong | np.isposinf(array).any(axis=2))
+        raise InputError(
+            f"position {at}: probabilities sum to {total[at - 1].max():.3g}, not to 1: give "
+            "natural logarithms of probabilities, normalised over the labels"
+        )
+    return array
+
+
+def check_guesses(labels: Sequence[str], guesses: Int | Sequence[Sequence[str]]) -> Int:
+    """Return guesses as columns of labels, shape (n_positions, k).
+
+    Parameters
+    ----------
+    labels : sequence of str
+        The alphabet.
+    guesses : ndarray of int, or sequence of sequence of str
+        For every position columns, or the labels themselves; ``""`` for an unreadable one.
+
+    Raises
+    ------
+    InputError
+        If there is no position or no guess, or a guess is no label.
+    """
+    if not isinstance(guesses, np.ndarray):
+        column = {label: i for i, label in enumerate(labels)} | {"": UNREADABLE}
+        for position in guesses:
+            for guess in position:
+                if guess not in column:
+                    raise InputError(
+                        f"guess '{guess}': not in the alphabet: {nearest(guess, labels)}"
+                    )
+        k = max(map(len, guesses), default=0)
+        rows = [[column[g] for g in position] for position in guesses]
+        guesses = np.array([r + [UNREADABLE] * (k - len(r)) for r in rows], dtype=np.int64)
+        guesses = guesses.reshape(len(rows), k)
+    if guesses.ndim != 2:
+        raise InputError(f"guesses of shape {guesses.shape}: need (n_positions, k)")
+    _check_size(*guesses.shape)
+    if guesses.min() < UNREADABLE or guesses.max() >= len(labels):
+        raise InputError(f"guess {guesses.max()}: the alphabet has {len(labels)} labels")
+    return guesses.astype(np.int64)
+
+
+def _check_size(positions: int, k: int) -> None:
+    if positions == 0:
+        raise InputError("a word without positions: give the readings of at least one letter")
+    if k == 0:
+        raise InputError("k is 0: every position needs at least one reading")
+
+
+def _first(wrong: NDArray[np.bool_]) -> int:
+    """Return the number, from 1, of the first position where anything is wrong."""
+    return int(wrong.reshape(len(wrong), -1).any(axis=1).argmax()) + 1

@@ -37,7 +37,10 @@ def judge(name: str, wrong: bool) -> None:
         if wrong and verdict != right:
             told = [(row["text"][c.start : c.end], *c.__dict__.values()) for c in report.claims]
             print(f"  {row['truth']} → {verdict}: {row['recording']}: {row['text']}\n     {told}")
-    hit, false = found["false", "contradicted"], sum(n for (t, _), n in found.items() if t == "false")
+    hit, false = (
+        found["false", "contradicted"],
+        sum(n for (t, _), n in found.items() if t == "false"),
+    )
     called = hit + found["true", "contradicted"]
     true = len(rows) - false
     print(f"{name}: {len(rows)} claims, {true} true, {false} false")
@@ -52,6 +55,6 @@ def judge(name: str, wrong: bool) -> None:
 
 
 if __name__ == "__main__":
-    for table in ("dev", "heldout"):
+    for table in ("dev", "prose", "heldout"):
         if (TABLES / f"claims_{table}.tsv").exists():
             judge(table, "--wrong" in sys.argv)

@@ -147,6 +147,7 @@ def _directions(s: Sentence) -> Iterable[Finding]:
     if not places:
         return
     facts = s.facts
+    places = [i for i in places if i not in s.used]
     moved = s.has("move") or s.has("begin") or s.has("rest") or len(places) > 1
     about_force = s.has("sensor") and not s.has("noun", "move")
     if facts.path is None or s.guarded or not moved or about_force or facts.extent < 0.005:
@@ -155,11 +156,25 @@ def _directions(s: Sentence) -> Iterable[Finding]:
     shown = [p.direction for p in facts.explanation.phases if p.kind == "movement"]
     told = "movements " + (", ".join(shown) or "none")
     ordered = len(places) > 1 and (s.has("then") or s.has("begin")) and not s.has("back")
-    if ordered and not s.frames and not any(s.negated(i) for i in places) and _in_turn(s, places):
+    if (
+        ordered
+        and all(_word(s, i) for i in places)
+        and not s.frames
+        and not any(s.negated(i) for i in places)
+        and _in_turn(s, places)
+    ):
         yield _finding(s, "order", places, _order(s, places, told))
         return
     for i in places:
         yield _finding(s, "direction", [i], _direction(s, i, told))
+
+
+def _word(s: Sentence, i: int) -> str:
+    """Return the compass word; on a table, away from the writer is up."""
+    word = s.tokens[i].roles["dir"]
+    if word in ("away", "near"):
+        return {"away": "up", "near": "down"}[word] if s.facts.rec.case == "2d" else ""
+    return word
 
 
 def _in_turn(s: Sentence, places: list[int]) -> bool:
@@ -169,7 +184,7 @@ def _in_turn(s: Sentence, places: list[int]) -> bool:
 
 def _order(s: Sentence, places: list[int], told: str) -> Judged:
     facts = s.facts
-    words = [s.tokens[i].roles["dir"] for i in places]
+    words = [_word(s, i) for i in places]
     good, bad = facts.follows(words, 0.15), not facts.follows(words, 0.08)
     if s.has("begin") and min(s.indices("begin")) < places[0]:
         start = facts.first_direction(words[0])
@@ -178,8 +193,8 @@ def _order(s: Sentence, places: list[int], told: str) -> Judged:
 
 
 def _direction(s: Sentence, i: int, told: str) -> Judged:
-    facts, word = s.facts, s.tokens[i].roles["dir"]
-    if s.negated(i):
+    facts, word = s.facts, _word(s, i)
+    if s.negated(i) or not word:
         return "unchecked", told
     frame = s.frame(i)
     if frame is not None and not frame.point:
@@ -247,7 +262,9 @@ def _counts(s: Sentence) -> Iterable[Finding]:
 
 def _part(s: Sentence, i: int) -> bool:
     """Whether only a part of the things is counted: "two downward strokes", "two large peaks"."""
-    return any(s.plays(k, "dir") or s.plays(k, "most") or s.plays(k, "sign") for k in (i - 1, i + 1))
+    return any(
+        s.plays(k, "dir") or s.plays(k, "most") or s.plays(k, "sign") for k in (i - 1, i + 1)
+    )
 
 
 def _stated(s: Sentence, i: int) -> tuple[float, float, int] | None:
@@ -291,7 +308,11 @@ def _stated(s: Sentence, i: int) -> tuple[float, float, int] | None:
 
 
 def _rest(s: Sentence) -> Iterable[Finding]:
-    counted = any(s.plays(k, "few") or s._number(k) for k in range(len(s.tokens)) if s.plays(k + 1, "noun", "rest"))
+    counted = any(
+        s.plays(k, "few") or s._number(k)
+        for k in range(len(s.tokens))
+        if s.plays(k + 1, "noun", "rest")
+    )
     for i in s.indices("active"):
         calm = float(s.facts.resting.mean())
         frame = s.frame(i)
@@ -315,13 +336,13 @@ def _at_rest(s: Sentence, i: int) -> Judged:
         frame = _edge(s, i)
     if frame is None:
         longest = _longest(facts.resting, facts)
-        return _sure(
-            longest >= 0.05, longest == 0.0, f"longest rest {longest:.2f} s"
-        )
+        return _sure(longest >= 0.05, longest == 0.0, f"longest rest {longest:.2f} s")
     window = s.window(frame)
     span = slice(window[0], window[1] + 1)
     calm, busy = float(facts.resting[span].mean()), float(facts.moving[span].mean())
     told = f"moving in {busy:.0%} of {frame.start:.2f} to {frame.end:.2f} s"
+    if s.has("all", "always") and not frame.told:
+        return _sure(calm >= 0.9, calm < 0.8 and busy > 0.2, told)
     if frame.point or not frame.told:
         calm = float(facts.resting[span].max()) if frame.point else calm
     return _sure(calm >= 0.7, calm < 0.4 and busy > 0.6, told)
@@ -364,8 +385,10 @@ def _dominance(s: Sentence) -> Iterable[Finding]:
     if not s.has("axis") or not s.has("much") or s.has("gravity"):
         return
     for i in s.indices("most"):
-        if any(t.number_like and t.unit in ("acc", "gyro", "") for t in s.tokens[i:]):
-            continue
+        if s.frames or any(
+            t.number_like and t.unit in ("acc", "gyro", "") for t in s.tokens[i : i + 6]
+        ):
+            continue  # "the strongest peak on x is 5 m/s²" is about the 5
         if s.plays(i, "stat") and not (s.plays(i + 1, "much") or s.plays(i + 2, "much")):
             continue
         axes = s.axes(i)

@@ -89,7 +89,9 @@ class Sentence:
         """Return how a number bounds: ``over``, ``floor``, ``under``, ``ceiling`` or nothing."""
         for j in (i - 1, i - 2):
             if j >= 0 and "compare" in self.tokens[j].roles:
-                return self.tokens[j].roles["compare"]
+                bound = self.tokens[j].roles["compare"]
+                turned = {"over": "ceiling", "under": "floor"}
+                return turned[bound] if bound in turned and self.negated(j) else bound
             if not self.plays(j, "hedge"):
                 break
         return ""
@@ -177,12 +179,15 @@ class Sentence:
         """Return the moment a token is about: named right after it, else before, else after."""
         after = [f for f in self.frames if f.token > i][:1]
         between = self.tokens[i + 1 : after[0].token] if after else []
-        if after and not any({"axis", "dir"} & set(t.roles) or t.number_like for t in between):
+        numbers = sum(t.number_like for t in between)
+        apart = {"axis", "dir"} | ({"comma", "then"} if numbers else set())
+        allowed = 0 if self.tokens[i].number_like else 1
+        if after and numbers <= allowed and not any(apart & set(t.roles) for t in between):
             return after[0]
         before = [f for f in self.frames if f.token < i]
         if before:
             return before[-1]
-        return after[0] if after and not any(t.number_like for t in between) else None
+        return after[0] if after and not numbers else None
 
     def window(self, frame: Frame) -> Window:
         """Return the samples of a frame, widened by its slack where it is a point."""
@@ -209,7 +214,7 @@ class Sentence:
                 elif len(self.gap(min(j, j - step), max(j, j - step)).strip()) > 4:
                     break
                 j += step
-        return sorted(set(found))
+        return sorted(set("xyz" if "all" in found else found))
 
     def _frames(self) -> list[Frame]:
         found = []
@@ -231,7 +236,9 @@ class Sentence:
         half = token.half * (step if token.unit == "sample" else 1.0)
         slack = self._time * (2 if self.hedged(i) else 1) + half
         if token.unit == "sample":
-            if "index" not in before and not (token.high is not None and {"from", "comma"} & before):
+            if "index" not in before and not (
+                token.high is not None and {"from", "comma"} & before
+            ):
                 return None
             slack = max(slack, 3 * step)
             low, high = token.number * step, (token.high or token.number) * step
@@ -244,10 +251,24 @@ class Sentence:
             return Frame(i, 0 if at_start else last - low, low if at_start else last, slack, False)
         if "until" in before:
             return Frame(i, 0, low, slack, False)
-        if "since" in before and ("onwards" in self.text[token.end : token.end + 10]
-                                  or " on" == self.text[token.end : token.end + 3]
-                                  or "after" in self._word(i - 1) or "since" in self._word(i - 1)):
+        if "since" in before and (
+            "onwards" in self.text[token.end : token.end + 10]
+            or " on" == self.text[token.end : token.end + 3]
+            or "after" in self._word(i - 1)
+            or "since" in self._word(i - 1)
+        ):
             return Frame(i, low, last, slack, False)
+        if token.unit == "time":
+            near = [k for k in (i - 1, i - 2, i - 3) if self.plays(k, "lasts")]
+            if near:
+                return None
+            if "comma" in before and not any(
+                self.plays(k, "noun", "peak")
+                or self.plays(k, "stat", "max")
+                or self.plays(k, "stat", "min")
+                for k in range(i)
+            ):
+                before = before - {"comma"}
         if {"at", "index", "to", "from", "comma"} & before or (
             "then" in before and self.frames_before(i)
         ):

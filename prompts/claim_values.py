@@ -31,6 +31,8 @@ class Finding:
 SENSORS = {"acc": "acceleration", "gyro": "rotation rate", "linear": "linear acceleration"}
 UNITS = {"acc": "m/s²", "gyro": "rad/s", "speed": "m/s", "length": "m", "time": "s", "rate": "Hz"}
 _EXTREME = ("max", "min", "peak", "valley")
+_SURE = (*_EXTREME, "top", "mean", "median", "std", "rms", "span", "amplitude")
+"""Statistics that say exactly what is meant."""
 
 
 def read_values(sentence: Sentence, config: CheckConfig) -> Iterable[Finding]:
@@ -53,7 +55,9 @@ def read_values(sentence: Sentence, config: CheckConfig) -> Iterable[Finding]:
             yield Finding(kind, token.start, token.end, *verdict)
 
 
-def close(sentence: Sentence, i: int, values: Iterable[float], config: CheckConfig, least: float) -> bool:
+def close(
+    sentence: Sentence, i: int, values: Iterable[float], config: CheckConfig, least: float
+) -> bool:
     """Whether number `i` is one of these values, within its tolerance."""
     token, sign = sentence.tokens[i], sentence.sign(i)
     stated = sign * abs(token.number) if sign else token.number
@@ -64,7 +68,9 @@ def close(sentence: Sentence, i: int, values: Iterable[float], config: CheckConf
     return False
 
 
-def tolerance(sentence: Sentence, i: int, stated: float, config: CheckConfig, least: float) -> float:
+def tolerance(
+    sentence: Sentence, i: int, stated: float, config: CheckConfig, least: float
+) -> float:
     """Return how far a number may be off: rounding, a share of it, and twice that if hedged."""
     hedged = sentence.hedged(i)
     share = config.hedged if hedged else config.relative
@@ -83,7 +89,7 @@ def _value(s: Sentence, i: int, config: CheckConfig) -> tuple[Verdict, str]:
     if sensor == "gyro" and facts.rec.gyro is None:
         return "unchecked", "no gyroscope"
     axes = s.axes(i)
-    if "other" in axes or s.guarded or s.negated(i) and not s.compare(i):
+    if "other" in axes or s.guarded or (s.negated(i) and not s.compare(i)):
         return "unchecked", ""
     if s.has("gravity") and not axes:
         return "unchecked", ""  # "gravity (9.8 m/s²)" is a constant of nature
@@ -108,6 +114,10 @@ def _one_axis(
     s: Sentence, i: int, sensor: str, axis: str, linear: bool, config: CheckConfig
 ) -> tuple[Verdict, str]:
     token, stat, bound = s.tokens[i], s.stat(i), s.compare(i)
+    if stat == "peak" and _topmost(s, i):
+        stat = "top"
+    if stat in ("range", "trend") and token.high is None:
+        stat = ""
     least = config.rotation if sensor == "gyro" else config.acceleration
     plain, readings = _readings(s.facts, sensor, axis, linear)
     frame = s.frame(i) or _half(s)
@@ -123,7 +133,7 @@ def _one_axis(
     wanted = list(_candidates(stat, values, window is not None))
     if close(s, i, wanted, config, least):
         return "supported", told
-    if stat in ("mean", "median", "std", "rms", "span", "amplitude", "max", "min", "peak", "valley"):
+    if stat in _SURE:
         if frame is None and _is_local(s) and stat not in ("max", "min"):
             return _possible(s, i, readings, told, config, least)
         if stat in ("peak", "valley") and close(s, i, _small_extremes(values), config, least):
@@ -133,7 +143,9 @@ def _one_axis(
         return _stays(s, i, values, told, config, least)
     if frame is not None and frame.point:
         held = any(_inside(s, i, v, config, least) for v in values)
-        return ("supported" if held else "contradicted"), _told("", [_cut(p, window) for p in plain], sensor, axis)
+        return ("supported" if held else "contradicted"), _told(
+            "", [_cut(p, window) for p in plain], sensor, axis
+        )
     return _possible(s, i, values, told, config, least)
 
 
@@ -169,11 +181,14 @@ def _candidates(stat: str, values: Sequence[Values], windowed: bool) -> Iterable
         high, low = float(v.max()), float(v.min())
         if stat in ("max", "min"):
             yield from (high, low) if abs(low) > abs(high) or stat == "min" else (high,)
-        elif stat in ("peak", "valley", "reach", "amplitude"):
+        elif stat == "top":
             yield from (high, low)
+        elif stat in ("peak", "valley", "reach", "amplitude"):
             if stat == "amplitude":
-                yield from ((high - low) / 2, high - low)
-            elif not windowed:
+                yield (high - low) / 2
+                continue
+            yield from (high, low)
+            if not windowed:
                 tops, bottoms = turning_samples(v, 0.2)
                 yield from (float(v[k]) for k in (*tops, *bottoms))
         elif stat in ("mean", "median", "stay"):
@@ -210,8 +225,6 @@ def _bounded(
     token = s.tokens[i]
     slack = tolerance(s, i, token.number, config, least)
     falls = stat in ("trend", "reach", "min", "valley")
-    if s.negated(i) and bound in ("over", "under"):
-        return "unchecked", ""
     if stat in ("mean", "median", "std", "rms", "span"):
         values = [v for one in plain for v in _candidates(stat, [one], True)]
         low, high = min(values), max(values)
@@ -251,7 +264,9 @@ def _ranged(
     assert token.high is not None
     low, high = sorted((token.number, token.high))
     cut = [_cut(reading, window) for reading in readings]
-    told = "; ".join(f"{v.min():.2f} to {v.max():.2f} {UNITS[sensor]}" for v in [_cut(plain[0], window)])
+    told = "; ".join(
+        f"{v.min():.2f} to {v.max():.2f} {UNITS[sensor]}" for v in [_cut(plain[0], window)]
+    )
     slack = max(tolerance(s, i, max(abs(low), abs(high)), config, least), 0.05 * (high - low))
     within = any(v.min() >= low - slack and v.max() <= high + slack for v in cut)
     exact = any(
@@ -308,7 +323,13 @@ def _inside(s: Sentence, i: int, values: Values, config: CheckConfig, least: flo
 
 def _speed(s: Sentence, i: int, config: CheckConfig) -> tuple[str, tuple[Verdict, str]]:
     facts, stat = s.facts, s.stat(i)
-    if facts.motion is None or facts.speed is None or s.guarded or s.negated(i) and not s.compare(i):
+    if (
+        facts.motion is None
+        or facts.speed is None
+        or s.guarded
+        or s.negated(i)
+        and not s.compare(i)
+    ):
         return "speed", ("unchecked", "")
     frame = s.frame(i)
     window = s.window(frame) if frame else None
@@ -319,9 +340,13 @@ def _speed(s: Sentence, i: int, config: CheckConfig) -> tuple[str, tuple[Verdict
     bound = s.compare(i)
     slack = tolerance(s, i, s.tokens[i].number, config, config.speed)
     if bound in ("over", "floor"):
-        return "speed", _sure(max(top) >= s.tokens[i].number - slack, max(top) < s.tokens[i].number - slack, told)
+        return "speed", _sure(
+            max(top) >= s.tokens[i].number - slack, max(top) < s.tokens[i].number - slack, told
+        )
     if bound:
-        return "speed", _sure(min(top) <= s.tokens[i].number + slack, min(top) > s.tokens[i].number + slack, told)
+        return "speed", _sure(
+            min(top) <= s.tokens[i].number + slack, min(top) > s.tokens[i].number + slack, told
+        )
     values = [float(v.mean()) for v in speeds]
     if stat not in ("mean", "median"):
         phases = [p.peak for p in facts.explanation.phases if p.kind == "movement"]
@@ -330,7 +355,11 @@ def _speed(s: Sentence, i: int, config: CheckConfig) -> tuple[str, tuple[Verdict
     if close(s, i, values, config, config.speed):
         return "speed", ("supported", told)
     beyond = s.tokens[i].number > max(top) + slack
-    sure = beyond or stat in ("mean", "median", "max") or (stat in ("peak", "reach") and not _is_local(s))
+    sure = (
+        beyond
+        or stat in ("mean", "median", "max")
+        or (stat in ("peak", "reach") and not _is_local(s))
+    )
     return "speed", (("contradicted" if sure else "unchecked"), told)
 
 
@@ -364,7 +393,13 @@ def _length(s: Sentence, i: int, config: CheckConfig) -> tuple[str, tuple[Verdic
     phases = [p.length for p in facts.explanation.phases if p.kind == "movement"]
     net = facts.step((0, facts.rec.n_samples - 1))
     told = "movements of " + ", ".join(f"{p:.2f}" for p in phases) + " m"
-    if close(s, i, [*phases, width, height, facts.extent, whole, float(np.linalg.norm(net))], config, config.length):
+    if close(
+        s,
+        i,
+        [*phases, width, height, facts.extent, whole, float(np.linalg.norm(net))],
+        config,
+        config.length,
+    ):
         return "length", ("supported", told)
     return "length", (("contradicted" if s.tokens[i].number > whole + slack else "unchecked"), told)
 
@@ -384,7 +419,9 @@ def _time(s: Sentence, i: int, config: CheckConfig) -> tuple[str, tuple[Verdict,
     if s.compare(i) and s.has("lasts"):
         over = s.compare(i) in ("over", "floor")
         gap = facts.rec.duration - token.number
-        return "duration", _sure((gap if over else -gap) >= -slack, (gap if over else -gap) < -slack, told)
+        return "duration", _sure(
+            (gap if over else -gap) >= -slack, (gap if over else -gap) < -slack, told
+        )
     part = s.has("noun") or s.has("rest") or s.has("dir")
     if not part and (s.has("lasts") or s.has("self")):
         good = close(s, i, [facts.rec.duration], config, config.time)
@@ -405,6 +442,7 @@ def _moment(s: Sentence, i: int, frame: Frame, config: CheckConfig) -> tuple[Ver
         return "unchecked", ""
     stat = min(stats, key=lambda k: (abs(k - i), k))
     word = s.tokens[stat].roles["stat"]
+    word = "top" if word == "peak" and _topmost(s, stat + 1) else word
     sensor, axes = s.sensor(stat), s.axes(stat)
     if sensor == "derived" or "other" in axes:
         return "unchecked", ""
@@ -436,6 +474,9 @@ def _places(word: str, values: Values, exact: bool) -> list[int]:
     spread = float(np.ptp(values))
     if spread < 1e-3:
         return []
+    if word == "top":
+        middle = np.abs(values - np.median(values))
+        return np.flatnonzero(middle >= 0.97 * middle.max()).tolist()
     if word == "max":
         top = np.flatnonzero(values >= values.max() - 0.01 * spread)
         return [*top.tolist(), *([] if exact else [int(np.abs(values).argmax())])]
@@ -460,7 +501,12 @@ def _samples(s: Sentence, i: int, config: CheckConfig) -> tuple[str, tuple[Verdi
         return "samples", _sure(good, not good, told)
     part = s.has("noun", "move") or s.has("noun", "phase") or s.has("noun", "rest") or s.has("rest")
     good = close(s, i, [n], config, 1.5)
-    wrong = token.number > n + 1.5 or not part and not s.plays(i - 1, "first") and not s.plays(i - 1, "last")
+    wrong = (
+        token.number > n + 1.5
+        or not part
+        and not s.plays(i - 1, "first")
+        and not s.plays(i - 1, "last")
+    )
     return "samples", _sure(good, not good and wrong, told)
 
 
@@ -506,13 +552,29 @@ def _half(s: Sentence) -> Frame | None:
 def _is_local(s: Sentence) -> bool:
     """Whether a sentence speaks of a part of the recording without saying from when to when."""
     return bool(
-        s.has("noun", "move") or s.has("noun", "phase") or s.has("noun", "rest") or s.has("half")
-        or s.has("begin") or s.has("finish") or s.has("then", "") and s.has("back")
+        s.has("noun", "move")
+        or s.has("noun", "phase")
+        or s.has("noun", "rest")
+        or s.has("half")
+        or s.has("begin")
+        or s.has("finish")
+        or s.has("then", "")
+        and s.has("back")
     )
 
 
 def _is_moment(s: Sentence, i: int) -> bool:
     return any(frame.token == i for frame in s.frames)
+
+
+def _topmost(s: Sentence, i: int) -> bool:
+    """Whether the highest of the peaks is meant."""
+    for k in range(i - 1, max(i - 5, -1), -1):
+        if s.tokens[k].number_like:
+            return False
+        if s.plays(k, "most", "most"):
+            return True
+    return False
 
 
 def _tied(s: Sentence, i: int) -> bool:

@@ -77,7 +77,7 @@ _SCAN = re.compile(
     + "|".join(f"(?P<u{i}>{pattern})" for i, (pattern, _, _) in enumerate(_UNITS))
     + r")(?![\w/²^³]))?"
     r"|(?P<word>[^\W\d_]\w*(?:[-'’][^\W\d_]\w*)*)"
-    r"|(?P<end>[.;!?](?=\s|$)|\n+)"
+    r"|(?P<end>(?<!\bi\.e)(?<!\be\.g)(?<!approx)(?<!\bca)(?<!\bvs)[.;!?](?=\s|$)|\n+)"
     r"|(?P<mark>->|[~≈±,:()→–—+−≤≥<>=-])",
     re.IGNORECASE,
 )
@@ -87,14 +87,16 @@ _LEXICON: dict[str, dict[str, str]] = {
     "axis": {
         "norm": "magnitude|norm|resultant|total acceleration|overall acceleration|vector sum",
         "up": "vertical axis|vertical acceleration|vertical component|vertically|vertical",
-        "other": "horizontal|lateral|sideways|all axes|all three axes|other axes|the others|"
-        "each axis|every axis|both axes",
+        "all": "all axes|all three axes|each axis|every axis|any axis|no axis|all the axes",
+        "other": "horizontal|horizontally|lateral|sideways|other axes|the others|both axes|"
+        "the other two",
     },
     "sensor": {
         "acc": "acceleration|accelerations|accelerometer|acc|accelerometer reading",
         "gyro": "gyroscope|gyro|rotation|rotations|angular velocity|angular rate|rotates|rotated|"
         "rotating|rotational|turn rate|rotation rate|gyroscope reading|angular speed",
-        "linear": "linear acceleration|dynamic acceleration",
+        "linear": "linear acceleration|dynamic acceleration|deviates|deviate|from its mean|"
+        "from the mean|around its mean|gravity removed|without gravity|from its median",
         "speed": "speed|speeds|velocity|velocities",
         "derived": "jerk|energy|variance|kurtosis|skewness|correlation|slope|gradient|entropy|"
         "zero crossings|percentile|quantile|score|scores|angle|power",
@@ -108,12 +110,14 @@ _LEXICON: dict[str, dict[str, str]] = {
         "mean": "mean|average|averages|averaged|averaging|on average|mean value|average value",
         "median": "median",
         "std": "standard deviation|standard deviations|std|sd|std dev",
-        "span": "peak-to-peak|peak to peak|p2p|total range|overall range",
+        "span": "peak-to-peak|peak to peak|p2p|total range|overall range|peak-to-peak amplitude",
         "amplitude": "amplitude|amplitudes",
         "rms": "rms|root mean square|root-mean-square",
         "reach": "reaches|reaching|reached|hits|hitting|attains|rises to|rising to|rise to|drops to|"
         "dropping to|drop to|falls to|falling to|fall to|climbs to|climbing to|up to|down to|"
-        "increases to|decreases to|goes to|surges to|shoots to|reach|goes up to|swings to",
+        "increases to|decreases to|goes to|surges to|shoots to|reach|goes up to|swings to|"
+        "increase to|decrease to|increasing to|decreasing to|plunges to|plunge to|shoot up to|"
+        "shoots up to|spikes to|jumps to|bottoms out at|tops out at|topping out at",
         "stay": "stays|staying|stay|remains|remaining|remain|constant|steady|hovers|hovering|hover|"
         "constantly|stable|keeps|stayed|remained|hovered|holds|stays at|lies|sits",
         "range": "ranges|ranging|range|varies|varying|vary|oscillates|oscillating|oscillate|swings|"
@@ -124,10 +128,10 @@ _LEXICON: dict[str, dict[str, str]] = {
     "compare": {
         "over": "at least|no less than|more than|above|exceeds|exceeding|exceed|greater than|"
         "larger than|higher than|beyond|exceeded|surpasses|goes above|goes beyond|rises above|"
-        "in excess of|≥|>",
+        "in excess of|faster than|stronger than|bigger than|≥|>",
         "floor": "not below|never below|does not fall below|never falls below|never drops below|"
         "does not drop below|never goes below|does not go below|not fall below|not drop below",
-        "under": "at most|no more than|not more than|below|less than|lower than|smaller than|under|"
+        "under": "at most|no more than|not more than|below|less than|lower than|smaller than|under|slower than|weaker than|"
         "within|≤|<",
         "ceiling": "does not exceed|not exceed|never exceeds|never exceed|not exceeding|"
         "without exceeding|never goes beyond|does not go beyond|never goes above|not above|"
@@ -146,19 +150,24 @@ _LEXICON: dict[str, dict[str, str]] = {
     "not": {
         "": "not|no|never|without|neither|nor|isn't|doesn't|don't|aren't|wasn't|lacks|lack|absence|"
         "rather than|instead of|unlike|nothing|none|hardly|barely|cannot|can't|didn't|weren't|"
-        "absent|fails to|rarely|scarcely|little"
+        "absent|fails to|rarely|scarcely|little|no axis"
     },
     "maybe": {
         "": "if|would|could|might|may|should|expected|expect|expects|typical|typically|usual|usually|"
         "normally|generally|ideally|imagine|suppose|for example|unless|whether|threshold|tolerance|"
         "assume|assuming|perhaps|possibly|maybe|probably|likely|unlikely|often|sometimes|can be expected|"
         "commonly|ought|compared to|compared with|than that of|seems|seem|appears|resembles|similar to|"
-        "like a|as in|respectively|alternatively|must|were|because letters|other letters|"
+        "like a|as in|respectively|alternatively|were it|were the|because letters|other letters|"
         "other recordings|characteristic of|known"
     },
     "sign": {"+": "positive|positively", "-": "negative|negatively"},
     "dir": {
-        **{d: f"{d}|{d}ward|{d}wards|{d}-ward" for d in ("up", "down", "left", "right")},
+        "up": "up|upward|upwards|ascends|ascent|ascending|upstroke|rises upward",
+        "down": "down|downward|downwards|descends|descent|descending|downstroke",
+        "left": "left|leftward|leftwards",
+        "right": "right|rightward|rightwards",
+        "away": "away from the writer|away from the body",
+        "near": "towards the writer|toward the writer|towards the body|toward the body",
         "up-right": "up-right|upper-right|upper right|right-up|up right|up and right|"
         "up and to the right|right and up|upward right|top right|upward and to the right",
         "up-left": "up-left|upper-left|upper left|left-up|up left|up and left|up and to the left|"
@@ -249,7 +258,7 @@ _LEXICON: dict[str, dict[str, str]] = {
         "": "dominant frequency|main frequency|frequency|rhythm|cadence|periodicity|periodic|"
         "step rate|oscillation frequency|oscillates|repeats"
     },
-    "at": {"": "at|time|t|at time|by|occurs|occurring|occurs at|at about|at around|around"},
+    "at": {"": "at|near|time|t|at time|by|occurs|occurring|occurs at|at about|at around|around"},
     "from": {"": "from|between|during"},
     "to": {"": "to|and|until|till|through|–|-|−|—"},
     "dash": {"": "–|-|−|—|to|through|until"},
@@ -277,7 +286,7 @@ _LEXICON: dict[str, dict[str, str]] = {
         "stand up|sits down|sitting down|sit down|lies down|lying down|gets up|still be|"
         "one of|one another|on the one hand|on the other hand|first of all|at first glance|right wrist|"
         "left wrist|right foot|left foot|up and down|left and right|back and forth|z-shape|"
-        "at least one|sample of|zero-mean|near zero|close to zero|the letter|position of|no longer"
+        "as expected|at least one|sample of|zero-mean|near zero|close to zero|the letter|position of|no longer"
     },
 }
 
@@ -381,7 +390,9 @@ def _tokens(words: list[tuple[str, int, int]], text: str) -> Iterator[Token]:
             i += 1
 
 
-_NAMED = re.compile(r"(?:letter|capital|character|uppercase|conclusion:?|answer:?|label:?|an|a)\s+$", re.I)
+_NAMED = re.compile(
+    r"(?:letter|capital|character|uppercase|conclusion:?|answer:?|label:?|an|a)\s+$", re.I
+)
 
 
 def _is_name(text: str, start: int, end: int) -> bool:

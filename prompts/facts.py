@@ -106,7 +106,9 @@ class Facts:
             rows = rows - np.median(rows, axis=1, keepdims=True)
         elif sensor == "linear":
             rows = rows - rows.mean(axis=1, keepdims=True)
-        return np.asarray(np.linalg.norm(rows, axis=0) if axis == "norm" else rows["xyz".index(axis)])
+        return np.asarray(
+            np.linalg.norm(rows, axis=0) if axis == "norm" else rows["xyz".index(axis)]
+        )
 
     def extremes(self, sensor: str, axis: str) -> tuple[list[int], list[int]]:
         """Return the samples of clear maxima and of clear minima (a fifth of the range apart)."""
@@ -277,11 +279,18 @@ class Facts:
         for sensor in sensors:
             for axis in ("x", "y", "z", "norm"):
                 values = self.signal(sensor, axis)
-                if float(np.ptp(values)) < 1e-3:
+                most = max(float(self.signal(sensor, a).std()) for a in "xyz")
+                if float(values.std()) < max(0.5 * most, 1e-3) and axis != "norm":
                     continue
                 padded = 8 * len(values)
                 power = np.abs(np.fft.rfft(values - values.mean(), padded)) ** 2
-                found.append(float(power.argmax()) * self.rec.rate / padded)
+                step = self.rec.rate / padded
+                if axis != "norm":
+                    found.append(float(power.argmax()) * step)
+                # Slower than that the strength only tells when something happens, not how often.
+                slowest = int(max(0.5, 1.5 / self.rec.duration) / step)
+                if slowest < len(power):
+                    found.append((slowest + float(power[slowest:].argmax())) * step)
         return found
 
 
@@ -320,4 +329,3 @@ def turning_samples(values: Values, share: float) -> tuple[list[int], list[int]]
             heading, top = 1, i
             bottom = i
     return high, low
-

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import csv
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 from eval.metrics import wilson
 from prompts.claims import check_claims
-from prompts.explain import explain
 from prompts.facts import Facts
 from tests.claim_recordings import fixed_recordings
 

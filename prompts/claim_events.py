@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -179,7 +180,7 @@ def _word(s: Sentence, i: int) -> str:
 
 def _in_turn(s: Sentence, places: list[int]) -> bool:
     """Whether the directions are told as a sequence and not as "up or left"."""
-    return not any(" or " in s.gap(a, b) for a, b in zip(places, places[1:], strict=False))
+    return not any(" or " in s.gap(a, b) for a, b in itertools.pairwise(places))
 
 
 def _order(s: Sentence, places: list[int], told: str) -> Judged:
@@ -329,7 +330,7 @@ def _rest(s: Sentence) -> Iterable[Finding]:
 
 def _at_rest(s: Sentence, i: int) -> Judged:
     facts = s.facts
-    if s.guarded or s.has("axis") or "no " not in s._word(i) and _denied(s, i):
+    if s.guarded or s.has("axis") or ("no " not in s._word(i) and _denied(s, i)):
         return "unchecked", ""
     frame = s.frame(i)
     if frame is None:
@@ -363,7 +364,7 @@ def _edge(s: Sentence, i: int) -> Frame | None:
         for k in s.indices(role)
         if abs(k - i) <= 4
     )
-    if not near or s.has("then") and s.has("dir"):
+    if not near or (s.has("then") and s.has("dir")):
         return None
     if near[0][1] == "begin":
         return Frame(i, 0.0, min(0.05 * length, 0.1), 0.0, False, told=False)

@@ -83,7 +83,8 @@ class Sentence:
 
     def hedged(self, i: int) -> bool:
         """Whether a number is given as about right."""
-        return self.plays(i - 1, "hedge") or self.plays(i + 1, "hedge") and not self._number(i + 2)
+        after = self.plays(i + 1, "hedge") and not self.is_number(i + 2)
+        return after or self.plays(i - 1, "hedge")
 
     def compare(self, i: int) -> str:
         """Return how a number bounds: ``over``, ``floor``, ``under``, ``ceiling`` or nothing."""
@@ -96,6 +97,10 @@ class Sentence:
                 break
         return ""
 
+    def unsure(self, i: int) -> bool:
+        """Whether what is said of a number is hedged by "may" or denied in a way not understood."""
+        return self.guarded or (self.negated(i) and not self.compare(i))
+
     def negated(self, i: int) -> bool:
         """Whether a negation stands before a token in the same part of the sentence."""
         for j in range(i - 1, -1, -1):
@@ -107,8 +112,9 @@ class Sentence:
         return False
 
     def axes(self, i: int) -> list[str]:
-        """Return the axes a token is about: named right after, else before, else anywhere, else by
-        the sentence before; empty if nothing names one.
+        """Return the axes a token is about; empty if nothing names one.
+
+        Those named right after it, else before it, else anywhere, else by the sentence before.
         """
         if i + 1 < len(self.tokens) and self.plays(i + 1, "axis"):
             if _DIRECT.fullmatch(self.gap(i, i + 1)):
@@ -133,7 +139,7 @@ class Sentence:
         order = [*range(i - 1, -1, -1), *range(i + 1, len(self.tokens))]
         for j in order:
             if "sensor" in self.tokens[j].roles:
-                return self.tokens[j].roles["sensor"]
+                return str(self.tokens[j].roles["sensor"])
         return self.context[1]
 
     def stat(self, i: int) -> str:
@@ -198,7 +204,7 @@ class Sentence:
     def _roles(self, i: int) -> set[str]:
         return set(self.tokens[i].roles) if 0 <= i < len(self.tokens) else set()
 
-    def _number(self, i: int) -> bool:
+    def is_number(self, i: int) -> bool:
         return 0 <= i < len(self.tokens) and self.tokens[i].number_like
 
     def _group(self, i: int) -> list[str]:
@@ -209,12 +215,15 @@ class Sentence:
             while 0 <= j < len(self.tokens):
                 if "axis" in self.tokens[j].roles:
                     found.append(self.tokens[j].roles["axis"])
-                elif not {"comma", "to", "then"} & set(self.tokens[j].roles):
-                    break
-                elif len(self.gap(min(j, j - step), max(j, j - step)).strip()) > 4:
+                elif not self._links(j, j - step):
                     break
                 j += step
         return sorted(set("xyz" if "all" in found else found))
+
+    def _links(self, i: int, j: int) -> bool:
+        """Whether token `i` joins its neighbour `j` to another: "x, y and z"."""
+        word = self.gap(min(i, j), max(i, j)).strip()
+        return bool({"comma", "to", "then"} & self._roles(i)) and len(word) <= 4
 
     def _frames(self) -> list[Frame]:
         found = []
@@ -253,7 +262,7 @@ class Sentence:
             return Frame(i, 0, low, slack, False)
         if "since" in before and (
             "onwards" in self.text[token.end : token.end + 10]
-            or " on" == self.text[token.end : token.end + 3]
+            or self.text[token.end : token.end + 3] == " on"
             or "after" in self._word(i - 1)
             or "since" in self._word(i - 1)
         ):

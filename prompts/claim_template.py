@@ -78,7 +78,7 @@ class _Template:
         strength = float(self._facts.signal("acc", "norm").mean())
         mean = rec.acc.mean(axis=1)
         top = int(np.abs(mean).argmax())
-        sign, axis = self._part(2)
+        sign, axis = self._part(2)[0], self._part(2)[1]
         value = float(mean["xyz".index(axis)])
         # Two axes may carry gravity alike.
         same = abs(value) >= 0.98 * abs(mean[top]) and (value >= 0) == (sign == "+")

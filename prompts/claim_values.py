@@ -1,4 +1,4 @@
-"""Claims that carry a number with a unit: is there anything in the recording it may mean?"""
+"""Claims that carry a number with a unit, and all that it may mean in the recording."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _value(s: Sentence, i: int, config: CheckConfig) -> tuple[Verdict, str]:
     if sensor == "gyro" and facts.rec.gyro is None:
         return "unchecked", "no gyroscope"
     axes = s.axes(i)
-    if "other" in axes or s.guarded or (s.negated(i) and not s.compare(i)):
+    if "other" in axes or s.unsure(i):
         return "unchecked", ""
     if s.has("gravity") and not axes:
         return "unchecked", ""  # "gravity (9.8 m/s²)" is a constant of nature
@@ -323,13 +323,7 @@ def _inside(s: Sentence, i: int, values: Values, config: CheckConfig, least: flo
 
 def _speed(s: Sentence, i: int, config: CheckConfig) -> tuple[str, tuple[Verdict, str]]:
     facts, stat = s.facts, s.stat(i)
-    if (
-        facts.motion is None
-        or facts.speed is None
-        or s.guarded
-        or s.negated(i)
-        and not s.compare(i)
-    ):
+    if facts.motion is None or facts.speed is None or s.unsure(i):
         return "speed", ("unchecked", "")
     frame = s.frame(i)
     window = s.window(frame) if frame else None
@@ -365,7 +359,7 @@ def _speed(s: Sentence, i: int, config: CheckConfig) -> tuple[str, tuple[Verdict
 
 def _length(s: Sentence, i: int, config: CheckConfig) -> tuple[str, tuple[Verdict, str]]:
     facts = s.facts
-    if facts.motion is None or facts.path is None or s.guarded or s.negated(i) and not s.compare(i):
+    if facts.motion is None or facts.path is None or s.unsure(i):
         return "length", ("unchecked", "")
     frame = s.frame(i)
     steps = np.diff(facts.path, axis=1)
@@ -410,7 +404,7 @@ def _time(s: Sentence, i: int, config: CheckConfig) -> tuple[str, tuple[Verdict,
     moment = next((frame for frame in s.frames if frame.token == i), None)
     if moment is not None:
         return "time", _moment(s, i, moment, config)
-    if s.guarded or s.negated(i) and not s.compare(i) or token.high is not None:
+    if s.unsure(i) or token.high is not None:
         return "duration", ("unchecked", "")
     slack = tolerance(s, i, token.number, config, config.time)
     told = f"{facts.rec.duration:.2f} s long"
@@ -476,12 +470,12 @@ def _places(word: str, values: Values, exact: bool) -> list[int]:
         return []
     if word == "top":
         middle = np.abs(values - np.median(values))
-        return np.flatnonzero(middle >= 0.97 * middle.max()).tolist()
+        return [int(k) for k in np.flatnonzero(middle >= 0.97 * middle.max())]
     if word == "max":
         top = np.flatnonzero(values >= values.max() - 0.01 * spread)
         return [*top.tolist(), *([] if exact else [int(np.abs(values).argmax())])]
     if word == "min":
-        return np.flatnonzero(values <= values.min() + 0.01 * spread).tolist()
+        return [int(k) for k in np.flatnonzero(values <= values.min() + 0.01 * spread)]
     tops, bottoms = turning_samples(values, 0.1)
     return [*tops, *bottoms, int(values.argmax()), int(values.argmin())]
 
@@ -501,11 +495,8 @@ def _samples(s: Sentence, i: int, config: CheckConfig) -> tuple[str, tuple[Verdi
         return "samples", _sure(good, not good, told)
     part = s.has("noun", "move") or s.has("noun", "phase") or s.has("noun", "rest") or s.has("rest")
     good = close(s, i, [n], config, 1.5)
-    wrong = (
-        token.number > n + 1.5
-        or not part
-        and not s.plays(i - 1, "first")
-        and not s.plays(i - 1, "last")
+    wrong = token.number > n + 1.5 or (
+        not part and not s.plays(i - 1, "first") and not s.plays(i - 1, "last")
     )
     return "samples", _sure(good, not good and wrong, told)
 
@@ -558,8 +549,7 @@ def _is_local(s: Sentence) -> bool:
         or s.has("half")
         or s.has("begin")
         or s.has("finish")
-        or s.has("then", "")
-        and s.has("back")
+        or (s.has("then", "") and s.has("back"))
     )
 
 

@@ -16,8 +16,6 @@ from signals.recording import STANDARD_GRAVITY
 
 Roles = dict[str, str]
 
-COMPASS_WORDS = "up down left right up-right up-left down-right down-left".split()
-
 
 @dataclass(slots=True)
 class Token:
@@ -113,7 +111,8 @@ _LEXICON: dict[str, dict[str, str]] = {
         "span": "peak-to-peak|peak to peak|p2p|total range|overall range|peak-to-peak amplitude",
         "amplitude": "amplitude|amplitudes",
         "rms": "rms|root mean square|root-mean-square",
-        "reach": "reaches|reaching|reached|hits|hitting|attains|rises to|rising to|rise to|drops to|"
+        "reach": "reaches|reaching|reached|hits|hitting|attains|rises to|rising to|rise to|"
+        "drops to|"
         "dropping to|drop to|falls to|falling to|fall to|climbs to|climbing to|up to|down to|"
         "increases to|decreases to|goes to|surges to|shoots to|reach|goes up to|swings to|"
         "increase to|decrease to|increasing to|decreasing to|plunges to|plunge to|shoot up to|"
@@ -131,7 +130,8 @@ _LEXICON: dict[str, dict[str, str]] = {
         "in excess of|faster than|stronger than|bigger than|≥|>",
         "floor": "not below|never below|does not fall below|never falls below|never drops below|"
         "does not drop below|never goes below|does not go below|not fall below|not drop below",
-        "under": "at most|no more than|not more than|below|less than|lower than|smaller than|under|slower than|weaker than|"
+        "under": "at most|no more than|not more than|below|less than|lower than|smaller than|"
+        "under|slower than|weaker than|"
         "within|≤|<",
         "ceiling": "does not exceed|not exceed|never exceeds|never exceed|not exceeding|"
         "without exceeding|never goes beyond|does not go beyond|never goes above|not above|"
@@ -144,7 +144,8 @@ _LEXICON: dict[str, dict[str, str]] = {
     },
     "hedge": {
         "": "about|around|approximately|approx|roughly|nearly|almost|circa|close to|near|some|ca|"
-        "just over|just under|slightly above|slightly below|slightly over|slightly under|just above|"
+        "just over|just under|slightly above|slightly below|slightly over|slightly under|"
+        "just above|"
         "just below|a little over|a little under|~|≈|or so"
     },
     "not": {
@@ -153,10 +154,13 @@ _LEXICON: dict[str, dict[str, str]] = {
         "absent|fails to|rarely|scarcely|little|no axis"
     },
     "maybe": {
-        "": "if|would|could|might|may|should|expected|expect|expects|typical|typically|usual|usually|"
+        "": "if|would|could|might|may|should|expected|expect|expects|typical|typically|usual|"
+        "usually|"
         "normally|generally|ideally|imagine|suppose|for example|unless|whether|threshold|tolerance|"
-        "assume|assuming|perhaps|possibly|maybe|probably|likely|unlikely|often|sometimes|can be expected|"
-        "commonly|ought|compared to|compared with|than that of|seems|seem|appears|resembles|similar to|"
+        "assume|assuming|perhaps|possibly|maybe|probably|likely|unlikely|often|sometimes|"
+        "can be expected|"
+        "commonly|ought|compared to|compared with|than that of|seems|seem|appears|resembles|"
+        "similar to|"
         "like a|as in|respectively|alternatively|were it|were the|because letters|other letters|"
         "other recordings|characteristic of|known"
     },
@@ -180,7 +184,8 @@ _LEXICON: dict[str, dict[str, str]] = {
     "upis": {"": "up is|up axis is|upward axis is|up points along"},
     "gravity": {"": "gravity|gravitational|gravitational pull|gravitational acceleration"},
     "move": {
-        "": f"{_MOVES.replace(' ', '|')}|stroke|movement|segment|line|move|moved|moving|hand|pen|goes|"
+        "": f"{_MOVES.replace(' ', '|')}|stroke|movement|segment|line|move|moved|moving|hand|pen|"
+        "goes|"
         "going|motion|heads|heading|travels|draws|drawn|returns|sweeps|sweep|path|writes|traces|"
         "shifts|stylus|then|runs|sweeping|writing|slides|pulls|pushes|diagonal|starts|ends"
     },
@@ -197,11 +202,13 @@ _LEXICON: dict[str, dict[str, str]] = {
         "never stops|without stopping|not at rest|not still|never still|moves throughout"
     },
     "begin": {
-        "": "at the start|at the beginning|initially|at first|starts|begins|initial|start|beginning|"
+        "": "at the start|at the beginning|initially|at first|starts|begins|initial|start|"
+        "beginning|"
         "starting|in the beginning|from the start|first|at the outset|opens|start of|started|began"
     },
     "finish": {
-        "": "at the end|finally|ends|eventually|final|last|end|ending|in the end|concludes|finishes|"
+        "": "at the end|finally|ends|eventually|final|last|end|ending|in the end|concludes|"
+        "finishes|"
         "towards the end|toward the end|lastly|closes|end of|ended"
     },
     "all": {
@@ -225,7 +232,8 @@ _LEXICON: dict[str, dict[str, str]] = {
     "much": {
         "": "variation|variations|variability|activity|changes|change|fluctuations|fluctuation|"
         "dynamics|excursion|excursions|oscillations|spread|motion|movement|amplitude|amplitudes|"
-        "rotation|acceleration|dominates|variance|axis|happens|moves|signal|range|peak|peaks|strongest|"
+        "rotation|acceleration|dominates|variance|axis|happens|moves|signal|range|peak|peaks|"
+        "strongest|"
         "dominant"
     },
     "noun": {
@@ -242,7 +250,21 @@ _LEXICON: dict[str, dict[str, str]] = {
     "few": {
         str(n): word
         for n, word in enumerate(
-            "zero one two three four five six seven eight nine ten eleven twelve".split()
+            (
+                "zero",
+                "one",
+                "two",
+                "three",
+                "four",
+                "five",
+                "six",
+                "seven",
+                "eight",
+                "nine",
+                "ten",
+                "eleven",
+                "twelve",
+            )
         )
     }
     | {"1": "one|single|exactly one|only one|just one|a single"},
@@ -284,9 +306,11 @@ _LEXICON: dict[str, dict[str, str]] = {
         "leading up to|in general|moving average|at the same time|follow up|bottom up|top down|"
         "point of view|points to|points out|turns out|turn out|in turn|stands up|standing up|"
         "stand up|sits down|sitting down|sit down|lies down|lying down|gets up|still be|"
-        "one of|one another|on the one hand|on the other hand|first of all|at first glance|right wrist|"
+        "one of|one another|on the one hand|on the other hand|first of all|at first glance|"
+        "right wrist|"
         "left wrist|right foot|left foot|up and down|left and right|back and forth|z-shape|"
-        "as expected|at least one|sample of|zero-mean|near zero|close to zero|the letter|position of|no longer"
+        "as expected|at least one|sample of|zero-mean|near zero|close to zero|the letter|"
+        "position of|no longer"
     },
 }
 
@@ -322,7 +346,7 @@ for _phrase in _TABLE:
 
 
 def sentences(text: str, start: int, end: int) -> Iterator[list[Token]]:
-    """Read ``text[start:end]`` into the tokens of each sentence; . ; ! ? and line breaks end one."""
+    """Read ``text[start:end]`` sentence by sentence; . ; ! ? and line breaks end one."""
     found: list[Token] = []
     words: list[tuple[str, int, int]] = []
 

@@ -51,7 +51,7 @@ def _gravity(s: Sentence) -> Iterable[Finding]:
         if not named:
             continue
         at = named[0]
-        axes = [a for a in s._group(at) if a in "xyz"]
+        axes = [a for a in s.group(at) if a in "xyz"]
         if not axes:
             continue
         mean = s.facts.rec.acc.mean(axis=1)
@@ -108,7 +108,7 @@ def _sign(s: Sentence, i: int) -> Judged:
     told = f"{axis} positive in {share if factor > 0 else 1 - share:.0%} of the samples"
     local = s.has("stat", "peak") or s.has("stat", "valley") or s.has("noun", "peak")
     turning = s.has("stat", "trend") or any(
-        s._word(k) in ("turns", "goes", "becomes", "swings") for k in range(len(s.tokens))
+        s.word(k) in ("turns", "goes", "becomes", "swings") for k in range(len(s.tokens))
     )
     if s.has("all", "always") or s.has("stat", "stay"):
         return _sure(share >= 0.95, share < 0.9, told)
@@ -281,7 +281,7 @@ def _stated(s: Sentence, i: int) -> tuple[float, float, int] | None:
             if s.plays(j - 1, "not") or s.plays(j - 1, "index"):
                 return None
             low = high = float(token.roles["few"])
-        elif s._word(j) in ("no", "without", "zero", "any") and j == i - 1:
+        elif s.word(j) in ("no", "without", "zero", "any") and j == i - 1:
             low = high = 0.0
         else:
             continue
@@ -289,7 +289,7 @@ def _stated(s: Sentence, i: int) -> tuple[float, float, int] | None:
             return None
         bound = s.compare(j)
         if bound in ("over", "floor"):
-            strict = s._word(j - 1).startswith(("more", "over", "above", "exceed", "greater"))
+            strict = s.word(j - 1).startswith(("more", "over", "above", "exceed", "greater"))
             low, high = low + strict, float("inf")
         elif bound in ("under", "ceiling"):
             low = 0.0
@@ -310,7 +310,7 @@ def _stated(s: Sentence, i: int) -> tuple[float, float, int] | None:
 
 def _rest(s: Sentence) -> Iterable[Finding]:
     counted = any(
-        s.plays(k, "few") or s._number(k)
+        s.plays(k, "few") or s.is_number(k)
         for k in range(len(s.tokens))
         if s.plays(k + 1, "noun", "rest")
     )
@@ -330,7 +330,7 @@ def _rest(s: Sentence) -> Iterable[Finding]:
 
 def _at_rest(s: Sentence, i: int) -> Judged:
     facts = s.facts
-    if s.guarded or s.has("axis") or ("no " not in s._word(i) and _denied(s, i)):
+    if s.guarded or s.has("axis") or ("no " not in s.word(i) and _denied(s, i)):
         return "unchecked", ""
     frame = s.frame(i)
     if frame is None:
@@ -350,7 +350,7 @@ def _at_rest(s: Sentence, i: int) -> Judged:
 
 
 def _denied(s: Sentence, i: int) -> bool:
-    return s.negated(i) and not s._word(i).startswith(("no ", "not ", "does", "without"))
+    return s.negated(i) and not s.word(i).startswith(("no ", "not ", "does", "without"))
 
 
 def _edge(s: Sentence, i: int) -> Frame | None:
@@ -397,7 +397,7 @@ def _dominance(s: Sentence) -> Iterable[Finding]:
             axes = s.axes(i + 1)
         before = [k for k in range(i) if s.plays(k, "axis")]
         if before and not s.plays(i, "all"):
-            axes = s._group(before[-1])
+            axes = s.group(before[-1])
         judged: Judged = "unchecked", ""
         if len(axes) == 1 and axes[0] in "xyz" and not (s.guarded or s.negated(i) or s.frames):
             judged = _strongest(s, i, axes[0])

@@ -118,20 +118,20 @@ class Sentence:
         """
         if i + 1 < len(self.tokens) and self.plays(i + 1, "axis"):
             if _DIRECT.fullmatch(self.gap(i, i + 1)):
-                return self._group(i + 1)
+                return self.group(i + 1)
         elif (
             self.plays(i + 2, "axis")
             and {"at", "comma", "gravity", "hedge", "sensor", "name"} & self._roles(i + 1)
             and len(self.gap(i, i + 2)) < 24
             and "," not in self.gap(i, i + 2)
         ):
-            return self._group(i + 2)
+            return self.group(i + 2)
         for j in range(i - 1, -1, -1):
             if self.plays(j, "axis"):
-                return self._group(j)
+                return self.group(j)
         for j in range(i + 1, len(self.tokens)):
             if self.plays(j, "axis"):
-                return self._group(j)
+                return self.group(j)
         return [self.context[0]] if self.context[0] else []
 
     def sensor(self, i: int) -> str:
@@ -205,9 +205,10 @@ class Sentence:
         return set(self.tokens[i].roles) if 0 <= i < len(self.tokens) else set()
 
     def is_number(self, i: int) -> bool:
+        """Whether token `i` is there and a number."""
         return 0 <= i < len(self.tokens) and self.tokens[i].number_like
 
-    def _group(self, i: int) -> list[str]:
+    def group(self, i: int) -> list[str]:
         """Return the axes named together with the one at `i`: "the y and z axes"."""
         found = [self.tokens[i].roles["axis"]]
         for step in (-1, 1):
@@ -263,8 +264,8 @@ class Sentence:
         if "since" in before and (
             "onwards" in self.text[token.end : token.end + 10]
             or self.text[token.end : token.end + 3] == " on"
-            or "after" in self._word(i - 1)
-            or "since" in self._word(i - 1)
+            or "after" in self.word(i - 1)
+            or "since" in self.word(i - 1)
         ):
             return Frame(i, low, last, slack, False)
         if token.unit == "time":
@@ -290,7 +291,8 @@ class Sentence:
             t.number_like and t.unit == self.tokens[i].unit for t in self.tokens[max(0, i - 3) : i]
         )
 
-    def _word(self, i: int) -> str:
+    def word(self, i: int) -> str:
+        """Return token `i` in lower case."""
         return self.text[self.tokens[i].start : self.tokens[i].end].lower() if i >= 0 else ""
 
 

@@ -80,6 +80,7 @@ _SCAN = re.compile(
     re.IGNORECASE,
 )
 
+_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve"
 _MOVES = "strokes movements segments lines parts moves"
 _LEXICON: dict[str, dict[str, str]] = {
     "axis": {
@@ -247,26 +248,7 @@ _LEXICON: dict[str, dict[str, str]] = {
         "rest": "pauses|pause|rests|stops|rest phases|resting phases",
         "sample": "samples|data points|time steps|readings|points|measurements",
     },
-    "few": {
-        str(n): word
-        for n, word in enumerate(
-            (
-                "zero",
-                "one",
-                "two",
-                "three",
-                "four",
-                "five",
-                "six",
-                "seven",
-                "eight",
-                "nine",
-                "ten",
-                "eleven",
-                "twelve",
-            )
-        )
-    }
+    "few": {str(n): word for n, word in enumerate(_NUMBERS.split())}
     | {"1": "one|single|exactly one|only one|just one|a single"},
     "lasts": {
         "": "lasts|lasting|lasted|duration|takes|long|took|total time|total duration|time span|"

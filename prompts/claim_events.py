@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from prompts.claim_sentence import Frame, Sentence
-from prompts.claim_values import Finding, Verdict
+from prompts.claim_values import CheckedClaim, Verdict
 from prompts.facts import UP, Facts, Values, Window
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _SAME, _OTHER = 0.5, 0.2
 """Cosine from which a movement goes in a direction, and below which it does not."""
 
 
-def read_events(sentence: Sentence, config: CheckConfig) -> Iterable[Finding]:
+def read_events(sentence: Sentence, config: CheckConfig) -> Iterable[CheckedClaim]:
     """Judge what a sentence says without a unit; marks the numbers it uses."""
     yield from _gravity(sentence)
     yield from _counts(sentence)
@@ -31,9 +31,9 @@ def read_events(sentence: Sentence, config: CheckConfig) -> Iterable[Finding]:
     yield from _dominance(sentence)
 
 
-def _finding(s: Sentence, kind: str, tokens: list[int], judged: Judged) -> Finding:
+def _finding(s: Sentence, kind: str, tokens: list[int], judged: Judged) -> CheckedClaim:
     start = min(s.tokens[k].start for k in tokens)
-    return Finding(kind, start, max(s.tokens[k].end for k in tokens), *judged)
+    return CheckedClaim(kind, start, max(s.tokens[k].end for k in tokens), *judged)
 
 
 def _sure(good: bool, bad: bool, told: str) -> Judged:
@@ -43,7 +43,7 @@ def _sure(good: bool, bad: bool, told: str) -> Judged:
 # Gravity and signs -------------------------------------------------------------------------------
 
 
-def _gravity(s: Sentence) -> Iterable[Finding]:
+def _gravity(s: Sentence) -> Iterable[CheckedClaim]:
     for i in [*s.indices("upis"), *s.indices("gravity")]:
         named = [k for k in range(i + 1, len(s.tokens)) if s.plays(k, "axis")]
         if not named and not s.plays(i, "upis"):
@@ -54,7 +54,7 @@ def _gravity(s: Sentence) -> Iterable[Finding]:
         axes = [a for a in s.group(at) if a in "xyz"]
         if not axes:
             continue
-        mean = s.facts.rec.acc.mean(axis=1)
+        mean = s.facts.mean
         order = np.argsort(-np.abs(mean))
         top = "xyz"[order[0]]
         told = f"gravity mainly on {'+' if mean[order[0]] > 0 else '-'}{top}"
@@ -71,7 +71,7 @@ def _gravity(s: Sentence) -> Iterable[Finding]:
         yield _finding(s, "gravity", [i, at], _sure(good, bad, told))
 
 
-def _signs(s: Sentence) -> Iterable[Finding]:
+def _signs(s: Sentence) -> Iterable[CheckedClaim]:
     places = [i for i in s.indices("sign") if i not in s.used]
     if len(places) == 2 and (s.has("then") or s.has("begin")) and not s.has("back"):
         signs = [s.tokens[i].roles["sign"] for i in places]
@@ -143,7 +143,7 @@ def _sign_order(s: Sentence, i: int, first: str) -> Judged:
 # Directions --------------------------------------------------------------------------------------
 
 
-def _directions(s: Sentence) -> Iterable[Finding]:
+def _directions(s: Sentence) -> Iterable[CheckedClaim]:
     places = s.indices("dir")
     if not places:
         return
@@ -238,7 +238,7 @@ _MANY = {
 }
 
 
-def _counts(s: Sentence) -> Iterable[Finding]:
+def _counts(s: Sentence) -> Iterable[CheckedClaim]:
     for i in s.indices("noun"):
         what = s.tokens[i].roles["noun"]
         if what == "sample":
@@ -308,7 +308,7 @@ def _stated(s: Sentence, i: int) -> tuple[float, float, int] | None:
 # Rest --------------------------------------------------------------------------------------------
 
 
-def _rest(s: Sentence) -> Iterable[Finding]:
+def _rest(s: Sentence) -> Iterable[CheckedClaim]:
     counted = any(
         s.plays(k, "few") or s.is_number(k)
         for k in range(len(s.tokens))
@@ -382,7 +382,7 @@ def _longest(mask: np.ndarray[tuple[int], np.dtype[np.bool_]], facts: Facts) -> 
 # The strongest axis ------------------------------------------------------------------------------
 
 
-def _dominance(s: Sentence) -> Iterable[Finding]:
+def _dominance(s: Sentence) -> Iterable[CheckedClaim]:
     if not s.has("axis") or not s.has("much") or s.has("gravity"):
         return
     for i in s.indices("most"):

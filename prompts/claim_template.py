@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import hypot
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prompts.claim_values import Finding
-from prompts.explain import COMPASS, compass
+from prompts.claim_values import CheckedClaim
+from prompts.explain import COMPASS, Phase, compass
 from prompts.facts import UP, Facts
 
 if TYPE_CHECKING:
@@ -34,16 +35,17 @@ _ANGLE = np.cos(np.radians(22.5 + 12))
 
 
 def read_template(
-    text: str, facts: Facts, config: CheckConfig, findings: list[Finding]
+    text: str, facts: Facts, config: CheckConfig, findings: list[CheckedClaim]
 ) -> Iterator[tuple[int, int]]:
     """Judge the explainer's sentences; yield the stretches of text between them."""
     at = 0
     before = 0.0  # rests and movements follow each other: where one ends, the next starts
+    told: set[Phase] = set()
     for match in _SENTENCE.finditer(text):
         if match.start() > at:
             yield at, match.start()
         at = match.end()
-        one = _Template(match, facts, config, before)
+        one = _Template(match, facts, config, before, told)
         findings += one.judge()
         before = one.until
     if at < len(text):
@@ -54,14 +56,20 @@ class _Template:
     """One such sentence; its parts are counted from 0."""
 
     def __init__(
-        self, match: re.Match[str], facts: Facts, config: CheckConfig, before: float
+        self,
+        match: re.Match[str],
+        facts: Facts,
+        config: CheckConfig,
+        before: float,
+        told: set[Phase],
     ) -> None:
-        self._match, self._facts, self._config, self._before = match, facts, config, before
+        self._match, self._facts, self._config = match, facts, config
+        self._before, self._told = before, told
         self._kind = str(match.lastgroup)
         self._first = match.re.groupindex[self._kind] + 1
         self.until = self._number(0) if self._kind in ("rest", "movement") else before
 
-    def judge(self) -> list[Finding]:
+    def judge(self) -> list[CheckedClaim]:
         """Judge each part of the sentence."""
         readers = {
             "overview": self._overview,
@@ -73,10 +81,9 @@ class _Template:
         }
         return readers[self._kind]()
 
-    def _overview(self) -> list[Finding]:
+    def _overview(self) -> list[CheckedClaim]:
         rec = self._facts.rec
-        strength = float(self._facts.signal("acc", "norm").mean())
-        mean = rec.acc.mean(axis=1)
+        strength, mean = self._facts.strength, self._facts.mean
         top = int(np.abs(mean).argmax())
         sign, axis = self._part(2)[0], self._part(2)[1]
         value = float(mean["xyz".index(axis)])
@@ -90,7 +97,7 @@ class _Template:
             self._found("gravity", 2, same, f"up is {'+' if mean[top] >= 0 else '-'}{'xyz'[top]}"),
         ]
 
-    def _rest(self) -> list[Finding]:
+    def _rest(self) -> list[CheckedClaim]:
         facts, limits = self._facts, self._config.explain
         if facts.speed is None:
             return [self._unsure("rest", 0)]
@@ -103,19 +110,20 @@ class _Template:
             self._found("rest", 0, good, f"a speed of up to {inside.max():.2f} m/s there"),
         ]
 
-    def _movement(self) -> list[Finding]:
+    def _movement(self) -> list[CheckedClaim]:
         facts, share = self._facts, self._config.relative
         if facts.speed is None:
             kinds = ("time", "direction", "length", "speed")
             return [self._unsure(kind, k) for k, kind in enumerate(kinds)]
         window = facts.window(self._before, self._number(0))
         step = facts.step(window)
-        length = float(np.linalg.norm(step))
+        length = hypot(*step)
         word = self._part(1)
         if word == "in place":
             good = length < 0.01
         else:
-            good = length >= 0.003 and float(np.array(UP[word]) @ step) >= _ANGLE * length
+            along = UP[word][0] * step[0] + UP[word][1] * step[1]
+            good = length >= 0.003 and float(along) >= _ANGLE * length
         peak = float(facts.speed[window[0] : window[1] + 1].max())
         return [
             self._border(),
@@ -124,18 +132,18 @@ class _Template:
             self._found("speed", 3, self._near(3, peak, 0.05, share), f"a peak of {peak:.2f} m/s"),
         ]
 
-    def _turns(self) -> list[Finding]:
+    def _turns(self) -> list[CheckedClaim]:
         told = [c.values["count"] for c in self._facts.explanation.claims if c.kind == "turns"]
         if not told:
             return [self._unsure("count", 0)]
         good = self._number(0) == float(told[0])
         return [self._found("count", 0, good, f"{told[0]:.0f} turning points")]
 
-    def _still(self) -> list[Finding]:
+    def _still(self) -> list[CheckedClaim]:
         rests = [p for p in self._facts.explanation.phases if p.kind in ("still", "rest")]
         return self._span("rest", [(p.start, p.end) for p in rests])
 
-    def _pulse(self) -> list[Finding]:
+    def _pulse(self) -> list[CheckedClaim]:
         facts = self._facts
         axis, peak = self._part(2), self._number(3)
         sign = 1 if peak >= 0 else -1
@@ -147,15 +155,19 @@ class _Template:
             self._found("value", 3, good, f"{axis} {sign * extreme:+.1f} m/s²"),
         ]
 
-    def _border(self) -> Finding:
-        """Judge whether a rest or a movement ends at the first number, and after the one before."""
-        ends = [phase.end for phase in self._facts.explanation.phases]
-        near = min(ends, key=lambda end: abs(end - self._number(0)), default=0.0)
-        good = self._number(0) > self._before and self._moment(0, near)
-        found = f"that the nearest end of a rest or movement is {near:.2f} s"
-        return self._found("time", 0, good, found)
+    def _border(self) -> CheckedClaim:
+        """Judge whether such a phase, not told yet, ends at the first number."""
+        phases = self._facts.explanation.phases
+        left = [p for p in phases if p.kind == self._kind and p not in self._told]
+        if not left:
+            return self._found("time", 0, False, f"no other {self._kind}")
+        near = min(left, key=lambda phase: abs(phase.end - self._number(0)))
+        good = self._number(0) > self._before and self._moment(0, near.end)
+        if good:
+            self._told.add(near)
+        return self._found("time", 0, good, f"the nearest {self._kind} ending at {near.end:.2f} s")
 
-    def _span(self, kind: str, spans: list[tuple[float, float]]) -> list[Finding]:
+    def _span(self, kind: str, spans: list[tuple[float, float]]) -> list[CheckedClaim]:
         """Judge whether the first two numbers are the start and the end of one of these."""
         if not spans:
             return [self._found(kind, k, False, "none") for k in (0, 1)]
@@ -163,12 +175,12 @@ class _Template:
         told = f"the nearest from {near[0]:.2f} to {near[1]:.2f} s"
         return [self._found(kind, k, self._moment(k, near[k]), told) for k in (0, 1)]
 
-    def _found(self, kind: str, k: int, good: bool, found: str) -> Finding:
+    def _found(self, kind: str, k: int, good: bool, found: str) -> CheckedClaim:
         start, end = self._match.span(self._first + k)
-        return Finding(kind, start, end, "supported" if good else "contradicted", found)
+        return CheckedClaim(kind, start, end, "supported" if good else "contradicted", found)
 
-    def _unsure(self, kind: str, k: int) -> Finding:
-        return Finding(kind, *self._match.span(self._first + k), "unchecked", "")
+    def _unsure(self, kind: str, k: int) -> CheckedClaim:
+        return CheckedClaim(kind, *self._match.span(self._first + k), "unchecked", "")
 
     def _near(self, k: int, actual: float, least: float, share: float) -> bool:
         slack = max(self._half(k), least, share * abs(actual))

@@ -18,8 +18,22 @@ Verdict = Literal["supported", "contradicted", "unchecked"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What became of one claim: its kind, where it stands, the verdict, what the recording says."""
+class CheckedClaim:
+    """One claim of a text.
+
+    Parameters
+    ----------
+    kind : str
+        ``value``, ``speed``, ``length``, ``time``, ``duration``, ``samples``, ``rate``,
+        ``frequency``, ``gravity``, ``sign``, ``direction``, ``order``, ``count``, ``rest``,
+        ``dominance``.
+    start, end : int
+        Where it stands: ``text[start:end]``.
+    verdict : str
+        ``supported``, ``contradicted`` or ``unchecked``.
+    found : str
+        What the recording says.
+    """
 
     kind: str
     start: int
@@ -28,14 +42,13 @@ class Finding:
     found: str = ""
 
 
-SENSORS = {"acc": "acceleration", "gyro": "rotation rate", "linear": "linear acceleration"}
 UNITS = {"acc": "m/s²", "gyro": "rad/s", "speed": "m/s", "length": "m", "time": "s", "rate": "Hz"}
 _EXTREME = ("max", "min", "peak", "valley")
 _SURE = (*_EXTREME, "top", "mean", "median", "std", "rms", "span", "amplitude")
 """Statistics that say exactly what is meant."""
 
 
-def read_values(sentence: Sentence, config: CheckConfig) -> Iterable[Finding]:
+def read_values(sentence: Sentence, config: CheckConfig) -> Iterable[CheckedClaim]:
     """Judge every number of a sentence that no other rule has used."""
     readers = {"speed": _speed, "length": _length, "time": _time, "sample": _samples, "rate": _rate}
     for i, token in enumerate(sentence.tokens):
@@ -52,7 +65,7 @@ def read_values(sentence: Sentence, config: CheckConfig) -> Iterable[Finding]:
         else:
             kind, verdict = "value", _value(sentence, i, config)
         if kind:
-            yield Finding(kind, token.start, token.end, *verdict)
+            yield CheckedClaim(kind, token.start, token.end, *verdict)
 
 
 def close(
@@ -154,7 +167,7 @@ def _readings(
 ) -> tuple[list[Values], list[Values]]:
     """Return the signals as measured, and all that may be meant."""
     if axis == "up":
-        mean = facts.rec.acc.mean(axis=1)
+        mean = facts.mean
         axis = "xyz"[int(np.abs(mean).argmax())]
         if sensor == "acc" and facts.motion is not None:
             up = facts.motion.acceleration[1].astype(np.float64)

@@ -19,7 +19,7 @@ from pydantic import Field
 from prompts.claim_events import read_events
 from prompts.claim_sentence import Sentence
 from prompts.claim_template import read_template
-from prompts.claim_values import Finding, Verdict, read_values
+from prompts.claim_values import CheckedClaim, read_values
 from prompts.claim_words import sentences
 from prompts.explain import ExplainConfig
 from prompts.facts import Facts
@@ -47,31 +47,6 @@ class CheckConfig(Config):
     exact: float = Field(default=0.02, ge=0)
     """In the explainer's own sentences: s for moments, and m/s², m/s and m beside `relative`."""
     explain: ExplainConfig = ExplainConfig()
-
-
-@dataclass(frozen=True)
-class CheckedClaim:
-    """One claim of a text.
-
-    Parameters
-    ----------
-    kind : str
-        ``value``, ``speed``, ``length``, ``time``, ``duration``, ``samples``, ``rate``,
-        ``frequency``, ``gravity``, ``sign``, ``direction``, ``order``, ``count``, ``rest``,
-        ``dominance``.
-    start, end : int
-        Where it stands: ``text[start:end]``.
-    verdict : str
-        ``supported``, ``contradicted`` or ``unchecked``.
-    found : str
-        What the recording says.
-    """
-
-    kind: str
-    start: int
-    end: int
-    verdict: Verdict
-    found: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,16 +111,15 @@ def check_claims(
     >>> report.contradicted, report.errors
     """
     facts = recording if isinstance(recording, Facts) else Facts(recording, config.explain)
-    findings: list[Finding] = []
+    claims: list[CheckedClaim] = []
     axis = sensor = ""
-    for start, end in read_template(text, facts, config, findings):
+    for start, end in read_template(text, facts, config, claims):
         for tokens in sentences(text, start, end):
             sentence = Sentence(tokens, text, facts, axis, sensor, config.time)
-            findings += read_events(sentence, config)
-            findings += read_values(sentence, config)
+            claims += read_events(sentence, config)
+            claims += read_values(sentence, config)
             axis, sensor = _context(sentence)
-    findings.sort(key=lambda f: (f.start, f.end))
-    claims = (CheckedClaim(f.kind, f.start, f.end, f.verdict, f.found) for f in findings)
+    claims.sort(key=lambda claim: (claim.start, claim.end))
     return ClaimReport(text, tuple(claims))
 
 

@@ -141,8 +141,15 @@ def explain(
     InputError
         If the recording has no acceleration, or no gravity to tell up from.
     """
-    claims = [_overview(rec)]
     motion = None if rec.gyro is None else writing_motion(rec, config.frame)
+    return describe(rec, motion, label, config)
+
+
+def describe(
+    rec: Recording, motion: Motion | None, label: str = "", config: ExplainConfig = ExplainConfig()
+) -> Explanation:
+    """Describe a recording whose movement, if any, is known already; see `explain`."""
+    claims = [_overview(rec)]
     if motion is None or extent(motion) > config.reach:
         phases = _pulses(rec, config)
         claims += [phase.claim for phase in phases]

@@ -7,12 +7,14 @@ could mean; a claim is wrong only if it fits none of them.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prompts.explain import ExplainConfig, Explanation, explain, extent, runs, segments
+from prompts.explain import ExplainConfig, Explanation, describe, extent, runs, segments
+from signals.errors import InputError
 from signals.frames import Motion, writing_motion
 from signals.recording import Recording
 
@@ -49,20 +51,26 @@ class Facts:
         self.config = config
         self._signals: dict[tuple[str, str], Values] = {}
         self._extremes: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
+        self._pulses: dict[tuple[str, int], list[tuple[float, float]]] = {}
         self._counts: dict[tuple[str, str, str], tuple[int, int]] = {}
 
     @cached_property
     def explanation(self) -> Explanation:
         """What the deterministic explainer says."""
-        return explain(self.rec, config=self.config)
+        return describe(self.rec, self._motion, config=self.config)
 
     @cached_property
     def motion(self) -> Motion | None:
         """The movement in the writing frame; None where it cannot be integrated."""
-        if self.rec.gyro is None or self.rec.n_samples < 3:
+        motion = self._motion
+        return None if motion is None or extent(motion) > self.config.reach else motion
+
+    @cached_property
+    def _motion(self) -> Motion | None:
+        try:
+            return None if self.rec.gyro is None else writing_motion(self.rec, self.config.frame)
+        except InputError:  # too short, or no gravity to tell up from: its channels remain
             return None
-        motion = writing_motion(self.rec, self.config.frame)
-        return None if extent(motion) > self.config.reach else motion
 
     @cached_property
     def path(self) -> Values | None:
@@ -119,12 +127,26 @@ class Facts:
 
     def window(self, start: float, end: float, slack: float = 0.0) -> Window:
         """Return the samples from `start` to `end` seconds, at least one."""
-        t = self.rec.t
-        step = 0.5 / self.rec.rate if self.rec.rate else 0.0
-        first = int(np.searchsorted(t, start - slack - step, side="left"))
-        last = int(np.searchsorted(t, end + slack + step, side="right")) - 1
-        first = min(max(first, 0), len(t) - 1)
-        return first, min(max(last, first), len(t) - 1)
+        times, step = self._times
+        first = bisect_left(times, start - slack - step)
+        last = bisect_right(times, end + slack + step) - 1
+        first = min(max(first, 0), len(times) - 1)
+        return first, min(max(last, first), len(times) - 1)
+
+    @cached_property
+    def _times(self) -> tuple[list[float], float]:
+        """Moments of the samples, and half the time between two."""
+        return self.rec.t.tolist(), 0.5 / self.rec.rate if self.rec.rate else 0.0
+
+    @cached_property
+    def mean(self) -> Values:
+        """Mean acceleration on x, y and z: gravity, by and large."""
+        return np.asarray(self.rec.acc.mean(axis=1, dtype=np.float64))
+
+    @cached_property
+    def strength(self) -> float:
+        """Mean strength of the acceleration, m/s²."""
+        return float(self.signal("acc", "norm").mean())
 
     # Where and how it moves ---------------------------------------------------------------------
 
@@ -175,10 +197,14 @@ class Facts:
 
         See `prompts.explain`: the change from the median, beyond a share of the strongest one.
         """
-        largest = max(float(np.abs(self.signal("change", a)).max()) for a in "xyz")
-        least = max(self.config.rest * largest, self.config.min_acceleration)
-        spans = runs(sign * self.signal("change", axis) > least)
-        return [(float(self.rec.t[a]), float(self.rec.t[b])) for a, b in spans]
+        key = axis, sign
+        if key not in self._pulses:
+            largest = max(float(np.abs(self.signal("change", a)).max()) for a in "xyz")
+            least = max(self.config.rest * largest, self.config.min_acceleration)
+            spans = runs(sign * self.signal("change", axis) > least)
+            times = self._times[0]
+            self._pulses[key] = [(times[a], times[b]) for a, b in spans]
+        return self._pulses[key]
 
     # Rest ---------------------------------------------------------------------------------------
 

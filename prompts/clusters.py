@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -55,20 +56,18 @@ class Attempt:
     ----------
     round, label, item : int, str, int
         Which round; whose; its place among the texts.
-    before, after : float
-        Mean distance of the label's explanations to their centre, without and with the new text.
+    before, after : float or None
+        Mean distance of the label's explanations to their centre, without and with the new text;
+        None if there was no new text.
     accepted : bool
-    reason : str
-        Why it was not.
     """
 
     round: int
     label: str
     item: int
-    before: float
-    after: float
+    before: float | None
+    after: float | None
     accepted: bool
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,87 +105,102 @@ def outliers(rows: Floats, most: int) -> list[int]:
     return [int(i) for i in order if far[i] > far.mean() + 1e-12]
 
 
-def tighten(
-    texts: Sequence[str],
-    labels: Sequence[str],
-    regenerate: Callable[[int, str], str | None],
-    encoder: Encoder,
-    config: ClusterConfig = ClusterConfig(),
-) -> Tightened:
-    """Have outliers written anew as long as the clusters tighten.
+class Clusters:
+    """Explanations, grouped by label, and how close together each group lies.
 
     Parameters
     ----------
     texts, labels : sequence of str
         Explanations and what they explain.
-    regenerate : callable
-        Takes the place of an outlier and its present text and returns a new one; None gives up.
-        A text that is less true may be refused there.
     encoder : Encoder
-    config : ClusterConfig
 
     Raises
     ------
     InputError
         If there are not as many labels as texts.
     """
-    if len(texts) != len(labels) or not texts:
-        raise InputError(f"{len(texts)} texts and {len(labels)} labels: give one label a text")
-    kept = list(texts)
-    rows = np.asarray(encoder(kept), dtype=np.float64)
-    groups = {label: np.flatnonzero(np.array(labels) == label) for label in dict.fromkeys(labels)}
-    history = [_overall(rows, groups)]
+
+    def __init__(self, texts: Sequence[str], labels: Sequence[str], encoder: Encoder) -> None:
+        if len(texts) != len(labels) or not texts:
+            raise InputError(f"{len(texts)} texts and {len(labels)} labels: give one label a text")
+        self.texts = list(texts)
+        self.labels = list(labels)
+        self._encoder = encoder
+        self._rows = np.asarray(encoder(self.texts), dtype=np.float64)
+        names = np.array(self.labels)
+        self._members = {name: np.flatnonzero(names == name) for name in dict.fromkeys(labels)}
+
+    @property
+    def spread(self) -> float:
+        """Mean distance to the centre of the own label, over all texts."""
+        every = [distances(self._rows[members]) for members in self._members.values()]
+        return float(np.concatenate(every).mean())
+
+    def outliers(self, share: float) -> list[int]:
+        """Return the places of the outliers, at most a share of each label's texts."""
+        found = []
+        for members in self._members.values():
+            most = max(1, int(share * len(members)))
+            found += [int(members[k]) for k in outliers(self._rows[members], most)]
+        return found
+
+    def offer(self, item: int, text: str) -> tuple[float, float]:
+        """Offer a new text for a place; it is taken if its cluster tightens.
+
+        Returns
+        -------
+        tuple of float
+            The label's mean distance as it was and with the new text; taken if the second is less.
+        """
+        members = self._members[self.labels[item]]
+        changed = self._rows[members].copy()
+        before = spread(changed)
+        changed[np.flatnonzero(members == item)] = self._encoder([text])
+        after = spread(changed)
+        if after < before:
+            self.texts[item] = text
+            self._rows[members] = changed
+        return before, after
+
+
+def tighten(
+    clusters: Clusters,
+    regenerate: Callable[[int, str], str | None],
+    config: ClusterConfig = ClusterConfig(),
+) -> Tightened:
+    """Have outliers written anew as long as the clusters tighten.
+
+    Parameters
+    ----------
+    clusters : Clusters
+        Its texts are replaced.
+    regenerate : callable
+        Takes the place of an outlier and its present text and returns a new one; None if there is
+        none, or none that is as true.
+    config : ClusterConfig
+    """
+    history = [clusters.spread]
     attempts: list[Attempt] = []
     for number in range(1, config.rounds + 1):
-        for label, members in groups.items():
-            most = max(1, int(config.share * len(members)))
-            for k in outliers(rows[members], most):
-                one = _attempt(
-                    number, label, int(members[k]), k, kept, rows, members, regenerate, encoder
-                )
-                attempts.append(one)
-        history.append(_overall(rows, groups))
-        gained = history[-2] - history[-1]
-        tried = sum(attempt.round == number for attempt in attempts)
-        won = sum(attempt.round == number and attempt.accepted for attempt in attempts)
+        won = 0
+        chosen = clusters.outliers(config.share)
+        for item in chosen:
+            label, old = clusters.labels[item], clusters.texts[item]
+            new = regenerate(item, old)
+            if new is None or new == old:
+                attempts.append(Attempt(number, label, item, None, None, False))
+                continue
+            before, after = clusters.offer(item, new)
+            attempts.append(Attempt(number, label, item, before, after, after < before))
+            won += after < before
+        history.append(clusters.spread)
         log.info(
-            "round %d: %d of %d new texts accepted, mean distance %.4f to %.4f",
-            number, won, tried, history[-2], history[-1],
-        )  # fmt: skip
-        if gained < config.improvement:
+            "round %d: %d outliers, %d new texts accepted, mean distance %.4f to %.4f",
+            *(number, len(chosen), won, history[-2], history[-1]),
+        )
+        if history[-2] - history[-1] < config.improvement:
             break
-    return Tightened(kept, history, attempts)
-
-
-def _attempt(
-    number: int,
-    label: str,
-    item: int,
-    place: int,
-    kept: list[str],
-    rows: Floats,
-    members: NDArray[np.intp],
-    regenerate: Callable[[int, str], str | None],
-    encoder: Encoder,
-) -> Attempt:
-    """Ask for one new text and keep it, in `kept` and `rows`, if the cluster tightens."""
-    before = spread(rows[members])
-    new = regenerate(item, kept[item])
-    if new is None or new == kept[item]:
-        return Attempt(number, label, item, before, before, False, "no new text")
-    changed = rows[members].copy()
-    changed[place] = encoder([new])[0]
-    after = spread(changed)
-    if after >= before:
-        return Attempt(number, label, item, before, after, False, "the cluster does not tighten")
-    kept[item] = new
-    rows[item] = changed[place]
-    return Attempt(number, label, item, before, after, True)
-
-
-def _overall(rows: Floats, groups: Mapping[str, NDArray[np.intp]]) -> float:
-    """Return the mean distance to the own centre, over all texts."""
-    return float(np.concatenate([distances(rows[members]) for members in groups.values()]).mean())
+    return Tightened(clusters.texts, history, attempts)
 
 
 # Encoders ----------------------------------------------------------------------------------------
@@ -209,7 +223,7 @@ class WordEncoder:
         rows = np.zeros((len(texts), self.size))
         for row, text in zip(rows, texts, strict=True):
             words = text.lower().split()
-            for term in (*words, *map(" ".join, zip(words, words[1:], strict=False))):
+            for term in (*words, *map(" ".join, pairwise(words))):
                 row[zlib.crc32(term.encode()) % self.size] += 1.0
         return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
 
@@ -233,7 +247,9 @@ class MiniLM:
     def __init__(self, folder: str | Path | None = None, batch: int = 64) -> None:
         import torch
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging as transformers_logging
 
+        transformers_logging.disable_progress_bar()
         where = Path(folder) if folder is not None else _packaged()
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(where, local_files_only=True)

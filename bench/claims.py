@@ -21,7 +21,7 @@ from signals.simulate import SimulateConfig, simulate
 from tests.claim_recordings import fixed_recordings
 
 TABLES = Path(__file__).resolve().parents[1] / "tests" / "data"
-NAMES = ("dev", "prose", "heldout")
+NAMES = ("dev", "prose", "prose2")
 RIGHT = {"true": "supported", "false": "contradicted", "open": "unchecked"}
 
 Row = dict[str, str]

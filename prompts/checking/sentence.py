@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from prompts.claim_words import Token
+from prompts.checking.results import CheckedClaim, Judged
+from prompts.checking.words import Token
 from prompts.facts import Facts, Window
 
 VALUES = ("acc", "gyro", "speed", "length", "rate", "")
@@ -55,6 +56,10 @@ class Sentence:
         self.facts = facts
         self.context = axis, sensor
         self.tokens = _with_ranges(tokens, text)
+        self._places: dict[str, list[int]] = {}
+        for i, token in enumerate(self.tokens):
+            for role in token.roles:
+                self._places.setdefault(role, []).append(i)
         self.start, self.end = tokens[0].start, tokens[-1].end
         words = text[self.start : self.end]
         self.guarded = self.has("maybe") or _NAMED_LETTER.search(words) is not None
@@ -64,18 +69,21 @@ class Sentence:
 
     def has(self, role: str, value: str | None = None) -> bool:
         """Whether some token plays a role."""
-        return any(self.plays(i, role, value) for i in range(len(self.tokens)))
+        places = self._places.get(role)
+        if places is None or value is None:
+            return places is not None
+        return any(self.tokens[i].roles[role] == value for i in places)
 
     def plays(self, i: int, role: str, value: str | None = None) -> bool:
         """Whether token `i` plays a role."""
-        if not 0 <= i < len(self.tokens):
+        places = self._places.get(role)
+        if places is None or i not in places:
             return False
-        given = self.tokens[i].roles.get(role)
-        return given is not None and (value is None or given == value)
+        return value is None or self.tokens[i].roles[role] == value
 
     def indices(self, role: str) -> list[int]:
         """Return the tokens that play a role."""
-        return [i for i, token in enumerate(self.tokens) if role in token.roles]
+        return self._places.get(role, [])
 
     def gap(self, i: int, j: int) -> str:
         """Return the text between two tokens."""
@@ -181,6 +189,20 @@ class Sentence:
                 return 1 if self.tokens[j].roles["sign"] == "+" else -1
         return 0
 
+    def topmost(self, i: int) -> bool:
+        """Whether the highest of all is meant, as in "the strongest peak is 5"."""
+        for k in range(i - 1, max(i - 5, -1), -1):
+            if self.tokens[k].number_like:
+                return False
+            if self.plays(k, "most", "most"):
+                return True
+        return False
+
+    def is_local(self) -> bool:
+        """Whether it speaks of a part of the recording without saying from when to when."""
+        parts = any(self.has("noun", what) for what in ("move", "phase", "rest"))
+        return parts or any(self.has(role) for role in ("half", "begin", "finish"))
+
     def frame(self, i: int) -> Frame | None:
         """Return the moment a token is about: named right after it, else before, else after."""
         after = [f for f in self.frames if f.token > i][:1]
@@ -198,6 +220,11 @@ class Sentence:
     def window(self, frame: Frame) -> Window:
         """Return the samples of a frame, widened by its slack where it is a point."""
         return self.facts.window(frame.start, frame.end, frame.slack if frame.point else 0.0)
+
+    def claim(self, kind: str, tokens: list[int], judged: Judged) -> CheckedClaim:
+        """Return a claim that these tokens make."""
+        start = min(self.tokens[k].start for k in tokens)
+        return CheckedClaim(kind, start, max(self.tokens[k].end for k in tokens), *judged)
 
     # How it is read -----------------------------------------------------------------------------
 

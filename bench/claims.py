@@ -21,7 +21,7 @@ from signals.simulate import SimulateConfig, simulate
 from tests.claim_recordings import fixed_recordings
 
 TABLES = Path(__file__).resolve().parents[1] / "tests" / "data"
-NAMES = ("dev", "prose", "prose2")
+NAMES = ("dev", "prose", "prose2", "heldout")
 RIGHT = {"true": "supported", "false": "contradicted", "open": "unchecked"}
 
 Row = dict[str, str]

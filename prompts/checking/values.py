@@ -209,7 +209,7 @@ def _ranged(
     ends = [(float(v.min()), float(v.max())) for v in cut]
     told = f"{ends[0][0]:.2f} to {ends[0][1]:.2f} {unit}"
     # Single samples beyond the rest are often left out of "between ... and ...".
-    ends += [(float(np.quantile(v, 0.02)), float(np.quantile(v, 0.98))) for v in cut]
+    ends += [_bulk(v) for v in cut]
     if any(abs(low - a) <= slack and abs(high - b) <= slack for a, b in ends):
         return "supported", told
     within = any(a >= low - slack and b <= high + slack for a, b in ends[: len(cut)])
@@ -225,6 +225,12 @@ def _ranged(
         return sure(False, not possible and not (within and not stat), told)
     local = number.sentence.is_local() and window is None
     return sure(False, not (local and (possible or within)), told)
+
+
+def _bulk(values: Values) -> tuple[float, float]:
+    """Return between what all but a fiftieth at either end lie."""
+    ordered, few = np.sort(values), len(values) // 50
+    return float(ordered[few]), float(ordered[-1 - few])
 
 
 def _edge(s: Sentence) -> Frame | None:

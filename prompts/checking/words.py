@@ -130,21 +130,22 @@ def _tokens(words: list[tuple[str, int, int]], text: str) -> Iterator[Token]:
     i, n_words = 0, len(words)
     while i < n_words:
         word, start, end = words[i]
-        n = min(LONGEST.get(word, 0), n_words - i)
-        while n > 1:
-            roles = TABLE.get(" ".join([w for w, _, _ in words[i : i + n]]))
+        i += 1
+        longest = LONGEST.get(word)
+        if longest is None:
+            if "-" in word:
+                yield from _parts(word, start)
+            continue
+        for n in range(min(longest, n_words - i + 1), 1, -1):
+            roles = TABLE.get(" ".join([w for w, _, _ in words[i - 1 : i - 1 + n]]))
             if roles is not None:
-                yield Token(start, words[i + n - 1][2], roles)
+                yield Token(start, words[i + n - 2][2], roles)
+                i += n - 1
                 break
-            n -= 1
         else:
             roles = TABLE.get(word)
-            if roles is None:
-                if "-" in word:
-                    yield from _parts(word, start)
-            elif len(word) > 1 or not _is_name(text, start, end):
+            if roles is not None and (len(word) > 1 or not _is_name(text, start, end)):
                 yield Token(start, end, roles)
-        i += max(n, 1)
 
 
 def _parts(word: str, start: int) -> Iterator[Token]:

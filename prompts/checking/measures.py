@@ -44,7 +44,9 @@ def _speed(s: Sentence, i: int, config: CheckConfig) -> Measured:
         return "speed", sure(good, not good, told)
     phases = [p.peak for p in facts.explanation.phases if p.kind == "movement"]
     sides = [float(np.abs(row).max()) for row in facts.motion.velocity]
-    if number.is_one_of([*top, *phases, *sides, *(() if number.stat else level)]):
+    local = s.is_local() or number.stat != "max"
+    others = [*phases, *sides, *(() if number.stat else level)] if local else []
+    if number.is_one_of([*top, *others]):
         return "speed", ("supported", told)
     beyond = number.value > max(top) + number.slack
     definite = number.stat == "max" or (number.stat in ("peak", "reach") and not s.is_local())
@@ -68,7 +70,8 @@ def _length(s: Sentence, i: int, config: CheckConfig) -> Measured:
         good = number.is_one_of([straight, *np.abs(net), *np.ptp(cut, axis=1), _way(cut)])
         return "length", sure(good, not good, told)
     if s.has("size"):
-        size = s.tokens[s.indices("size")[0]].roles["size"]
+        nearest = min(s.indices("size"), key=lambda k: (k < i, abs(k - i)))
+        size = s.tokens[nearest].roles["size"]
         good = number.is_one_of([{"wide": width, "tall": height, "path": whole}[size]])
         told = f"{width:.2f} m wide, {height:.2f} m tall, path {whole:.2f} m"
         return "length", sure(good, not good, told)

@@ -202,7 +202,8 @@ def _rest(s: Sentence) -> Iterable[CheckedClaim]:
         judged: Judged = "unchecked", ""
         if not s.guarded and frame is None:
             longest = _longest(~s.facts.moving, s.facts)
-            judged = sure(calm < 0.7 and longest < 0.1, calm > 0.95, f"at rest for {calm:.0%}")
+            told = f"at rest for up to {longest:.2f} s"
+            judged = sure(calm < 0.7 and longest < 0.1, longest >= 0.2 or calm > 0.95, told)
         yield s.claim("rest", [i], judged)
     for i in s.indices("rest"):
         if counted and s.plays(i, "noun"):

@@ -27,20 +27,24 @@ _LEXICON: dict[str, dict[str, str]] = {
         "rotating|rotational|turn rate|rotation rate|gyroscope reading|angular speed",
         "linear": "linear acceleration|dynamic acceleration|deviates|deviate|from its mean|"
         "from the mean|around its mean|gravity removed|without gravity|from its median",
-        "speed": "top speed|highest speed|maximum speed|top velocity|speed|speeds|velocity|velocities",
+        "speed": "top speed|highest speed|maximum speed|top velocity|speed|speeds|velocity|"
+        "velocities",
         "derived": "jerk|energy|variance|kurtosis|skewness|correlation|slope|gradient|entropy|"
         "zero crossings|percentile|quantile|score|scores|angle|power",
     },
     "stat": {
-        "max": "top speed|highest speed|maximum speed|top velocity|maximum|max|maximal|maxima|highest|largest value|highest value|maximum value",
-        "peak": "fastest|quickest|peak|peaks|peaking|peaked|spike|spikes|spiking|crest|crests|burst|bursts|pulse|"
+        "max": "top speed|highest speed|maximum speed|top velocity|maximum|max|maximal|maxima|"
+        "highest|largest value|highest value|maximum value",
+        "peak": "fastest|quickest|peak|peaks|peaking|peaked|spike|spikes|spiking|crest|crests|"
+        "burst|bursts|pulse|"
         "pulses|impact",
         "min": "minimum|min|minimal|minima|lowest|lowest value|minimum value",
         "valley": "trough|troughs|valley|valleys|dip|dips|dipping",
         "mean": "mean|average|averages|averaged|averaging|on average|mean value|average value",
         "median": "median",
         "std": "standard deviation|standard deviations|std|sd|std dev",
-        "span": "peak-to-peak|peak to peak|p2p|total range|overall range|peak-to-peak amplitude|peak-to-peak range",
+        "span": "peak-to-peak|peak to peak|p2p|total range|overall range|peak-to-peak amplitude|"
+        "peak-to-peak range",
         "amplitude": "amplitude|amplitudes",
         "rms": "rms|root mean square|root-mean-square",
         "reach": "reaches|reaching|reached|hits|hitting|attains|rises to|rising to|rise to|"
@@ -156,7 +160,8 @@ _LEXICON: dict[str, dict[str, str]] = {
     },
     "back": {"": "after|preceded by|following|previously|earlier|once"},
     "most": {
-        "most": "fastest|quickest|largest|strongest|greatest|biggest|dominant|dominates|dominating|main|mainly|"
+        "most": "fastest|quickest|largest|strongest|greatest|biggest|dominant|dominates|"
+        "dominating|main|mainly|"
         "primary|primarily|most pronounced|highest|widest|most active|most|mostly|predominantly|"
         "most significant|largest part|most of|nearly all|almost all|almost only",
         "least": "smallest|weakest|least|lowest|least active",

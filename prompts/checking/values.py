@@ -187,6 +187,7 @@ def _bounded(number: Number, stat: str, plain: Sequence[Values], unit: str) -> J
         low, high = min(tops), max(tops)
         if upper:  # what never exceeds 5 may well be at -10
             low = min(float(v.max()) for v in plain)
+            high = low if len(plain) == 1 else high
         told = f"maximum {high:.2f} {unit}"
     if upper:
         return sure(high <= value + slack, low > value + slack, told)

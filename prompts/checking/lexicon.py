@@ -156,7 +156,8 @@ _LEXICON: dict[str, dict[str, str]] = {
     },
     "then": {
         "": "then|followed by|next|afterwards|after that|subsequently|thereafter|and then|before|"
-        "later|→|->|finally|after which|and finally|and"
+        "later|→|->|finally|after which|and finally",
+        "and": "and",
     },
     "back": {"": "after|preceded by|following|previously|earlier|once"},
     "most": {

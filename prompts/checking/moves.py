@@ -40,7 +40,8 @@ def _directions(s: Sentence) -> Iterable[CheckedClaim]:
         return
     shown = [p.direction for p in facts.explanation.phases if p.kind == "movement"]
     told = "movements " + (", ".join(shown) or "none")
-    ordered = len(places) > 1 and (s.has("then") or s.has("begin")) and not s.has("back")
+    told_in_turn = s.has("then", "") or s.has("begin") or len(places) > 2
+    ordered = len(places) > 1 and told_in_turn and not s.has("back")
     if (
         ordered
         and all(_word(s, i) for i in places)

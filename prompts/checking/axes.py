@@ -121,7 +121,7 @@ def _sign_order(s: Sentence, i: int, first: str) -> Judged:
 
 
 def _dominance(s: Sentence) -> Iterable[CheckedClaim]:
-    if not s.has("axis") or not s.has("much") or s.has("gravity"):
+    if not s.has("most") or not s.has("axis") or not s.has("much") or s.has("gravity"):
         return
     for i in s.indices("most"):
         if s.frames or any(

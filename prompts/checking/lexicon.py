@@ -258,7 +258,11 @@ def _table() -> dict[str, Roles]:
 
 
 TABLE = _table()
+"""Every phrase and what it may be."""
+KNOWN = frozenset(word for phrase in TABLE for word in phrase.split(" "))
+"""The words that occur in phrases."""
 LONGEST: dict[str, int] = {}
+"""Words of the longest phrase that starts with a word."""
 for _phrase in TABLE:
     _words = _phrase.split(" ")
     LONGEST[_words[0]] = max(LONGEST.get(_words[0], 1), len(_words))

@@ -192,11 +192,6 @@ def _stated(s: Sentence, i: int) -> tuple[float, float, int] | None:
 
 
 def _rest(s: Sentence) -> Iterable[CheckedClaim]:
-    counted = any(
-        s.plays(k, "few") or s.is_number(k)
-        for k in range(len(s.tokens))
-        if s.plays(k + 1, "noun", "rest")
-    )
     for i in s.indices("active"):
         calm = float(s.facts.resting.mean())
         frame = s.frame(i)
@@ -207,8 +202,8 @@ def _rest(s: Sentence) -> Iterable[CheckedClaim]:
             judged = sure(calm < 0.7 and longest < 0.1, longest >= 0.2 or calm > 0.95, told)
         yield s.claim("rest", [i], judged)
     for i in s.indices("rest"):
-        if counted and s.plays(i, "noun"):
-            continue
+        if s.plays(i, "noun", "rest") and (s.plays(i - 1, "few") or s.is_number(i - 1)):
+            continue  # "two pauses" has been counted
         yield s.claim("rest", [i], _at_rest(s, i))
 
 

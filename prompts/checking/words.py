@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import pi
 
-from prompts.checking.lexicon import LONGEST, TABLE, Roles
+from prompts.checking.lexicon import KNOWN, LONGEST, TABLE, Roles
 from signals.recording import STANDARD_GRAVITY
 
 
@@ -95,7 +95,11 @@ def sentences(text: str, start: int, end: int) -> Iterator[list[Token]]:
         kind = match.lastgroup
         if kind == "word" or kind == "mark":
             first, last = match.span()
-            words.append((lowered[first:last], first, last))
+            word = lowered[first:last]
+            if word in KNOWN or "-" in word:
+                words.append((word, first, last))
+            else:  # no phrase goes on beyond it
+                flush()
             continue
         flush()
         if kind == "end":

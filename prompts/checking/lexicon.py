@@ -216,7 +216,7 @@ _LEXICON: dict[str, dict[str, str]] = {
     "name": {"": "letter|capital|character|uppercase|conclusion|answer|label|digit|an|a"},
     "comma": {"": ",|:|(|)"},
     "skip": {
-        "": "right after|right before|right at|right away|right side|right hand|right-handed|"
+        "": "right after|right before|right away|right side|right hand|right-handed|"
         "left hand|left-handed|left side|is left|left over|left out|upright|right angle|speeds up|"
         "speeding up|speed up|slows down|slowing down|slow down|makes up|make up|made up|ends up|"
         "end up|set up|picks up|pick up|break down|broken down|settles down|settling down|"
@@ -251,6 +251,8 @@ def _table() -> dict[str, Roles]:
         for form in ("gyro_{}", "gyro {}", "g{}", "{}-rotation", "{} rotation", "{}-gyro"):
             table[form.format(a)] = {"axis": a, "sensor": "gyro"}
         table[f"lin_acc_{a}"] = {"axis": a, "sensor": "linear"}
+    table["right at"] = {"at": ""}
+    table["to the right at"] = {"dir": "right", "at": ""}
     # Being a name ends what "the letter" and such could mean beside it.
     for phrase in _LEXICON["skip"][""].split("|"):
         table[phrase] = {"name": ""} if phrase == "the letter" else {"skip": ""}

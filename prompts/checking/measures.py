@@ -110,7 +110,8 @@ def _time(s: Sentence, i: int, config: CheckConfig) -> Measured:
         good = number.is_one_of([length])
         return "duration", sure(good, not good, told)
     parts = [phase.end - phase.start for phase in facts.explanation.phases]
-    return "duration", sure(number.is_one_of([length, *parts]), False, told)
+    meant = of_a_part or s.has("lasts")
+    return "duration", sure(meant and number.is_one_of([length, *parts]), False, told)
 
 
 def _moment(s: Sentence, i: int, frame: Frame) -> Judged:

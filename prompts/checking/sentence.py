@@ -15,6 +15,10 @@ _NAMED_LETTER = re.compile(
     r"\b(?:[Ll]etters?|[Cc]apital|[Uu]ppercase|an?|the)\s+['\"“‘*]*[A-Z]\b(?!-axis| axis|[\w-])"
     r"|['\"“‘][A-Z]['\"”’]"
 )
+_WRITTEN = re.compile(
+    r"\b(?:wrote|writes?|writing|written)\s+(?:an?\s+|the\s+)?(?:letter\s+)?['\"“‘]?[A-Z]\b['\"”’]?"
+)
+"""What was written is told of the recording, and not of the letter in general."""
 _DIRECT = re.compile(
     r"\s*\(?\s*(?:(?:is|are|was|were)\s+(?:seen|reached|found|observed|visible|recorded)\s+)?"
     r"(?:on|along|in|for|about|of|at|around)?\s*(?:the\s+)?(?:device'?s?\s+)?",
@@ -62,7 +66,8 @@ class Sentence:
                 self._places.setdefault(role, []).append(i)
         self.start, self.end = tokens[0].start, tokens[-1].end
         words = text[self.start : self.end]
-        self.guarded = self.has("maybe") or _NAMED_LETTER.search(words) is not None
+        named = _NAMED_LETTER.search(_WRITTEN.sub("", words)) is not None
+        self.guarded = self.has("maybe") or named
         self.used: set[int] = set()
         self._time = time
         self.frames = self._frames()
@@ -135,10 +140,10 @@ class Sentence:
         ):
             return self.group(i + 2)
         for j in range(i - 1, -1, -1):
-            if self.plays(j, "axis"):
+            if self.plays(j, "axis") and not self._is_upright(j):
                 return self.group(j)
         for j in range(i + 1, len(self.tokens)):
-            if self.plays(j, "axis"):
+            if self.plays(j, "axis") and not self._is_upright(j):
                 return self.group(j)
         return [self.context[0]] if self.context[0] else []
 
@@ -215,7 +220,8 @@ class Sentence:
         before = [f for f in self.frames if f.token < i]
         if before:
             return before[-1]
-        return after[0] if after and not numbers else None
+        cut = any("comma" in t.roles for t in between)
+        return after[0] if after and not numbers and not cut else None
 
     def window(self, frame: Frame) -> Window:
         """Return the samples of a frame, widened by its slack where it is a point."""
@@ -247,6 +253,10 @@ class Sentence:
                     break
                 j += step
         return sorted(set("xyz" if "all" in found else found))
+
+    def _is_upright(self, j: int) -> bool:
+        """Whether an axis is only named as the one that points up."""
+        return self.plays(j - 1, "upis") or self.plays(j - 2, "upis")
 
     def _links(self, i: int, j: int) -> bool:
         """Whether token `i` joins its neighbour `j` to another: "x, y and z"."""

@@ -53,7 +53,7 @@ class AnswerStore:
             row = self._file.execute(
                 "SELECT text, prompt_tokens, answer_tokens, cut FROM answers WHERE key = ?", (key,)
             ).fetchone()
-        return None if row is None else Reply(*row[:3], cut=bool(row[3]))
+        return None if row is None else Reply(row[0], row[1], row[2], bool(row[3]))
 
     def put(self, key: bytes, reply: Reply) -> None:
         """Keep an answer; it is on disk when this returns."""

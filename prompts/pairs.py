@@ -81,12 +81,7 @@ def build_pairs(
     """
     from tqdm.auto import tqdm
 
-    if not 1 <= paraphrases <= builder.n_paraphrases:
-        hint = "" if builder.config.style == "study" else "; more need prompt.style=study"
-        raise InputError(
-            f"paraphrases is {paraphrases}: style '{builder.config.style}' has "
-            f"{builder.n_paraphrases} wording(s), choose 1 to {builder.n_paraphrases}{hint}"
-        )
+    check_paraphrases(paraphrases, builder)
     texts = serializer.encode([serializer.features(rec) for rec in recordings])
     labels = [rec.label for rec in recordings]
     rows: list[Row] = []
@@ -104,6 +99,22 @@ def build_pairs(
             named = f"recording '{rec.id}': "
             raise InputError(named + str(error).removeprefix(named)) from error
     return rows
+
+
+def check_paraphrases(paraphrases: int, builder: PromptBuilder) -> None:
+    """Refuse more pairs a recording than there are wordings.
+
+    Raises
+    ------
+    InputError
+        Naming how many there are.
+    """
+    if not 1 <= paraphrases <= builder.n_paraphrases:
+        hint = "" if builder.config.style == "study" else "; more need prompt.style=study"
+        raise InputError(
+            f"paraphrases is {paraphrases}: style '{builder.config.style}' has "
+            f"{builder.n_paraphrases} wording(s), choose 1 to {builder.n_paraphrases}{hint}"
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -83,7 +83,7 @@ def teach(
     seed: int = 0,
     workers: int = 8,
     stop: threading.Event | None = None,
-) -> Iterator[Taught]:
+) -> Generator[Taught, None, None]:
     """Have every recording explained and its question worded.
 
     Parameters
@@ -189,7 +189,7 @@ def _one(
         if isinstance(error, Unanswered):
             reason, detail = error.kind, error.detail
         elif isinstance(error, Stopped):
-            reason, detail = OUT_OF_TOKENS, "the tokens are spent, or the run was stopped"
+            reason, detail = OUT_OF_TOKENS, "the tokens of --max-tokens-total are spent"
         else:
             reason, detail = "does not fit", str(error)
         aside.append(SetAside(rec.id, rec.label, rec.subject, number, reason, detail))

@@ -144,7 +144,7 @@ class ComputedTeacher:
         """Describe the recording."""
         if not self.builder.config.reasoning:
             return Lesson()
-        reasoning = explain(rec).reasoning
+        reasoning = _facts(rec)
         verdict = self.judge(reasoning, rec)
         return Lesson(reasoning, verdict, history=(len(verdict.errors),))
 
@@ -267,7 +267,7 @@ class LanguageTeacher:
             "noun": self.builder.noun,
             "label": rec.label,
             "labels": ", ".join(self.builder.labels),
-            "facts": explain(rec).reasoning,
+            "facts": _facts(rec),
             "signal": signal,
             "samples": samples(rec),
             "conclusion": self.builder.completion(rec.label).strip(),
@@ -329,6 +329,13 @@ def samples(rec: Recording) -> str:
     rows = rec.acc if rec.gyro is None else np.concatenate([rec.acc, rec.select(GYRO)])
     form = "%.2f" + " %.1f" * len(rows)
     return "\n".join(form % (t, *row) for t, row in zip(rec.t[chosen], rows.T[chosen], strict=True))
+
+
+def _facts(rec: Recording) -> str:
+    try:
+        return explain(rec).reasoning
+    except InputError as error:
+        raise Unanswered("cannot be described", str(error)) from None
 
 
 def _whole(reply: Reply) -> str:

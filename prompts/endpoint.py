@@ -153,7 +153,7 @@ class Endpoint:
                 retries=False,
                 redirect=False,
             )
-        except urllib3.exceptions.TimeoutError:
+        except urllib3.exceptions.ReadTimeoutError:
             raise _Passing(f"nothing came for {self.config.timeout:g} s") from None
         except urllib3.exceptions.HTTPError as error:
             raise _Passing(f"the connection failed ({type(error).__name__})") from None

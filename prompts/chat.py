@@ -40,8 +40,8 @@ class Request:
 
     @property
     def most_tokens(self) -> int:
-        """A cautious guess of what question and answer may cost: three characters a token."""
-        return (len(self.system) + len(self.user)) // 3 + self.max_tokens
+        """A cautious guess of what question and answer may cost: two characters a token."""
+        return (len(self.system) + len(self.user)) // 2 + self.max_tokens
 
     def key(self, identity: str) -> bytes:
         """Return 32 bytes that stand for this request to one model."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,6 +57,7 @@ class ChatServer:
         """How often each request, by the hash of its body, was answered in full with 200."""
         self.held = 0
         self.most_at_once = 0
+        self._released = False
         self._now = 0
         self._admitted = 0
         self.changed = threading.Condition()
@@ -98,8 +100,9 @@ class ChatServer:
         try:
             if hold:
                 self.closing.wait()
-                handler.close_connection = True
-                return
+                if not self._released:
+                    handler.close_connection = True
+                    return
             answer = self.handle(fields, self)
             if answer.hang:
                 self.closing.wait()
@@ -124,8 +127,16 @@ class ChatServer:
         with self.changed:
             return self.changed.wait_for(lambda: self.held >= n, seconds)
 
+    def release(self) -> None:
+        """Answer what was held, and everything from now on."""
+        self.hold_after = None
+        self._released = True
+        self.closing.set()
+
     def __enter__(self) -> ChatServer:
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
         self._thread.start()
         return self
 
@@ -148,16 +159,19 @@ def role_of(fields: dict[str, Any]) -> str:
 def label_in(fields: dict[str, Any]) -> str:
     """Return the true label that a request tells."""
     user = fields["messages"][-1]["content"]
-    return user.rstrip().rpartition(" ")[2] if role_of(fields) != "explain" else (
-        user.partition("true letter is: ")[2][0]
+    return (
+        user.rstrip().rpartition(" ")[2]
+        if role_of(fields) != "explain"
+        else (user.partition("true letter is: ")[2][0])
     )
 
 
 def good_pupil(fields: dict[str, Any], server: ChatServer) -> Answer:
-    """Answer every role as a teacher should, and differently for different seeds."""
+    """Answer every role as a teacher should, and differently for different recordings and seeds."""
     role = role_of(fields)
     if role == "paraphrase":
         return Answer(f"Say in your words which single letter was written, take {fields['seed']}.")
     if role == "explain":
-        return Answer(f"It goes down and then right, so it is {label_in(fields)}.")
+        told = zlib.crc32(fields["messages"][-1]["content"].encode())
+        return Answer(f"Recording {told} goes down and then right, so it is {label_in(fields)}.")
     return Answer(f"The hand goes down and then right.\nLetter: {label_in(fields)}")

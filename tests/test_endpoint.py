@@ -132,7 +132,7 @@ def test_a_server_that_is_down_ends_the_run():
     with ChatServer(lambda fields, server: Answer()) as server:
         pass
     config = EndpointConfig(base_url=server.url, model="m", give_up_after=3, timeout=0.3)
-    with pytest.raises(InputError, match="3 requests in a row failed.*connection"):
+    with pytest.raises(InputError, match=r"3 requests in a row failed.*connection"):
         Endpoint(config, wait=lambda seconds: None).answer(QUESTION)
 
 
@@ -168,7 +168,13 @@ def test_a_key_that_comes_back_is_struck_out(ask):
 
 @pytest.mark.parametrize(
     "url",
-    ["localhost:8000/v1", "ftp://x/v1", "https://me:secret@x/v1", "https://x/v1?key=secret", "http:"],
+    [
+        "localhost:8000/v1",
+        "ftp://x/v1",
+        "https://me:secret@x/v1",
+        "https://x/v1?key=secret",
+        "http:",
+    ],
 )
 def test_addresses_that_are_none_or_hold_a_secret_are_refused(url):
     with pytest.raises(InputError) as caught:

@@ -141,9 +141,16 @@ def explain(
     InputError
         If the recording has no acceleration, or no gravity to tell up from.
     """
-    claims = [_overview(rec)]
     motion = None if rec.gyro is None else writing_motion(rec, config.frame)
-    if motion is None or _extent(motion) > config.reach:
+    return describe(rec, motion, label, config)
+
+
+def describe(
+    rec: Recording, motion: Motion | None, label: str = "", config: ExplainConfig = ExplainConfig()
+) -> Explanation:
+    """Describe a recording whose movement, if any, is known already; see `explain`."""
+    claims = [_overview(rec)]
+    if motion is None or extent(motion) > config.reach:
         phases = _pulses(rec, config)
         claims += [phase.claim for phase in phases]
     else:
@@ -169,10 +176,9 @@ def _movements(motion: Motion, config: ExplainConfig) -> tuple[list[Phase], int]
     """Return rests and movements in order of time, and the number of turning points."""
     path = motion.plane("position")
     speed = np.linalg.norm(motion.plane("velocity"), axis=0)
-    still = speed < max(config.rest * speed.max(), config.min_speed)
-    rests = _pauses(still, motion.t, config)
+    rests = _pauses(_slow(speed, config), motion.t, config)
     spans = _between(rests, len(speed))
-    tolerance = config.tolerance * _extent(motion)
+    tolerance = config.tolerance * extent(motion)
     every = _straighten(path, spans, tolerance, limit=len(speed))
     told = _straighten(path, spans, tolerance, limit=config.max_phases)
     phases = [Phase("rest", *_times(motion.t, span)) for span in rests]
@@ -191,7 +197,20 @@ def _movements(motion: Motion, config: ExplainConfig) -> tuple[list[Phase], int]
     return sorted(phases, key=lambda phase: phase.start), _turns(path, every, config.turn)
 
 
-def _extent(motion: Motion) -> float:
+def _slow(speed: Array, config: ExplainConfig) -> Mask:
+    return np.asarray(speed < max(config.rest * float(speed.max()), config.min_speed))
+
+
+def segments(motion: Motion, config: ExplainConfig) -> tuple[int, int]:
+    """Return how many straight movements a gesture has, however many are told, and turns."""
+    path = motion.plane("position")
+    speed = np.linalg.norm(motion.plane("velocity"), axis=0)
+    spans = _between(_pauses(_slow(speed, config), motion.t, config), len(speed))
+    every = _straighten(path, spans, config.tolerance * extent(motion), limit=len(speed))
+    return len(every), _turns(path, every, config.turn)
+
+
+def extent(motion: Motion) -> float:
     """Return the diagonal of the box around the path in the letter's plane, m."""
     return float(np.linalg.norm(np.ptp(motion.plane("position"), axis=1)))
 
@@ -203,7 +222,7 @@ def _pulses(rec: Recording, config: ExplainConfig) -> list[Phase]:
     pulses = []
     for name, values in zip("xyz", change, strict=True):
         for sign in (1, -1):
-            for first, last in _runs(sign * values > least):
+            for first, last in runs(sign * values > least):
                 extreme = sign * float((sign * values[first : last + 1]).max())
                 times = _times(rec.t, (first, last))
                 pulses.append(Phase("pulse", *times, direction=name, peak=extreme))
@@ -223,13 +242,13 @@ def compass(step: Array) -> str:
 
 def _pauses(still: Mask, t: NDArray[np.float64], config: ExplainConfig) -> list[Span]:
     """Return the rests worth telling: those at the ends and the longest between movements."""
-    long = [span for span in _runs(still) if t[span[1]] - t[span[0]] >= config.pause]
+    long = [span for span in runs(still) if t[span[1]] - t[span[0]] >= config.pause]
     inner = [(a, b) for a, b in long if a > 0 and b < len(t) - 1]
     dropped = sorted(inner, key=lambda span: t[span[0]] - t[span[1]])[config.max_phases // 2 :]
     return [span for span in long if span not in dropped]
 
 
-def _runs(mask: Mask) -> list[Span]:
+def runs(mask: Mask) -> list[Span]:
     """Return the stretches of true samples."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]

@@ -1,0 +1,107 @@
+"""How true a model's own explanations are: the share of checkable claims that the signal bears out.
+
+Claims of one explanation stand and fall together, so the interval over claims is narrower than the
+truth; the share of explanations without a contradicted claim has one that can be trusted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eval.metrics import Interval, wilson
+from prompts.claims import CheckConfig, ClaimReport, check_claims
+from prompts.facts import Facts
+from signals.errors import InputError
+from signals.recording import Recording
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """What checking some explanations came to.
+
+    Parameters
+    ----------
+    claims, supported, contradicted, unchecked : int
+        Claims found, and their verdicts.
+    share : Interval
+        Supported of those supported or contradicted, 95 % Wilson interval.
+    true_texts : Interval
+        Of the explanations with a checkable claim, those without a contradicted one.
+    texts : int
+        Explanations in all.
+    kinds : dict of str to Interval
+        `share` by kind of claim.
+    """
+
+    claims: int
+    supported: int
+    contradicted: int
+    unchecked: int
+    share: Interval
+    true_texts: Interval
+    texts: int
+    kinds: dict[str, Interval]
+
+
+def faithfulness(
+    texts: Sequence[str], recordings: Sequence[Recording], config: CheckConfig = CheckConfig()
+) -> Faithfulness:
+    """Check explanations, each against its recording.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        What a model wrote about each recording, one a recording.
+    recordings : sequence of Recording
+        Cleaned as they were shown to the model. The same recording may come several times.
+    config : CheckConfig
+
+    Raises
+    ------
+    InputError
+        If there are not as many texts as recordings.
+    """
+    if len(texts) != len(recordings):
+        raise InputError(
+            f"{len(texts)} texts and {len(recordings)} recordings: give one recording a text"
+        )
+    facts: dict[int, Facts] = {}
+    reports = []
+    for text, rec in zip(texts, recordings, strict=True):
+        known = facts.setdefault(id(rec), Facts(rec, config.explain))
+        reports.append(check_claims(text, known, config))
+    return summary(reports)
+
+
+def summary(reports: Sequence[ClaimReport]) -> Faithfulness:
+    """Sum reports up."""
+    kinds: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    checked = true = 0
+    for report in reports:
+        checked += report.supported + report.contradicted > 0
+        true += report.supported > 0 and report.contradicted == 0
+        for claim in report.claims:
+            if claim.verdict != "unchecked":
+                kinds[claim.kind][claim.verdict == "supported"] += 1
+    supported = sum(report.supported for report in reports)
+    contradicted = sum(report.contradicted for report in reports)
+    unchecked = sum(report.unchecked for report in reports)
+    return Faithfulness(
+        claims=supported + contradicted + unchecked,
+        supported=supported,
+        contradicted=contradicted,
+        unchecked=unchecked,
+        share=_share(supported, supported + contradicted),
+        true_texts=_share(true, checked),
+        texts=len(reports),
+        kinds={
+            kind: _share(right, wrong + right) for kind, (wrong, right) in sorted(kinds.items())
+        },
+    )
+
+
+def _share(k: int, n: int) -> Interval:
+    """Return k of n with its interval; 0 of 0 has none."""
+    return Interval(k / n, *wilson(k, n), n) if n else Interval(0.0, None, None, 0)

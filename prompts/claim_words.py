@@ -1,0 +1,409 @@
+"""The words in which recordings are described, and how a text becomes tokens.
+
+A phrase may play several roles ("peak" is a statistic and can be counted); the longest phrase of
+the table wins, and what is not in the table is skipped. Numbers come with their unit, converted to
+seconds, m/s², rad/s, m/s, metres and Hz.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import pi
+
+from signals.recording import STANDARD_GRAVITY
+
+Roles = dict[str, str]
+
+
+@dataclass(slots=True)
+class Token:
+    """One phrase or number that means something here.
+
+    Parameters
+    ----------
+    start, end : int
+        Where it stands in the text.
+    roles : dict of str to str
+        What it may be (``{"stat": "peak", "noun": "peak"}``); empty for numbers.
+    unit : str
+        Of a number: ``"acc"``, ``"gyro"``, ``"speed"``, ``"length"``, ``"time"``, ``"rate"``,
+        ``"sample"``, ``"angle"``, ``"share"``, or empty.
+    number, high : float
+        The number, and the upper end if it is a range, in internal units.
+    half : float
+        Half a step of its last digit.
+    signed, number_like : bool
+        Whether it came with a sign; whether it is a number at all.
+    """
+
+    start: int
+    end: int
+    roles: Roles = field(default_factory=dict)
+    unit: str = ""
+    number: float = 0.0
+    high: float | None = None
+    half: float = 0.0
+    signed: bool = False
+    number_like: bool = False
+
+
+# Longer forms first: the first that fits is taken.
+_UNITS: tuple[tuple[str, str, float], ...] = (
+    (r"m/s²|m/s\^2|m/s\*\*2|m/s2|m·s⁻²|m s⁻²|met(?:er|re)s? per second squared", "acc", 1.0),
+    (r"m/s³|m/s\^3", "jerk", 1.0),
+    (r"rad/s|radians? per second", "gyro", 1.0),
+    (r"deg/s|°/s|dps|degrees? per second", "gyro", pi / 180),
+    (r"cm/s", "speed", 0.01),
+    (r"m/s|met(?:er|re)s? per second", "speed", 1.0),
+    (r"milliseconds?|msec|ms", "time", 1e-3),
+    (r"seconds?|secs?|s", "time", 1.0),
+    (r"hertz|hz", "rate", 1.0),
+    (r"samples?|data[ -]points?|time[ -]?steps?|readings", "sample", 1.0),
+    (r"centimet(?:er|re)s?|cm", "length", 0.01),
+    (r"millimet(?:er|re)s?|mm", "length", 1e-3),
+    (r"met(?:er|re)s?|m", "length", 1.0),
+    (r"degrees?|°|deg|radians?|rad", "angle", 1.0),
+    (r"percent|%", "share", 1.0),
+    (r"g(?:['’]?s)?", "acc", STANDARD_GRAVITY),
+)
+_SCAN = re.compile(
+    r"(?P<skip>\d+(?:st|nd|rd|th)\b|[23]-?d\b)"
+    r"|(?P<number>(?<![\w.])(?:(?<![\w.)²°])[-+−–])?(?:\d+(?:\.\d+)?|\.\d+))(?![\d.]*\d)"
+    r"(?:[ \u00a0-]?(?:"
+    + "|".join(f"(?P<u{i}>{pattern})" for i, (pattern, _, _) in enumerate(_UNITS))
+    + r")(?![\w/²^³]))?"
+    r"|(?P<word>[^\W\d_]\w*(?:[-'’][^\W\d_]\w*)*)"
+    r"|(?P<end>(?<!\bi\.e)(?<!\be\.g)(?<!approx)(?<!\bca)(?<!\bvs)[.;!?](?=\s|$)|\n+)"
+    r"|(?P<mark>->|[~≈±,:()→–—+−≤≥<>=-])",
+    re.IGNORECASE,
+)
+
+_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve"
+_MOVES = "strokes movements segments lines parts moves"
+_LEXICON: dict[str, dict[str, str]] = {
+    "axis": {
+        "norm": "magnitude|norm|resultant|total acceleration|overall acceleration|vector sum",
+        "up": "vertical axis|vertical acceleration|vertical component|vertically|vertical",
+        "all": "all axes|all three axes|each axis|every axis|any axis|no axis|all the axes",
+        "other": "horizontal|horizontally|lateral|sideways|other axes|the others|both axes|"
+        "the other two",
+    },
+    "sensor": {
+        "acc": "acceleration|accelerations|accelerometer|acc|accelerometer reading",
+        "gyro": "gyroscope|gyro|rotation|rotations|angular velocity|angular rate|rotates|rotated|"
+        "rotating|rotational|turn rate|rotation rate|gyroscope reading|angular speed",
+        "linear": "linear acceleration|dynamic acceleration|deviates|deviate|from its mean|"
+        "from the mean|around its mean|gravity removed|without gravity|from its median",
+        "speed": "speed|speeds|velocity|velocities",
+        "derived": "jerk|energy|variance|kurtosis|skewness|correlation|slope|gradient|entropy|"
+        "zero crossings|percentile|quantile|score|scores|angle|power",
+    },
+    "stat": {
+        "max": "maximum|max|maximal|maxima|highest|largest value|highest value|maximum value",
+        "peak": "peak|peaks|peaking|peaked|spike|spikes|spiking|crest|crests|burst|bursts|pulse|"
+        "pulses|impact",
+        "min": "minimum|min|minimal|minima|lowest|lowest value|minimum value",
+        "valley": "trough|troughs|valley|valleys|dip|dips|dipping",
+        "mean": "mean|average|averages|averaged|averaging|on average|mean value|average value",
+        "median": "median",
+        "std": "standard deviation|standard deviations|std|sd|std dev",
+        "span": "peak-to-peak|peak to peak|p2p|total range|overall range|peak-to-peak amplitude",
+        "amplitude": "amplitude|amplitudes",
+        "rms": "rms|root mean square|root-mean-square",
+        "reach": "reaches|reaching|reached|hits|hitting|attains|rises to|rising to|rise to|"
+        "drops to|"
+        "dropping to|drop to|falls to|falling to|fall to|climbs to|climbing to|up to|down to|"
+        "increases to|decreases to|goes to|surges to|shoots to|reach|goes up to|swings to|"
+        "increase to|decrease to|increasing to|decreasing to|plunges to|plunge to|shoot up to|"
+        "shoots up to|spikes to|jumps to|bottoms out at|tops out at|topping out at",
+        "stay": "stays|staying|stay|remains|remaining|remain|constant|steady|hovers|hovering|hover|"
+        "constantly|stable|keeps|stayed|remained|hovered|holds|stays at|lies|sits",
+        "range": "ranges|ranging|range|varies|varying|vary|oscillates|oscillating|oscillate|swings|"
+        "swinging|fluctuates|fluctuating|fluctuate|spans|spanning|values|lies between",
+        "trend": "rises|rising|rise|increases|increasing|increase|decreases|decreasing|decrease|"
+        "falls|falling|drops|dropping|climbs|climbing|declines|declining|grows|goes",
+    },
+    "compare": {
+        "over": "at least|no less than|more than|above|exceeds|exceeding|exceed|greater than|"
+        "larger than|higher than|beyond|exceeded|surpasses|goes above|goes beyond|rises above|"
+        "in excess of|faster than|stronger than|bigger than|≥|>",
+        "floor": "not below|never below|does not fall below|never falls below|never drops below|"
+        "does not drop below|never goes below|does not go below|not fall below|not drop below",
+        "under": "at most|no more than|not more than|below|less than|lower than|smaller than|"
+        "under|slower than|weaker than|"
+        "within|≤|<",
+        "ceiling": "does not exceed|not exceed|never exceeds|never exceed|not exceeding|"
+        "without exceeding|never goes beyond|does not go beyond|never goes above|not above|"
+        "does not go above|doesn't exceed|do not exceed|don't exceed|never above|not beyond|"
+        "never surpasses|does not surpass|did not exceed|never exceeded|never rises above|"
+        "does not rise above|never beyond|does not reach|never reaches|cannot exceed|"
+        "no larger than|no higher than|never more than|not go beyond|not go above|no greater than|"
+        "didn't exceed|doesn't go beyond|doesn't go above|doesn't reach|never goes over|"
+        "never gets above|does not get above|without going beyond|never went above",
+    },
+    "hedge": {
+        "": "about|around|approximately|approx|roughly|nearly|almost|circa|close to|near|some|ca|"
+        "just over|just under|slightly above|slightly below|slightly over|slightly under|"
+        "just above|"
+        "just below|a little over|a little under|~|≈|or so"
+    },
+    "not": {
+        "": "not|no|never|without|neither|nor|isn't|doesn't|don't|aren't|wasn't|lacks|lack|absence|"
+        "rather than|instead of|unlike|nothing|none|hardly|barely|cannot|can't|didn't|weren't|"
+        "absent|fails to|rarely|scarcely|little|no axis"
+    },
+    "maybe": {
+        "": "if|would|could|might|may|should|expected|expect|expects|typical|typically|usual|"
+        "usually|"
+        "normally|generally|ideally|imagine|suppose|for example|unless|whether|threshold|tolerance|"
+        "assume|assuming|perhaps|possibly|maybe|probably|likely|unlikely|often|sometimes|"
+        "can be expected|"
+        "commonly|ought|compared to|compared with|than that of|seems|seem|appears|resembles|"
+        "similar to|"
+        "like a|as in|respectively|alternatively|were it|were the|because letters|other letters|"
+        "other recordings|characteristic of|known"
+    },
+    "sign": {"+": "positive|positively", "-": "negative|negatively"},
+    "dir": {
+        "up": "up|upward|upwards|ascends|ascent|ascending|upstroke|rises upward",
+        "down": "down|downward|downwards|descends|descent|descending|downstroke",
+        "left": "left|leftward|leftwards",
+        "right": "right|rightward|rightwards",
+        "away": "away from the writer|away from the body",
+        "near": "towards the writer|toward the writer|towards the body|toward the body",
+        "up-right": "up-right|upper-right|upper right|right-up|up right|up and right|"
+        "up and to the right|right and up|upward right|top right|upward and to the right",
+        "up-left": "up-left|upper-left|upper left|left-up|up left|up and left|up and to the left|"
+        "left and up|top left|upward and to the left",
+        "down-right": "down-right|lower-right|lower right|right-down|down right|down and right|"
+        "down and to the right|right and down|bottom right|downward and to the right",
+        "down-left": "down-left|lower-left|lower left|left-down|down left|down and left|"
+        "down and to the left|left and down|bottom left|downward and to the left",
+    },
+    "upis": {"": "up is|up axis is|upward axis is|up points along"},
+    "gravity": {"": "gravity|gravitational|gravitational pull|gravitational acceleration"},
+    "move": {
+        "": f"{_MOVES.replace(' ', '|')}|stroke|movement|segment|line|move|moved|moving|hand|pen|"
+        "goes|"
+        "going|motion|heads|heading|travels|draws|drawn|returns|sweeps|sweep|path|writes|traces|"
+        "shifts|stylus|then|runs|sweeping|writing|slides|pulls|pushes|diagonal|starts|ends"
+    },
+    "rest": {
+        "": "at rest|rest|rests|resting|rested|stationary|motionless|no movement|no motion|"
+        "not moving|does not move|doesn't move|no significant movement|no significant motion|pause|"
+        "pauses|paused|pausing|stands still|standing still|holds still|held still|lies still|"
+        "lying still|stays still|remains still|kept still|keeps still|comes to rest|is still|"
+        "without movement|without moving|stops moving|immobile|idle|is at rest|stopped"
+    },
+    "active": {
+        "": "in motion|is moving|keeps moving|never rests|never at rest|no rest|no pause|no pauses|"
+        "without pause|without pauses|without a pause|without rest|never pauses|does not rest|"
+        "never stops|without stopping|not at rest|not still|never still|moves throughout"
+    },
+    "begin": {
+        "": "at the start|at the beginning|initially|at first|starts|begins|initial|start|"
+        "beginning|"
+        "starting|in the beginning|from the start|first|at the outset|opens|start of|started|began"
+    },
+    "finish": {
+        "": "at the end|finally|ends|eventually|final|last|end|ending|in the end|concludes|"
+        "finishes|"
+        "towards the end|toward the end|lastly|closes|end of|ended"
+    },
+    "all": {
+        "always": "throughout|always|entire|whole|the whole time|all the time|entirely|"
+        "at all times|every sample|consistently|completely|all samples|all values|"
+        "the whole recording|the entire recording|whole recording|entire recording",
+        "mostly": "mostly|mainly|predominantly|largely|primarily|most of the time|"
+        "for the most part|overall",
+    },
+    "then": {
+        "": "then|followed by|next|afterwards|after that|subsequently|thereafter|and then|before|"
+        "later|→|->|finally|after which|and finally|and"
+    },
+    "back": {"": "after|preceded by|following|previously|earlier|once"},
+    "most": {
+        "most": "largest|strongest|greatest|biggest|dominant|dominates|dominating|main|mainly|"
+        "primary|primarily|most pronounced|highest|widest|most active|most|mostly|predominantly|"
+        "most significant|largest part|most of",
+        "least": "smallest|weakest|least|lowest|least active",
+    },
+    "much": {
+        "": "variation|variations|variability|activity|changes|change|fluctuations|fluctuation|"
+        "dynamics|excursion|excursions|oscillations|spread|motion|movement|amplitude|amplitudes|"
+        "rotation|acceleration|dominates|variance|axis|happens|moves|signal|range|peak|peaks|"
+        "strongest|"
+        "dominant"
+    },
+    "noun": {
+        "turn": "turning points|turning point|turns|corners|corner|direction changes|reversals|"
+        "changes of direction|changes in direction|direction change|change of direction|reversal|"
+        "turning-points",
+        "peak": "peaks|peak|spikes|spike|maxima|bursts|burst|crests|pulses",
+        "valley": "valleys|valley|troughs|trough|minima|dips",
+        "move": f"{_MOVES.replace(' ', '|')}|stroke|movement|segment|straight lines",
+        "phase": "phases|phase|stages|stage",
+        "rest": "pauses|pause|rests|stops|rest phases|resting phases",
+        "sample": "samples|data points|time steps|readings|points|measurements",
+    },
+    "few": {str(n): word for n, word in enumerate(_NUMBERS.split())}
+    | {"1": "one|single|exactly one|only one|just one|a single"},
+    "lasts": {
+        "": "lasts|lasting|lasted|duration|takes|long|took|total time|total duration|time span|"
+        "in total|continues|length of the recording|spans"
+    },
+    "self": {"": "recording|signal|gesture|sequence|it|letter|whole|total|data|sample|trace"},
+    "sampling": {
+        "": "sampled|sampling|sampling rate|sampling frequency|recorded at|sample rate|samples at"
+    },
+    "dominant": {
+        "": "dominant frequency|main frequency|frequency|rhythm|cadence|periodicity|periodic|"
+        "step rate|oscillation frequency|oscillates|repeats"
+    },
+    "at": {"": "at|near|time|t|at time|by|occurs|occurring|occurs at|at about|at around|around"},
+    "from": {"": "from|between|during"},
+    "to": {"": "to|and|until|till|through|–|-|−|—"},
+    "dash": {"": "–|-|−|—|to|through|until"},
+    "until": {"": "until|till|up until|before"},
+    "since": {"": "from|after|since|starting at|onwards"},
+    "first": {"": "first|the first|initial"},
+    "last": {"": "last|the last|final"},
+    "index": {
+        "": "sample|samples|index|indices|data point|data points|step|time step|steps|time steps|"
+        "point|points|sample number|sample index"
+    },
+    "size": {"wide": "wide|width|across", "tall": "tall|height|high", "path": "path length"},
+    "half": {"": "half|third|quarter"},
+    "name": {"": "letter|capital|character|uppercase|conclusion|answer|label|digit|an|a"},
+    "comma": {"": ",|:|(|)"},
+    "skip": {
+        "": "right after|right before|right at|right away|right side|right hand|right-handed|"
+        "left hand|left-handed|left side|is left|left over|left out|upright|right angle|speeds up|"
+        "speeding up|speed up|slows down|slowing down|slow down|makes up|make up|made up|ends up|"
+        "end up|set up|picks up|pick up|break down|broken down|settles down|settling down|"
+        "comes down to|sums up|sum up|sped up|slowed down|rest of|the rest|all right|face up|"
+        "face down|facing up|facing down|upside down|points up|pointing up|break up|breaks up|"
+        "leading up to|in general|moving average|at the same time|follow up|bottom up|top down|"
+        "point of view|points to|points out|turns out|turn out|in turn|stands up|standing up|"
+        "stand up|sits down|sitting down|sit down|lies down|lying down|gets up|still be|"
+        "one of|one another|on the one hand|on the other hand|first of all|at first glance|"
+        "right wrist|"
+        "left wrist|right foot|left foot|up and down|left and right|back and forth|z-shape|"
+        "as expected|at least one|sample of|zero-mean|near zero|close to zero|the letter|"
+        "position of|no longer"
+    },
+}
+
+
+def _table() -> dict[str, Roles]:
+    table: dict[str, Roles] = {}
+    for role, values in _LEXICON.items():
+        for value, phrases in values.items():
+            for phrase in phrases.split("|"):
+                table.setdefault(phrase, {})[role] = value
+    for a in "xyz":
+        for form in ("{}", "{}-axis", "{} axis", "axis {}", "{}-direction", "{} direction"):
+            table[form.format(a)] = {"axis": a}
+        for form in ("{}-component", "{} component", "{} channel", "{} values", "{}-values"):
+            table[form.format(a)] = {"axis": a}
+        for form in ("acc_{}", "acc {}", "a_{}", "accel_{}", "a{}", "{}-acceleration"):
+            table[form.format(a)] = {"axis": a, "sensor": "acc"}
+        table[f"{a} acceleration"] = {"axis": a, "sensor": "acc"}
+        for form in ("gyro_{}", "gyro {}", "g{}", "{}-rotation", "{} rotation", "{}-gyro"):
+            table[form.format(a)] = {"axis": a, "sensor": "gyro"}
+        table[f"lin_acc_{a}"] = {"axis": a, "sensor": "linear"}
+    # Being a name ends what "the letter" and such could mean beside it.
+    for phrase in _LEXICON["skip"][""].split("|"):
+        table[phrase] = {"name": ""} if phrase == "the letter" else {"skip": ""}
+    return table
+
+
+_TABLE = _table()
+_LONGEST: dict[str, int] = {}
+for _phrase in _TABLE:
+    _words = _phrase.split(" ")
+    _LONGEST[_words[0]] = max(_LONGEST.get(_words[0], 1), len(_words))
+
+
+def sentences(text: str, start: int, end: int) -> Iterator[list[Token]]:
+    """Read ``text[start:end]`` sentence by sentence; . ; ! ? and line breaks end one."""
+    found: list[Token] = []
+    words: list[tuple[str, int, int]] = []
+
+    def flush() -> None:
+        if words:
+            found.extend(_tokens(words, text))
+            words.clear()
+
+    for match in _SCAN.finditer(text, start, end):
+        kind = match.lastgroup or ""
+        if kind == "word" or kind == "mark":
+            words.append((match.group().lower().replace("’", "'"), *match.span()))
+            continue
+        flush()
+        if kind == "end":
+            if found:
+                yield found
+            found = []
+        elif kind != "skip":
+            found.append(_number(match))
+    flush()
+    if found:
+        yield found
+
+
+def _number(match: re.Match[str]) -> Token:
+    digits = match["number"].replace("−", "-").replace("–", "-")
+    unit, factor = "", 1.0
+    if match.lastgroup != "number":
+        _, unit, factor = _UNITS[int((match.lastgroup or "u0")[1:])]
+    decimals = len(digits.partition(".")[2])
+    return Token(
+        *match.span(),
+        unit=unit,
+        number=float(digits) * factor,
+        half=0.5 * 10.0**-decimals * factor,
+        signed=digits[0] in "+-",
+        number_like=True,
+    )
+
+
+def _tokens(words: list[tuple[str, int, int]], text: str) -> Iterator[Token]:
+    """Match the longest phrases of the table, word by word."""
+    i = 0
+    while i < len(words):
+        word, start, end = words[i]
+        for n in range(min(_LONGEST.get(word, 0), len(words) - i), 0, -1):
+            phrase = " ".join(w for w, _, _ in words[i : i + n]) if n > 1 else word
+            roles = _TABLE.get(phrase)
+            if roles is not None:
+                end = words[i + n - 1][2]
+                if not (n == 1 and len(word) == 1 and _is_name(text, start, end)):
+                    yield Token(start, end, roles)
+                i += n
+                break
+        else:
+            if "-" in word and word not in _TABLE:
+                # "sample-by-sample", "two-stroke": its parts count.
+                at = start
+                for part in word.split("-"):
+                    roles = _TABLE.get(part)
+                    if roles is not None:
+                        yield Token(at, at + len(part), roles)
+                    at += len(part) + 1
+            i += 1
+
+
+_NAMED = re.compile(
+    r"(?:letter|capital|character|uppercase|conclusion:?|answer:?|label:?|an|a)\s+$", re.I
+)
+
+
+def _is_name(text: str, start: int, end: int) -> bool:
+    """Whether a single letter is the name of a letter, as X in "the letter X" or in quotes."""
+    if text[start:end].islower() and text[start:end] != "a" and "'" not in text[end : end + 1]:
+        return False
+    quoted = start > 0 and text[start - 1] in "'\"“‘*`" and text[end : end + 1] in tuple("'\"”’*`")
+    return quoted or _NAMED.search(text, max(0, start - 14), start) is not None

@@ -100,6 +100,13 @@ def build(
     check: Annotated[
         bool, _teacher_option("Check explanations against the recording.", "--check/--no-check")
     ] = True,
+    forbid_label: Annotated[
+        bool,
+        _teacher_option(
+            "Whether reasoning that names the label counts as wrong.",
+            "--forbid-label/--allow-label",
+        ),
+    ] = True,
     rounds: Annotated[
         int, _teacher_option("Corrections asked for before a wrong explanation is dropped.", min=0)
     ] = 2,
@@ -157,7 +164,16 @@ def build(
         server: dict[str, Any] = {"timeout": timeout, "retries": retries, "key_env": key_env}
         server["extra"] = _json_object(extra)
         options = TeacherOptions(
-            teacher, model, prompts, concurrency, cache, max_tokens_total, check, asking, server
+            teacher=teacher,
+            model=model,
+            prompts=prompts,
+            concurrency=concurrency,
+            cache=cache,
+            max_tokens_total=max_tokens_total,
+            check=check,
+            forbid_label=forbid_label,
+            config=asking,
+            endpoint=server,
         )
         told = build_taught(recordings, serializer, builder, paraphrases, seed, options, path, out)
         typer.echo(told)

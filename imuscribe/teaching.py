@@ -34,6 +34,7 @@ class TeacherOptions:
     cache: Path | None
     max_tokens_total: int | None
     check: bool
+    forbid_label: bool
     config: dict[str, Any] = field(default_factory=dict)
     endpoint: dict[str, Any] = field(default_factory=dict)
 
@@ -117,7 +118,8 @@ def _teacher(
     from prompts.teachers import ComputedTeacher, LanguageTeacher, TeachConfig, believe
     from signals.files import cache_dir
 
-    judge = _judge() if options.check and builder.config.reasoning else believe
+    checked = options.check and builder.config.reasoning
+    judge = _judge(builder, options.forbid_label) if checked else believe
     if options.teacher == COMPUTED:
         return ComputedTeacher(builder, seed, judge)
     config = TeachConfig.parse(options.config, "options")
@@ -147,10 +149,21 @@ def _model(options: TeacherOptions, stop: threading.Event) -> ChatModel:
     return LocalModel(ModelConfig(base=options.teacher))
 
 
-def _judge() -> Judge:
-    from prompts.teachers import believe
+def _judge(builder: PromptBuilder, forbid_label: bool) -> Judge:
+    """Return a judge that tests every claim, and whether the label is named too early."""
+    from prompts.claims import check_claims
+    from prompts.leaks import leaks
+    from prompts.teachers import Verdict
 
-    return believe
+    def judge(reasoning: str, rec: Recording) -> Verdict:
+        report = check_claims(reasoning, rec)
+        errors = list(report.errors)
+        for start, end in leaks(reasoning, rec.label)[:1] if forbid_label else ():
+            around = reasoning[max(0, start - 30) : end + 10].strip()
+            errors.append(f'you wrote "{around}"; the {builder.noun} may be named at the end only')
+        return Verdict(**report.counts, errors=tuple(errors))
+
+    return judge
 
 
 def _progress(purse: Any, account: Any) -> str:
@@ -177,4 +190,6 @@ def _about(
         about["tokens of all answers"] = f"{purse.prompt_tokens:,} + {purse.answer_tokens:,}"
         about["answers"] = purse.requests
     about["explanations checked"] = options.check
+    if options.check:
+        about["label may be named in the reasoning"] = not options.forbid_label
     return about

@@ -152,7 +152,8 @@ class Account:
     def _checked(self) -> list[tuple[str, object]]:
         rows: list[tuple[str, object]] = [(key, self._scores[key]) for key in _SCORES]
         for number, n in sorted(self._rounds.items()):
-            rows.append((f"explanations right after {number} corrections", n))
+            plural = "" if number == 1 else "s"
+            rows.append((f"explanations accepted after {number} correction{plural}", n))
         return rows
 
 

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -80,7 +79,7 @@ def test_three_roles_make_the_pairs_of_every_recording(run, tmp_path):
     assert len({row["prompt"] for row in rows}) == 36
     card = (tmp_path / "pairs.card.md").read_text("utf-8")
     assert "| recordings | 12 |" in card and "letters.parquet" in card
-    assert re.search(r"\| p\d+ \| 6 \| 18 \| 0 \|", card)
+    assert "| sim-001 | 6 | 18 | 0 |" in card
     assert (tmp_path / "pairs.set-aside.jsonl").read_text() == ""
 
 
@@ -90,6 +89,35 @@ def test_the_order_of_the_rows_does_not_hang_on_the_threads(run, tmp_path):
         first = (tmp_path / "pairs.jsonl").read_bytes()
         run(server.url, "--concurrency", 1, "--cache", tmp_path / "other.sqlite")
     assert (tmp_path / "pairs.jsonl").read_bytes() == first
+
+
+def test_explanations_are_checked_against_the_recording(run, tmp_path):
+    def liar(fields, server):
+        if role_of(fields) == "restructure":
+            return Answer(f"The recording lasts 99.00 s.\nLetter: {label_in(fields)}")
+        if role_of(fields) == "critique":
+            user = fields["messages"][-1]["content"]
+            assert 'you wrote "The recording lasts 99.00 s"' in user
+            if label_in(fields) == "B":
+                return Answer("The recording lasts 99.00 s. This is the letter B.\nLetter: B")
+            facts = user.partition("from the recording:\n")[2]
+            return Answer(f"The recording lasts {facts.split()[0]} s.\nLetter: {label_in(fields)}")
+        return good_pupil(fields, server)
+
+    with ChatServer(liar) as server:
+        run(server.url, "--check", "--paraphrases", 1)
+    rows = rows_of(tmp_path / "pairs.jsonl")
+    assert {row["label"] for row in rows} == {"A", "C"}
+    for row in rows:
+        assert (row["round"], row["history"]) == (1, [1, 0])
+        assert (row["claims"], row["supported"], row["contradicted"]) == (1, 1, 0)
+    aside = rows_of(tmp_path / "pairs.set-aside.jsonl")
+    assert {(item["label"], item["reason"]) for item in aside} == {
+        ("B", "wrong about the recording")
+    }
+    assert "errors 1 → 2 → 2: " in aside[0]["detail"]
+    card = (tmp_path / "pairs.card.md").read_text("utf-8")
+    assert "| explanations accepted after 1 correction | 8 |" in card
 
 
 def test_parquet_holds_the_same_pairs(run, tmp_path):

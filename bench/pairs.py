@@ -149,7 +149,7 @@ def main(n_recordings: int, check: bool) -> None:
             forbid_label=False,
             config={"keep_wrong": True},
         )
-        watcher = threading.Thread(target=watch)
+        watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         start, used = time.perf_counter(), time.process_time()
         told = build_taught(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from prompts.chat import ChatModel
+    from prompts.facts import Facts
     from prompts.teachers import Judge, Teacher
     from prompts.templates import PromptBuilder
     from prompts.text import Serializer
@@ -137,7 +138,7 @@ def _model(options: TeacherOptions, stop: threading.Event) -> ChatModel:
         if not options.model:
             raise InputError("--teacher is a server: name the model to ask there with --model")
         values = {"base_url": options.teacher, "model": options.model} | options.endpoint
-        return Endpoint(EndpointConfig.parse(values, "options"), options.concurrency, stop.wait)
+        return Endpoint(EndpointConfig.parse(values, "options"), stop.wait)
     if options.model:
         raise InputError(
             f"--model goes with the address of a server, but --teacher is '{options.teacher}': "
@@ -155,10 +156,10 @@ def _judge(builder: PromptBuilder, forbid_label: bool) -> Judge:
     from prompts.leaks import leaks
     from prompts.teachers import Verdict
 
-    def judge(reasoning: str, rec: Recording) -> Verdict:
-        report = check_claims(reasoning, rec)
+    def judge(reasoning: str, facts: Facts) -> Verdict:
+        report = check_claims(reasoning, facts)
         errors = list(report.errors)
-        for start, end in leaks(reasoning, rec.label)[:1] if forbid_label else ():
+        for start, end in leaks(reasoning, facts.rec.label)[:1] if forbid_label else ():
             around = reasoning[max(0, start - 30) : end + 10].strip()
             errors.append(f'you wrote "{around}"; the {builder.noun} may be named at the end only')
         return Verdict(**report.counts, errors=tuple(errors))

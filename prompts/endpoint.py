@@ -8,18 +8,20 @@ has it struck out.
 
 from __future__ import annotations
 
+import base64
 import email.utils
+import http.client
 import json
 import os
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import urllib3
 from pydantic import Field
 
 from prompts.chat import Reply, Request, Stopped, Unanswered
@@ -60,8 +62,6 @@ class Endpoint:
     Parameters
     ----------
     config : EndpointConfig
-    connections : int
-        Requests that may be on the way at once.
     wait : callable
         Sleeps for so many seconds; true ends the run, as `threading.Event.wait` says it.
 
@@ -71,18 +71,14 @@ class Endpoint:
         If the address is no plain http(s) address.
     """
 
-    def __init__(
-        self,
-        config: EndpointConfig,
-        connections: int = 8,
-        wait: Callable[[float], Any] = time.sleep,
-    ) -> None:
+    def __init__(self, config: EndpointConfig, wait: Callable[[float], Any] = time.sleep) -> None:
         self.config = config
         self._url = f"{_checked(config.base_url)}/chat/completions"
+        self._host = urlsplit(self._url).netloc
         self._key = os.environ.get(config.key_env, "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
             raise InputError(f"the key in {config.key_env} holds characters that no header may")
-        self._pool = _pool(self._url, connections)
+        self._line = _Line(self._url, config.timeout)
         self._wait = wait
         self._lock = threading.Lock()
         self._failed_in_a_row = 0
@@ -91,7 +87,7 @@ class Endpoint:
     @property
     def name(self) -> str:
         """The model and the server's host."""
-        return f"{self._strike_out(self.config.model)} at {urlsplit(self._url).netloc}"
+        return f"{self._strike_out(self.config.model)} at {self._host}"
 
     @property
     def identity(self) -> str:
@@ -144,22 +140,14 @@ class Endpoint:
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         try:
-            response = self._pool.request(
-                "POST",
-                self._url,
-                body=body,
-                headers=headers,
-                timeout=self.config.timeout,
-                retries=False,
-                redirect=False,
-            )
-        except urllib3.exceptions.ReadTimeoutError:
+            response, data = self._line.post(body, headers)
+        except TimeoutError:
             raise _Passing(f"nothing came for {self.config.timeout:g} s") from None
-        except urllib3.exceptions.HTTPError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise _Passing(f"the connection failed ({type(error).__name__})") from None
         if response.status != 200:
-            raise self._refusal(response)
-        return self._read(response.data, request)
+            raise self._refusal(response, data)
+        return self._read(data, request)
 
     def _read(self, data: bytes, request: Request) -> Reply:
         try:
@@ -179,13 +167,13 @@ class Endpoint:
             self._strike_out(text), prompt, answer, choice.get("finish_reason") == "length"
         )
 
-    def _refusal(self, response: urllib3.BaseHTTPResponse) -> Exception:
+    def _refusal(self, response: http.client.HTTPResponse, data: bytes) -> Exception:
         """Return what a status other than 200 means."""
         status = response.status
         if status in _PASSING or status >= 500:
             after = _seconds(response.headers.get("Retry-After"))
             return _Passing(f"status {status}", after)
-        host = urlsplit(self._url).netloc
+        host = self._host
         if status in (401, 403):
             # The server's own words are left out: some repeat the key, whole or in part.
             have = "is not accepted" if self._key else "is not set"
@@ -197,7 +185,7 @@ class Endpoint:
             )
         if 300 <= status < 400:
             return InputError(f"{host}: status {status}: it redirects: give the final --base-url")
-        said = " ".join(response.data[:2000].decode("utf-8", "replace").split())
+        said = " ".join(data[:2000].decode("utf-8", "replace").split())
         return Unanswered(
             "refused by the server", f"status {status}: {self._strike_out(said)[:300]}"
         )
@@ -210,9 +198,8 @@ class Endpoint:
                 self._closed_until = max(self._closed_until, until)
             down = self._failed_in_a_row >= self.config.give_up_after
         if down:
-            host = urlsplit(self._url).netloc
             raise InputError(
-                f"{host}: {self.config.give_up_after} requests in a row failed, the last: "
+                f"{self._host}: {self.config.give_up_after} requests in a row failed, the last: "
                 f"{failure}: answers so far are kept, run again when the server is back"
             )
 
@@ -256,14 +243,60 @@ def _checked(base_url: str) -> str:
     return base_url.strip().rstrip("/")
 
 
-def _pool(url: str, connections: int) -> urllib3.PoolManager:
-    """Return a pool of kept connections, through the proxy that the environment names, if any."""
-    parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme)
-    options: dict[str, Any] = {"num_pools": 1, "maxsize": connections, "block": False}
-    if proxy and not proxy_bypass(parts.hostname or ""):
-        return urllib3.ProxyManager(proxy, **options)
-    return urllib3.PoolManager(**options)
+class _Line:
+    """Posts to one address over a kept connection a thread, through a proxy if there is one."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._to = urlsplit(url)
+        self._timeout = timeout
+        self._own = threading.local()
+        self._tls = ssl.create_default_context() if self._to.scheme == "https" else None
+        named = getproxies().get(self._to.scheme)
+        through = bool(named) and not proxy_bypass(self._to.hostname or "")
+        self._proxy = urlsplit(str(named)) if through else None
+        self._path = self._to.path
+        self._headers: dict[str, str] = {}
+        if self._proxy and self._tls is None:
+            self._path = url
+            self._headers = _authorisation(self._proxy)
+
+    def post(
+        self, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        """Send one request and read the whole answer."""
+        connection = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._own.connection = self._connect()
+        try:
+            connection.request("POST", self._path, body, {**headers, **self._headers})
+            response = connection.getresponse()
+            return response, response.read()
+        except BaseException:
+            connection.close()
+            raise
+
+    def _connect(self) -> http.client.HTTPConnection:
+        to, proxy = self._to, self._proxy
+        host, port = (proxy or to).hostname or "", (proxy or to).port
+        if self._tls is None:
+            return http.client.HTTPConnection(host, port or 80, timeout=self._timeout)
+        if proxy is None:
+            return http.client.HTTPSConnection(
+                host, port or 443, timeout=self._timeout, context=self._tls
+            )
+        connection = http.client.HTTPSConnection(
+            host, port or 80, timeout=self._timeout, context=self._tls
+        )
+        connection.set_tunnel(to.hostname or "", to.port or 443, _authorisation(proxy))
+        return connection
+
+
+def _authorisation(proxy: SplitResult) -> dict[str, str]:
+    """Return the header for a proxy whose address holds a user."""
+    if not proxy.username:
+        return {}
+    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 def _seconds(retry_after: str | None) -> float | None:

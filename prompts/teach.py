@@ -115,12 +115,21 @@ def teach(
     texts = serializer.encode([serializer.features(rec) for rec in recordings])
     labels = [rec.label for rec in recordings]
 
+    longest = _Longest(builder)
+
     def one(place: int) -> Taught:
         rec = recordings[place]
         rng = np.random.default_rng([seed, *rec.id.encode()])
         chosen = draw_shots(labels, builder.config.shots, rng, skip=place)
         shots = [Shot(texts[i], labels[i]) for i in chosen]
-        return _one(rec, place, Question(texts[place], shots), builder, teacher, paraphrases)
+        question = Question(texts[place], shots)
+        try:
+            # Before anything is paid for: what is too long for the student is no use to it.
+            longest.check(question)
+            builder.completion(rec.label)
+        except InputError as error:
+            return Taught([], [_aside(rec, -1, error)])
+        return _one(rec, place, question, builder, teacher, paraphrases)
 
     yield from in_order(one, range(len(recordings)), workers, stop)
 
@@ -184,38 +193,44 @@ def _one(
 ) -> Taught:
     rows: list[Row] = []
     aside: list[SetAside] = []
-
-    def set_aside(number: int, error: Exception) -> None:
-        if isinstance(error, Unanswered):
-            reason, detail = error.kind, error.detail
-        elif isinstance(error, Stopped):
-            reason, detail = OUT_OF_TOKENS, "the tokens of --max-tokens-total are spent"
-        else:
-            reason, detail = "does not fit", str(error)
-        aside.append(SetAside(rec.id, rec.label, rec.subject, number, reason, detail))
-
-    try:
-        # Before anything is paid for: a signal too long for the student is no use to any teacher.
-        builder.prompt(question.text, question.shots)
-        builder.completion(rec.label)
-    except InputError as error:
-        set_aside(-1, error)
-        return Taught(rows, aside)
     try:
         lesson = teacher.explain(rec, question.text)
     except (Unanswered, Stopped) as error:
-        set_aside(-1, error)
-        return Taught(rows, aside)
+        return Taught(rows, [_aside(rec, -1, error)])
     for number in range(paraphrases):
         try:
             wording = teacher.instruction(rec, place, number)
             worded = Question(question.text, question.shots, wording)
             row = _row(rec, worded, number, lesson, builder, teacher)
         except (Unanswered, Stopped) as error:
-            set_aside(number, error)
+            aside.append(_aside(rec, number, error))
         else:
             rows.append(row)
     return Taught(rows, aside)
+
+
+class _Longest:
+    """Checks that questions fit; one with a shorter signal than another that fits is let pass."""
+
+    def __init__(self, builder: PromptBuilder) -> None:
+        self._builder = builder
+        self._fits = -1
+
+    def check(self, question: Question) -> None:
+        n = len(question.text) + sum(len(shot.text) for shot in question.shots)
+        if n > self._fits:
+            self._builder.prompt(question.text, question.shots)
+            self._fits = max(n, self._fits)
+
+
+def _aside(rec: Recording, number: int, error: Exception) -> SetAside:
+    if isinstance(error, Unanswered):
+        reason, detail = error.kind, error.detail
+    elif isinstance(error, Stopped):
+        reason, detail = OUT_OF_TOKENS, "the tokens of --max-tokens-total are spent"
+    else:
+        reason, detail = "does not fit", str(error)
+    return SetAside(rec.id, rec.label, rec.subject, number, reason, detail)
 
 
 def _row(

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from prompts.answers import parse_answer
 from prompts.chat import ChatModel, Reply, Request, Unanswered
-from prompts.explain import explain
+from prompts.facts import Facts
 from prompts.roles import RolePrompts
 from prompts.templates import PromptBuilder
 from signals.config import Config
@@ -56,11 +56,11 @@ class Verdict:
         return (len(self.errors), -self.supported) < (len(other.errors), -other.supported)
 
 
-Judge = Callable[[str, Recording], Verdict]
-"""Checks reasoning against the recording it is about; the recording has its label."""
+Judge = Callable[[str, Facts], Verdict]
+"""Checks reasoning against what its recording shows; `Facts.rec` is the recording, labelled."""
 
 
-def believe(reasoning: str, rec: Recording) -> Verdict:
+def believe(reasoning: str, facts: Facts) -> Verdict:
     """Check nothing."""
     return Verdict()
 
@@ -144,8 +144,9 @@ class ComputedTeacher:
         """Describe the recording."""
         if not self.builder.config.reasoning:
             return Lesson()
-        reasoning = _facts(rec)
-        verdict = self.judge(reasoning, rec)
+        facts = Facts(rec)
+        reasoning = _told(facts)
+        verdict = self.judge(reasoning, facts)
         return Lesson(reasoning, verdict, history=(len(verdict.errors),))
 
     def instruction(self, rec: Recording, place: int, number: int) -> int:
@@ -217,14 +218,15 @@ class LanguageTeacher:
         """Have the recording explained, the explanation put in order, judged and corrected."""
         if not self.builder.config.reasoning:
             return Lesson()
-        values = self._about(rec, signal)
+        facts = Facts(rec)
+        values = self._about(facts, signal)
 
         def finished(reply: Reply) -> str:
             return self._reasoning(reply, rec.label)
 
         explanation = self._ask("explain", values, _whole)
         reasoning = self._ask("restructure", values | {"explanation": explanation}, finished)
-        verdict = self.judge(reasoning, rec)
+        verdict = self.judge(reasoning, facts)
         best, history = Lesson(reasoning, verdict), [len(verdict.errors)]
         rounds = 0 if self.config.keep_wrong else self.config.rounds
         for number in range(1, rounds + 1):
@@ -236,7 +238,7 @@ class LanguageTeacher:
                 reasoning = self._ask("critique", values | wrong, finished, draw=number)
             except _Bad:
                 continue
-            verdict = self.judge(reasoning, rec)
+            verdict = self.judge(reasoning, facts)
             history.append(len(verdict.errors))
             if verdict.better_than(best.verdict):
                 best = Lesson(reasoning, verdict, number)
@@ -262,12 +264,13 @@ class LanguageTeacher:
         }
         return self._ask("paraphrase", values, lambda reply: _reworded(reply, packaged), variant)
 
-    def _about(self, rec: Recording, signal: str) -> dict[str, str]:
+    def _about(self, facts: Facts, signal: str) -> dict[str, str]:
+        rec = facts.rec
         return {
             "noun": self.builder.noun,
             "label": rec.label,
             "labels": ", ".join(self.builder.labels),
-            "facts": _facts(rec),
+            "facts": _told(facts),
             "signal": signal,
             "samples": samples(rec),
             "conclusion": self.builder.completion(rec.label).strip(),
@@ -331,9 +334,9 @@ def samples(rec: Recording) -> str:
     return "\n".join(form % (t, *row) for t, row in zip(rec.t[chosen], rows.T[chosen], strict=True))
 
 
-def _facts(rec: Recording) -> str:
+def _told(facts: Facts) -> str:
     try:
-        return explain(rec).reasoning
+        return facts.explanation.reasoning
     except InputError as error:
         raise Unanswered("cannot be described", str(error)) from None
 

@@ -111,6 +111,8 @@ class PromptBuilder:
             If prompt and answer exceed `max_tokens`; names what would fit.
         """
         prompt = self._render(text, shots, paraphrase).rstrip(" ")
+        if len(prompt.encode()) < self._room:  # no token is shorter than a byte
+            return prompt
         given = self.n_tokens(prompt)
         if given > self._room:
             raise InputError(self._overflow(given, text, shots, paraphrase))

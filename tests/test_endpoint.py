@@ -25,7 +25,7 @@ def ask(monkeypatch):
         script, waits = iter(answers), []
         with ChatServer(lambda fields, server: next(script)) as server:
             values = {"base_url": server.url, "model": "m", "timeout": 0.3, **config}
-            endpoint = Endpoint(EndpointConfig(**values), 2, waits.append)
+            endpoint = Endpoint(EndpointConfig(**values), waits.append)
             try:
                 return endpoint.answer(QUESTION), waits, server
             except (Unanswered, InputError, Stopped) as error:
@@ -89,7 +89,7 @@ def test_retry_after_holds_back_every_thread(monkeypatch):
     script = iter([Answer(status=429, headers={"Retry-After": "60"}), Answer("1"), Answer("2")])
     with ChatServer(lambda fields, server: next(script)) as server:
         config = EndpointConfig(base_url=server.url, model="m")
-        endpoint = Endpoint(config, 2, waits.append)
+        endpoint = Endpoint(config, waits.append)
         endpoint.answer(QUESTION)
         endpoint.answer(QUESTION)
     assert len([wait for wait in waits if wait > 50]) == 2

@@ -107,7 +107,7 @@ def test_a_bad_answer_is_asked_again_with_another_draw_then_set_aside(teach, bad
     assert len(model.asked) == 1 + 3
 
 
-def count_ups(text, rec):
+def count_ups(text, facts):
     """Say how often a text claims something upward, which the letter L never does."""
     n = text.count("up")
     return Verdict(n + 1, 1, n, 0, tuple(f"it does not go up ({i})" for i in range(n)))
@@ -193,7 +193,7 @@ def test_the_computed_teacher_is_the_explainer(builder, rec, signal):
     teacher = ComputedTeacher(builder, judge=count_ups)
     lesson = teacher.explain(rec, signal)
     assert lesson.reasoning == explain(rec).reasoning
-    assert lesson.verdict == count_ups(lesson.reasoning, rec)
+    assert lesson.verdict == count_ups(lesson.reasoning, None)
     wordings = [teacher.instruction(rec, 0, number) for number in range(3)]
     assert len(set(wordings)) == 3
 

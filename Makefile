@@ -23,6 +23,7 @@ lint: .venv/ready-dev
 bench: .venv/ready-dev
 	$(BIN)/python -m bench.serialize
 	$(BIN)/python -m bench.scoring
+	$(BIN)/python -m bench.pairs
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

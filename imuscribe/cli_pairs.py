@@ -113,6 +113,13 @@ def build(
     keep_wrong: Annotated[
         bool, _teacher_option("Keep explanations whatever the check says.", "--keep-wrong")
     ] = False,
+    tighten: Annotated[
+        str | None,
+        _teacher_option(
+            "Also write explanations anew that are unlike others of their label: minilm or words "
+            "(the encoder)."
+        ),
+    ] = None,
     tries: Annotated[int, _teacher_option("Times to ask for a usable answer.", min=1)] = 3,
     wordings: Annotated[
         int | None,
@@ -172,6 +179,7 @@ def build(
             max_tokens_total=max_tokens_total,
             check=check,
             forbid_label=forbid_label,
+            tighten=tighten,
             config=asking,
             endpoint=server,
         )

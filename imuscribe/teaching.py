@@ -36,6 +36,7 @@ class TeacherOptions:
     max_tokens_total: int | None
     check: bool
     forbid_label: bool
+    tighten: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
     endpoint: dict[str, Any] = field(default_factory=dict)
 
@@ -68,6 +69,8 @@ def build_taught(
         check_paraphrases(paraphrases, builder)
     stop, purse = threading.Event(), Purse(options.max_tokens_total)
     teacher = _teacher(options, builder, seed, purse, stop)
+    if options.tighten is not None:
+        teacher = _tightened(options, teacher, recordings, serializer, stop)
     account = Account(len(recordings))
     lessons = teach(
         recordings, serializer, builder, teacher, paraphrases, seed, options.concurrency, stop
@@ -131,6 +134,23 @@ def _teacher(
     return LanguageTeacher(remembering, builder, prompts, config, seed, judge)
 
 
+def _tightened(
+    options: TeacherOptions,
+    teacher: Teacher,
+    recordings: Sequence[Recording],
+    serializer: Serializer,
+    stop: threading.Event,
+) -> Teacher:
+    from prompts.clusters import load_encoder
+    from prompts.teachers import LanguageTeacher
+    from prompts.tighten import TightenedTeacher
+
+    if not isinstance(teacher, LanguageTeacher) or not teacher.builder.config.reasoning:
+        raise InputError("--tighten: only a language model's reasoning can be written anew")
+    encoder = load_encoder(options.tighten or "")
+    return TightenedTeacher(teacher, recordings, serializer, encoder, options.concurrency, stop)
+
+
 def _model(options: TeacherOptions, stop: threading.Event) -> ChatModel:
     if options.teacher.startswith(("http://", "https://")):
         from prompts.endpoint import Endpoint, EndpointConfig
@@ -183,6 +203,8 @@ def _about(
     options: TeacherOptions, teacher: Teacher, paraphrases: int, seed: int, data: Path, purse: Any
 ) -> dict[str, object]:
     """Return what the data card says first."""
+    from prompts.tighten import TightenedTeacher
+
     about: dict[str, object] = {"recordings from": data.name, "teacher": teacher.name}
     about |= {"paraphrases": paraphrases, "seed": seed}
     if options.teacher != COMPUTED:
@@ -190,6 +212,11 @@ def _about(
         about |= {key.replace("_", " "): value for key, value in options.config.items()}
         about["tokens of all answers"] = f"{purse.prompt_tokens:,} + {purse.answer_tokens:,}"
         about["answers"] = purse.requests
+    if isinstance(teacher, TightenedTeacher) and teacher.tightened.spread:
+        done = teacher.tightened
+        taken = sum(attempt.accepted for attempt in done.attempts)
+        about["written anew as unlike others"] = f"{len(done.attempts)}, of which {taken} taken"
+        about["mean distance to the label's centre"] = " → ".join(f"{x:.4f}" for x in done.spread)
     about["explanations checked"] = options.check
     if options.check:
         about["label may be named in the reasoning"] = not options.forbid_label

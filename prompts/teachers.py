@@ -248,6 +248,36 @@ class LanguageTeacher:
             raise Unanswered("wrong about the recording", f"errors {counts}: {said}")
         return Lesson(best.reasoning, best.verdict, best.round, tuple(history))
 
+    def revise(self, rec: Recording, signal: str, lesson: Lesson, number: int) -> Lesson:
+        """Have an explanation that is unlike others of its label written anew, once.
+
+        Parameters
+        ----------
+        rec, signal
+            As for `explain`.
+        lesson : Lesson
+            The explanation as it is.
+        number : int
+            How often this has been asked for.
+
+        Raises
+        ------
+        Unanswered
+            If no usable explanation comes.
+        """
+        facts = Facts(rec)
+        unlike = f"- it is unlike the explanations of other recordings of this {self.builder.noun}"
+        wrong = {"explanation": lesson.reasoning, "errors": unlike}
+        reasoning = self._ask(
+            "critique",
+            self._about(facts, signal) | wrong,
+            lambda reply: self._reasoning(reply, rec.label),
+            draw=self.config.rounds + number,
+        )
+        verdict = self.judge(reasoning, facts)
+        history = (*lesson.history, len(verdict.errors))
+        return Lesson(reasoning, verdict, lesson.round + 1, history)
+
     def instruction(self, rec: Recording, place: int, number: int) -> int | str:
         """Have one of the packaged instructions reworded; the short style has none to reword."""
         if self.builder.config.style != "study":

@@ -120,6 +120,33 @@ def test_explanations_are_checked_against_the_recording(run, tmp_path):
     assert "| explanations accepted after 1 correction | 8 |" in card
 
 
+def test_outliers_are_written_anew_if_their_cluster_tightens(run, tmp_path):
+    odd = set()
+
+    def one_is_odd(fields, server):
+        role, label = role_of(fields), label_in(fields) if role_of(fields) != "paraphrase" else ""
+        user = fields["messages"][-1]["content"]
+        if role == "restructure" and label == "A" and (not odd or user in odd):
+            odd.add(user)
+            return Answer("Purple elephants dance slowly tonight.\nLetter: A")
+        if role == "critique":
+            assert "unlike the explanations of other recordings of this letter" in user
+        return good_pupil(fields, server)
+
+    options = ("--paraphrases", 1, "--concurrency", 1, "--tighten", "words")
+    with ChatServer(one_is_odd) as server:
+        run(server.url, *options)
+        asked = len(server.seen)
+        run(server.url, *options)
+        assert len(server.seen) == asked
+    rows = rows_of(tmp_path / "pairs.jsonl")
+    assert len(rows) == 12
+    assert not any("elephants" in row["completion"] for row in rows)
+    assert sorted(row["round"] for row in rows) == [0] * 11 + [1]
+    card = (tmp_path / "pairs.card.md").read_text("utf-8")
+    assert "| written anew as unlike others | 1, of which 1 taken |" in card
+
+
 def test_parquet_holds_the_same_pairs(run, tmp_path):
     with ChatServer(good_pupil) as server:
         run(server.url)
@@ -341,6 +368,7 @@ def test_no_key_and_no_path_is_written_anywhere(run, tmp_path, monkeypatch, capl
         (["--teacher", "http://h/v1", "--model", "m", "--prompts", "nowhere"], "no such folder"),
         (["--teacher", "http://h/v1", "--model", "m", "--temperature", "9"], "'temperature' is 9"),
         (["--teacher", "./nowhere"], "no such folder"),
+        (["--teacher", "computed", "--tighten", "words"], "only a language model"),
     ],
 )
 def test_mistakes_are_named_before_anything_is_asked(

@@ -26,6 +26,7 @@ bench: .venv/ready-dev
 	$(BIN)/python -m bench.scoring
 	$(BIN)/python -m bench.words
 	$(BIN)/python -m bench.claims
+	$(BIN)/python -m bench.pairs
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

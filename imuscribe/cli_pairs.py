@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +19,10 @@ _STUDY_PARAPHRASES = 3
 """The air-writing study made every pair three times."""
 
 
+def _teacher_option(about: str, *names: str, min: int | None = None) -> Any:
+    return typer.Option(*names, help=about, min=min, rich_help_panel="Teacher")
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     pairs = typer.Typer(help="Make instruction–answer pairs to fine-tune on.", no_args_is_help=True)
@@ -27,13 +32,16 @@ def register(app: typer.Typer) -> None:
             "imuscribe pairs build letters.parquet --out pairs.jsonl",
             "imuscribe pairs build letters.parquet --out pairs.jsonl --style short --label-only",
             "imuscribe pairs build letters.parquet --out pairs.jsonl --subject p001 --limit 100",
+            "imuscribe pairs build letters.parquet --out pairs.jsonl --teacher smollm2",
+            "imuscribe pairs build letters.parquet --out pairs.parquet "
+            "--teacher http://localhost:8000/v1 --model qwen3-8b --max-tokens-total 5000000",
         ),
     )(build)
     pairs.command(
         "export",
         epilog=_examples(
             "imuscribe pairs export pairs.jsonl --to trl --out train.jsonl",
-            "imuscribe pairs export pairs.jsonl --to hosted --out upload.jsonl",
+            "imuscribe pairs export pairs.jsonl --to hosted --out upload.jsonl --without p003",
         ),
     )(export)
     app.add_typer(pairs, name="pairs")
@@ -70,9 +78,78 @@ def build(
         int, typer.Option(help="Room for the explanation within --max-tokens.")
     ] = 256,
     seed: Annotated[int, typer.Option(min=0, help="Draws recordings, wordings and examples.")] = 0,
+    teacher: Annotated[
+        str | None,
+        _teacher_option(
+            "Who explains: computed, a local model (smollm2, a directory, a hub id), or the "
+            "address of an OpenAI-compatible server, usually ending in /v1."
+        ),
+    ] = None,
+    model: Annotated[str | None, _teacher_option("Model to ask at that server.")] = None,
+    prompts: Annotated[
+        Path | None,
+        _teacher_option("Folder with explain.txt, restructure.txt, critique.txt, paraphrase.txt."),
+    ] = None,
+    concurrency: Annotated[int, _teacher_option("Requests at once.", min=1)] = 8,
+    max_tokens_total: Annotated[
+        int | None,
+        _teacher_option(
+            "Stop before all answers together, those of earlier runs included, cost more.", min=1
+        ),
+    ] = None,
+    check: Annotated[
+        bool, _teacher_option("Check explanations against the recording.", "--check/--no-check")
+    ] = True,
+    forbid_label: Annotated[
+        bool,
+        _teacher_option(
+            "Whether reasoning that names the label counts as wrong.",
+            "--forbid-label/--allow-label",
+        ),
+    ] = True,
+    rounds: Annotated[
+        int, _teacher_option("Corrections asked for before a wrong explanation is dropped.", min=0)
+    ] = 2,
+    keep_wrong: Annotated[
+        bool, _teacher_option("Keep explanations whatever the check says.", "--keep-wrong")
+    ] = False,
+    tighten: Annotated[
+        str | None,
+        _teacher_option(
+            "Also write explanations anew that are unlike others of their label: minilm or words "
+            "(the encoder)."
+        ),
+    ] = None,
+    tries: Annotated[int, _teacher_option("Times to ask for a usable answer.", min=1)] = 3,
+    wordings: Annotated[
+        int | None,
+        _teacher_option("Different instructions in all; default one a pair.", min=1),
+    ] = None,
+    answer_tokens: Annotated[int, _teacher_option("Longest answer of the teacher.")] = 512,
+    temperature: Annotated[float, _teacher_option("0 is greedy.")] = 0.7,
+    timeout: Annotated[float, _teacher_option("Seconds to wait for a silent server.")] = 120.0,
+    retries: Annotated[
+        int, _teacher_option("Further attempts after a failure that passes: 429, 5xx, time-out.")
+    ] = 6,
+    key_env: Annotated[
+        str, _teacher_option("Environment variable that holds the server's key, if it wants one.")
+    ] = "OPENAI_API_KEY",
+    extra: Annotated[
+        str | None,
+        _teacher_option("JSON fields added to every request; null drops one: '{\"seed\": null}'."),
+    ] = None,
+    cache: Annotated[
+        Path | None, _teacher_option("File that keeps every answer; default in the user's cache.")
+    ] = None,
 ) -> None:
-    """Pair recordings with grounded answers: prompt and completion, one JSON object a line."""
-    from prompts.pairs import build_pairs, write_jsonl
+    """Pair recordings with explained answers: prompt and completion, one JSON object a line.
+
+    Without --teacher the explanations are computed. With one, a card and a list of what was set
+    aside lie beside the pairs, and --out may end in .parquet. A run that is stopped goes on when
+    started again: every answer is kept, none is paid for twice.
+    """
+    from prompts.pair_files import open_pairs
+    from prompts.pairs import build_pairs
     from prompts.serialize import TextConfig, build_serializer
     from prompts.templates import PromptBuilder, PromptConfig
     from prompts.tokens import load_tokenizer
@@ -86,8 +163,33 @@ def build(
         paraphrases = _STUDY_PARAPHRASES if style == "study" else 1
     recordings, labels = _chosen(path, subject or [], limit, seed)
     builder = PromptBuilder(load_tokenizer(tokenizer), labels, prompt)
+    if teacher is not None:
+        from imuscribe.teaching import TeacherOptions, build_taught
+
+        asking: dict[str, Any] = {"tries": tries, "rounds": rounds, "keep_wrong": keep_wrong}
+        asking |= {"wordings": wordings, "max_tokens": answer_tokens, "temperature": temperature}
+        server: dict[str, Any] = {"timeout": timeout, "retries": retries, "key_env": key_env}
+        server["extra"] = _json_object(extra)
+        options = TeacherOptions(
+            teacher=teacher,
+            model=model,
+            prompts=prompts,
+            concurrency=concurrency,
+            cache=cache,
+            max_tokens_total=max_tokens_total,
+            check=check,
+            forbid_label=forbid_label,
+            tighten=tighten,
+            config=asking,
+            endpoint=server,
+        )
+        told = build_taught(recordings, serializer, builder, paraphrases, seed, options, path, out)
+        typer.echo(told)
+        return
     rows = build_pairs(recordings, serializer, builder, paraphrases, seed, progress=True)
-    write_jsonl(rows, out)
+    with open_pairs(out) as file:
+        for row in rows:
+            file.write(row)
     people = len({rec.subject for rec in recordings})
     typer.echo(
         f"{out}: {len(rows)} pairs of {len(recordings)} recordings, {len(labels)} labels, "
@@ -102,12 +204,19 @@ def export(
         str,
         typer.Option(help="trl: prompt and completion. chat: the same as messages. hosted: chats."),
     ] = "trl",
+    subject: Annotated[
+        list[str] | None, typer.Option(help="Only this person's pairs; repeat for more.")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="All pairs but this person's; repeat for more.")
+    ] = None,
 ) -> None:
     """Write pairs in the form that TRL or a hosted fine-tuning service reads."""
+    from prompts.pair_files import read_pairs
     from prompts.pairs import export as in_form
-    from prompts.pairs import read_jsonl, write_jsonl
+    from prompts.pairs import write_jsonl
 
-    rows = in_form(read_jsonl(path), to)
+    rows = in_form(_of_people(read_pairs(path), subject or [], without or [], path), to)
     write_jsonl(rows, out)
     typer.echo(f"{out}: {len(rows)} rows for {to}")
 
@@ -141,6 +250,28 @@ def _chosen(
             refused.append(error)
     leave_out(refused, len(chosen), path.name)
     return cleaned, labels
+
+
+def _of_people(
+    rows: list[dict[str, Any]], subjects: list[str], without: list[str], path: Path
+) -> list[dict[str, Any]]:
+    """Return the pairs of some people, or of all but some."""
+    people = {str(row.get("subject", "")) for row in rows}
+    for name in (*subjects, *without):
+        if name not in people:
+            raise InputError(f"subject '{name}' is not in {path}: {nearest(name, people)}")
+    kept = (set(subjects) or people) - set(without)
+    return [row for row in rows if str(row.get("subject", "")) in kept]
+
+
+def _json_object(given: str | None) -> dict[str, Any]:
+    try:
+        fields = json.loads(given or "{}")
+    except ValueError as error:
+        raise InputError(f"--extra is {given!r}: no JSON ({error})") from None
+    if not isinstance(fields, dict):
+        raise InputError(f"--extra is {given!r}: give a JSON object such as '{{\"seed\": null}}'")
+    return fields
 
 
 def _examples(*lines: str) -> str:

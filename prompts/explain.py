@@ -267,8 +267,10 @@ def _straighten(path: Array, spans: list[Span], tolerance: float, limit: int) ->
     the most telling turning points.
     """
     spans = list(spans)
+    known: dict[Span, tuple[float, int]] = {}
     while spans and len(spans) < limit:
-        strays = [_stray(path, span) for span in spans]
+        known |= {span: _stray(path, span) for span in spans if span not in known}
+        strays = [known[span] for span in spans]
         worst = max(range(len(spans)), key=lambda i: strays[i][0])
         distance, cut = strays[worst]
         if distance <= tolerance:

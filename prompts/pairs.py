@@ -11,6 +11,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -80,12 +81,7 @@ def build_pairs(
     """
     from tqdm.auto import tqdm
 
-    if not 1 <= paraphrases <= builder.n_paraphrases:
-        hint = "" if builder.config.style == "study" else "; more need prompt.style=study"
-        raise InputError(
-            f"paraphrases is {paraphrases}: style '{builder.config.style}' has "
-            f"{builder.n_paraphrases} wording(s), choose 1 to {builder.n_paraphrases}{hint}"
-        )
+    check_paraphrases(paraphrases, builder)
     texts = serializer.encode([serializer.features(rec) for rec in recordings])
     labels = [rec.label for rec in recordings]
     rows: list[Row] = []
@@ -97,24 +93,59 @@ def build_pairs(
             reasoning = explainer(rec, rec.label).reasoning if builder.config.reasoning else ""
             completion = builder.completion(rec.label, reasoning)
             for wording in rng.permutation(builder.n_paraphrases)[:paraphrases]:
-                question = texts[i], shots, int(wording)
-                system, user = (message["content"] for message in builder.messages(*question))
-                rows.append(
-                    {
-                        "id": rec.id,
-                        "label": rec.label,
-                        "subject": rec.subject,
-                        "paraphrase": int(wording),
-                        "prompt": builder.prompt(*question),
-                        "completion": completion,
-                        "system": system,
-                        "user": user,
-                    }
-                )
+                question = Question(texts[i], shots, int(wording))
+                rows.append(pair(rec, question, completion, builder))
         except InputError as error:
             named = f"recording '{rec.id}': "
             raise InputError(named + str(error).removeprefix(named)) from error
     return rows
+
+
+def check_paraphrases(paraphrases: int, builder: PromptBuilder) -> None:
+    """Refuse more pairs a recording than there are wordings.
+
+    Raises
+    ------
+    InputError
+        Naming how many there are.
+    """
+    if not 1 <= paraphrases <= builder.n_paraphrases:
+        hint = "" if builder.config.style == "study" else "; more need prompt.style=study"
+        raise InputError(
+            f"paraphrases is {paraphrases}: style '{builder.config.style}' has "
+            f"{builder.n_paraphrases} wording(s), choose 1 to {builder.n_paraphrases}{hint}"
+        )
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a prompt is made of: the signal's text, examples, and which wording or the words."""
+
+    text: str
+    shots: Sequence[Shot] = ()
+    wording: int | str = 0
+
+
+def pair(rec: Recording, question: Question, completion: str, builder: PromptBuilder) -> Row:
+    """Put a question and its answer into one row.
+
+    Raises
+    ------
+    InputError
+        If the question does not fit into the builder's budget.
+    """
+    asked = question.text, question.shots, question.wording
+    system, user = (message["content"] for message in builder.messages(*asked))
+    return {
+        "id": rec.id,
+        "label": rec.label,
+        "subject": rec.subject,
+        "paraphrase": question.wording,
+        "prompt": builder.prompt(*asked),
+        "completion": completion,
+        "system": system,
+        "user": user,
+    }
 
 
 def draw_shots(
@@ -218,15 +249,25 @@ def read_jsonl(path: str | os.PathLike[str]) -> list[Row]:
             row = json.loads(line)
         except ValueError as error:
             raise InputError(f"{path} line {number}: is not JSON ({error})") from error
-        given = row if isinstance(row, dict) else {}
-        missing = [key for key in _TEXTS if not isinstance(given.get(key), str)]
-        if missing:
-            raise InputError(
-                f"{path} line {number}: has no {', '.join(missing)}: "
-                "give a file that 'imuscribe pairs build' wrote"
-            )
-        rows.append(given)
+        check_row(row, f"{path} line {number}")
+        rows.append(row)
     return rows
+
+
+def check_row(row: Any, where: str) -> None:
+    """Refuse what is no pair.
+
+    Raises
+    ------
+    InputError
+        Naming the texts that are missing.
+    """
+    given = row if isinstance(row, dict) else {}
+    missing = [key for key in _TEXTS if not isinstance(given.get(key), str)]
+    if missing:
+        raise InputError(
+            f"{where}: has no {', '.join(missing)}: give a file that 'imuscribe pairs build' wrote"
+        )
 
 
 def _message(role: str, content: str) -> dict[str, str]:

@@ -92,7 +92,7 @@ class PromptBuilder:
         self.answer_tokens = longest + 1 + config.reasoning * config.reasoning_tokens
         """Tokens kept free for the answer and its end token."""
 
-    def prompt(self, text: str, shots: Sequence[Shot] = (), paraphrase: int = 0) -> str:
+    def prompt(self, text: str, shots: Sequence[Shot] = (), paraphrase: int | str = 0) -> str:
         """Return the whole prompt, ready for the tokenizer's default call.
 
         Parameters
@@ -101,8 +101,9 @@ class PromptBuilder:
             The signal.
         shots : sequence of Shot
             Labelled examples, in the order shown.
-        paraphrase : int
-            Which wording of the instruction; 0 is the one models are evaluated with.
+        paraphrase : int or str
+            Which wording of the instruction, 0 being the one models are evaluated with; or the
+            instruction itself.
 
         Raises
         ------
@@ -110,6 +111,8 @@ class PromptBuilder:
             If prompt and answer exceed `max_tokens`; names what would fit.
         """
         prompt = self._render(text, shots, paraphrase).rstrip(" ")
+        if len(prompt.encode()) < self._room:  # no token is shorter than a byte
+            return prompt
         given = self.n_tokens(prompt)
         if given > self._room:
             raise InputError(self._overflow(given, text, shots, paraphrase))
@@ -140,7 +143,9 @@ class PromptBuilder:
             )
         return f"{self._lead}{reasoning.strip()}\n{self._cue} {label}"
 
-    def messages(self, text: str, shots: Sequence[Shot] = (), paraphrase: int = 0) -> list[Message]:
+    def messages(
+        self, text: str, shots: Sequence[Shot] = (), paraphrase: int | str = 0
+    ) -> list[Message]:
         """Return the same question as one system and one user message."""
         for shot in shots:
             self._check_label(shot.label)
@@ -176,6 +181,24 @@ class PromptBuilder:
         return len(self._wording.tasks) if self.config.style == "study" else 1
 
     @property
+    def noun(self) -> str:
+        """What a label is: letter, character or activity."""
+        return self._wording.noun
+
+    def instruction(self, paraphrase: int) -> str:
+        """Return one wording of the instruction.
+
+        Raises
+        ------
+        InputError
+            If there are not so many.
+        """
+        tasks = self._wording.tasks
+        if not 0 <= paraphrase < len(tasks):
+            raise InputError(f"paraphrase {paraphrase} does not exist: valid 0 to {len(tasks) - 1}")
+        return tasks[paraphrase]
+
+    @property
     def _room(self) -> int:
         return self.config.max_tokens - self.answer_tokens
 
@@ -183,7 +206,7 @@ class PromptBuilder:
     def _cue(self) -> str:
         return f"{self._wording.noun.capitalize()}:"
 
-    def _render(self, text: str, shots: Sequence[Shot], paraphrase: int) -> str:
+    def _render(self, text: str, shots: Sequence[Shot], paraphrase: int | str) -> str:
         messages = self.messages(text, shots, paraphrase)
         if self.config.chat:
             return self._chat(messages)
@@ -218,11 +241,9 @@ class PromptBuilder:
     def _ending(self, label: str) -> str:
         return f"{self._lead}{self._cue} {label}" if self.config.reasoning else self._lead + label
 
-    def _task(self, paraphrase: int) -> str:
-        tasks = self._wording.tasks
-        if not 0 <= paraphrase < len(tasks):
-            raise InputError(f"paraphrase {paraphrase} does not exist: valid 0 to {len(tasks) - 1}")
-        return f"Task\n{tasks[paraphrase]}\nCandidates: {', '.join(self.labels)}."
+    def _task(self, paraphrase: int | str) -> str:
+        task = paraphrase if isinstance(paraphrase, str) else self.instruction(paraphrase)
+        return f"Task\n{task}\nCandidates: {', '.join(self.labels)}."
 
     def _examples(self, shots: Sequence[Shot]) -> str:
         noun = self._wording.noun
@@ -242,7 +263,7 @@ class PromptBuilder:
             f"the {count} most likely, best first:\nTop {count}:\n{ranks}"
         )
 
-    def _largest_k(self, text: str, shots: Sequence[Shot], paraphrase: int) -> int:
+    def _largest_k(self, text: str, shots: Sequence[Shot], paraphrase: int | str) -> int:
         """Return the largest fitting number of shots, or -1 if not even none fits."""
 
         def too_long(k: int) -> bool:
@@ -251,7 +272,7 @@ class PromptBuilder:
 
         return bisect.bisect_left(range(len(shots) + 1), True, key=too_long) - 1
 
-    def _overflow(self, given: int, text: str, shots: Sequence[Shot], paraphrase: int) -> str:
+    def _overflow(self, given: int, text: str, shots: Sequence[Shot], paraphrase: int | str) -> str:
         total = given + self.answer_tokens
         problem = (
             f"prompt of {given} tokens and {self.answer_tokens} for the answer exceed "

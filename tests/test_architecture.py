@@ -45,7 +45,8 @@ def test_a_wheel_holds_every_package_and_its_data():
     assert sorted(shipped["packages"]) == sorted(
         ".".join(folder.relative_to(ROOT).parts) for folder in inits
     )
-    for data in [*(ROOT / "recipes").glob("*.yaml"), *(ROOT / "finetune/adapters").glob("*/*")]:
+    globs = ("recipes/*.yaml", "finetune/adapters/*/*", "prompts/teacher/*.txt")
+    for data in [path for glob in globs for path in ROOT.glob(glob)]:
         package, *_ = data.relative_to(ROOT).parts
         inside = data.relative_to(ROOT / package)
         assert any(inside.match(glob) for glob in shipped["package-data"][package]), data

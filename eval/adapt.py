@@ -34,6 +34,9 @@ Gallery = Mapping[int, int]
 
 Values = dict[str, Any]
 
+_TEST_WORDS = 40
+"""Words spelt from the recordings that letters are judged on, decoded before and after."""
+
 
 @dataclass(frozen=True)
 class OwnHand:
@@ -136,6 +139,8 @@ def adapt_people(
         "people": people,
         "before": float(np.mean(before)),
         "after": float(np.mean(after)),
+        "words_before": _mean_words(people, 0),
+        "words_after": _mean_words(people, -1),
         "gain": {"value": gain.value, "low": gain.low, "high": gain.high, "n": gain.n},
     }
 
@@ -222,9 +227,16 @@ def adapt_table(found: Values) -> tuple[list[str], list[list[str]]]:
                 *(p["person"], str(p["n"]), f"{shares[0]:.3f}", *shown, change),
                 *(f"{last['sure']} of {last['words']}", f"{last['right']} of {last['labelled']}"),
                 str(p["undone"]),
+                f"{p['rounds'][0]['words_right']} → {last['words_right']} of {_TEST_WORDS}",
             ]
         )
-    return [*heading, "sure words", "letters labelled rightly", "rounds undone"], rows
+    return [
+        *heading,
+        "sure words",
+        "letters labelled rightly",
+        "rounds undone",
+        "new words right",
+    ], rows
 
 
 def adapt_caption(found: Values) -> str:
@@ -237,7 +249,8 @@ def adapt_caption(found: Values) -> str:
         f"Letters on recordings that no word was spelt from: {found['before']:.3f} before, "
         f"{found['after']:.3f} after, {100 * gain['value']:+.1f} points{bounds} (mean over "
         f"{gain['n']} people, bootstrap over people). No label was used of the person adapted to; "
-        f"{found['words_a_round']} words a round. Letters: {found['letters']}."
+        f"{found['words_a_round']} words a round. New words, of held-out recordings, one a letter: "
+        f"{found['words_before']:.3f} → {found['words_after']:.3f}. Letters: {found['letters']}."
     )
 
 
@@ -287,12 +300,23 @@ def _adapt(
     def look(known: Gallery) -> Float:
         return hand.read(read[rows], distances[person], known) if known else read[rows]
 
+    fresh = np.random.default_rng([recipe.seed, pool.people.index(person), 1])
+    unseen = [
+        _spell(pool, rows, judged, lexicon, recipe.lengths, fresh) for _ in range(_TEST_WORDS)
+    ]
+
     def note() -> None:
-        answers = look(gallery)[held_out].argmax(axis=1)
+        seen = look(gallery)
+        answers = seen[held_out].argmax(axis=1)
         right = sum(truth[row] == letter for row, letter in gallery.items())
+        spelt = ["".join(pool.labels[i] for i in truth[places]) for places in unseen]
+        words_right = sum(
+            decoded(places, seen).word == word for places, word in zip(unseen, spelt, strict=True)
+        )
         rounds.append(
             {"correct": int((answers == truth[held_out]).sum()), "words": words}
             | {"sure": sure_words, "labelled": len(gallery), "right": int(right)}
+            | {"words_right": words_right}
         )
 
     def decoded(places: Int, log_probs: Float) -> Candidate:
@@ -337,6 +361,10 @@ def _adapt(
         "undone": undone,
         "hand": {"trust": hand.trust, "slope": hand.slope, "far": hand.far},
     }
+
+
+def _mean_words(people: Sequence[Values], at: int) -> float:
+    return float(np.mean([p["rounds"][at]["words_right"] for p in people])) / _TEST_WORDS
 
 
 def _confidence(

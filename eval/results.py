@@ -10,6 +10,7 @@ from typing import Any
 from eval.baselines import is_baseline
 from eval.predictors import is_tuned
 from eval.report import case_title, read_run
+from eval.words_ledger import adapt_rows, words_rows
 from signals.errors import InputError
 from signals.files import write_text
 
@@ -104,6 +105,10 @@ def read(ledger: Path) -> list[Row]:
 
 def rows_of(run_dir: Path, note: str = "") -> list[Row]:
     """Return the ledger rows of a run: three metrics a method, and its accuracy in each case."""
+    for name, rows_in in (("words.json", words_rows), ("adapt.json", adapt_rows)):
+        if (run_dir / name).is_file():
+            facts = json.loads((run_dir / "environment.json").read_text(encoding="utf-8"))
+            return [{key: row[key] for key in KEYS} for row in rows_in(run_dir, facts, note)]
     metrics, facts = read_run(run_dir)
     folds = metrics["folds"]
     n_labels = len(metrics["labels"])

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from eval.letter_pool import Channel, LetterPool, pool_of_frames
+from eval.results import render, rows_of
 from eval.words import evaluate_words
 from eval.words_report import STUDY, read_words
 from imuscribe.cli import app
@@ -254,3 +255,20 @@ def test_decode_takes_a_folder_in_order_and_k_recordings_a_letter(tmp_path):
     assert done.stdout.rstrip().endswith("word: HOUSE")
     odd = CliRunner().invoke(app, ["words", "decode", str(tmp_path), "--k", "3"])
     assert "recordings are left over" in str(odd.exception)
+
+
+def test_a_run_becomes_rows_of_the_ledger(run_folder: Path, tmp_path: Path):
+    recipe = study(run_folder, tmp_path, NOUNS)
+    folder = evaluate_words(recipe, command="imuscribe words eval", progress=False)
+    rows = rows_of(folder, "a note")
+    (closed,) = [
+        row
+        for row in rows
+        if row["method"] == "closed" and row["metric"].startswith("lengths 3–5, k = 3")
+    ]
+    answers = pd.read_parquet(folder / "words.parquet")
+    assert closed["n"] == 3 * 3 * 12  # people, lengths, words
+    assert closed["ci_low"] <= closed["value"] <= closed["ci_high"] <= 1
+    assert 1 / 443 < closed["chance"] < 1 / 163
+    assert len(answers) and {row["note"] for row in rows} == {"a note"}
+    assert "words: nouns, 1,500 words" in render(rows)

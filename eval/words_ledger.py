@@ -1,0 +1,117 @@
+"""Results of words and of adaptation as rows of the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+_TOLD = (1, 2, 3, 5)
+"""Recordings a letter whose figures go into the ledger; the run's report has all."""
+
+
+def words_rows(run_dir: Path, facts: Mapping[str, Any], note: str) -> list[Row]:
+    """Return the means over people of `imuscribe words eval`, a row each."""
+    found = json.loads((run_dir / "words.json").read_text(encoding="utf-8"))
+    rows = []
+    for task in found["tasks"]:
+        for one in task["decoders"]:
+            group = "" if one["group"] == "all" else f", {one['group']} words"
+            for mean in one["means"]:
+                if mean["k"] not in _TOLD:
+                    continue
+                plural = "s" if "–" in mean["lengths"] else ""
+                what = f"length{plural} {mean['lengths']}"
+                rows.append(
+                    _row(found, facts, note)
+                    | {
+                        "task": f"words: {task['name']}, {task['words']:,} words",
+                        "method": one["decoder"] + group,
+                        "metric": f"{what}, k = {mean['k']}, mean over {mean['people']} people",
+                        "value": round(mean["value"], 4),
+                        "ci_low": _rounded(mean["low"]),
+                        "ci_high": _rounded(mean["high"]),
+                        "n": mean["n"],
+                        "chance": round(_chance(one["cells"], mean["lengths"]), 4),
+                        "train_data": f"letters and words of {mean['people'] - 1} other people",
+                    }
+                )
+    return rows
+
+
+def adapt_rows(run_dir: Path, facts: Mapping[str, Any], note: str) -> list[Row]:
+    """Return the letters before and after `imuscribe adapt`, of every person and in the mean."""
+    found = json.loads((run_dir / "adapt.json").read_text(encoding="utf-8"))
+    about = _row(found, facts, note) | {"task": "letters, before and after adaptation by words"}
+    about["chance"] = round(1 / 26, 4)
+    about["train_data"] = "words of the person, without labels"
+    rows = []
+    for person in found["people"]:
+        for method, k in (("before", 0), ("adapted", -1)):
+            value = person["rounds"][k]["correct"] / person["n"]
+            rows.append(
+                about
+                | {
+                    "method": method,
+                    "metric": f"accuracy, {person['person']}",
+                    "value": round(value, 4),
+                    "n": person["n"],
+                }
+            )
+    n = sum(person["n"] for person in found["people"])
+    gain = found["gain"]
+    for method, figure in (("before", found["before"]), ("adapted", found["after"])):
+        rows.append(
+            about
+            | {"method": method, "metric": "mean over people", "value": round(figure, 4), "n": n}
+        )
+    rows.append(
+        about
+        | {
+            "method": "adapted",
+            "metric": "gain, mean over people",
+            "value": round(gain["value"], 4),
+            "ci_low": _rounded(gain["low"]),
+            "ci_high": _rounded(gain["high"]),
+            "n": n,
+        }
+    )
+    return rows
+
+
+def _row(found: Mapping[str, Any], facts: Mapping[str, Any], note: str) -> Row:
+    machine = facts["machine"]
+    return {
+        "task": "",
+        "dataset": "simulated" if found["letters"].startswith("simulated") else "run folders",
+        "protocol": f"letters: {found['letters']}",
+        "method": "",
+        "metric": "",
+        "value": 0.0,
+        "ci_low": None,
+        "ci_high": None,
+        "n": 0,
+        "chance": 0.0,
+        "tokens": None,
+        "train_data": "",
+        "recipe": found["name"],
+        "command": facts["command"],
+        "commit": facts["commit"],
+        "seed": found.get("seed", 0),
+        "date": facts["date"],
+        "machine": machine["gpu"] or f"{machine['cpus']} × {machine['processor']}",
+        "note": note,
+    }
+
+
+def _chance(cells: Sequence[Mapping[str, Any]], lengths: str) -> float:
+    low, _, high = lengths.partition("–")
+    inside = [c["chance"] for c in cells if int(low) <= c["length"] <= int(high or low)]
+    return float(sum(inside) / len(inside))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

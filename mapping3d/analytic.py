@@ -61,7 +61,7 @@ def flattened(motion: Motion, signal: Signal) -> Array:
 
 
 def flat_equivalent(rec: Recording, frame: FrameConfig = FrameConfig()) -> Recording:
-    """Return what a sensor lying flat under the hand would have read for the same stroke on a table.
+    """Return what a flat-lying sensor would have read for the same stroke on a table.
 
     Device x points right and z up, as in the study; up the letter is forward. A pen starts at rest:
     where the recording began late, a run-up of a tenth of a second is put before it.

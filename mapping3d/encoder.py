@@ -6,14 +6,10 @@ weights; layers and embedding size it leaves open. All three readings are here.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -21,7 +17,6 @@ from torch.nn.functional import normalize
 from mapping3d.views import Side, ViewConfig
 from signals.config import Config
 from signals.errors import InputError
-from signals.files import atomic_path
 from signals.recording import Array
 
 SIDES: tuple[Side, Side] = ("source", "target")
@@ -97,7 +92,8 @@ class Encoder(nn.Module):
         if config.weights == "shared":
             first["target"] = first["source"]
         # A module under two names is saved, and counted, once.
-        self.first, self.rest = nn.ModuleDict(first), nn.ModuleDict(rest)
+        self.first = nn.ModuleDict({str(side): first[side] for side in SIDES})
+        self.rest = nn.ModuleDict({str(side): rest[side] for side in SIDES})
         for side in SIDES:
             self.register_buffer(f"mean_{side}", torch.zeros(channels[side], 1))
             self.register_buffer(f"scale_{side}", torch.ones(channels[side], 1))
@@ -131,8 +127,8 @@ class Encoder(nn.Module):
             begun = self.first["source"](torch.cat([a, b]))
         else:
             begun = torch.cat([self.first["source"](a), self.first["target"](b)])
-        first, second = self._finished(begun, "source").split([len(a), len(b)])
-        return first, second
+        found = self._finished(begun, "source")
+        return found[: len(a)], found[len(a) :]
 
     def embed(self, x: Array, side: Side, batch_size: int = 1024) -> Array:
         """Return embeddings as an array, whatever device the encoder is on.
@@ -158,7 +154,7 @@ class Encoder(nn.Module):
         expected = (len(self.view.channels(side)), self.view.steps)
         if x.ndim != 3 or x.shape[1:] != expected:
             raise InputError(
-                f"views of shape {x.shape[1:]} given to an encoder of {expected[0]} {side} channels "
+                f"views of shape {x.shape[1:]} given to an encoder of {expected[0]} {side} rows "
                 f"× {expected[1]} steps: make them with the encoder's own view"
             )
         self.eval()

@@ -193,7 +193,11 @@ def fit(
                 history.retrieval.append(_retrieved(encoder, held_out, target))
                 bar.set_postfix(held_out=f"{history.retrieval[-1]:.3f}")
                 if history.retrieval[-1] > top:
-                    best, top, kept = copy.deepcopy(encoder.state_dict()), history.retrieval[-1], epoch
+                    best, top, kept = (
+                        copy.deepcopy(encoder.state_dict()),
+                        history.retrieval[-1],
+                        epoch,
+                    )
                 elif epoch - kept >= config.patience:
                     break
     if held_out is not None:

@@ -45,7 +45,9 @@ class ViewConfig(Config):
         """Return the names of the rows of a side."""
         if self.space == "level":
             return ("acc_up", "acc_level", "gyro_up", "gyro_level")
-        return tuple(f"{signal}_{axis}" for signal in getattr(self, side) for axis in ("right", "up"))
+        return tuple(
+            f"{signal}_{axis}" for signal in getattr(self, side) for axis in ("right", "up")
+        )
 
 
 Side = Literal["source", "target"]
@@ -77,7 +79,9 @@ def views(
 
     bar = tqdm(recordings, f"preparing {side}", unit="rec", file=sys.stderr, disable=not progress)
     found = [view(rec, config, side) for rec in bar]
-    return np.stack(found) if found else np.empty((0, len(config.channels(side)), config.steps), "f4")
+    return (
+        np.stack(found) if found else np.empty((0, len(config.channels(side)), config.steps), "f4")
+    )
 
 
 def _level(rec: Recording) -> Array:

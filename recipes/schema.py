@@ -275,16 +275,18 @@ def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def names() -> list[str]:
-    """Return the names of the packaged recipes."""
+def names(mapping: bool = False) -> list[str]:
+    """Return the names of the packaged recipes: experiments, or mappings (``map-…``)."""
     files = resources.files("recipes").iterdir()
-    return sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
+    found = sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
+    return [name for name in found if name.startswith("map-") == mapping]
 
 
 def recipe_text(name: str) -> str:
     """Return the YAML of a packaged recipe, comments included; InputError if there is none."""
-    if name not in names():
-        hint = nearest(Path(name).stem, names())
+    known = [*names(), *names(mapping=True)]
+    if name not in known:
+        hint = nearest(Path(name).stem, known)
         raise InputError(f"recipe '{name}': no such file or packaged recipe: {hint}")
     return resources.files("recipes").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
 
@@ -305,6 +307,17 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     InputError
         With every mistake at once.
     """
+    return Recipe.parse(resolve(path_or_name, overrides), where=path_or_name)
+
+
+def resolve(path_or_name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the values of a recipe of any kind with presets and overrides applied, unchecked.
+
+    Raises
+    ------
+    InputError
+        For a file or preset that is not there.
+    """
     values, sets = _read(path_or_name)
     pairs = [parse_override(override) for override in overrides]
     for key, chosen in pairs:
@@ -318,7 +331,7 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     for key, value in pairs:
         if key != "preset":
             set_dotted(values, key, value)
-    return Recipe.parse({"name": Path(path_or_name).stem, **values}, where=path_or_name)
+    return {"name": Path(path_or_name).stem, **values}
 
 
 def presets(path_or_name: str) -> list[str]:

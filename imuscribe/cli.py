@@ -11,7 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import typer
 
-from imuscribe import cli_data, cli_pairs, cli_run, cli_sweep, cli_text, cli_train
+from imuscribe import cli_data, cli_map, cli_pairs, cli_run, cli_sweep, cli_text, cli_train
 from signals.errors import InputError
 
 INTERRUPTED = 130
@@ -25,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for part in (cli_data, cli_text, cli_pairs, cli_train, cli_run, cli_sweep):
+for part in (cli_data, cli_text, cli_pairs, cli_train, cli_run, cli_sweep, cli_map):
     part.register(app)
 
 

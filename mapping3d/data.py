@@ -25,6 +25,9 @@ from signals.simulate import simulate
 
 log = logging.getLogger(__name__)
 
+SUPPORT = "support-"
+"""Opens the names of supporters and of their recordings."""
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -90,8 +93,7 @@ def prepare(recipe: MapRecipe, progress: bool = True) -> Conditions:
     Raises
     ------
     InputError
-        If the data cannot be read, holds nothing of a condition or too much that cannot be used,
-        or supporters have a name of the data's people.
+        If the data cannot be read, or holds nothing of a condition or too much that cannot be used.
     """
     everything = _read(recipe)
     copies = recipe.copies if recipe.augment else 0
@@ -103,22 +105,22 @@ def prepare(recipe: MapRecipe, progress: bool = True) -> Conditions:
     target = (
         _prepared(chosen, recipe, "target", recipe.augment, copies, progress)
         if chosen
-        else Prepared([], *_nothing(recipe.view, copies))
+        else Prepared([], *_nothing(recipe.view, copies))  # supporters have it
     )
-    theirs = simulate(recipe.support.simulate, progress)
-    if both := sorted({rec.subject for rec in theirs} & {rec.subject for rec in everything}):
-        raise InputError(f"person {both[0]} is in the data and among the supporters: rename one")
-    plain = recipe.support.copies if recipe.support.augment else 0
-    no_late = recipe.support.augment and recipe.support.augment.model_copy(update={"late": 0.0})
-    return Conditions(
-        source,
-        target,
-        (
-            _prepared(theirs, recipe, "source", recipe.support.augment, plain, progress),
-            # A surface is written on from rest: the recording of it is not late.
-            _prepared(theirs, recipe, "target", no_late, plain, progress),
-        ),
+    # Every simulation calls its people sim-001 …; supporters are nobody of the data.
+    theirs = [
+        rec.replace(id=f"{SUPPORT}{rec.id}", subject=f"{SUPPORT}{rec.subject}")
+        for rec in simulate(recipe.support.simulate, progress)
+    ]
+    vary = recipe.support.augment
+    copies = recipe.support.copies if vary else 0
+    # Writing on a surface begins at rest: recordings of it are not late.
+    whole = vary and vary.model_copy(update={"late": 0.0})
+    support = (
+        _prepared(theirs, recipe, "source", vary, copies, progress),
+        _prepared(theirs, recipe, "target", whole, copies, progress),
     )
+    return Conditions(source, target, support)
 
 
 def is_of(rec: Recording, condition: Mapping[Any, str]) -> bool:
@@ -243,14 +245,12 @@ def _prepared(
         if len(refused) > len(chosen) // 20:
             raise InputError(summary)
         log.warning(summary)
-    empty = _nothing(recipe.view, copies)[1]
-    copied = np.array(varied, dtype=np.float32) if copies else np.repeat(empty, len(kept), axis=0)
-    if not copies:
-        copied = np.empty((len(kept), 0, *np.stack(rows).shape[1:]), dtype=np.float32)
-    return Prepared(kept, np.stack(rows), copied)
+    x = np.stack(rows)
+    return Prepared(kept, x, np.array(varied, dtype=np.float32).reshape(len(x), -1, *x.shape[1:]))
 
 
 def _nothing(config: ViewConfig, copies: int) -> tuple[Array, Array]:
+    """Return the views, and copies, of no recordings of the target."""
     shape = (len(config.channels("target")), config.steps)
     return np.empty((0, *shape), np.float32), np.empty((0, copies, *shape), np.float32)
 

@@ -49,7 +49,7 @@ class EncoderConfig(Config):
     """
 
     weights: Literal["shared", "dual", "partly-shared"] = "partly-shared"
-    width: PositiveInt = 96
+    width: PositiveInt = 64
     blocks: Annotated[int, Field(ge=2, le=5)] = 3
     kernel: Annotated[int, Field(ge=1, le=31, multiple_of=1)] = 7
     parts: Annotated[int, Field(ge=1, le=8)] = 4

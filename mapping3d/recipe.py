@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from mapping3d.encoder import EncoderConfig
 from mapping3d.gallery import Metric, Provenance
 from mapping3d.train import FitConfig
 from mapping3d.views import ViewConfig
-from recipes.schema import SplitConfig, resolve
+from recipes.schema import SplitConfig, as_names, resolve
 from signals.augment import AugmentConfig
 from signals.cleaning import CleanConfig
 from signals.config import Config
@@ -20,7 +20,21 @@ from signals.labels import parse_labels
 from signals.simulate import SimulateConfig
 
 Column = Literal["case", "device", "session"]
-Method = Literal["mapping", "analytic", "analytic-dtw", "dtw-1nn", "cnn", "svm", "random-forest"]
+Method = Literal[
+    "mapping",
+    "mapping-vote",
+    "analytic",
+    "analytic-dtw",
+    "llm-3d",
+    "llm-retrieved",
+    "llm-synthesised",
+    "fusion",
+    "random-forest",
+    "svm",
+    "dtw-1nn",
+    "minirocket",
+    "cnn",
+]
 
 
 class GalleryConfig(Config):
@@ -34,21 +48,24 @@ class GalleryConfig(Config):
     metric : {"cosine", "euclidean"}
     most_per_label : int or None
         At most so many recordings of each label, drawn evenly over people; null holds all.
+    supporters : bool
+        Whether supporters' recordings are in it, or only train.
     """
 
     provenance: Provenance = "cross-user"
     metric: Metric = "cosine"
     most_per_label: PositiveInt | None = None
+    supporters: bool = True
 
 
 class SupportConfig(Config):
-    """People who train and are in the gallery, but are never tested: simulated ones.
+    """People who train and may be in the gallery, but are never tested: simulated ones.
 
     Attributes
     ----------
     simulate : SimulateConfig
         Who writes what; with `strokes`, what people drew with a pen. Recordings of the source
-        condition become anchors, those of the target condition references and gallery.
+        condition become anchors, those of the target condition references and gallery items.
     share : float
         Of a class's anchors that are theirs.
     augment : AugmentConfig or None
@@ -69,23 +86,50 @@ class EvalConfig(Config):
     Attributes
     ----------
     methods : tuple of str
-        ``mapping``: the trained encoder. ``analytic``: the nearest in the best plane, nothing
-        trained; ``analytic-dtw`` the same by time warping. The others are classifiers that learnt
-        from the training people's recordings of the source condition.
+        ``mapping``: the nearest item's label, ``mapping-vote`` what the nearest of each label say;
+        ``analytic``: the same without an encoder, in the best plane; ``analytic-dtw`` by time
+        warping. ``llm-3d``: a language model on the query's text; ``llm-retrieved`` on the nearest
+        item's, as in the study; ``llm-synthesised`` on the query's flat equivalent; ``fusion``:
+        vote and 3D text together. The others are classifiers that learnt from the training
+        people's recordings of the source condition.
+    neighbours : int
+        Nearest items of a label that vote.
     baseline_per_label : int or None
-        Recordings of a label that those learn from at most; null is all.
+        Recordings of a label that the classifiers learn from at most; null is all.
+    dtw_per_label : int
+        Items of a label that ``analytic-dtw`` compares with; its time grows with them.
+    adapter : str or None
+        Packaged name or folder of the language model's adapter; the llm methods need one.
     bootstrap : int
         Resamples of people behind each interval.
     """
 
-    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = (
+    methods: Annotated[tuple[Method, ...], BeforeValidator(as_names), Field(min_length=1)] = (
         "mapping",
+        "mapping-vote",
         "analytic",
         "dtw-1nn",
         "cnn",
     )
+    neighbours: PositiveInt = 5
     baseline_per_label: PositiveInt | None = None
+    dtw_per_label: PositiveInt = 40
+    adapter: str | None = None
     bootstrap: NonNegativeInt = 1000
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        asking = [m for m in self.methods if m.startswith("llm-") or m == "fusion"]
+        if asking and self.adapter is None:
+            raise ValueError(
+                f"'methods' names {asking[0]} but 'adapter' is null: name a language model's "
+                "adapter, such as evaluate.adapter=air-letters"
+            )
+        if "fusion" in self.methods and not {"mapping-vote", "llm-3d"} <= set(self.methods):
+            raise ValueError(
+                "'methods' names fusion, which needs mapping-vote and llm-3d before it"
+            )
+        return self
 
 
 class MapRecipe(Config):

@@ -38,7 +38,7 @@ class ViewConfig(Config):
     space: Literal["plane", "level"] = "plane"
     source: tuple[Letter, ...] = Field(default=("velocity", "acceleration"), min_length=1)
     target: tuple[Letter, ...] = Field(default=("velocity", "acceleration"), min_length=1)
-    steps: int = Field(default=64, ge=8)
+    steps: int = Field(default=32, ge=8)
     frame: FrameConfig = FrameConfig()
 
     def channels(self, side: Side) -> tuple[str, ...]:

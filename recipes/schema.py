@@ -47,14 +47,14 @@ Method = Literal[
 ]
 
 
-def _names(given: Any) -> Any:
+def as_names(given: Any) -> Any:
     """Accept ``p001,p002`` where a list of names is meant, as it is typed on a command line."""
     return [part.strip() for part in given.split(",")] if isinstance(given, str) else given
 
 
 Precision = Literal["auto", "bf16", "fp32"]
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Names = Annotated[tuple[str, ...], BeforeValidator(as_names)]
 
 
 class ModelConfig(Config):
@@ -128,11 +128,12 @@ class TrainConfig(Config):
 class SplitConfig(Config):
     """Who trains and who is tested; nobody is ever on both sides."""
 
-    protocol: Literal["leave-one-person-out", "groups", "given", "both-directions"] = (
+    protocol: Literal["leave-one-person-out", "groups", "given", "both-directions", "pairs"] = (
         "leave-one-person-out"
     )
     """``groups`` tests a group of people at a time, fewer folds than people; ``both-directions`` is
-    the two-person study: each trains for the other."""
+    the two-person study: each trains for the other. ``pairs`` repeats one direction of it: the
+    first person trains for the second, the third for the fourth."""
     groups: Annotated[int, Field(ge=2)] = 3
     """Groups that the people are dealt into, by the seed (``groups`` only)."""
     train: Names = ()
@@ -163,7 +164,7 @@ class SplitConfig(Config):
 class EvalConfig(Config):
     """What is compared on the test people."""
 
-    methods: Annotated[tuple[Method, ...], BeforeValidator(_names), Field(min_length=1)] = (
+    methods: Annotated[tuple[Method, ...], BeforeValidator(as_names), Field(min_length=1)] = (
         "zero-shot",
         "few-shot",
         "fine-tuned",

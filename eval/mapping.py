@@ -168,7 +168,9 @@ class _Judge:
         parts = recipe.model_dump(mode="json", exclude={"evaluate", "out", "name", "gallery"})
         parts["split"].pop("folds")
         self._fit_key = json.dumps([parts, fold.name, data_hash], sort_keys=True)
-        settings = recipe.evaluate.model_dump(mode="json", exclude={"methods", "bootstrap"})
+        settings = recipe.evaluate.model_dump(
+            mode="json", exclude={"methods", "bootstrap", "adapter"}
+        )
         gallery = recipe.gallery.model_dump(mode="json")
         self._key = sha256_text(json.dumps([self._fit_key, settings, gallery]))
         self._trained: Trained | None = None
@@ -178,10 +180,12 @@ class _Judge:
     def answer(self, method: str) -> Predictions:
         """Return a method's answers, from an earlier run where there are any."""
         path = self.folder / f"{method}.parquet"
-        known = load(path, self._key, self.fold.test)
+        asks_model = method.startswith("llm-") or method == "fusion"
+        key = self._key + (self.reader.identity if self.reader and asks_model else "")
+        known = load(path, key, self.fold.test)
         if known is None:
             known = self._methods()[method]()
-            save(known, path, self.fold.name, method, self._key)
+            save(known, path, self.fold.name, method, key)
         return known
 
     def facts(self) -> Values:

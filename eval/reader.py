@@ -62,10 +62,10 @@ class Reader:
         self._builder: Any = None
         self._answers: dict[str, list[float]] = {}
         self._lengths: dict[str, int] = {}
-        self._identity = weights_hash(adapter)
+        self.identity = weights_hash(adapter)
         if kept.is_file():
             stored = json.loads(kept.read_text(encoding="utf-8"))
-            if stored["adapter"] == self._identity:
+            if stored["adapter"] == self.identity:
                 self._answers, self._lengths = stored["answers"], stored["tokens"]
 
     def read(
@@ -107,7 +107,7 @@ class Reader:
         for (key, _), prompt, row in zip(part, prompts, scores.log_probs, strict=True):
             self._answers[key] = [round(float(value), 5) for value in row]
             self._lengths[key] = self._builder.n_tokens(prompt)
-        stored = {"adapter": self._identity, "answers": self._answers, "tokens": self._lengths}
+        stored = {"adapter": self.identity, "answers": self._answers, "tokens": self._lengths}
         write_text(self._kept, json.dumps(stored))
 
     def _load(self) -> None:

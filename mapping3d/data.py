@@ -105,7 +105,7 @@ def prepare(recipe: MapRecipe, progress: bool = True) -> Conditions:
     target = (
         _prepared(chosen, recipe, "target", recipe.augment, copies, progress)
         if chosen
-        else Prepared([], *_nothing(recipe.view, copies))  # supporters have it
+        else Prepared([], *_nothing(recipe.view, "target", copies))  # supporters have it
     )
     # Every simulation calls its people sim-001 …; supporters are nobody of the data.
     theirs = [
@@ -116,8 +116,11 @@ def prepare(recipe: MapRecipe, progress: bool = True) -> Conditions:
     copies = recipe.support.copies if vary else 0
     # Writing on a surface begins at rest: recordings of it are not late.
     whole = vary and vary.model_copy(update={"late": 0.0})
+    anchors = recipe.support.share > 0
     support = (
-        _prepared(theirs, recipe, "source", vary, copies, progress),
+        _prepared(theirs, recipe, "source", vary, copies, progress)
+        if anchors
+        else Prepared([], *_nothing(recipe.view, "source", copies)),
         _prepared(theirs, recipe, "target", whole, copies, progress),
     )
     return Conditions(source, target, support)
@@ -155,7 +158,8 @@ def fit_mapper(
     # Who stops training gives references no more than anchors.
     target = data.target.of(learners).samples()
     if data.support:
-        source = _joined(source, data.support[0].samples(weight=share))
+        if share:
+            source = _joined(source, data.support[0].samples(weight=share))
         target = _joined(target, data.support[1].samples())
     for side, samples in zip(SIDES, (source, target), strict=True):
         there = set(samples.labels)
@@ -249,9 +253,9 @@ def _prepared(
     return Prepared(kept, x, np.array(varied, dtype=np.float32).reshape(len(x), -1, *x.shape[1:]))
 
 
-def _nothing(config: ViewConfig, copies: int) -> tuple[Array, Array]:
-    """Return the views, and copies, of no recordings of the target."""
-    shape = (len(config.channels("target")), config.steps)
+def _nothing(config: ViewConfig, side: Side, copies: int) -> tuple[Array, Array]:
+    """Return the views, and copies, of no recordings of a side."""
+    shape = (len(config.channels(side)), config.steps)
     return np.empty((0, *shape), np.float32), np.empty((0, copies, *shape), np.float32)
 
 

@@ -28,6 +28,8 @@ Metric = Literal["cosine", "euclidean"]
 FORMAT = 1
 FAISS_FROM = 100_000
 """Items above which faiss searches, where it is installed; a matrix product is as fast below."""
+_TIE = 1e-5
+"""Distances nearer to one another than this, which rounding may be, count as equal."""
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -309,12 +311,12 @@ class Gallery:
         if len(self) > FAISS_FROM and (found := self._faiss(queries, k)) is not None:
             return found
         distance = self.distances(queries, people)
-        near = np.argpartition(distance, k - 1, axis=1)[:, :k] if k < len(self) else None
         rows = []
-        for i, row in enumerate(distance):
-            chosen = np.arange(len(row)) if near is None else near[i]
-            ids = [self.items[j].id for j in chosen]
-            rows.append(chosen[np.lexsort((ids, row[chosen]))])
+        for row in distance:
+            farthest = np.partition(row, k - 1)[k - 1]
+            near = np.flatnonzero(row <= farthest + _TIE)
+            ids = [self.items[j].id for j in near]
+            rows.append(near[np.lexsort((ids, np.round(row[near] / _TIE)))][:k])
         places = np.stack(rows)
         return np.take_along_axis(distance, places, axis=1), places
 

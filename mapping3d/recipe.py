@@ -67,7 +67,7 @@ class SupportConfig(Config):
         Who writes what; with `strokes`, what people drew with a pen. Recordings of the source
         condition become anchors, those of the target condition references and gallery items.
     share : float
-        Of a class's anchors that are theirs.
+        Of a class's anchors that are theirs; 0 leaves their source recordings out.
     augment : AugmentConfig or None
         How theirs are varied.
     copies : int

@@ -9,6 +9,7 @@ export TOKENIZERS_PARALLELISM := false
 
 demo: .venv/ready
 	$(BIN)/imuscribe run demo
+	$(BIN)/imuscribe map eval map-demo
 
 test: .venv/ready-dev
 	$(BIN)/python -m pytest
@@ -23,6 +24,7 @@ lint: .venv/ready-dev
 bench: .venv/ready-dev
 	$(BIN)/python -m bench.serialize
 	$(BIN)/python -m bench.scoring
+	$(BIN)/python -m bench.mapping
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

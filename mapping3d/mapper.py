@@ -192,6 +192,17 @@ def _built(about: dict[str, Any]) -> Mapper:
     )
 
 
+class _OneSide(torch.nn.Module):
+    """The encoder of one condition, as a network of one input."""
+
+    def __init__(self, encoder: Encoder, side: Side) -> None:
+        super().__init__()
+        self.encoder, self.side = encoder, side
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.encoder.forward(x, self.side)
+
+
 def export_onnx(mapper: Mapper, side: Side, path: str | Path) -> None:
     """Write one side of the encoder as ONNX: views (n, n_channels, steps) to embeddings.
 
@@ -207,21 +218,17 @@ def export_onnx(mapper: Mapper, side: Side, path: str | Path) -> None:
             "export to ONNX needs the package onnx: pip install imuscribe[onnx]"
         ) from None
 
-    class OneSide(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return mapper.encoder.forward(x, side)
-
     view = mapper.encoder.view
     example = torch.from_numpy(
         np.zeros((2, len(view.channels(side)), view.steps), dtype=np.float32)
     )
     with atomic_path(path) as temporary:
         torch.onnx.export(
-            OneSide().eval(),
+            _OneSide(mapper.encoder, side).eval(),
             (example,),
             str(temporary),
             input_names=["views"],
             output_names=["embeddings"],
             dynamic_axes={"views": {0: "n"}, "embeddings": {0: "n"}},
-            dynamo=False,
+            dynamo=False,  # the newer exporter needs another package
         )

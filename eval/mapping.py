@@ -165,14 +165,16 @@ class _Judge:
         ids = [rec.id for rec in fold.test]
         place = {rec.id: i for i, rec in enumerate(data.source.recordings)}
         self._test_x = data.source.x[[place[i] for i in ids]]
-        parts = recipe.model_dump(mode="json", exclude={"evaluate", "out", "name", "gallery"})
-        parts["split"].pop("folds")
+        # How many are tested, or how the gallery is made, changes no encoder.
+        aside = {"evaluate", "out", "name", "gallery"}
+        parts = recipe.model_dump(mode="json", exclude=aside)
+        asked = [parts["split"].pop("folds"), parts["split"].pop("max_test_per_label")]
         self._fit_key = json.dumps([parts, fold.name, data_hash], sort_keys=True)
         settings = recipe.evaluate.model_dump(
             mode="json", exclude={"methods", "bootstrap", "adapter"}
         )
         gallery = recipe.gallery.model_dump(mode="json")
-        self._key = sha256_text(json.dumps([self._fit_key, settings, gallery]))
+        self._key = sha256_text(json.dumps([self._fit_key, settings, gallery, asked[1]]))
         self._trained: Trained | None = None
         self._asked: tuple[Array, float] | None = None
         self._views: Views | None = None

@@ -1,4 +1,4 @@
-"""`imuscribe map fit | eval | apply | enrol | gallery`."""
+"""`imuscribe map fit | eval | apply | enrol | gallery | export`."""
 
 from __future__ import annotations
 
@@ -73,6 +73,9 @@ def register(app: typer.Typer) -> None:
             "imuscribe map gallery a.imu --merge b.imu --out both.imu",
         ),
     )(gallery)
+    group.command(
+        "export", epilog=_examples("imuscribe map export encoder.onnx --mapping runs/map-sim")
+    )(export)
     app.add_typer(group, name="map")
 
 
@@ -227,6 +230,18 @@ def gallery(
     for (person, session), labels in store.counts().items():
         where = f"{person} {session}".rstrip()
         typer.echo(f"{where}: {sum(labels.values())} of {len(labels)} labels")
+
+
+def export(
+    path: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
+    mapping: Folder,
+    target: Annotated[bool, typer.Option("--target", help="The target's side of it.")] = False,
+) -> None:
+    """Write an encoder as ONNX: views of the source, or the target, to embeddings."""
+    from mapping3d.mapper import Mapper, export_onnx
+
+    export_onnx(Mapper.load(mapping / ENCODER), "target" if target else "source", path)
+    typer.echo(path)
 
 
 def _opened(mapping: Path, gallery: Path | None) -> tuple[Mapper, Gallery]:

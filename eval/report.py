@@ -48,6 +48,10 @@ def write_report(run_dir: Path) -> Path:
         If the folder holds no finished run.
     """
     metrics, facts = read_run(run_dir)
+    if metrics.get("kind") == "mapping":
+        from eval import mapping_report
+
+        return mapping_report.write_report(run_dir)
     recipe = (run_dir / "recipe.yaml").read_text(encoding="utf-8")
     path = run_dir / "report.html"
     write_text(path, page(metrics, facts, recipe))

@@ -5,6 +5,9 @@ gesture is a simulated letter, already cleaned; its view, encoding and search ar
 one core. The epoch is 10,000 anchors with triplets mined from their batches, on two cores; its
 samples are random as well.
 
+Both are told in wall-clock and in CPU time; where others use the machine too, only the second says
+anything, so it decides. An idle machine takes no longer than that.
+
 python -m bench.mapping
 """
 
@@ -17,12 +20,13 @@ import numpy as np
 import torch
 
 from mapping3d.encoder import SIDES, Encoder
-from mapping3d.gallery import Gallery, Item
+from mapping3d.gallery import Gallery
 from mapping3d.losses import LossConfig, build_loss
 from mapping3d.mapper import Mapper
 from mapping3d.recipe import load_map_recipe
 from mapping3d.train import FitConfig, Samples, fit
 from signals.cleaning import clean
+from signals.recording import Recording
 from signals.simulate import SimulateConfig, simulate
 
 ITEMS, TRIALS, TRIPLETS = 100_000, 50, 10_000
@@ -34,33 +38,41 @@ def main() -> bool:
     recipe = load_map_recipe("map-charsense")
     encoder = Encoder(recipe.encoder, recipe.view, recipe.clean.rate)
     mapper = Mapper(encoder.eval(), recipe.clean, {}, {}, recipe.label_set, ())
-    found = finding(mapper)
-    print(f"encode and find     {found:8.2f} ms median of {TRIALS}, 1 core (at most {MOST_MS:g})")
-    took = epoch(encoder)
-    print(f"epoch               {took:8.2f} s, the slower loss, 2 cores (at most {MOST_SECONDS:g})")
+    wall, found = finding(mapper)
+    print(f"encode and find {wall:8.2f} ms wall, {found:6.2f} ms CPU (at most {MOST_MS:g})")
+    wall, took = epoch(encoder)
+    print(
+        f"epoch           {wall:8.2f} s wall, {took:6.2f} s CPU, 2 cores (at most {MOST_SECONDS:g})"
+    )
     return found <= MOST_MS and took <= MOST_SECONDS
 
 
-def finding(mapper: Mapper) -> float:
-    """Return the median milliseconds from a cleaned recording to its five nearest items."""
+def finding(mapper: Mapper) -> tuple[float, float]:
+    """Return the median milliseconds, wall and CPU, from a cleaned recording to its five nearest items."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     gallery = Gallery(mapper.space)
-    gallery.items = [Item(f"item-{i}", "somebody", "", "A", "", "2d") for i in range(ITEMS)]
-    gallery._x = rng.standard_normal((ITEMS, mapper.space.size)).astype(np.float32)
+    one = np.zeros((1, 2), dtype=np.float32)
+    items = [
+        Recording(f"item-{i}", one, ("acc_x",), np.arange(2.0), "A", "somebody", case="2d")
+        for i in range(ITEMS)
+    ]
+    x = rng.standard_normal((ITEMS, mapper.space.size)).astype(np.float32)
+    gallery.add(items, x, mapper.space)
     letters = [clean(rec) for rec in simulate(SimulateConfig(people=1, repetitions=1))]
     queries = [rec for rec in letters if rec.case == "3d"]
     times = []
     for i in range(TRIALS + 3):
         rec = queries[i % len(queries)]
-        begin = time.perf_counter()
+        begin = time.perf_counter(), time.thread_time()
         gallery.search(mapper.embed([rec], "source"), [rec.subject])
-        times.append(time.perf_counter() - begin)
-    return 1000 * float(np.median(times[3:]))  # the first search prepares the index
+        times.append((time.perf_counter() - begin[0], time.thread_time() - begin[1]))
+    wall, cpu = 1000 * np.median(times[3:], axis=0)  # the first search prepares the index
+    return float(wall), float(cpu)
 
 
-def epoch(encoder: Encoder) -> float:
-    """Return the seconds of one epoch with the slower of two losses."""
+def epoch(encoder: Encoder) -> tuple[float, float]:
+    """Return the seconds of one epoch, wall and CPU, with the slower of two losses."""
     torch.set_num_threads(2)
     rng = np.random.default_rng(0)
     labels = np.array([chr(65 + i % 26) for i in range(5200)])
@@ -72,11 +84,10 @@ def epoch(encoder: Encoder) -> float:
     for loss in (LossConfig(kind="triplet"), LossConfig(kind="contrastive")):
         settings = FitConfig(epochs=1, triplets=TRIPLETS, loss=loss, device="cpu")
         build_loss(loss)  # imports the library
-        begin = time.perf_counter()
+        begin = time.perf_counter(), time.process_time()
         fit(encoder, sides[0], sides[1], settings, progress=False)
-        times.append(time.perf_counter() - begin)
-        print(f"  {loss.kind:18}{times[-1]:8.2f} s")
-    return max(times)
+        times.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
+    return max(times, key=lambda pair: pair[1])
 
 
 if __name__ == "__main__":

@@ -182,13 +182,24 @@ def embedding(
     colour = dict(zip(names, shades, strict=True))
     figure = _figure(7.6, 6.4)
     axes = figure.add_subplot()
-    axes.scatter(*items.T, c=[colour[name] for name in item_labels], s=14, alpha=0.35, lw=0)
+    axes.scatter(
+        items[:, 0], items[:, 1], c=[colour[name] for name in item_labels], s=14, alpha=0.35, lw=0
+    )
     if max(map(len, names)) == 1:
-        axes.scatter(*queries.T, s=0)  # so that the axes reach as far as the letters
+        axes.scatter(
+            queries[:, 0], queries[:, 1], s=0
+        )  # so that the axes reach as far as the letters
         for (x, y), name in zip(queries, labels, strict=True):
             axes.text(x, y, name, color=colour[name], fontsize=6, ha="center", va="center")
     else:
-        axes.scatter(*queries.T, c=[colour[name] for name in labels], s=12, marker="x", lw=0.8)
+        axes.scatter(
+            queries[:, 0],
+            queries[:, 1],
+            c=[colour[name] for name in labels],
+            s=12,
+            marker="x",
+            lw=0.8,
+        )
     for name in names:
         middle = items[[label == name for label in item_labels]]
         if len(middle):

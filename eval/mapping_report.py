@@ -147,7 +147,7 @@ def write_embedding(
     n = len(chosen[0])
     with atomic_path(path) as temporary:
         temporary.write_bytes(
-            embedding(flat[:n], labels[chosen[0]], flat[n:], item_labels[chosen[1]])
+            embedding(flat[:n], list(labels[chosen[0]]), flat[n:], list(item_labels[chosen[1]]))
         )
 
 

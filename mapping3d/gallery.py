@@ -134,6 +134,7 @@ class Gallery:
         self.strangers = tuple(sorted(set(strangers)))
         self.items: list[Item] = []
         self._places: dict[str, int] = {}
+        self._people: set[str] = set()
         self._x: Array = np.empty((0, space.size), dtype=np.float32)
         self._signals: dict[str, Recording] = {}
         self._stored: bytes = b""
@@ -155,7 +156,7 @@ class Gallery:
     @property
     def people(self) -> tuple[str, ...]:
         """Everybody whose recordings are held."""
-        return tuple(sorted({item.subject for item in self.items}))
+        return tuple(sorted(self._people))
 
     def add(self, recordings: Sequence[Recording], embeddings: Array, space: Space) -> None:
         """Enrol recordings of new or known people and classes; nothing is trained again.
@@ -198,6 +199,7 @@ class Gallery:
             self.items.append(
                 Item(rec.id, rec.subject, rec.session, rec.label, rec.device, rec.case)
             )
+            self._people.add(rec.subject)
             self._signals[rec.id] = rec
         self._x = np.concatenate([self._x, embeddings.astype(np.float32)])
         self._index = None
@@ -400,6 +402,7 @@ class Gallery:
             hint = f"the last good one is {last}" if last.is_file() else "make it again"
             raise InputError(f"gallery {path}: is damaged ({reason}): {hint}") from None
         gallery._places = {item.id: i for i, item in enumerate(gallery.items)}
+        gallery._people = {item.subject for item in gallery.items}
         gallery._stored = parts["recordings.parquet"]
         return gallery
 
@@ -413,7 +416,7 @@ class Gallery:
             )
         check_numbers(queries, [f"query {i + 1}" for i in range(len(queries))])
         if self.provenance == "cross-user":
-            self._refuse(set(people) & set(self.people))
+            self._refuse(set(people) & self._people)
 
     def _refuse(self, found: set[str]) -> None:
         if found and self.provenance == "cross-user":

@@ -48,7 +48,7 @@ def main() -> bool:
 
 
 def finding(mapper: Mapper) -> tuple[float, float]:
-    """Return the median milliseconds, wall and CPU, from a cleaned recording to its five nearest items."""
+    """Return the median milliseconds, wall and CPU, from a recording to its nearest items."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     gallery = Gallery(mapper.space)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-import struct
 import tempfile
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mapping3d import container
 from signals.errors import InputError, nearest
 from signals.files import atomic_path
 from signals.recording import Array, Recording
@@ -30,18 +27,6 @@ FAISS_FROM = 100_000
 """Items above which faiss searches, where it is installed; a matrix product is as fast below."""
 _TIE = 1e-5
 """Distances nearer to one another than this, which rounding may be, count as equal."""
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    EOFError,
-    RuntimeError,
-)
-"""What reading a file with wrong bytes raises, depending on where they are."""
 
 
 @dataclass(frozen=True)
@@ -341,24 +326,20 @@ class Gallery:
         with tempfile.TemporaryDirectory() as folder:
             stored = Path(folder) / "recordings.parquet"
             save([self.recording(item.id) for item in self.items], stored)
-            parts = {
-                "items.json": json.dumps([asdict(item) for item in self.items]).encode(),
-                "embeddings.npy": _array_bytes(self._x),
-                "recordings.parquet": stored.read_bytes(),
-            }
+            signals = stored.read_bytes()
         about = {
             "format": FORMAT,
             "space": asdict(self.space),
             "provenance": self.provenance,
             "metric": self.metric,
             "strangers": self.strangers,
-            "sha256": {name: sha256(part).hexdigest() for name, part in parts.items()},
         }
+        items = json.dumps([asdict(item) for item in self.items]).encode()
+        buffer = io.BytesIO()
+        np.save(buffer, self._x)
+        parts = {"items": items, "embeddings": buffer.getvalue(), "recordings": signals}
         with atomic_path(path) as temporary:
-            with zipfile.ZipFile(temporary, "w") as file:
-                file.writestr("about.json", json.dumps(about))
-                for name, part in parts.items():
-                    file.writestr(name, part)
+            container.write(temporary, about, parts)
             Gallery.load(temporary)
             if path.is_file() and _is_whole(path):
                 with atomic_path(_previous(path)) as kept:
@@ -374,36 +355,28 @@ class Gallery:
             If there is none, it is damaged, or a later version wrote it.
         """
         path = Path(path)
+        if not path.is_file():
+            raise InputError(f"gallery {path}: no such file: make one with 'imuscribe map fit'")
         try:
-            with zipfile.ZipFile(path) as file:
-                about = json.loads(file.read("about.json"))
-                if about["format"] != FORMAT:
-                    raise InputError(
-                        f"gallery {path}: has format {about['format']}, this version reads {FORMAT}"
-                    )
-                parts = {name: file.read(name) for name in about["sha256"]}
-            if wrong := [
-                n for n, p in parts.items() if sha256(p).hexdigest() != about["sha256"][n]
-            ]:
-                raise ValueError(f"checksum of {wrong[0]}")
+            about, parts = container.read(path)
+            if about["format"] != FORMAT:
+                raise InputError(
+                    f"gallery {path}: has format {about['format']}, this version reads {FORMAT}"
+                )
             space = about["space"] | {"channels": tuple(about["space"]["channels"])}
             gallery = cls(Space(**space), about["provenance"], about["metric"], about["strangers"])
-            gallery.items = [Item(**item) for item in json.loads(parts["items.json"])]
-            gallery._x = np.load(io.BytesIO(parts["embeddings.npy"]), allow_pickle=False)
-        except FileNotFoundError:
-            raise InputError(
-                f"gallery {path}: no such file: make one with 'imuscribe map fit'"
-            ) from None
+            gallery.items = [Item(**item) for item in json.loads(parts["items"])]
+            gallery._x = np.load(io.BytesIO(parts["embeddings"]), allow_pickle=False)
         except InputError:
             raise
-        except _DAMAGE as error:
+        except container.DAMAGE as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             last = _previous(path)
             hint = f"the last good one is {last}" if last.is_file() else "make it again"
             raise InputError(f"gallery {path}: is damaged ({reason}): {hint}") from None
         gallery._places = {item.id: i for i, item in enumerate(gallery.items)}
         gallery._people = {item.subject for item in gallery.items}
-        gallery._stored = parts["recordings.parquet"]
+        gallery._stored = parts["recordings"]
         return gallery
 
     def _check(self, queries: Array, people: Sequence[str]) -> None:
@@ -462,12 +435,6 @@ def check_numbers(embeddings: Array, names: Sequence[str]) -> None:
 
 def _units(x: Array) -> Array:
     return np.asarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12), np.float32)
-
-
-def _array_bytes(x: Array) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, x)
-    return buffer.getvalue()
 
 
 def _previous(path: Path) -> Path:

@@ -253,6 +253,8 @@ class Judge:
             self._views = EncoderViews(self.recipe, build_serializer(TextConfig()))
         most = self.recipe.evaluate.baseline_per_label
         learnt = balanced(self.fold.train, most, self.recipe.seed)
+        if self.data.support is not None:  # whoever taught the encoder teaches its rivals
+            learnt = [*learnt, *self.data.support[0].recordings]
         baseline = Baseline(name, self._views, self.recipe.label_set, self.recipe.seed).fit(learnt)
         begin = time.perf_counter()
         log_probs = baseline.log_proba(self.fold.test)

@@ -90,8 +90,8 @@ class EvalConfig(Config):
         ``analytic``: the same without an encoder, in the best plane; ``analytic-dtw`` by time
         warping. ``llm-3d``: a language model on the query's text; ``llm-retrieved`` on the nearest
         item's, as in the study; ``llm-synthesised`` on the query's flat equivalent; ``fusion``:
-        vote and 3D text together. The others are classifiers that learnt from the training
-        people's recordings of the source condition.
+        vote and 3D text together. The others are classifiers that learnt from the same recordings
+        of the source condition as the encoder.
     neighbours : int
         Nearest items of a label that vote.
     baseline_per_label : int or None

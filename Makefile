@@ -9,6 +9,7 @@ export TOKENIZERS_PARALLELISM := false
 
 demo: .venv/ready
 	$(BIN)/imuscribe run demo
+	$(BIN)/imuscribe map eval map-demo
 	$(BIN)/imuscribe words demo --word HELLO
 
 test: .venv/ready-dev
@@ -27,6 +28,7 @@ bench: .venv/ready-dev
 	$(BIN)/python -m bench.words
 	$(BIN)/python -m bench.claims
 	$(BIN)/python -m bench.pairs
+	$(BIN)/python -m bench.mapping
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

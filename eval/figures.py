@@ -164,6 +164,56 @@ def drawings(rows: Sequence[Sequence[tuple[str, Array]]]) -> bytes:
     return _png(figure)
 
 
+def embedding(
+    queries: Array, labels: Sequence[str], items: Array, item_labels: Sequence[str]
+) -> bytes:
+    """Draw a space in two dimensions: queries as letters or dots, gallery items as pale dots.
+
+    Parameters
+    ----------
+    queries, items : ndarray, shapes (n, 2) and (m, 2)
+    labels, item_labels : sequence of str
+        Their classes: one colour each.
+    """
+    from matplotlib import colormaps
+
+    names = sorted(set(labels) | set(item_labels))
+    shades = colormaps["gist_rainbow"](np.linspace(0, 1, len(names), endpoint=False))
+    colour = dict(zip(names, shades, strict=True))
+    figure = _figure(7.6, 6.4)
+    axes = figure.add_subplot()
+    axes.scatter(
+        items[:, 0], items[:, 1], c=[colour[name] for name in item_labels], s=14, alpha=0.35, lw=0
+    )
+    if max(map(len, names)) == 1:
+        axes.scatter(
+            queries[:, 0], queries[:, 1], s=0
+        )  # so that the axes reach as far as the letters
+        for (x, y), name in zip(queries, labels, strict=True):
+            axes.text(x, y, name, color=colour[name], fontsize=6, ha="center", va="center")
+    else:
+        axes.scatter(
+            queries[:, 0],
+            queries[:, 1],
+            c=[colour[name] for name in labels],
+            s=12,
+            marker="x",
+            lw=0.8,
+        )
+    for name in names:
+        middle = items[[label == name for label in item_labels]]
+        if len(middle):
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.7}
+            x, y = np.median(middle, axis=0)
+            axes.text(x, y, name, fontsize=9, weight="bold", ha="center", va="center", bbox=box)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_xlabel(
+        "queries: small letters or crosses; gallery items: pale dots, their middle bold"
+    )
+    return _png(figure)
+
+
 def _log_tokens(axes: Axes) -> None:
     """Make the x axis logarithmic with plain numbers."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter

@@ -48,6 +48,10 @@ def write_report(run_dir: Path) -> Path:
         If the folder holds no finished run.
     """
     metrics, facts = read_run(run_dir)
+    if metrics.get("kind") == "mapping":
+        from eval import mapping_report
+
+        return mapping_report.write_report(run_dir)
     recipe = (run_dir / "recipe.yaml").read_text(encoding="utf-8")
     path = run_dir / "report.html"
     write_text(path, page(metrics, facts, recipe))
@@ -84,12 +88,12 @@ def page(metrics: Values, facts: Values, recipe: str) -> str:
         f"<h1>{escape(metrics['name'])}</h1>",
         f'<p class="lead">{escape(_summary(metrics, facts))}</p>',
         "<h2>Methods</h2>",
-        _methods_table(methods, chance),
+        methods_table(methods, chance),
         "<p><small>Accuracy: all recordings pooled, 95 % Wilson interval. Over people: mean of "
         "each person's accuracy, 95 % bootstrap interval over people. Seconds: to answer one "
         "recording once its signals are prepared. Macro-F1 averages over the labels tested."
         "</small></p>",
-        _comparisons(metrics["comparisons"]),
+        comparisons(metrics["comparisons"]),
         _cases_table(methods),
         "<h2>People</h2>",
         image(accuracy_by_person(methods, rivals, chance), "Accuracy of every person"),
@@ -109,11 +113,11 @@ def page(metrics: Values, facts: Values, recipe: str) -> str:
             f"Confusion matrix of {best}",
         ),
         "<h2>Folds</h2>",
-        _folds_table(metrics["folds"]),
-        _notes(methods),
+        folds_table(metrics["folds"]),
+        notes(methods),
         "<h2>Repeat it</h2>",
         f"<pre>{escape(facts['command'] or 'imuscribe run recipe.yaml')}</pre>",
-        _facts_table(facts),
+        facts_table(facts),
         f"<details><summary>The resolved recipe</summary><pre>{escape(recipe)}</pre></details>",
     ]
     return (
@@ -171,7 +175,8 @@ def _summary(metrics: Values, facts: Values) -> str:
     )
 
 
-def _methods_table(methods: Mapping[str, Values], chance: float) -> str:
+def methods_table(methods: Mapping[str, Values], chance: float) -> str:
+    """Return every method's figures as an HTML table."""
     best = max(methods, key=lambda name: methods[name]["accuracy"]["value"])
     head = (
         "method",
@@ -205,7 +210,7 @@ def _methods_table(methods: Mapping[str, Values], chance: float) -> str:
         ]
         rows.append(_row(cells, "best" if name == best else ""))
     rows.append(_row(["chance", f"{chance:.3f}", *[""] * (len(head) - 2)]))
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _cases_table(methods: Mapping[str, Values]) -> str:
@@ -219,17 +224,19 @@ def _cases_table(methods: Mapping[str, Values]) -> str:
     titles = [case_title(case) for case in cases]
     about = "Accuracy by case: correct of all, with the 95 % Wilson interval."
     return (
-        f"<h2>{escape(' | '.join(titles))}</h2>{_table(('method', *titles), rows)}"
+        f"<h2>{escape(' | '.join(titles))}</h2>{table(('method', *titles), rows)}"
         f"<p><small>{about}</small></p>"
     )
 
 
-def _comparisons(found: Iterable[Values]) -> str:
+def comparisons(found: Iterable[Values]) -> str:
+    """Return comparisons as an HTML list."""
     items = "".join(f"<li>{escape(comparison_text(one))}</li>" for one in found)
     return f"<ul>{items}</ul>" if items else ""
 
 
-def _folds_table(folds: Iterable[Values]) -> str:
+def folds_table(folds: Iterable[Values]) -> str:
+    """Return who trained and who was tested as an HTML table."""
     rows = [
         _row(
             [
@@ -242,10 +249,11 @@ def _folds_table(folds: Iterable[Values]) -> str:
         )
         for fold in folds
     ]
-    return _table(("fold", "training recordings", "test recordings", "left out"), rows)
+    return table(("fold", "training recordings", "test recordings", "left out"), rows)
 
 
-def _notes(methods: Mapping[str, Values]) -> str:
+def notes(methods: Mapping[str, Values]) -> str:
+    """Return the notes of all methods with their heading."""
     items = [
         f"<li><b>{escape(name)}</b>: {escape(note)}</li>"
         for name, method in methods.items()
@@ -254,7 +262,8 @@ def _notes(methods: Mapping[str, Values]) -> str:
     return f"<h2>Notes</h2><ul>{''.join(items)}</ul>" if items else ""
 
 
-def _facts_table(facts: Values) -> str:
+def facts_table(facts: Values) -> str:
+    """Return where and with what a run was made as an HTML table."""
     machine = facts["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     rows = {
@@ -265,10 +274,11 @@ def _facts_table(facts: Values) -> str:
         "software": f"Python {facts['python']}, {packages}",
     }
     cells = [_row([escape(key), escape(value)], text=True) for key, value in rows.items()]
-    return _table((), cells)
+    return table((), cells)
 
 
-def _table(head: Iterable[str], rows: Iterable[str]) -> str:
+def table(head: Iterable[str], rows: Iterable[str]) -> str:
+    """Return an HTML table of rows that are HTML already; titles are escaped."""
     titles = "".join(f"<th>{escape(title)}</th>" for title in head)
     return f"<table>{f'<tr>{titles}</tr>' if titles else ''}{''.join(rows)}</table>"
 

@@ -131,7 +131,8 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
     rows = []
     for name, method in metrics["methods"].items():
         train_data = "none"
-        if is_baseline(name) or is_tuned(name):
+        learnt = name.startswith("mapping") or name == "fusion"
+        if is_baseline(name) or is_tuned(name) or learnt:
             train_data = _train_data(folds)
         elif name == "few-shot":
             train_data = f"{metrics['shots']} examples in the prompt"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,7 +169,8 @@ def method_key(recipe: Recipe, method: str) -> str:
 def judge(recipe: Recipe, folds: Sequence[Fold], answers: Answers) -> dict[str, Any]:
     """Return everything measured, as plain values: the content of ``metrics.json``."""
     labels = recipe.label_set
-    methods = {name: _measure(found, recipe) for name, found in answers.items()}
+    seed, resamples = recipe.seed, recipe.evaluate.bootstrap
+    methods = {name: measure(found, labels, seed, resamples) for name, found in answers.items()}
     return {
         "name": recipe.name,
         "labels": list(labels),
@@ -190,7 +191,63 @@ def judge(recipe: Recipe, folds: Sequence[Fold], answers: Answers) -> dict[str, 
             for fold in folds
         ],
         "methods": methods,
-        "comparisons": [_compare(a, b, answers, methods, recipe) for a, b in _pairs(methods)],
+        "comparisons": [
+            compare(a, b, answers, methods, seed, resamples) for a, b in _pairs(methods)
+        ],
+    }
+
+
+def measure(
+    found: Sequence[Predictions], labels: Sequence[str], seed: int, resamples: int
+) -> dict[str, Any]:
+    """Return everything measured for one method over its folds, as plain values."""
+    truth, subjects = _joined(p.truth for p in found), _joined(p.subjects for p in found)
+    cases = _joined(p.cases for p in found)
+    scores = np.concatenate([p.log_probs for p in found])
+    tokens = np.concatenate([p.tokens for p in found])
+    metrics = evaluate(labels, truth, scores, subjects, cases, seed, resamples)
+    return {
+        **metrics.to_dict(),
+        "tokens": {
+            "min": int(tokens.min()),
+            "median": float(np.median(tokens)),
+            "max": int(tokens.max()),
+        }
+        if tokens.any()
+        else None,
+        "seconds": float(
+            np.average([p.seconds for p in found], weights=[len(p.ids) for p in found])
+        ),
+        "fit_seconds": sum(p.fit_seconds for p in found),
+        "notes": sorted({p.note for p in found if p.note}),
+    }
+
+
+def compare(
+    a: str,
+    b: str,
+    answers: Answers,
+    methods: Mapping[str, dict[str, Any]],
+    seed: int,
+    resamples: int,
+) -> dict[str, Any]:
+    """Compare two methods on the recordings both answered, paired over people."""
+    difference = []
+    subjects = []
+    for first, second in zip(answers[a], answers[b], strict=True):
+        right = dict(zip(second.ids, _correct(second), strict=True))
+        for i, subject, correct in zip(first.ids, first.subjects, _correct(first), strict=True):
+            if i in right:
+                difference.append(float(correct) - float(right[i]))
+                subjects.append(subject)
+    paired = bootstrap_people(difference, subjects, seed, resamples)
+    x, y = methods[a]["accuracy"], methods[b]["accuracy"]
+    return {
+        "a": a,
+        "b": b,
+        "n": len(difference),
+        "difference": asdict(paired),
+        "disjoint": x["low"] > y["high"] or y["low"] > x["high"],
     }
 
 
@@ -213,31 +270,6 @@ def _order(folds: Sequence[Fold], methods: Sequence[str]) -> list[tuple[Fold, st
     return sorted(pairs, key=lambda pair: is_tuned(pair[1]) or is_baseline(pair[1]))
 
 
-def _measure(found: Sequence[Predictions], recipe: Recipe) -> dict[str, Any]:
-    truth, subjects = _joined(p.truth for p in found), _joined(p.subjects for p in found)
-    cases = _joined(p.cases for p in found)
-    scores = np.concatenate([p.log_probs for p in found])
-    tokens = np.concatenate([p.tokens for p in found])
-    metrics = evaluate(
-        recipe.label_set, truth, scores, subjects, cases, recipe.seed, recipe.evaluate.bootstrap
-    )
-    return {
-        **metrics.to_dict(),
-        "tokens": {
-            "min": int(tokens.min()),
-            "median": float(np.median(tokens)),
-            "max": int(tokens.max()),
-        }
-        if tokens.any()
-        else None,
-        "seconds": float(
-            np.average([p.seconds for p in found], weights=[len(p.ids) for p in found])
-        ),
-        "fit_seconds": sum(p.fit_seconds for p in found),
-        "notes": sorted({p.note for p in found if p.note}),
-    }
-
-
 def _pairs(methods: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
     """Return what is worth comparing.
 
@@ -257,29 +289,6 @@ def _pairs(methods: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
         (told, tuned),
     ]
     return [(a, b) for a, b in pairs if a and b]
-
-
-def _compare(
-    a: str, b: str, answers: Answers, methods: dict[str, dict[str, Any]], recipe: Recipe
-) -> dict[str, Any]:
-    """Compare two methods on the recordings both answered, paired over people."""
-    difference = []
-    subjects = []
-    for first, second in zip(answers[a], answers[b], strict=True):
-        right = dict(zip(second.ids, _correct(second), strict=True))
-        for i, subject, correct in zip(first.ids, first.subjects, _correct(first), strict=True):
-            if i in right:
-                difference.append(float(correct) - float(right[i]))
-                subjects.append(subject)
-    paired = bootstrap_people(difference, subjects, recipe.seed, recipe.evaluate.bootstrap)
-    x, y = methods[a]["accuracy"], methods[b]["accuracy"]
-    return {
-        "a": a,
-        "b": b,
-        "n": len(difference),
-        "difference": asdict(paired),
-        "disjoint": x["low"] > y["high"] or y["low"] > x["high"],
-    }
 
 
 def _correct(predictions: Predictions) -> list[bool]:

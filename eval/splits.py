@@ -47,7 +47,8 @@ def make_folds(
     ``leave-one-person-out`` tests each person once (or only those in `split.folds`), ``groups``
     does so with `split.groups` groups of people, ``given``
     takes the people named in `split.train` and `split.test`, ``both-directions`` trains on one
-    of two people and tests on the other, then the other way round.
+    of two people and tests on the other, then the other way round, ``pairs`` trains on the first of
+    every two people and tests on the second.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def make_folds(
         test = [rec for rec in recordings if rec.subject in test_people]
         check_disjoint(train, test)
         _check_classes(name, train, test, labels)
-        kept = _balanced(test, split.max_test_per_label, seed)
+        kept = balanced(test, split.max_test_per_label, seed)
         note = ""
         if len(kept) < len(test):
             note = (
@@ -146,6 +147,11 @@ def _divide(
             f"both-directions needs exactly two people, the data has {len(people)}: "
             "use leave-one-person-out"
         )
+    if split.protocol == "pairs":
+        if len(people) % 2:
+            raise InputError(f"pairs needs an even number of people, the data has {len(people)}")
+        both = zip(people[::2], people[1::2], strict=True)
+        return [(b, {a}, {b}) for a, b in both if not split.folds or b in split.folds]
     # With two people, both directions are each person tested by the other.
     return [(person, everybody - {person}, {person}) for person in split.folds or people]
 
@@ -182,7 +188,7 @@ def _check_classes(
         )
 
 
-def _balanced(test: list[Recording], most: int | None, seed: int) -> list[Recording]:
+def balanced(test: list[Recording], most: int | None, seed: int) -> list[Recording]:
     """Keep at most `most` recordings a label, evenly over people and their cases, in order."""
     if most is None:
         return test

@@ -14,6 +14,7 @@ import typer
 from imuscribe import (
     cli_check,
     cli_data,
+    cli_map,
     cli_pairs,
     cli_run,
     cli_sweep,
@@ -42,6 +43,7 @@ for part in (
     cli_train,
     cli_run,
     cli_sweep,
+    cli_map,
     cli_words,
 ):
     part.register(app)

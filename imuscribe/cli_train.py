@@ -81,9 +81,9 @@ def train(
 
 def ls() -> None:
     """List the packaged recipes with what each is for."""
-    from recipes.schema import names, presets, recipe_text
+    from recipes.schema import KINDS, names, presets, recipe_text
 
-    for name in names():
+    for name in (name for kind in KINDS for name in names(kind)):
         about = []
         for line in recipe_text(name).splitlines():
             if not line.startswith("# "):

@@ -47,14 +47,14 @@ Method = Literal[
 ]
 
 
-def _names(given: Any) -> Any:
+def as_names(given: Any) -> Any:
     """Accept ``p001,p002`` where a list of names is meant, as it is typed on a command line."""
     return [part.strip() for part in given.split(",")] if isinstance(given, str) else given
 
 
 Precision = Literal["auto", "bf16", "fp32"]
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Names = Annotated[tuple[str, ...], BeforeValidator(as_names)]
 
 
 class ModelConfig(Config):
@@ -128,11 +128,12 @@ class TrainConfig(Config):
 class SplitConfig(Config):
     """Who trains and who is tested; nobody is ever on both sides."""
 
-    protocol: Literal["leave-one-person-out", "groups", "given", "both-directions"] = (
+    protocol: Literal["leave-one-person-out", "groups", "given", "both-directions", "pairs"] = (
         "leave-one-person-out"
     )
     """``groups`` tests a group of people at a time, fewer folds than people; ``both-directions`` is
-    the two-person study: each trains for the other."""
+    the two-person study: each trains for the other. ``pairs`` repeats one direction of it: the
+    first person trains for the second, the third for the fourth."""
     groups: Annotated[int, Field(ge=2)] = 3
     """Groups that the people are dealt into, by the seed (``groups`` only)."""
     train: Names = ()
@@ -167,7 +168,7 @@ class SplitConfig(Config):
 class EvalConfig(Config):
     """What is compared on the test people."""
 
-    methods: Annotated[tuple[Method, ...], BeforeValidator(_names), Field(min_length=1)] = (
+    methods: Annotated[tuple[Method, ...], BeforeValidator(as_names), Field(min_length=1)] = (
         "zero-shot",
         "few-shot",
         "fine-tuned",
@@ -281,20 +282,24 @@ def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def names() -> list[str]:
-    """Return the names of the packaged recipes; those of words have a schema of their own."""
-    files = [f.name for f in resources.files("recipes").iterdir()]
-    return sorted(
-        name.removesuffix(".yaml")
-        for name in files
-        if name.endswith(".yaml") and not name.startswith("words-")
-    )
+KINDS = ("", "map-", "words-")
+"""What the names of packaged recipes begin with: experiments, mappings, words. Each has a schema of
+its own, and a command."""
+
+
+def names(kind: str = "") -> list[str]:
+    """Return the names of the packaged recipes of one of `KINDS`."""
+    files = resources.files("recipes").iterdir()
+    found = sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
+    others = tuple(k for k in KINDS if k and k != kind)
+    return [name for name in found if name.startswith(kind) and not name.startswith(others)]
 
 
 def recipe_text(name: str) -> str:
     """Return the YAML of a packaged recipe, comments included; InputError if there is none."""
-    if name not in names():
-        hint = nearest(Path(name).stem, names())
+    known = [name for kind in KINDS for name in names(kind)]
+    if name not in known:
+        hint = nearest(Path(name).stem, known)
         raise InputError(f"recipe '{name}': no such file or packaged recipe: {hint}")
     return resources.files("recipes").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
 
@@ -315,6 +320,17 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     InputError
         With every mistake at once.
     """
+    return Recipe.parse(resolve(path_or_name, overrides), where=path_or_name)
+
+
+def resolve(path_or_name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the values of a recipe of any kind with presets and overrides applied, unchecked.
+
+    Raises
+    ------
+    InputError
+        For a file or preset that is not there.
+    """
     values, sets = _read(path_or_name)
     pairs = [parse_override(override) for override in overrides]
     for key, chosen in pairs:
@@ -328,7 +344,7 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     for key, value in pairs:
         if key != "preset":
             set_dotted(values, key, value)
-    return Recipe.parse({"name": Path(path_or_name).stem, **values}, where=path_or_name)
+    return {"name": Path(path_or_name).stem, **values}
 
 
 def presets(path_or_name: str) -> list[str]:

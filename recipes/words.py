@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
-from recipes.schema import ModelConfig, Names
-from recipes.strict_yaml import parse_mapping, parse_override, set_dotted
+from recipes.schema import ModelConfig, Names, resolve
 from signals.config import Config
-from signals.errors import InputError, nearest
+from signals.errors import nearest
 from signals.simulate import SimulateConfig
 
 DecoderName = Literal[
@@ -178,24 +175,9 @@ def load_words_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Words
     InputError
         With every mistake at once.
     """
-    return WordsRecipe.parse(_values(path_or_name, overrides, "words-study"), path_or_name)
+    return WordsRecipe.parse(resolve(path_or_name, overrides), path_or_name)
 
 
 def load_adapt_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> AdaptRecipe:
     """Read a recipe of adaptation, ``words-adapt`` or a file, as `load_words_recipe` does."""
-    return AdaptRecipe.parse(_values(path_or_name, overrides, "words-adapt"), path_or_name)
-
-
-def _values(path_or_name: str, overrides: Sequence[str], packaged: str) -> dict[str, Any]:
-    path = Path(path_or_name)
-    if path.is_file():
-        text = path.read_text(encoding="utf-8")
-    elif path_or_name == packaged:
-        text = resources.files("recipes").joinpath(f"{packaged}.yaml").read_text(encoding="utf-8")
-    else:
-        raise InputError(f"recipe '{path_or_name}': no such file: the packaged one is {packaged}")
-    values = {"name": path.stem, **parse_mapping(text, path_or_name)}
-    for override in overrides:
-        key, value = parse_override(override)
-        set_dotted(values, key, value)
-    return values
+    return AdaptRecipe.parse(resolve(path_or_name, overrides), path_or_name)

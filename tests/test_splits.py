@@ -81,6 +81,15 @@ def test_both_directions_of_two_people():
     assert [(people(f.train), people(f.test)) for f in folds] == [({"b"}, {"a"}), ({"a"}, {"b"})]
 
 
+def test_pairs_repeat_one_direction_of_the_two_person_study():
+    folds = make_folds(study("abcd"), SplitConfig(protocol="pairs"), "XY")
+    assert [(people(f.train), people(f.test)) for f in folds] == [({"a"}, {"b"}), ({"c"}, {"d"})]
+    chosen = SplitConfig(protocol="pairs", folds=("d",))
+    assert [fold.name for fold in make_folds(study("abcd"), chosen, "XY")] == ["d"]
+    with pytest.raises(InputError, match="pairs needs an even number of people, the data has 3"):
+        make_folds(study("abc"), SplitConfig(protocol="pairs"), "XY")
+
+
 def test_most_per_label_is_balanced_over_labels_and_people_and_says_so():
     recordings = study("abc", repetitions=5)
     split = SplitConfig(protocol="given", train=("a",), test=("b", "c"), max_test_per_label=4)

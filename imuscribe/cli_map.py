@@ -1,0 +1,267 @@
+"""`imuscribe map fit | eval | apply | enrol | gallery | export`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from signals.errors import InputError
+
+if TYPE_CHECKING:
+    from mapping3d.gallery import Gallery
+    from mapping3d.mapper import Mapper
+    from signals.recording import Recording
+
+RecipeName = Annotated[
+    str, typer.Argument(help="A YAML file, or map-sim, map-charsense, map-activities.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
+]
+Folder = Annotated[Path, typer.Option("--mapping", help="Folder made by `map fit`.")]
+
+ENCODER, GALLERY = "encoder.safetensors", "gallery.imu"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    group = typer.Typer(
+        help="Map one condition to another: mid-air letters to flat ones, phone to watch.",
+        no_args_is_help=True,
+    )
+    group.command(
+        "fit",
+        epilog=_examples(
+            "imuscribe map fit map-sim",
+            "imuscribe map fit map-charsense data=charsense.parquet "
+            "support.simulate.strokes=unipen.parquet",
+            "imuscribe map fit map-activities data=sp_sw_har.parquet fit.loss.kind=triplet "
+            "fit.loss.mining=hard",
+        ),
+    )(fit)
+    group.command(
+        "eval",
+        epilog=_examples(
+            "imuscribe map eval map-sim",
+            "imuscribe map eval map-charsense data=charsense.parquet "
+            "support.simulate.strokes=unipen.parquet split.folds=p003",
+            "imuscribe map eval map-activities data=sp_sw_har.parquet",
+        ),
+    )(evaluate)
+    group.command(
+        "apply",
+        epilog=_examples(
+            "imuscribe map apply letters.parquet --mapping runs/map-sim --k 3",
+            "imuscribe map apply letters.parquet --mapping runs/map-sim --proxy retrieved.parquet",
+            "imuscribe map apply letters.parquet --synthesise flat.parquet",
+        ),
+    )(apply)
+    group.command(
+        "enrol",
+        epilog=_examples("imuscribe map enrol anna-flat.parquet --mapping runs/map-sim"),
+    )(enrol)
+    group.command(
+        "gallery",
+        epilog=_examples(
+            "imuscribe map gallery runs/map-sim/gallery.imu",
+            "imuscribe map gallery a.imu --merge b.imu --out both.imu",
+        ),
+    )(gallery)
+    group.command(
+        "export", epilog=_examples("imuscribe map export encoder.onnx --mapping runs/map-sim")
+    )(export)
+    app.add_typer(group, name="map")
+
+
+def fit(recipe: RecipeName, overrides: Overrides = None) -> None:
+    """Train an encoder and make a gallery of its training people's target recordings.
+
+    Learns from the people in split.train if the protocol is 'given', else from everybody: to judge
+    a mapping on people it does not know, use `imuscribe map eval`.
+    """
+    from eval.mapping import fit_and_save
+    from mapping3d.recipe import load_map_recipe
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    folder, mapper, store, note = fit_and_save(load_map_recipe(recipe, overrides or []))
+    typer.echo(f"encoder {mapper.version}, {note}: {folder / ENCODER}")
+    typer.echo(
+        f"{store.provenance} gallery of {len(store)} items by {len(store.people)} people: "
+        f"{folder / GALLERY}"
+    )
+
+
+def evaluate(recipe: RecipeName, overrides: Overrides = None) -> None:
+    """Judge a mapping on people it does not know, next to its rivals; write a report.
+
+    Run it again after an interruption: what is finished is kept.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from eval.mapping import run
+    from eval.mapping_report import summary
+    from eval.report import comparison_text
+    from mapping3d.recipe import load_map_recipe
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    changes = overrides or []
+    command = shlex.join(["imuscribe", "map", "eval", recipe, *changes])
+    folder = run(load_map_recipe(recipe, changes), command)
+    titles, rows, lines = summary(folder)
+    shown = Table(box=None, header_style="bold", pad_edge=False)
+    for title in titles:
+        shown.add_column(title, justify="left" if title == "method" else "right")
+    for row in rows:
+        shown.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 120).print(shown)
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    for line in (*lines, *map(comparison_text, metrics["comparisons"])):
+        typer.echo(line)
+    typer.echo(f"report: {folder / 'report.html'}")
+
+
+def apply(
+    recordings: Annotated[Path, typer.Argument(help="Parquet file of recordings to map.")],
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="Folder made by `map fit`.")
+    ] = None,
+    gallery: Annotated[
+        Path | None, typer.Option(help="Another gallery than the folder's own.")
+    ] = None,
+    k: Annotated[int, typer.Option(min=1, help="Items to name.")] = 5,
+    proxy: Annotated[
+        Path | None, typer.Option(help="Write the nearest item of each query to this file.")
+    ] = None,
+    synthesise: Annotated[
+        Path | None,
+        typer.Option(help="Write what a flat surface would have read; needs no gallery."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one line a query.")] = False,
+) -> None:
+    """Find the nearest gallery items of recordings, or turn these into their flat equivalents."""
+    from signals.parquet import load, save
+
+    if mapping is None and synthesise is None:
+        raise InputError("map apply: give --mapping FOLDER to retrieve, or --synthesise FILE")
+    queries = load(recordings)
+    if synthesise is not None:
+        from mapping3d.analytic import flat_equivalent
+        from signals.cleaning import clean
+
+        save([flat_equivalent(clean(rec)) for rec in queries], synthesise)
+        typer.echo(f"{len(queries)} flat equivalents: {synthesise}")
+    if mapping is None:
+        return
+    mapper, store = _opened(mapping, gallery)
+    cleaned = mapper.prepare(queries)
+    found = mapper.embed(cleaned, "source")
+    distances, places = store.search(found, [rec.subject for rec in cleaned], k)
+    for rec, row, near in zip(cleaned, distances, places, strict=True):
+        items = [store.items[i] for i in near]
+        if as_json:
+            named = [
+                {"id": item.id, "label": item.label, "subject": item.subject, "distance": float(d)}
+                for item, d in zip(items, row, strict=True)
+            ]
+            typer.echo(json.dumps({"id": rec.id, "provenance": store.provenance, "nearest": named}))
+        else:
+            said = "  ".join(
+                f"{item.label} {d:.3f} ({item.id})" for item, d in zip(items, row, strict=True)
+            )
+            typer.echo(f"{rec.id}: {said}")
+    if not as_json:
+        typer.echo(f"{store.provenance} gallery of {len(store)} items, encoder {mapper.version}")
+    if proxy is not None:
+        save(_proxies(cleaned, store, [int(near[0]) for near in places]), proxy)
+        typer.echo(f"nearest items: {proxy}", err=as_json)
+
+
+def enrol(
+    recordings: Annotated[Path, typer.Argument(help="Parquet file of labelled recordings.")],
+    mapping: Folder,
+    gallery: Annotated[
+        Path | None, typer.Option(help="Another gallery than the folder's own.")
+    ] = None,
+) -> None:
+    """Add recordings of the target condition to a gallery: new people, new classes, no training."""
+    from mapping3d.data import is_of
+    from signals.parquet import load
+
+    mapper, store = _opened(mapping, gallery)
+    found = [rec for rec in load(recordings) if is_of(rec, mapper.target)]
+    if not found:
+        said = ", ".join(f"{column} {value}" for column, value in mapper.target.items())
+        raise InputError(f"{recordings}: has no recording of {said}, which the gallery holds")
+    before = set(store.labels), set(store.people)
+    mapper.enrol(store, mapper.prepare(found), progress=True)
+    store.save(gallery or mapping / GALLERY)
+    labels, people = set(store.labels) - before[0], set(store.people) - before[1]
+    typer.echo(
+        f"{len(found)} recordings enrolled, {len(people)} new people and {len(labels)} new labels: "
+        f"{len(store)} items"
+    )
+
+
+def gallery(
+    path: Annotated[Path, typer.Argument(help="A gallery file.")],
+    merge: Annotated[Path | None, typer.Option(help="A gallery to unite it with.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the union is written.")] = None,
+) -> None:
+    """List a gallery by person and session, or unite two."""
+    from mapping3d.gallery import Gallery
+
+    store = Gallery.load(path)
+    if merge is not None:
+        if out is None:
+            raise InputError("map gallery --merge: give --out FILE for the union")
+        store = store.merge(Gallery.load(merge))
+        store.save(out)
+    typer.echo(
+        f"{store.provenance}, {store.metric}, {len(store)} items by {len(store.people)} people, "
+        f"encoder {store.space.encoder} at {store.space.rate:g} Hz"
+    )
+    for (person, session), labels in store.counts().items():
+        where = f"{person} {session}".rstrip()
+        typer.echo(f"{where}: {sum(labels.values())} of {len(labels)} labels")
+
+
+def export(
+    path: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
+    mapping: Folder,
+    target: Annotated[bool, typer.Option("--target", help="The target's side of it.")] = False,
+) -> None:
+    """Write an encoder as ONNX: views of the source, or the target, to embeddings."""
+    from mapping3d.mapper import Mapper, export_onnx
+
+    export_onnx(Mapper.load(mapping / ENCODER), "target" if target else "source", path)
+    typer.echo(path)
+
+
+def _opened(mapping: Path, gallery: Path | None) -> tuple[Mapper, Gallery]:
+    """Return a mapping and a gallery of the same space."""
+    from mapping3d.gallery import Gallery
+    from mapping3d.mapper import Mapper
+
+    mapper = Mapper.load(mapping / ENCODER)
+    store = Gallery.load(gallery or mapping / GALLERY)
+    store.space.check(mapper.space, f"encoder {mapping / ENCODER}")
+    return mapper, store
+
+
+def _proxies(queries: list[Recording], store: Gallery, near: list[int]) -> list[Recording]:
+    """Return the nearest items under their queries' ids: one item may stand for several queries."""
+    return [
+        store.recording(store.items[i].id).replace(id=rec.id, subject=rec.subject)
+        for rec, i in zip(queries, near, strict=True)
+    ]
+
+
+def _examples(*lines: str) -> str:
+    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

@@ -1,0 +1,203 @@
+"""1D-CNN encoders that put two conditions of the same gesture into one space.
+
+The air-writing study (arXiv 2504.02878, section 4.1) speaks of two encoders and draws shared
+weights; layers and embedding size it leaves open. All three readings are here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, cast
+
+import numpy as np
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from mapping3d.views import Side, ViewConfig
+from signals.config import Config
+from signals.errors import InputError
+from signals.recording import Array
+
+SIDES: tuple[Side, Side] = ("source", "target")
+FORMAT = "imuscribe-encoder-1"
+"""Opens every encoder file; another layout of the file is another number."""
+
+
+class EncoderConfig(Config):
+    """The network.
+
+    Attributes
+    ----------
+    weights : {"shared", "dual", "partly-shared"}
+        One network for both conditions, one for each, or the first block of each its own. Shared
+        needs the same channels on both sides.
+    width : int
+        Channels of the hidden layers.
+    blocks : int
+        Convolution, batch normalisation, ReLU, dropout; all but the last halve the time.
+    kernel : int
+        Samples a convolution spans; odd.
+    parts : int
+        Equal times whose means make the embedding, beside the maximum over all.
+    size : int
+        Numbers of an embedding.
+    normalise : bool
+        Embeddings of length one: Euclidean and cosine order are the same then.
+    dropout : float
+        Share of hidden values zeroed while training.
+    """
+
+    weights: Literal["shared", "dual", "partly-shared"] = "partly-shared"
+    width: PositiveInt = 64
+    blocks: Annotated[int, Field(ge=2, le=5)] = 3
+    kernel: Annotated[int, Field(ge=1, le=31, multiple_of=1)] = 7
+    parts: Annotated[int, Field(ge=1, le=8)] = 4
+    size: PositiveInt = 64
+    normalise: bool = True
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+
+
+class Encoder(nn.Module):
+    """Embeds views of either condition.
+
+    Parameters
+    ----------
+    config : EncoderConfig
+    view : ViewConfig
+        Channels and steps of both sides.
+    rate : float
+        Hz of the recordings that the views are made from.
+
+    Raises
+    ------
+    InputError
+        If the weights are shared but the two sides differ in channels.
+    """
+
+    def __init__(self, config: EncoderConfig, view: ViewConfig, rate: float) -> None:
+        super().__init__()
+        self.config, self.view, self.rate = config, view, rate
+        channels = {side: len(view.channels(side)) for side in SIDES}
+        if config.weights == "shared" and view.channels("source") != view.channels("target"):
+            raise InputError(
+                f"encoder.weights is 'shared' but the source has {channels['source']} channels and "
+                f"the target {channels['target']} or others: set encoder.weights=partly-shared, or "
+                "the same view.source and view.target"
+            )
+        first = {side: _block(channels[side], config, halve=True) for side in SIDES}
+        rest = {side: _rest(config) for side in SIDES}
+        if config.weights != "dual":
+            rest["target"] = rest["source"]
+        if config.weights == "shared":
+            first["target"] = first["source"]
+        # A module under two names is saved, and counted, once.
+        self.first = nn.ModuleDict({str(side): first[side] for side in SIDES})
+        self.rest = nn.ModuleDict({str(side): rest[side] for side in SIDES})
+        for side in SIDES:
+            self.register_buffer(f"mean_{side}", torch.zeros(channels[side], 1))
+            self.register_buffer(f"scale_{side}", torch.ones(channels[side], 1))
+
+    def standardise(self, source: Array, target: Array) -> None:
+        """Take mean and spread of every channel from training views, (n, n_channels, steps)."""
+        sides = [source, target]
+        if self.config.weights == "shared":  # the same network must see the same numbers
+            sides = [np.concatenate(sides)] * 2
+        for side, x in zip(SIDES, sides, strict=True):
+            for name, values in (("mean", x.mean((0, 2))), ("scale", x.std((0, 2)) + 1e-6)):
+                self.get_buffer(f"{name}_{side}").copy_(torch.from_numpy(values[:, None]))
+
+    def forward(self, x: Tensor, side: Side) -> Tensor:
+        """Return embeddings (n, size) of views (n, n_channels, steps)."""
+        return self._finished(self.first[side](self._standard(x, side)), side)
+
+    def both(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the embeddings of both sides, as `forward` does, for training.
+
+        What is shared sees both in one batch: its batch normalisation would otherwise learn from
+        each side alone and later use the average of two.
+        """
+        a, b = self._standard(source, "source"), self._standard(target, "target")
+        if self.config.weights == "dual":
+            return (
+                self._finished(self.first["source"](a), "source"),
+                self._finished(self.first["target"](b), "target"),
+            )
+        if self.config.weights == "shared":
+            begun = self.first["source"](torch.cat([a, b]))
+        else:
+            begun = torch.cat([self.first["source"](a), self.first["target"](b)])
+        found = self._finished(begun, "source")
+        return found[: len(a)], found[len(a) :]
+
+    def embed(self, x: Array, side: Side, batch_size: int = 1024) -> Array:
+        """Return embeddings as an array, whatever device the encoder is on.
+
+        Parameters
+        ----------
+        x : ndarray of float32, shape (n, n_channels, steps)
+            As `mapping3d.views.views` makes them for the same `view`.
+        side : {"source", "target"}
+            Which condition they are of.
+        batch_size : int
+            Views a forward pass.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, size)
+
+        Raises
+        ------
+        InputError
+            If the views have other channels or steps than the encoder's.
+        """
+        expected = (len(self.view.channels(side)), self.view.steps)
+        if x.ndim != 3 or x.shape[1:] != expected:
+            raise InputError(
+                f"views of shape {x.shape[1:]} given to an encoder of {expected[0]} {side} rows "
+                f"× {expected[1]} steps: make them with the encoder's own view"
+            )
+        self.eval()
+        device = self.get_buffer("mean_source").device
+        with torch.inference_mode():
+            parts = [
+                self(torch.from_numpy(x[i : i + batch_size]).to(device), side).cpu().numpy()
+                for i in range(0, len(x), batch_size)
+            ]
+        return np.concatenate(parts) if parts else np.empty((0, self.config.size), np.float32)
+
+    def _standard(self, x: Tensor, side: Side) -> Tensor:
+        return (x - self.get_buffer(f"mean_{side}")) / self.get_buffer(f"scale_{side}")
+
+    def _finished(self, begun: Tensor, side: Side) -> Tensor:
+        out = cast(Tensor, self.rest[side](begun))
+        return normalize(out, dim=1) if self.config.normalise else out
+
+
+class _Pool(nn.Module):
+    """Means over equal times and the maximum over all, side by side."""
+
+    def __init__(self, parts: int) -> None:
+        super().__init__()
+        self.means = nn.AdaptiveAvgPool1d(parts)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return torch.cat([self.means(h).flatten(1), h.amax(dim=2)], dim=1)
+
+
+def _block(channels: int, config: EncoderConfig, halve: bool) -> nn.Sequential:
+    layers: list[nn.Module] = [
+        nn.Conv1d(channels, config.width, config.kernel, padding=config.kernel // 2),
+        nn.BatchNorm1d(config.width),
+        nn.ReLU(),
+        nn.Dropout(config.dropout),
+    ]
+    return nn.Sequential(*layers, nn.MaxPool1d(2)) if halve else nn.Sequential(*layers)
+
+
+def _rest(config: EncoderConfig) -> nn.Sequential:
+    blocks = [
+        _block(config.width, config, halve=i < config.blocks - 1) for i in range(1, config.blocks)
+    ]
+    pooled = config.width * (config.parts + 1)
+    return nn.Sequential(*blocks, _Pool(config.parts), nn.Linear(pooled, config.size))

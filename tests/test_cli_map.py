@@ -1,0 +1,147 @@
+"""`imuscribe map` from simulated letters to a report, and what it says about mistakes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from imuscribe.cli import app
+from mapping3d.gallery import Gallery
+from signals import parquet
+from signals.errors import InputError
+from signals.simulate import SimulateConfig, simulate
+
+SMALL = [
+    "map-demo", "labels=A-C", "simulate.labels=A-C", "simulate.repetitions=2", "encoder.width=8",
+    "encoder.size=8", "fit.epochs=1", "fit.triplets=60", "copies=0", "view.steps=16",
+]  # fmt: skip
+
+
+def call(*arguments: str | Path) -> str:
+    result = attempt(*arguments)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def attempt(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(part) for part in arguments])
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("fit")
+    said = call("map", "fit", *SMALL, f"out={out}")
+    assert "cross-user gallery of 12 items by 2 people" in said
+    return out / "map-demo"
+
+
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Mid-air and flat letters of the third person, and a class nobody trained."""
+    path = tmp_path_factory.mktemp("letters") / "letters.parquet"
+    some = simulate(SimulateConfig(people=3, labels="A-D", repetitions=1))
+    parquet.save([rec for rec in some if rec.subject == "sim-003"], path)
+    return path
+
+
+def test_eval_writes_a_run_with_every_method_and_says_whose_gallery(tmp_path: Path) -> None:
+    said = call("map", "eval", *SMALL, f"out={tmp_path}", "evaluate.methods=mapping,analytic,svm")
+    assert "retrieval @1" in said and "gallery: cross-user, 12 items by 2 people" in said
+    folder = tmp_path / "map-demo"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert list(metrics["methods"]) == ["mapping", "analytic", "svm"]
+    assert metrics["folds"][0]["gallery"]["provenance"] == "cross-user"
+    assert metrics["retrieval"]["@1"]["pooled"]["n"] == 6
+    assert metrics["retrieval"]["@1"]["pooled"]["value"] == pytest.approx(
+        metrics["methods"]["mapping"]["accuracy"]["value"]
+    )
+    assert (
+        metrics["retrieval"]["@5"]["pooled"]["value"]
+        >= metrics["retrieval"]["@1"]["pooled"]["value"]
+    )
+    page = (folder / "report.html").read_text()
+    for expected in ("Retrieval", "The space", "cross-user", "data:image/png;base64", "confusion"):
+        assert expected.lower() in page.lower()
+    # Asked again it trains nothing and says the same.
+    trained = (folder / "folds" / "given" / "encoder.safetensors").stat().st_mtime_ns
+    again = call("map", "eval", *SMALL, f"out={tmp_path}", "evaluate.methods=mapping,analytic,svm")
+    assert again == said
+    assert (folder / "folds" / "given" / "encoder.safetensors").stat().st_mtime_ns == trained
+
+
+def test_a_same_user_gallery_holds_the_query_persons_own(tmp_path: Path) -> None:
+    said = call(
+        "map", "eval", *SMALL, f"out={tmp_path}", "evaluate.methods=mapping",
+        "gallery.provenance=same-user",
+    )  # fmt: skip
+    assert "gallery: same-user, 18 items by 3 people" in said
+
+
+def test_apply_names_items_and_writes_proxies(fitted: Path, letters: Path, tmp_path: Path) -> None:
+    proxy, flat = tmp_path / "proxy.parquet", tmp_path / "flat.parquet"
+    said = call(
+        "map", "apply", letters, "--mapping", fitted, "--k", "2", "--json", "--proxy", proxy,
+        "--synthesise", flat,
+    )  # fmt: skip
+    rows = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    queries = parquet.load(letters)
+    assert [row["id"] for row in rows] == [rec.id for rec in queries]
+    assert all(len(row["nearest"]) == 2 and row["provenance"] == "cross-user" for row in rows)
+    shown = parquet.load(proxy)
+    assert [rec.label for rec in shown] == [row["nearest"][0]["label"] for row in rows]
+    assert {rec.case for rec in shown} == {"2d"}
+    assert {rec.case for rec in parquet.load(flat)} == {"2d"}
+
+
+def test_enrolling_adds_a_person_and_a_class_and_then_they_may_not_ask(
+    fitted: Path, letters: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "gallery.imu"
+    store.write_bytes((fitted / "gallery.imu").read_bytes())
+    said = call("map", "enrol", letters, "--mapping", fitted, "--gallery", store)
+    assert "4 recordings enrolled, 1 new people and 1 new labels: 16 items" in said
+    listed = call("map", "gallery", store)
+    assert "sim-003 sim-003-2d: 4 of 4 labels" in listed
+    result = attempt("map", "apply", letters, "--mapping", fitted, "--gallery", store)
+    assert isinstance(result.exception, InputError)
+    assert "sim-003: asks and is held by a cross-user gallery" in str(result.exception)
+
+
+def test_galleries_are_united(fitted: Path, tmp_path: Path) -> None:
+    path, both = fitted / "gallery.imu", tmp_path / "both.imu"
+    call("map", "gallery", path, "--merge", path, "--out", both)
+    assert Gallery.load(both).items == Gallery.load(path).items
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["eval", *SMALL, "target={device: watch}"], r"target condition \(device watch\): no rec"),
+        (["eval", *SMALL, "data=none.parquet"], "none.parquet"),
+        (["eval", *SMALL, "split.train=sim-009"], "sim-009"),
+        (["fit", *SMALL, "split.train=sim-009"], "'sim-009' is not in the data"),
+        (["fit", *SMALL, "encoder.weights=shared"], "set encoder.weights=partly-shared"),
+        (["apply", "x.parquet"], "give --mapping FOLDER"),
+        (["gallery", "none.imu"], "no such file"),
+    ],
+)
+def test_mistakes_are_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
+    extra = [f"out={tmp_path}"] if arguments[0] in ("eval", "fit") else []
+    result = attempt("map", *arguments, *extra)
+    assert isinstance(result.exception, InputError)
+    with pytest.raises(InputError, match=message):
+        raise result.exception
+
+
+def test_another_encoders_gallery_is_refused(fitted: Path, letters: Path, tmp_path: Path) -> None:
+    call("map", "fit", *SMALL, f"out={tmp_path}", "seed=1")
+    result = attempt(
+        "map", "apply", letters, "--mapping", fitted, "--gallery", tmp_path / "map-demo/gallery.imu"
+    )
+    assert isinstance(result.exception, InputError)
+    assert "its encoder is" in str(result.exception)

@@ -282,9 +282,9 @@ def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-KINDS = ("", "map-", "words-")
-"""What the names of packaged recipes begin with: experiments, mappings, words. Each has a schema of
-its own, and a command."""
+KINDS = {"": "run", "map-": "map eval", "words-": "words eval"}
+"""What the names of packaged recipes begin with, and the command that takes them: experiments,
+mappings and words have each a schema of their own."""
 
 
 def names(kind: str = "") -> list[str]:
@@ -320,6 +320,8 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     InputError
         With every mistake at once.
     """
+    if kind := next((k for k in KINDS if k and path_or_name in names(k)), ""):
+        raise InputError(f"recipe '{path_or_name}' is for 'imuscribe {KINDS[kind]}'")
     return Recipe.parse(resolve(path_or_name, overrides), where=path_or_name)
 
 

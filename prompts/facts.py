@@ -8,7 +8,9 @@ could mean; a claim is wrong only if it fits none of them.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Hashable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +52,10 @@ class Facts:
         self.rec = rec
         self.config = config
         self._signals: dict[tuple[str, str], Values] = {}
-        self._extremes: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
+        self._turning: dict[tuple[int, float], tuple[list[int], list[int]]] = {}
         self._pulses: dict[tuple[str, int], list[tuple[float, float]]] = {}
+        self.memo: dict[Hashable, Any] = {}
+        """What the checker has worked out of it, by question."""
         self._counts: dict[tuple[str, str, str], tuple[int, int]] = {}
 
     @cached_property
@@ -110,6 +114,9 @@ class Facts:
     def _compute(self, sensor: str, axis: str) -> Values:
         gyro = self.rec.gyro
         rows = (gyro if sensor == "gyro" and gyro is not None else self.rec.acc).astype(np.float64)
+        if sensor == "surplus":  # strength beyond the usual
+            strength = np.linalg.norm(rows, axis=0)
+            return np.asarray(strength - np.median(strength))
         if sensor == "change":
             rows = rows - np.median(rows, axis=1, keepdims=True)
         elif sensor == "linear":
@@ -118,12 +125,14 @@ class Facts:
             np.linalg.norm(rows, axis=0) if axis == "norm" else rows["xyz".index(axis)]
         )
 
-    def extremes(self, sensor: str, axis: str) -> tuple[list[int], list[int]]:
-        """Return the samples of clear maxima and of clear minima (a fifth of the range apart)."""
-        key = sensor, axis
-        if key not in self._extremes:
-            self._extremes[key] = turning_samples(self.signal(sensor, axis), 0.2)
-        return self._extremes[key]
+    def turning(self, values: Values, share: float) -> tuple[list[int], list[int]]:
+        """Return `turning_samples`, kept where the values are one of the signals."""
+        if not any(values is known for known in self._signals.values()):
+            return turning_samples(values, share)
+        key = id(values), share
+        if key not in self._turning:
+            self._turning[key] = turning_samples(values, share)
+        return self._turning[key]
 
     def window(self, start: float, end: float, slack: float = 0.0) -> Window:
         """Return the samples from `start` to `end` seconds, at least one."""
@@ -299,21 +308,23 @@ class Facts:
 
     @cached_property
     def frequencies(self) -> list[float]:
-        """The strongest frequencies of each axis and of the strength, Hz."""
+        """The strongest frequencies of the axes that move, Hz."""
         found = []
         sensors = ("acc", "gyro") if self.rec.gyro is not None else ("acc",)
+        upright = "xyz"[int(np.abs(self.mean).argmax())]
         for sensor in sensors:
-            for axis in ("x", "y", "z", "norm"):
+            most = max(float(self.signal(sensor, a).std()) for a in "xyz")
+            for axis in "xyz":
                 values = self.signal(sensor, axis)
-                most = max(float(self.signal(sensor, a).std()) for a in "xyz")
-                if float(values.std()) < max(0.5 * most, 1e-3) and axis != "norm":
+                # Steps show in the vertical axis even where another swings more.
+                share = 0.2 if axis == upright else 0.5
+                if float(values.std()) < max(share * most, 1e-3):
                     continue
                 padded = 8 * len(values)
                 power = np.abs(np.fft.rfft(values - values.mean(), padded)) ** 2
                 step = self.rec.rate / padded
-                if axis != "norm":
-                    found.append(float(power.argmax()) * step)
-                # Slower than that the strength only tells when something happens, not how often.
+                found.append(float(power.argmax()) * step)
+                # Slower than that it only tells when something happens, not how often.
                 slowest = int(max(0.5, 1.5 / self.rec.duration) / step)
                 if slowest < len(power):
                     found.append((slowest + float(power[slowest:].argmax())) * step)

@@ -74,7 +74,7 @@ def _letter(label: str) -> str:
     either = f"[{re.escape(label.lower())}{re.escape(label.upper())}]"
     end = r"(?![\w'’])"
     ways = [
-        rf"['\"“‘`*(\[]{name}(?=['\"”’`*)\]])",  # quoted, bold or in brackets
+        rf"['\"“‘`*(\[>]{name}(?=['\"”’`*)\]<])",  # quoted, bold or in brackets
         rf"\b(?i:{_NOUN}|{_CUE})\s*['\"“‘`*]*{either}{end}",  # the letter a; answer: A
         rf"\b(?i:{_COPULA})\s+(?:an?\s+|the\s+)?['\"“‘`*]*{name}{end}(?!\s+[a-z]){_AXIS}",
         rf"(?<![\w-]){name}-(?:shaped?|like)\b",

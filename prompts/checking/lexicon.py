@@ -1,86 +1,17 @@
-"""The words in which recordings are described, and how a text becomes tokens.
+"""The words in which recordings are described.
 
 A phrase may play several roles ("peak" is a statistic and can be counted); the longest phrase of
-the table wins, and what is not in the table is skipped. Numbers come with their unit, converted to
-seconds, m/s², rad/s, m/s, metres and Hz.
+the table wins, and what is not in the table is skipped.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from math import pi
-
-from signals.recording import STANDARD_GRAVITY
-
 Roles = dict[str, str]
 
-
-@dataclass(slots=True)
-class Token:
-    """One phrase or number that means something here.
-
-    Parameters
-    ----------
-    start, end : int
-        Where it stands in the text.
-    roles : dict of str to str
-        What it may be (``{"stat": "peak", "noun": "peak"}``); empty for numbers.
-    unit : str
-        Of a number: ``"acc"``, ``"gyro"``, ``"speed"``, ``"length"``, ``"time"``, ``"rate"``,
-        ``"sample"``, ``"angle"``, ``"share"``, or empty.
-    number, high : float
-        The number, and the upper end if it is a range, in internal units.
-    half : float
-        Half a step of its last digit.
-    signed, number_like : bool
-        Whether it came with a sign; whether it is a number at all.
-    """
-
-    start: int
-    end: int
-    roles: Roles = field(default_factory=dict)
-    unit: str = ""
-    number: float = 0.0
-    high: float | None = None
-    half: float = 0.0
-    signed: bool = False
-    number_like: bool = False
-
-
-# Longer forms first: the first that fits is taken.
-_UNITS: tuple[tuple[str, str, float], ...] = (
-    (r"m/s²|m/s\^2|m/s\*\*2|m/s2|m·s⁻²|m s⁻²|met(?:er|re)s? per second squared", "acc", 1.0),
-    (r"m/s³|m/s\^3", "jerk", 1.0),
-    (r"rad/s|radians? per second", "gyro", 1.0),
-    (r"deg/s|°/s|dps|degrees? per second", "gyro", pi / 180),
-    (r"cm/s", "speed", 0.01),
-    (r"m/s|met(?:er|re)s? per second", "speed", 1.0),
-    (r"milliseconds?|msec|ms", "time", 1e-3),
-    (r"seconds?|secs?|s", "time", 1.0),
-    (r"hertz|hz", "rate", 1.0),
-    (r"samples?|data[ -]points?|time[ -]?steps?|readings", "sample", 1.0),
-    (r"centimet(?:er|re)s?|cm", "length", 0.01),
-    (r"millimet(?:er|re)s?|mm", "length", 1e-3),
-    (r"met(?:er|re)s?|m", "length", 1.0),
-    (r"degrees?|°|deg|radians?|rad", "angle", 1.0),
-    (r"percent|%", "share", 1.0),
-    (r"g(?:['’]?s)?", "acc", STANDARD_GRAVITY),
+_NUMBERS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen twenty"
 )
-_SCAN = re.compile(
-    r"(?P<skip>\d+(?:st|nd|rd|th)\b|[23]-?d\b)"
-    r"|(?P<number>(?<![\w.])(?:(?<![\w.)²°])[-+−–])?(?:\d+(?:\.\d+)?|\.\d+))(?![\d.]*\d)"
-    r"(?:[ \u00a0-]?(?:"
-    + "|".join(f"(?P<u{i}>{pattern})" for i, (pattern, _, _) in enumerate(_UNITS))
-    + r")(?![\w/²^³]))?"
-    r"|(?P<word>[^\W\d_]\w*(?:[-'’][^\W\d_]\w*)*)"
-    r"|(?P<end>(?<!\bi\.e)(?<!\be\.g)(?<!approx)(?<!\bca)(?<!\bvs)[.;!?](?=\s|$)|\n+)"
-    r"|(?P<mark>->|[~≈±,:()→–—+−≤≥<>=-])",
-    re.IGNORECASE,
-)
-
-_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve"
 _MOVES = "strokes movements segments lines parts moves"
 _LEXICON: dict[str, dict[str, str]] = {
     "axis": {
@@ -96,20 +27,24 @@ _LEXICON: dict[str, dict[str, str]] = {
         "rotating|rotational|turn rate|rotation rate|gyroscope reading|angular speed",
         "linear": "linear acceleration|dynamic acceleration|deviates|deviate|from its mean|"
         "from the mean|around its mean|gravity removed|without gravity|from its median",
-        "speed": "speed|speeds|velocity|velocities",
+        "speed": "top speed|highest speed|maximum speed|top velocity|speed|speeds|velocity|"
+        "velocities",
         "derived": "jerk|energy|variance|kurtosis|skewness|correlation|slope|gradient|entropy|"
         "zero crossings|percentile|quantile|score|scores|angle|power",
     },
     "stat": {
-        "max": "maximum|max|maximal|maxima|highest|largest value|highest value|maximum value",
-        "peak": "peak|peaks|peaking|peaked|spike|spikes|spiking|crest|crests|burst|bursts|pulse|"
+        "max": "top speed|highest speed|maximum speed|top velocity|maximum|max|maximal|maxima|"
+        "highest|largest value|highest value|maximum value",
+        "peak": "fastest|quickest|peak|peaks|peaking|peaked|spike|spikes|spiking|crest|crests|"
+        "burst|bursts|pulse|"
         "pulses|impact",
         "min": "minimum|min|minimal|minima|lowest|lowest value|minimum value",
         "valley": "trough|troughs|valley|valleys|dip|dips|dipping",
         "mean": "mean|average|averages|averaged|averaging|on average|mean value|average value",
         "median": "median",
         "std": "standard deviation|standard deviations|std|sd|std dev",
-        "span": "peak-to-peak|peak to peak|p2p|total range|overall range|peak-to-peak amplitude",
+        "span": "peak-to-peak|peak to peak|p2p|total range|overall range|peak-to-peak amplitude|"
+        "peak-to-peak range",
         "amplitude": "amplitude|amplitudes",
         "rms": "rms|root mean square|root-mean-square",
         "reach": "reaches|reaching|reached|hits|hitting|attains|rises to|rising to|rise to|"
@@ -160,7 +95,7 @@ _LEXICON: dict[str, dict[str, str]] = {
         "normally|generally|ideally|imagine|suppose|for example|unless|whether|threshold|tolerance|"
         "assume|assuming|perhaps|possibly|maybe|probably|likely|unlikely|often|sometimes|"
         "can be expected|"
-        "commonly|ought|compared to|compared with|than that of|seems|seem|appears|resembles|"
+        "commonly|ought|compared to|compared with|than that of|seems|seem|appears to|resembles|"
         "similar to|"
         "like a|as in|respectively|alternatively|were it|were the|because letters|other letters|"
         "other recordings|characteristic of|known"
@@ -221,13 +156,15 @@ _LEXICON: dict[str, dict[str, str]] = {
     },
     "then": {
         "": "then|followed by|next|afterwards|after that|subsequently|thereafter|and then|before|"
-        "later|→|->|finally|after which|and finally|and"
+        "later|→|->|finally|after which|and finally",
+        "and": "and",
     },
     "back": {"": "after|preceded by|following|previously|earlier|once"},
     "most": {
-        "most": "largest|strongest|greatest|biggest|dominant|dominates|dominating|main|mainly|"
+        "most": "fastest|quickest|largest|strongest|greatest|biggest|dominant|dominates|"
+        "dominating|main|mainly|"
         "primary|primarily|most pronounced|highest|widest|most active|most|mostly|predominantly|"
-        "most significant|largest part|most of",
+        "most significant|largest part|most of|nearly all|almost all|almost only",
         "least": "smallest|weakest|least|lowest|least active",
     },
     "much": {
@@ -235,7 +172,7 @@ _LEXICON: dict[str, dict[str, str]] = {
         "dynamics|excursion|excursions|oscillations|spread|motion|movement|amplitude|amplitudes|"
         "rotation|acceleration|dominates|variance|axis|happens|moves|signal|range|peak|peaks|"
         "strongest|"
-        "dominant"
+        "dominant|varies|vary"
     },
     "noun": {
         "turn": "turning points|turning point|turns|corners|corner|direction changes|reversals|"
@@ -279,7 +216,7 @@ _LEXICON: dict[str, dict[str, str]] = {
     "name": {"": "letter|capital|character|uppercase|conclusion|answer|label|digit|an|a"},
     "comma": {"": ",|:|(|)"},
     "skip": {
-        "": "right after|right before|right at|right away|right side|right hand|right-handed|"
+        "": "right after|right before|right away|right side|right hand|right-handed|"
         "left hand|left-handed|left side|is left|left over|left out|upright|right angle|speeds up|"
         "speeding up|speed up|slows down|slowing down|slow down|makes up|make up|made up|ends up|"
         "end up|set up|picks up|pick up|break down|broken down|settles down|settling down|"
@@ -314,96 +251,20 @@ def _table() -> dict[str, Roles]:
         for form in ("gyro_{}", "gyro {}", "g{}", "{}-rotation", "{} rotation", "{}-gyro"):
             table[form.format(a)] = {"axis": a, "sensor": "gyro"}
         table[f"lin_acc_{a}"] = {"axis": a, "sensor": "linear"}
+    table["right at"] = {"at": ""}
+    table["to the right at"] = {"dir": "right", "at": ""}
     # Being a name ends what "the letter" and such could mean beside it.
     for phrase in _LEXICON["skip"][""].split("|"):
         table[phrase] = {"name": ""} if phrase == "the letter" else {"skip": ""}
     return table
 
 
-_TABLE = _table()
-_LONGEST: dict[str, int] = {}
-for _phrase in _TABLE:
+TABLE = _table()
+"""Every phrase and what it may be."""
+KNOWN = frozenset(word for phrase in TABLE for word in phrase.split(" "))
+"""The words that occur in phrases."""
+LONGEST: dict[str, int] = {}
+"""Words of the longest phrase that starts with a word."""
+for _phrase in TABLE:
     _words = _phrase.split(" ")
-    _LONGEST[_words[0]] = max(_LONGEST.get(_words[0], 1), len(_words))
-
-
-def sentences(text: str, start: int, end: int) -> Iterator[list[Token]]:
-    """Read ``text[start:end]`` sentence by sentence; . ; ! ? and line breaks end one."""
-    found: list[Token] = []
-    words: list[tuple[str, int, int]] = []
-
-    def flush() -> None:
-        if words:
-            found.extend(_tokens(words, text))
-            words.clear()
-
-    for match in _SCAN.finditer(text, start, end):
-        kind = match.lastgroup or ""
-        if kind == "word" or kind == "mark":
-            words.append((match.group().lower().replace("’", "'"), *match.span()))
-            continue
-        flush()
-        if kind == "end":
-            if found:
-                yield found
-            found = []
-        elif kind != "skip":
-            found.append(_number(match))
-    flush()
-    if found:
-        yield found
-
-
-def _number(match: re.Match[str]) -> Token:
-    digits = match["number"].replace("−", "-").replace("–", "-")
-    unit, factor = "", 1.0
-    if match.lastgroup != "number":
-        _, unit, factor = _UNITS[int((match.lastgroup or "u0")[1:])]
-    decimals = len(digits.partition(".")[2])
-    return Token(
-        *match.span(),
-        unit=unit,
-        number=float(digits) * factor,
-        half=0.5 * 10.0**-decimals * factor,
-        signed=digits[0] in "+-",
-        number_like=True,
-    )
-
-
-def _tokens(words: list[tuple[str, int, int]], text: str) -> Iterator[Token]:
-    """Match the longest phrases of the table, word by word."""
-    i = 0
-    while i < len(words):
-        word, start, end = words[i]
-        for n in range(min(_LONGEST.get(word, 0), len(words) - i), 0, -1):
-            phrase = " ".join(w for w, _, _ in words[i : i + n]) if n > 1 else word
-            roles = _TABLE.get(phrase)
-            if roles is not None:
-                end = words[i + n - 1][2]
-                if not (n == 1 and len(word) == 1 and _is_name(text, start, end)):
-                    yield Token(start, end, roles)
-                i += n
-                break
-        else:
-            if "-" in word and word not in _TABLE:
-                # "sample-by-sample", "two-stroke": its parts count.
-                at = start
-                for part in word.split("-"):
-                    roles = _TABLE.get(part)
-                    if roles is not None:
-                        yield Token(at, at + len(part), roles)
-                    at += len(part) + 1
-            i += 1
-
-
-_NAMED = re.compile(
-    r"(?:letter|capital|character|uppercase|conclusion:?|answer:?|label:?|an|a)\s+$", re.I
-)
-
-
-def _is_name(text: str, start: int, end: int) -> bool:
-    """Whether a single letter is the name of a letter, as X in "the letter X" or in quotes."""
-    if text[start:end].islower() and text[start:end] != "a" and "'" not in text[end : end + 1]:
-        return False
-    quoted = start > 0 and text[start - 1] in "'\"“‘*`" and text[end : end + 1] in tuple("'\"”’*`")
-    return quoted or _NAMED.search(text, max(0, start - 14), start) is not None
+    LONGEST[_words[0]] = max(LONGEST.get(_words[0], 1), len(_words))

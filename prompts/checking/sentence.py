@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from prompts.claim_words import Token
+from prompts.checking.results import CheckedClaim, Judged
+from prompts.checking.words import Token
 from prompts.facts import Facts, Window
 
 VALUES = ("acc", "gyro", "speed", "length", "rate", "")
@@ -14,6 +15,10 @@ _NAMED_LETTER = re.compile(
     r"\b(?:[Ll]etters?|[Cc]apital|[Uu]ppercase|an?|the)\s+['\"“‘*]*[A-Z]\b(?!-axis| axis|[\w-])"
     r"|['\"“‘][A-Z]['\"”’]"
 )
+_WRITTEN = re.compile(
+    r"\b(?:wrote|writes?|writing|written)\s+(?:an?\s+|the\s+)?(?:letter\s+)?['\"“‘]?[A-Z]\b['\"”’]?"
+)
+"""What was written is told of the recording, and not of the letter in general."""
 _DIRECT = re.compile(
     r"\s*\(?\s*(?:(?:is|are|was|were)\s+(?:seen|reached|found|observed|visible|recorded)\s+)?"
     r"(?:on|along|in|for|about|of|at|around)?\s*(?:the\s+)?(?:device'?s?\s+)?",
@@ -55,27 +60,35 @@ class Sentence:
         self.facts = facts
         self.context = axis, sensor
         self.tokens = _with_ranges(tokens, text)
+        self._places: dict[str, list[int]] = {}
+        for i, token in enumerate(self.tokens):
+            for role in token.roles:
+                self._places.setdefault(role, []).append(i)
         self.start, self.end = tokens[0].start, tokens[-1].end
         words = text[self.start : self.end]
-        self.guarded = self.has("maybe") or _NAMED_LETTER.search(words) is not None
+        named = _NAMED_LETTER.search(_WRITTEN.sub("", words)) is not None
+        self.guarded = self.has("maybe") or named
         self.used: set[int] = set()
         self._time = time
         self.frames = self._frames()
 
     def has(self, role: str, value: str | None = None) -> bool:
         """Whether some token plays a role."""
-        return any(self.plays(i, role, value) for i in range(len(self.tokens)))
+        places = self._places.get(role)
+        if places is None or value is None:
+            return places is not None
+        return any(self.tokens[i].roles[role] == value for i in places)
 
     def plays(self, i: int, role: str, value: str | None = None) -> bool:
         """Whether token `i` plays a role."""
-        if not 0 <= i < len(self.tokens):
+        places = self._places.get(role)
+        if places is None or i not in places:
             return False
-        given = self.tokens[i].roles.get(role)
-        return given is not None and (value is None or given == value)
+        return value is None or self.tokens[i].roles[role] == value
 
     def indices(self, role: str) -> list[int]:
         """Return the tokens that play a role."""
-        return [i for i, token in enumerate(self.tokens) if role in token.roles]
+        return self._places.get(role, [])
 
     def gap(self, i: int, j: int) -> str:
         """Return the text between two tokens."""
@@ -127,10 +140,10 @@ class Sentence:
         ):
             return self.group(i + 2)
         for j in range(i - 1, -1, -1):
-            if self.plays(j, "axis"):
+            if self.plays(j, "axis") and not self._is_upright(j):
                 return self.group(j)
         for j in range(i + 1, len(self.tokens)):
-            if self.plays(j, "axis"):
+            if self.plays(j, "axis") and not self._is_upright(j):
                 return self.group(j)
         return [self.context[0]] if self.context[0] else []
 
@@ -181,6 +194,20 @@ class Sentence:
                 return 1 if self.tokens[j].roles["sign"] == "+" else -1
         return 0
 
+    def topmost(self, i: int) -> bool:
+        """Whether the highest of all is meant, as in "the strongest peak is 5"."""
+        for k in range(i - 1, max(i - 5, -1), -1):
+            if self.tokens[k].number_like:
+                return False
+            if self.plays(k, "most", "most"):
+                return True
+        return False
+
+    def is_local(self) -> bool:
+        """Whether it speaks of a part of the recording without saying from when to when."""
+        parts = any(self.has("noun", what) for what in ("move", "phase", "rest"))
+        return parts or any(self.has(role) for role in ("half", "begin", "finish"))
+
     def frame(self, i: int) -> Frame | None:
         """Return the moment a token is about: named right after it, else before, else after."""
         after = [f for f in self.frames if f.token > i][:1]
@@ -193,11 +220,17 @@ class Sentence:
         before = [f for f in self.frames if f.token < i]
         if before:
             return before[-1]
-        return after[0] if after and not numbers else None
+        cut = any("comma" in t.roles for t in between)
+        return after[0] if after and not numbers and not cut else None
 
     def window(self, frame: Frame) -> Window:
         """Return the samples of a frame, widened by its slack where it is a point."""
         return self.facts.window(frame.start, frame.end, frame.slack if frame.point else 0.0)
+
+    def claim(self, kind: str, tokens: list[int], judged: Judged) -> CheckedClaim:
+        """Return a claim that these tokens make."""
+        start = min(self.tokens[k].start for k in tokens)
+        return CheckedClaim(kind, start, max(self.tokens[k].end for k in tokens), *judged)
 
     # How it is read -----------------------------------------------------------------------------
 
@@ -220,6 +253,10 @@ class Sentence:
                     break
                 j += step
         return sorted(set("xyz" if "all" in found else found))
+
+    def _is_upright(self, j: int) -> bool:
+        """Whether an axis is only named as the one that points up."""
+        return self.plays(j - 1, "upis") or self.plays(j - 2, "upis")
 
     def _links(self, i: int, j: int) -> bool:
         """Whether token `i` joins its neighbour `j` to another: "x, y and z"."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prompts.claim_values import CheckedClaim
+from prompts.checking.results import CheckedClaim
 from prompts.explain import COMPASS, Phase, compass
-from prompts.facts import UP, Facts
+from prompts.facts import UP, Facts, Window
 
 if TYPE_CHECKING:
     from prompts.claims import CheckConfig
@@ -30,6 +30,8 @@ _SENTENCE = re.compile(
     rf"|(?P<still>{_N}-{_N} s rest\.)"
     rf"|(?P<pulse>{_N}-{_N} s ([xyz]) {_N} m/s²\.)"
 )
+_MARKS = (", up is ", " s rest.", ", peak ", "Turning points: ", " m/s².")
+"""One of them is in every such sentence; looking for the sentences themselves takes longer."""
 _ANGLE = np.cos(np.radians(22.5 + 12))
 """A compass word covers 22.5 degrees to either side; the rest is for rounding of its ends."""
 
@@ -38,6 +40,9 @@ def read_template(
     text: str, facts: Facts, config: CheckConfig, findings: list[CheckedClaim]
 ) -> Iterator[tuple[int, int]]:
     """Judge the explainer's sentences; yield the stretches of text between them."""
+    if not any(mark in text for mark in _MARKS):
+        yield 0, len(text)
+        return
     at = 0
     before = 0.0  # rests and movements follow each other: where one ends, the next starts
     told: set[Phase] = set()
@@ -102,7 +107,7 @@ class _Template:
         if facts.speed is None:
             return [self._unsure("rest", 0)]
         slow = max(limits.rest * float(facts.speed.max()), limits.min_speed)
-        first, last = facts.window(self._before, self._number(0))
+        first, last = self._window()
         inside = facts.speed[first : last + 1]
         good = float((inside < 1.05 * slow).mean()) >= 0.9
         return [
@@ -115,7 +120,7 @@ class _Template:
         if facts.speed is None:
             kinds = ("time", "direction", "length", "speed")
             return [self._unsure(kind, k) for k, kind in enumerate(kinds)]
-        window = facts.window(self._before, self._number(0))
+        window = self._window()
         step = facts.step(window)
         length = hypot(*step)
         word = self._part(1)
@@ -154,6 +159,15 @@ class _Template:
             *self._span("time", facts.pulses(axis, sign)),
             self._found("value", 3, good, f"{axis} {sign * extreme:+.1f} m/s²"),
         ]
+
+    def _window(self) -> Window:
+        """Return the samples of a rest or movement; its ends were rounded when they were told."""
+        ends = {0.0, *(phase.end for phase in self._facts.explanation.phases)}
+        exact = []
+        for stated in (self._before, self._number(0)):
+            near = min(ends, key=lambda end: abs(end - stated))
+            exact.append(near if abs(near - stated) <= self._half(0) + 1e-6 else stated)
+        return self._facts.window(exact[0], exact[1])
 
     def _border(self) -> CheckedClaim:
         """Judge whether such a phase, not told yet, ends at the first number."""

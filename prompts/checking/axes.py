@@ -1,0 +1,168 @@
+"""Claims about axes: which carries gravity, which sign it has, which moves most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from prompts.checking.results import CheckedClaim, Judged, sure
+from prompts.checking.sentence import Sentence
+
+
+def read_axes(s: Sentence) -> Iterable[CheckedClaim]:
+    """Judge what a sentence says of axes without a number."""
+    yield from _gravity(s)
+    yield from _signs(s)
+    yield from _dominance(s)
+
+
+# Gravity and signs -------------------------------------------------------------------------------
+
+
+def _gravity(s: Sentence) -> Iterable[CheckedClaim]:
+    for i in [*s.indices("upis"), *s.indices("gravity")]:
+        named = [k for k in range(i + 1, len(s.tokens)) if s.plays(k, "axis")]
+        if not named and not s.plays(i, "upis"):
+            named = [k for k in range(i) if s.plays(k, "axis")]
+        if not named:
+            continue
+        at = named[0]
+        axes = [a for a in s.group(at) if a in "xyz"]
+        if not axes:
+            continue
+        mean = s.facts.mean
+        order = np.argsort(-np.abs(mean))
+        top = "xyz"[order[0]]
+        told = f"gravity mainly on {'+' if mean[order[0]] > 0 else '-'}{top}"
+        if s.guarded or s.negated(i) or s.negated(at) or s.sensor(i) == "linear" or s.has("back"):
+            yield s.claim("gravity", [i, at], ("unchecked", told))
+            continue
+        carried = [abs(mean["xyz".index(a)]) / max(abs(mean[order[0]]), 1e-9) for a in axes]
+        good, bad = min(carried) >= 0.8, min(carried) < 0.6
+        if s.plays(i, "upis"):
+            sign = s.text[s.tokens[at].start - 1]
+            value = mean["xyz".index(axes[0])]
+            bad = bad or (sign in "+-−" and (value > 0) != (sign == "+"))
+            good = good and not bad
+        yield s.claim("gravity", [i, at], sure(good, bad, told))
+
+
+def _signs(s: Sentence) -> Iterable[CheckedClaim]:
+    places = [i for i in s.indices("sign") if i not in s.used]
+    if len(places) == 2 and (s.has("then") or s.has("begin")) and not s.has("back"):
+        signs = [s.tokens[i].roles["sign"] for i in places]
+        if signs[0] != signs[1]:
+            yield s.claim("order", places, _sign_order(s, places[0], signs[0]))
+            return
+    for i in places:
+        yield s.claim("sign", [i], _sign(s, i))
+
+
+def _sign_signal(s: Sentence, i: int) -> tuple[str, str] | None:
+    axes, sensor = s.axes(i), s.sensor(i)
+    if len(axes) != 1 or axes[0] not in "xyz" or sensor in ("speed", "derived"):
+        return None
+    if sensor == "gyro":
+        return ("gyro", axes[0]) if s.facts.rec.gyro is not None else None
+    return ("linear" if sensor == "linear" else "acc"), axes[0]
+
+
+def _sign(s: Sentence, i: int) -> Judged:
+    wanted = _sign_signal(s, i)
+    if wanted is None or s.guarded or s.negated(i):
+        return "unchecked", ""
+    sensor, axis = wanted
+    factor = 1.0 if s.tokens[i].roles["sign"] == "+" else -1.0
+    values = factor * s.facts.signal(sensor, axis)
+    about = factor * s.facts.signal("change" if sensor == "acc" else sensor, axis)
+    largest = max(float(np.abs(about).max()), 1e-9)
+    frame = s.frame(i)
+    window = s.window(frame) if frame else None
+    if window is not None:
+        values, about = (v[window[0] : window[1] + 1] for v in (values, about))
+    share = float((values > 0).mean())
+    told = f"{axis} positive in {share if factor > 0 else 1 - share:.0%} of the samples"
+    local = s.has("stat", "peak") or s.has("stat", "valley") or s.has("noun", "peak")
+    turning = s.has("stat", "trend") or any(
+        s.word(k) in ("turns", "goes", "becomes", "swings") for k in range(len(s.tokens))
+    )
+    if s.has("all", "always") or s.has("stat", "stay"):
+        return sure(share >= 0.95, share < 0.9, told)
+    if local or turning or (frame is not None and frame.point):
+        most = max(float(values.max()), float(about.max()))
+        return sure(most > 0.1 * largest, most < 0.03 * largest and most < 0.05, told)
+    if s.has("all", "mostly"):
+        return sure(share >= 0.5, share < 0.4, told)
+    if frame is None and (s.has("noun") or s.has("begin") or s.has("finish") or s.has("then")):
+        return "unchecked", told
+    either = max(share, float((about > 0.05 * largest).mean()))
+    return sure(share >= 0.5, either < 0.1, told)
+
+
+def _sign_order(s: Sentence, i: int, first: str) -> Judged:
+    wanted = _sign_signal(s, i)
+    if wanted is None or s.guarded or s.negated(i):
+        return "unchecked", ""
+    sensor, axis = wanted
+    values = s.facts.signal("change" if sensor == "acc" else sensor, axis)
+    large = np.flatnonzero(np.abs(values) > 0.3 * max(float(np.abs(values).max()), 1e-9))
+    if float(np.abs(values).max()) < 0.05:
+        return "unchecked", f"{axis} hardly changes"
+    positive = values[large[0]] > 0
+    both = bool((values[large] > 0).any() and (values[large] < 0).any())
+    told = f"{axis} is first {'positive' if positive else 'negative'}"
+    told += "" if both else " and keeps its sign"
+    good = both and positive == (first == "+")
+    return sure(good, not good, told)
+
+
+# The strongest axis ------------------------------------------------------------------------------
+
+
+def _dominance(s: Sentence) -> Iterable[CheckedClaim]:
+    if not s.has("most") or not s.has("axis") or not s.has("much") or s.has("gravity"):
+        return
+    for i in s.indices("most"):
+        if s.frames or any(
+            t.number_like and t.unit in ("acc", "gyro", "") for t in s.tokens[i : i + 6]
+        ):
+            continue  # "the strongest peak on x is 5 m/s²" is about the 5
+        if s.plays(i, "stat") and not (s.plays(i + 1, "much") or s.plays(i + 2, "much")):
+            continue
+        axes = s.axes(i)
+        if s.plays(i + 1, "much"):
+            axes = s.axes(i + 1)
+        before = [k for k in range(i) if s.plays(k, "axis")]
+        if before and not s.plays(i, "all"):
+            axes = s.group(before[-1])
+        judged: Judged = "unchecked", ""
+        if len(axes) == 1 and axes[0] in "xyz" and not (s.guarded or s.negated(i) or s.frames):
+            judged = _strongest(s, i, axes[0])
+        yield s.claim("dominance", [i], judged)
+
+
+def _strongest(s: Sentence, i: int, axis: str) -> Judged:
+    facts = s.facts
+    gyro = s.sensor(i) == "gyro" and facts.rec.gyro is not None
+    if s.sensor(i) in ("speed", "derived"):
+        return "unchecked", ""
+    plain = [facts.signal("gyro" if gyro else "acc", a) for a in "xyz"]
+    about = plain if gyro else [facts.signal("change", a) for a in "xyz"]
+    measures = [
+        [float(v.std()) for v in plain],
+        [float(np.ptp(v)) for v in plain],
+        [float(np.abs(v).max()) for v in about],
+    ]
+    if s.has("noun", "peak") or s.has("stat", "max"):
+        measures.append([float(np.abs(v).max()) for v in plain])
+    least = s.tokens[i].roles["most"] == "least"
+    k = "xyz".index(axis)
+    if max(measures[1]) < 1e-3:
+        return "unchecked", ""
+    if least:
+        fits = [m[k] <= 1.1 * min(m) + 1e-6 for m in measures]
+    else:
+        fits = [m[k] >= 0.9 * max(m) for m in measures]
+    told = "std " + ", ".join(f"{a} {v:.2f}" for a, v in zip("xyz", measures[0], strict=True))
+    return sure(fits[0] or sum(fits) >= 2, not any(fits), told)

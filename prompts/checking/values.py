@@ -1,0 +1,264 @@
+"""Claims with an acceleration or a rotation rate: all that the number may mean is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from prompts.checking.measures import MEASURES
+from prompts.checking.number import Number
+from prompts.checking.results import UNITS, UNSURE, CheckedClaim, Judged, sure
+from prompts.checking.sentence import Frame, Sentence
+from prompts.facts import Facts, Values, Window
+
+if TYPE_CHECKING:
+    from prompts.claims import CheckConfig
+
+_DEFINITE = frozenset(
+    ("max", "min", "peak", "valley", "top", "mean", "median", "std", "rms", "span", "amplitude")
+)
+"""Statistics that say exactly what is meant."""
+_LEVEL = ("mean", "median", "stay")
+
+
+def read_values(sentence: Sentence, config: CheckConfig) -> Iterable[CheckedClaim]:
+    """Judge every number of a sentence that no other rule has used."""
+    moments = {frame.token for frame in sentence.frames}
+    for i, token in enumerate(sentence.tokens):
+        if not token.number_like or (i in sentence.used and i not in moments):
+            continue
+        if token.unit in MEASURES:
+            kind, judged = MEASURES[token.unit](sentence, i, config)
+            yield sentence.claim(kind, [i], judged)
+        elif token.unit in ("angle", "share", "jerk"):
+            yield sentence.claim("value", [i], UNSURE)
+        elif token.unit or (sentence.axes(i) and _tied(sentence, i)):
+            yield sentence.claim("value", [i], _value(sentence, i, config))
+
+
+def _tied(s: Sentence, i: int) -> bool:
+    """Whether a bare number is the value of something: "the mean of x is 0.5", "x = 0.5"."""
+    if s.stat(i) in ("", "trend"):
+        return "=" in s.text[s.tokens[i].start - 3 : s.tokens[i].start]
+    return not s.plays(i + 1, "noun") and not s.plays(i - 1, "noun")
+
+
+def _value(s: Sentence, i: int, config: CheckConfig) -> Judged:
+    """Judge a number on every axis it is said of."""
+    unit, named = s.tokens[i].unit, s.sensor(i)
+    axes = s.axes(i)
+    sensor = unit or ("gyro" if named == "gyro" else "acc")
+    constant = s.has("gravity") and not axes  # "gravity (9.8 m/s²)" is a constant of nature
+    if (
+        named == "derived"
+        or (named == "speed" and not unit)
+        or (sensor == "gyro" and s.facts.rec.gyro is None)
+        or "other" in axes
+        or s.unsure(i)
+        or constant
+    ):
+        return UNSURE
+    number = Number(s, i, config, config.rotation if sensor == "gyro" else config.acceleration)
+    judged = [_on_axis(number, sensor, axis, named == "linear") for axis in axes or [""]]
+    if len(judged) == 1:
+        return judged[0]
+    if sum(t.number_like and t.unit == unit for t in s.tokens) > 1:
+        # "x and y peak at 3 and 4": which belongs to which is not told.
+        return ("supported" if any(v == "supported" for v, _ in judged) else "unchecked"), ""
+    order = ("contradicted", "unchecked", "supported")
+    return min(judged, key=lambda one: order.index(one[0]))
+
+
+def _on_axis(number: Number, sensor: str, axis: str, linear: bool) -> Judged:
+    s, facts, stat = number.sentence, number.sentence.facts, number.stat
+    if stat in ("peak", "") and s.topmost(number.i):
+        stat = "top"
+    if stat in ("range", "trend") and number.high is None:
+        stat = ""
+    frame = s.frame(number.i) or _edge(s)
+    window = s.window(frame) if frame else None
+    plain, readings = _readings(facts, sensor, axis, linear)
+    if number.high is not None:
+        return _ranged(number, stat, plain, readings, window, UNITS[sensor])
+    if number.bound:
+        return _bounded(number, stat, [_cut(p, window) for p in plain], UNITS[sensor])
+    # The mean without gravity is nought by definition: nobody means that one.
+    meant = plain if stat in _LEVEL else readings
+    values = [_cut(reading, window) for reading in meant]
+    key = ("candidates", stat, sensor, axis, linear, window)
+    if key not in facts.memo:
+        told = _told(stat, [_cut(p, window) for p in plain], sensor, axis)
+        facts.memo[key] = list(_candidates(facts, stat, values, window is not None)), told
+    wanted, told = facts.memo[key]
+    if number.is_one_of(wanted):
+        return "supported", told
+    possible = any(number.is_within(v) for v in values)
+    if stat in _DEFINITE:
+        if frame is None and s.is_local() and stat not in ("max", "min", "top"):
+            return sure(False, not any(number.is_within(v) for v in readings), told)
+        small = stat in ("peak", "valley") and number.is_one_of(_small_extremes(facts, values))
+        return sure(False, not small, told)
+    if stat == "stay":
+        share = max(float((np.abs(v - number.value) <= number.slack).mean()) for v in values)
+        return sure(False, share < 0.4, told)
+    at_moment = frame is not None and frame.point
+    return sure(at_moment and possible, not possible, told)
+
+
+def _readings(
+    facts: Facts, sensor: str, axis: str, linear: bool
+) -> tuple[list[Values], list[Values]]:
+    """Return the signals as measured, and all that may be meant."""
+    if axis == "up":
+        axis = "xyz"[int(np.abs(facts.mean).argmax())]
+        if sensor == "acc" and facts.motion is not None:
+            up = facts.motion.acceleration[1].astype(np.float64)
+            plain = [facts.signal("acc", axis)]
+            return plain, [*plain, facts.signal("change", axis), facts.signal("linear", axis), up]
+    names = [axis] if axis else ["x", "y", "z", "norm"]
+    if sensor == "gyro":
+        rows = [facts.signal("gyro", name) for name in names]
+        return rows, rows
+    plain = [facts.signal("linear" if linear else "acc", name) for name in names]
+    every = [*plain, *(facts.signal(s, n) for s in ("change", "linear") for n in names)]
+    if "norm" in names:
+        every.append(facts.signal("surplus", "norm"))
+    if linear and axis in ("x", "y", "z") and f"lin_acc_{axis}" in facts.rec.channels:
+        every.append(facts.rec.select((f"lin_acc_{axis}",))[0].astype(np.float64))
+    return plain, every
+
+
+def _candidates(
+    facts: Facts, stat: str, values: Sequence[Values], windowed: bool
+) -> Iterable[float]:
+    """Yield what a statistic of these signals may be."""
+    for v in values:
+        high, low = float(v.max()), float(v.min())
+        if stat == "max":
+            yield from (high, low) if abs(low) > abs(high) else (high,)
+        elif stat in ("min", "top"):
+            yield from (high, low)
+        elif stat in ("peak", "valley", "reach"):
+            yield from (high, low)
+            if not windowed:
+                tops, bottoms = facts.turning(v, 0.2)
+                yield from (float(v[k]) for k in (*tops, *bottoms))
+        elif stat in _LEVEL:
+            yield from (float(v.mean()), float(np.median(v)))
+            if stat == "mean":
+                yield float(np.abs(v).mean())
+        elif stat == "std":
+            yield float(v.std())
+        elif stat == "rms":
+            yield float(np.sqrt((v**2).mean()))
+        elif stat == "span":
+            yield high - low
+        elif stat == "amplitude":
+            yield (high - low) / 2
+        elif not windowed:
+            yield from (float(v.mean()), float(np.median(v)), high, low)
+
+
+def _small_extremes(facts: Facts, values: Sequence[Values]) -> Iterable[float]:
+    for v in values:
+        tops, bottoms = facts.turning(v, 0.05)
+        yield from (float(v[k]) for k in (*tops, *bottoms))
+
+
+def _bounded(number: Number, stat: str, plain: Sequence[Values], unit: str) -> Judged:
+    """Judge "stays below 17", "exceeds 5", "a mean above 9"."""
+    bound, value, slack = number.bound, number.value, number.slack
+    upper = bound in ("under", "ceiling")
+    if stat in ("mean", "median", "std", "rms", "span"):
+        values = [v for one in plain for v in _candidates(number.sentence.facts, stat, [one], True)]
+        low, high = min(values), max(values)
+        told = f"{stat} {values[0]:.2f} {unit}"
+    elif (
+        bound == "floor"
+        or (bound == "over" and stat in ("stay", "min"))
+        or (bound == "under" and stat in ("trend", "reach", "min", "valley"))
+    ):
+        low = high = min(float(v.min()) for v in plain)
+        told = f"minimum {low:.2f} {unit}"
+    else:
+        tops = [float(v.max() if number.signed else np.abs(v).max()) for v in plain]
+        low, high = min(tops), max(tops)
+        if upper:  # what never exceeds 5 may well be at -10
+            low = min(float(v.max()) for v in plain)
+            high = low if len(plain) == 1 else high
+        told = f"maximum {high:.2f} {unit}"
+    if upper:
+        return sure(high <= value + slack, low > value + slack, told)
+    return sure(high >= value - slack, high < value - slack, told)
+
+
+def _ranged(
+    number: Number,
+    stat: str,
+    plain: Sequence[Values],
+    readings: Sequence[Values],
+    window: Window | None,
+    unit: str,
+) -> Judged:
+    """Judge "between -4.6 and 4.6", "from 0.1 to 2.3"."""
+    assert number.high is not None
+    low, high = sorted((number.value, number.high))
+    cut = [_cut(reading, window) for reading in readings]
+    slack = max(number.slack, 0.05 * (high - low))
+    ends = [(float(v.min()), float(v.max())) for v in cut]
+    told = f"{ends[0][0]:.2f} to {ends[0][1]:.2f} {unit}"
+    # Single samples beyond the rest are often left out of "between ... and ...".
+    ends += [_bulk(v) for v in cut]
+    if any(abs(low - a) <= slack and abs(high - b) <= slack for a, b in ends):
+        return "supported", told
+    within = any(a >= low - slack and b <= high + slack for a, b in ends[: len(cut)])
+    if stat == "stay":
+        return sure(within, not within, told)
+    possible = any(a - slack <= low and high <= b + slack for a, b in ends[: len(cut)])
+    if stat == "trend" and window is not None:
+        first, last = (float(plain[0][k]) for k in window)
+        spread = max(slack, 0.1 * float(np.ptp(plain[0])))
+        right = abs(first - number.value) <= spread and abs(last - number.high) <= spread
+        return sure(right, not possible, f"{first:.2f} to {last:.2f} {unit}")
+    if stat in ("trend", "reach", ""):
+        return sure(False, not possible and not (within and not stat), told)
+    local = number.sentence.is_local() and window is None
+    return sure(False, not (local and (possible or within)), told)
+
+
+def _bulk(values: Values) -> tuple[float, float]:
+    """Return between what all but a fiftieth at either end lie."""
+    ordered, few = np.sort(values), len(values) // 50
+    return float(ordered[few]), float(ordered[-1 - few])
+
+
+def _edge(s: Sentence) -> Frame | None:
+    """Return the start or the end of the recording where a sentence speaks of that."""
+    if s.has("half") or s.has("stat") or s.has("noun"):
+        return None
+    for role, start, end in (("begin", 0.0, 0.1), ("finish", 0.9, 1.0)):
+        if s.has(role):
+            length = s.facts.rec.duration
+            return Frame(-1, start * length, end * length, 0.05, True, told=False)
+    return None
+
+
+def _cut(values: Values, window: Window | None) -> Values:
+    return values if window is None else values[window[0] : window[1] + 1]
+
+
+def _told(stat: str, plain: Sequence[Values], sensor: str, axis: str) -> str:
+    """Say what the recording shows where a claim about it was made."""
+    name = {"norm": "strength", "up": "vertical"}.get(axis, axis)
+    parts = []
+    for label, v in zip([name] if axis else ["x", "y", "z", "strength"], plain, strict=False):
+        if stat in _LEVEL:
+            parts.append(f"{label} mean {v.mean():.2f}")
+        elif stat in ("std", "rms", "span"):
+            value = {"std": v.std(), "rms": np.sqrt((v**2).mean()), "span": np.ptp(v)}[stat]
+            parts.append(f"{label} {stat} {value:.2f}")
+        else:
+            parts.append(f"{label} from {v.min():.2f} to {v.max():.2f}")
+    return f"{', '.join(parts)} {UNITS[sensor]}"

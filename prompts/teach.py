@@ -197,11 +197,15 @@ def _one(
         lesson = teacher.explain(rec, question.text)
     except (Unanswered, Stopped) as error:
         return Taught(rows, [_aside(rec, -1, error)])
+    try:
+        completion = builder.completion(rec.label, lesson.reasoning)
+    except InputError as error:
+        return Taught(rows, [_aside(rec, -1, error)])
     for number in range(paraphrases):
         try:
             wording = teacher.instruction(rec, place, number)
             worded = Question(question.text, question.shots, wording)
-            row = _row(rec, worded, number, lesson, builder, teacher)
+            row = _row(rec, worded, number, completion, lesson, builder, teacher)
         except (Unanswered, Stopped) as error:
             aside.append(_aside(rec, number, error))
         else:
@@ -237,12 +241,12 @@ def _row(
     rec: Recording,
     question: Question,
     number: int,
+    completion: str,
     lesson: Lesson,
     builder: PromptBuilder,
     teacher: Teacher,
 ) -> Row:
     try:
-        completion = builder.completion(rec.label, lesson.reasoning)
         row = pair(rec, question, completion, builder)
     except InputError as error:
         raise Unanswered("does not fit", str(error)) from None

@@ -19,11 +19,13 @@ from tests.chat_server import Answer, ChatServer
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMPTS = {
-    # SmolLM2-135M repeats better than it reasons.
-    "explain": "[user]\nSay in one short sentence how a hand moves to write the letter $label.\n"
-    "It moved like this: $facts",
-    "restructure": "[system]\nYou repeat what the user says, word for word.\n"
-    "[user]\n$explanation\nThe hand moves down and then right. The letter is $label.",
+    # SmolLM2-135M copies; it does not reason.
+    "explain": "[system]\n$signal\nYou repeat what the user says, word for word.\n"
+    "[user]\nThe hand moves down and right.",
+    "restructure": "[system]\nYou copy the input.\n"
+    "[user]\nInput: It goes up, then left. The letter is A.\n"
+    "Output: It goes up, then left. The letter is A.\n\n"
+    "Input: $explanation The letter is $label.\nOutput:",
     "paraphrase": "[system]\nRephrase the text.\n[user]\n$instruction",
 }
 
@@ -48,7 +50,7 @@ def build(data, tmp_path):
         given += ["--out", tmp_path / "pairs.jsonl", "--teacher", url, "--model", model]
         given += ["--prompts", folder, "--cache", tmp_path / "answers.sqlite", "--concurrency", 2]
         given += ["--answer-tokens", 64, "--tries", 2, "--paraphrases", 2, "--keep-wrong"]
-        given += ["--tokenizer", tokenizer, "--max-tokens", 8000, "--temperature", 0.5]
+        given += ["--tokenizer", tokenizer, "--max-tokens", 8000, "--temperature", 0]
         return [str(word) for word in given]
 
     return words
@@ -142,9 +144,10 @@ def test_smollm2_behind_transformers_serve(smollm2, build, tmp_path):
         words = build(server.url, folder, "smollm2")
         rows, aside = run_killed_and_again(server, [*words, "--timeout", "600"], tmp_path, 9)
     users = [fields["messages"][-1]["content"] for fields in server.seen]
-    for role in ("how a hand moves", "then right. The letter is", "signal"):
+    for role in ("The hand moves down and right.", "Output:", "signal"):
         assert any(role in user for user in users), role
     accounted = {row["id"] for row in rows} | {item["id"] for item in aside}
     assert len(accounted) == 6
     assert rows, aside
+    assert any(row["claims"] for row in rows)
     assert all(row["completion"].endswith(f"\nLetter: {row['label']}") for row in rows)

@@ -122,9 +122,11 @@ def mine(
         anchor = torch.nonzero(same.any(dim=1) & ~same.all(dim=1))[:, 0]
         near, far = distance.masked_fill(same, torch.inf), distance.masked_fill(~same, -torch.inf)
         return anchor, far.argmax(dim=1)[anchor], near.argmin(dim=1)[anchor]
-    kept = same[:, :, None] & ~same[:, None, :]
+    # Of all pairs few are of one class: triplets are made from those, not from all.
+    anchor, positive = torch.nonzero(same, as_tuple=True)
+    kept = ~same[anchor]
     if mining == "semi-hard":
-        beyond = distance[:, None, :] - distance[:, :, None]
+        beyond = distance[anchor] - distance[anchor, positive][:, None]
         kept &= (beyond > 0) & (beyond <= margin)
-    anchor, positive, negative = torch.nonzero(kept, as_tuple=True)
-    return anchor, positive, negative
+    pair, negative = torch.nonzero(kept, as_tuple=True)
+    return anchor[pair], positive[pair], negative

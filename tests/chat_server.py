@@ -58,6 +58,7 @@ class ChatServer:
         self.held = 0
         self.most_at_once = 0
         self._released = False
+        self._gate = threading.Event()
         self._now = 0
         self._admitted = 0
         self.changed = threading.Condition()
@@ -91,6 +92,7 @@ class ChatServer:
         with self.changed:
             self.seen.append(fields)
             self.keys.append(key)
+            gate = self._gate
             hold = self.hold_after is not None and self._admitted >= self.hold_after
             self._admitted += 1
             self.held += hold
@@ -99,8 +101,8 @@ class ChatServer:
             self.changed.notify_all()
         try:
             if hold:
-                self.closing.wait()
-                if not self._released:
+                gate.wait()
+                if self.closing.is_set() and not self._released:
                     handler.close_connection = True
                     return
             answer = self.handle(fields, self)
@@ -127,11 +129,15 @@ class ChatServer:
         with self.changed:
             return self.changed.wait_for(lambda: self.held >= n, seconds)
 
-    def release(self) -> None:
-        """Answer what was held, and everything from now on."""
-        self.hold_after = None
-        self._released = True
-        self.closing.set()
+    def release(self, rest: bool = True) -> None:
+        """Answer what was held, and the rest from now on or hold that too."""
+        with self.changed:
+            gate, self._gate = self._gate, threading.Event()
+        if rest:
+            self.hold_after = None
+            self._released = True
+            self.closing.set()
+        gate.set()
 
     def __enter__(self) -> ChatServer:
         self._thread = threading.Thread(
@@ -142,6 +148,7 @@ class ChatServer:
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
+        self._gate.set()
         self._server.shutdown()
         self._server.server_close()
 

@@ -306,6 +306,15 @@ def test_a_run_that_is_killed_goes_on_and_pays_nothing_twice(run, arguments, tmp
     assert len(rows_of(tmp_path / "pairs.jsonl")) == 36
 
 
+@pytest.fixture
+def interruptible():
+    """Undo a shell that started the tests in the background, where Ctrl-C is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_keeps_the_answers_on_their_way(run, tmp_path):
     with ChatServer(good_pupil, hold_after=23) as server:
         ended = threading.Event()

@@ -167,8 +167,6 @@ def predict(
     from finetune.reading import most_likely
 
     folder = adapter_path(adapter)
-    if file.is_dir():
-        raise InputError(f"{file}: is a folder: make one file of it with 'imuscribe data import'")
     if file.suffix.lower() in (".csv", ".tsv", ".txt"):
         recordings = [recording_of_csv(file, column or [], acc_unit, gyro_unit, time_unit, rate)]
     else:

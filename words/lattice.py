@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,7 +123,7 @@ class Lattice:
         while cuts[-1]:
             cuts.append(int(back[cuts[-1]]))
         cuts.reverse()
-        pairs = zip(cuts[:-1], cuts[1:], strict=True)
+        pairs = pairwise(cuts)
         return "".join(self.labels[best_letter[i, j]] for i, j in pairs), cuts
 
     def _table(self, char: str) -> Float:

@@ -28,9 +28,7 @@ _BELOW = 0.4
 """Share of such a letter that is below the line."""
 
 
-def splice(
-    motions: Sequence[Motion], word: str, rng: np.random.Generator
-) -> tuple[Track, Float]:
+def splice(motions: Sequence[Motion], word: str, rng: np.random.Generator) -> tuple[Track, Float]:
     """Set isolated letters one behind another as if a word had been written.
 
     Parameters

@@ -79,10 +79,7 @@ class Track:
         step : float
             Seconds; two neighbouring cuts are at most so far apart.
         """
-        from scipy.ndimage import gaussian_filter1d
-
-        turning = gaussian_filter1d(np.linalg.norm(self.rows[3:], axis=0), _SMOOTH)
-        low = np.flatnonzero((turning[1:-1] <= turning[:-2]) & (turning[1:-1] < turning[2:])) + 1
+        low = self._slow()
         kept = [0]
         for sample in low[low > step * self.rate / 2]:
             if sample - kept[-1] > step * self.rate / 2:
@@ -95,6 +92,35 @@ class Track:
             parts = max(1, int(np.ceil((after - before) / (step * self.rate) - 1e-9)))
             filled += [before + round((after - before) * i / parts) for i in range(1, parts + 1)]
         return np.array(filled)
+
+    def pauses(self, depth: float, apart: float) -> Int:
+        """Return where the hand hardly turns, the first and the last sample included.
+
+        Parameters
+        ----------
+        depth : float
+            Rotation rate below which it does, as a share of the recording's median.
+        apart : float
+            Seconds that two of them are apart at least; the deeper one stays.
+        """
+        low = self._slow()
+        low = low[self.turning[low] < depth * np.median(self.turning)]
+        kept = [0, self.n - 1]
+        for sample in low[np.argsort(self.turning[low], kind="stable")]:
+            if min(abs(sample - other) for other in kept) >= apart * self.rate:
+                kept.append(int(sample))
+        return np.array(sorted(kept))
+
+    @cached_property
+    def turning(self) -> Float:
+        """Smoothed rotation rate, shape (n,)."""
+        from scipy.ndimage import gaussian_filter1d
+
+        return np.asarray(gaussian_filter1d(np.linalg.norm(self.rows[3:], axis=0), _SMOOTH))
+
+    def _slow(self) -> Int:
+        turning = self.turning
+        return np.flatnonzero((turning[1:-1] <= turning[:-2]) & (turning[1:-1] < turning[2:])) + 1
 
     def views(self, begins: Int, ends: Int) -> Array:
         """Return what a reader sees of segments, shape (n_segments, 9, INSIDE + 2 · OUTSIDE).

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eval.segment_reader import SegmentReader, Written
 from eval.unsegmented_report import NO_LEXICON, summarise, write_report
@@ -29,12 +31,18 @@ from words.lattice import Lattice, LatticeBeam, LatticeDecoder
 from words.lexicon import Lexicon, load_lexicon
 from words.ngram import CharModel
 
-SCALES = (0.3, 0.5, 0.7, 1.0, 1.4, 2.0)
-OFFSETS = (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
-PRIOR_WEIGHTS = (0.0, 0.1, 0.2, 0.35, 0.5)
+VALUES = {
+    "scale": (0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0),
+    "offset": (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0),
+    "prior": (0.0, 0.1, 0.2, 0.35, 0.5),
+}
 OPEN_WEIGHTS = (0.5, 0.75, 1.0, 1.25)
 DEPTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
-"""Values of the weights, and how deep a pause is; the best on the tuning people is taken."""
+"""Values of the weights, and how deep a pause is; the best on words not tested is taken."""
+
+FITTED = ", fitted to other words"
+LEARNT = ", learnt from other words"
+"""Real words: what the other sessions' words, spelling known, were used for."""
 
 OPEN_FIT = 16
 """Tuning words on which the open decoder's weight is fitted: it is slower."""
@@ -44,15 +52,8 @@ _MISSED = -12.0
 _WEIGHED = 50
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """A word as each way to cut it sees it."""
-
-    written: Written
-    lattices: dict[str, Lattice]
-    """``joint``, ``pauses``, and ``oracle`` where the bounds are known."""
+Float = NDArray[np.float64]
+Decode = Callable[[Lattice, int], list[Candidate]]
 
 
 def evaluate_unsegmented(recipe: SegmentRecipe, command: str = "", progress: bool = True) -> Path:
@@ -84,12 +85,19 @@ def evaluate_unsegmented(recipe: SegmentRecipe, command: str = "", progress: boo
         material = simulated(recipe, labels, first, progress)
     else:
         material = recorded(recipe, labels, first)
-    rows: list[Row] = []
-    about: list[dict[str, Any]] = []
-    for part in _folds(recipe, material):
-        judge = _Judge(recipe, labels, lexica, part, progress)
-        rows += judge.rows(part.test)
-        about.append(judge.weights)
+    judge = _Judge(recipe, labels, lexica, material, progress)
+    rows = judge.rows(material.test)
+    about: list[dict[str, Any]] = [dict(judge.weights)]
+    if recipe.words != "simulated":
+        taught, weights = judge.reader, dict(judge.weights)
+        for test, other in halves(material.test):
+            judge.reader, judge.weights = taught, dict(weights)
+            judge.fit(other, ("offset", "scale", "offset"))
+            rows += judge.rows(test, FITTED)
+            about.append(dict(judge.weights))
+            if recipe.learn:
+                judge.learn(other, material.teach)
+                rows += judge.rows(test, LEARNT)
     folder = Path(recipe.out) / recipe.name
     table = pd.DataFrame(rows)
     with atomic_path(folder / "words.parquet") as temporary:
@@ -115,97 +123,87 @@ class _Judge:
         progress: bool,
     ) -> None:
         self.recipe = recipe
+        self.labels = labels
         self.progress = progress
         self.decoders = {name: LatticeDecoder(lexicon) for name, lexicon in lexica.items()}
-        self.reader = self._taught(labels, material.teach)
-        self._fit(material.tune)
-        if material.other:
-            for _ in range(recipe.rounds):
-                known = [self._divided(one) for one in material.other]
-                own = [one for one in known if one is not None]
-                self.reader = self._taught(labels, [*material.teach, *own * REPEATS])
-                self._fit(material.tune)
-        if recipe.open_vocabulary:
-            widest = max(lexica.values(), key=len)
-            self._fit_open(CharModel(widest, recipe.order), material.tune)
-
-    def rows(self, words: Sequence[Written]) -> list[Row]:
-        """Decode words in every way; return a row each."""
-        from tqdm.auto import tqdm
-
-        found = []
-        for written in tqdm(words, "decoding", unit="word", disable=not self.progress):
-            seen = self._see(written)
-            for method, lattice in seen.lattices.items():
-                for name, decoder in self.decoders.items():
-                    best = _first(decoder.decode, lattice)
-                    cuts = lattice.times[lattice.bounds(best.word)] if best.word else np.empty(0)
-                    found.append(self._row(written, name, method, best, cuts))
-                word, way = lattice.likeliest()
-                raw = Candidate(word, 0.0)
-                found.append(self._row(written, NO_LEXICON, method, raw, lattice.times[way]))
-            if self.recipe.open_vocabulary:
-                lattice = seen.lattices["joint"]
-                best = _first(self.open.decode, lattice)
-                cuts = lattice.times[lattice.bounds(best.word)] if best.word else np.empty(0)
-                found.append(self._row(written, NO_LEXICON, "joint, n-gram", best, cuts))
-        return found
-
-    def _taught(self, labels: Sequence[str], words: Sequence[Written]) -> SegmentReader:
-        reader = SegmentReader(labels, self.recipe.step, self.recipe.epochs, seed=self.recipe.seed)
-        return reader.fit(words)
-
-    def _see(self, written: Written) -> _Seen:
-        """Return a word's lattices, weighed."""
-        reader, track = self.reader, written.track
-        apart = reader.durations.shortest
-        lattices = {
-            "joint": reader.lattice(track),
-            "pauses": reader.chain(track, track.pauses(self.weights["depth"], apart)),
-        }
-        if written.spans is not None:
-            lattices["oracle"] = reader.chain(track, _middles(written))
-        scale, offset = self.weights["scale"], self.weights["offset"]
-        weighed = {name: one.weighed(scale, offset) for name, one in lattices.items()}
-        return _Seen(written, weighed)
-
-    def _fit(self, words: Sequence[Written]) -> None:
-        """Choose all weights on the tuning people's words, one after another."""
+        self.reader = self._taught(material.teach)
+        self.weights: dict[str, float] = {"scale": 1.0, "offset": 0.0, "prior": 0.2}
         apart = self.reader.durations.shortest
-        found: dict[str, float] = {"scale": 1.0, "offset": 0.0, "prior": 0.2}
-        found["depth"] = max(DEPTHS, key=lambda depth: _cut_f1(words, depth, apart))
+        self.weights["depth"] = max(DEPTHS, key=lambda x: _cut_f1(material.tune, x, apart))
+        self.fit(material.tune, ("offset", "scale", "offset", "prior"))
+        if recipe.open_vocabulary:
+            model = CharModel(max(lexica.values(), key=len), recipe.order)
+            self._fit_open(model, material.tune)
+
+    def fit(self, words: Sequence[Written], names: Sequence[str]) -> None:
+        """Choose weights on words that are not tested, one after another."""
         raw = [(one.word, self.reader.lattice(one.track)) for one in words]
         decoder = next(iter(self.decoders.values()))
 
-        def likelihood(**changed: float) -> float:
-            tried = found | changed
+        def likelihood(name: str, value: float) -> float:
+            tried = self.weights | {name: value}
             decoder.prior_weight = tried["prior"]
-            logs = []
-            for word, lattice in raw:
-                weighed = lattice.weighed(tried["scale"], tried["offset"])
-                logs.append(_log_prob(decoder, weighed, word))
-            return float(np.mean(logs))
+            weighed = [(w, x.weighed(tried["scale"], tried["offset"])) for w, x in raw]
+            return float(np.mean([_log_prob(decoder, lattice, word) for word, lattice in weighed]))
 
-        for name, values in (
-            ("offset", OFFSETS),
-            ("scale", SCALES),
-            ("offset", OFFSETS),
-            ("prior", PRIOR_WEIGHTS),
-        ):
-            found[name] = max(values, key=lambda value, name=name: likelihood(**{name: value}))  # type: ignore[misc]
+        for name in names:
+            self.weights[name] = max(VALUES[name], key=partial(likelihood, name))
         for each in self.decoders.values():
-            each.prior_weight = found["prior"]
-        self.weights = found
-        seen = [(w, x.weighed(found["scale"], found["offset"])) for w, x in raw]
+            each.prior_weight = self.weights["prior"]
+        seen = ((w, x.weighed(self.weights["scale"], self.weights["offset"])) for w, x in raw)
         firsts = [(_first(decoder.decode, lattice), word) for word, lattice in seen]
         self.confidence = Confidence.fit(
             [c.log_prob for c, _ in firsts], [c.word == word for c, word in firsts]
         )
 
+    def learn(self, words: Sequence[Written], teach: Sequence[Written]) -> None:
+        """Let the reader divide words whose spelling is known, and learn from them too."""
+        divided = [found for one in words if (found := self._divided(one)) is not None]
+        self.reader = self._taught([*teach, *divided * REPEATS])
+
+    def rows(self, words: Sequence[Written], suffix: str = "") -> list[Row]:
+        """Decode words in every way; return a row each. With a suffix, jointly alone."""
+        from tqdm.auto import tqdm
+
+        found = []
+        for written in tqdm(words, "decoding", unit="word", disable=not self.progress):
+            for method, lattice in self._see(written, alone=bool(suffix)).items():
+                for name, decoder in self.decoders.items():
+                    found.append(
+                        self._decoded(written, name, method + suffix, decoder.decode, lattice)
+                    )
+                word, way = lattice.likeliest()
+                raw = Candidate(word, _MISSED)
+                found.append(
+                    self._row(written, NO_LEXICON, method + suffix, raw, lattice.times[way])
+                )
+                if method == "joint" and self.recipe.open_vocabulary:
+                    name = f"joint, n-gram{suffix}"
+                    found.append(
+                        self._decoded(written, NO_LEXICON, name, self.open.decode, lattice)
+                    )
+        return found
+
+    def _taught(self, words: Sequence[Written]) -> SegmentReader:
+        recipe = self.recipe
+        return SegmentReader(self.labels, recipe.step, recipe.epochs, seed=recipe.seed).fit(words)
+
+    def _see(self, written: Written, alone: bool = False) -> dict[str, Lattice]:
+        """Return a word's weighed lattices: all segments, those of pauses, those of its bounds."""
+        reader, track = self.reader, written.track
+        lattices = {"joint": reader.lattice(track)}
+        if not alone:
+            pauses = track.pauses(self.weights["depth"], reader.durations.shortest)
+            lattices["pauses"] = reader.chain(track, pauses)
+            if written.spans is not None:
+                lattices["oracle"] = reader.chain(track, _middles(written))
+        scale, offset = self.weights["scale"], self.weights["offset"]
+        return {name: one.weighed(scale, offset) for name, one in lattices.items()}
+
     def _fit_open(self, model: CharModel, words: Sequence[Written]) -> None:
         longest = max(len(w) for d in self.decoders.values() for w in d.lexicon.counts)
         order = np.random.default_rng(self.recipe.seed).permutation(len(words))[:OPEN_FIT]
-        seen = [(words[i].word, self._see(words[i]).lattices["joint"]) for i in order]
+        seen = [(words[i].word, self._see(words[i], alone=True)["joint"]) for i in order]
 
         def made(weight: float) -> LatticeBeam:
             return LatticeBeam(model, weight, self.recipe.beam, longest)
@@ -219,20 +217,22 @@ class _Judge:
 
     def _divided(self, written: Written) -> Written | None:
         """Return a word whose spelling is known with the bounds the reader finds in it."""
-        lattice = self._see(written).lattices["joint"]
+        lattice = self._see(written, alone=True)["joint"]
         cuts = lattice.bounds(written.word)
         if not cuts:
             return None
         at = lattice.times[cuts]
         return replace(written, spans=np.stack([at[:-1], at[1:]], axis=1))
 
+    def _decoded(
+        self, written: Written, lexicon: str, method: str, decode: Decode, lattice: Lattice
+    ) -> Row:
+        best = _first(decode, lattice)
+        cuts = lattice.times[lattice.bounds(best.word)] if best.word else np.empty(0)
+        return self._row(written, lexicon, method, best, cuts)
+
     def _row(
-        self,
-        written: Written,
-        lexicon: str,
-        method: str,
-        best: Candidate,
-        cuts: np.ndarray[Any, Any],
+        self, written: Written, lexicon: str, method: str, best: Candidate, cuts: Float
     ) -> Row:
         row: Row = {
             "person": written.person,
@@ -251,7 +251,7 @@ class _Judge:
         return row
 
 
-def boundary_hits(written: Written, cuts: np.ndarray[Any, Any]) -> Row:
+def boundary_hits(written: Written, cuts: Float) -> Row:
     """Count the inner bounds there are, those that were found, and those of them that are right.
 
     A cut is right where it falls into the move between two letters, give or take
@@ -278,23 +278,27 @@ def edit_distance(a: str, b: str) -> int:
     return row[-1]
 
 
-def _folds(recipe: SegmentRecipe, material: Material) -> list[Material]:
-    """Return one experiment, or two where each half of the sessions learns from the other."""
-    if not recipe.rounds:
-        return [material]
-    groups = sessions(material.test)
+def halves(words: Sequence[Written]) -> list[tuple[list[Written], list[Written]]]:
+    """Return each half of the sessions with the words of the other half.
+
+    Every other session goes together. A word that is tested teaches nothing, whoever wrote it.
+
+    Raises
+    ------
+    InputError
+        If there is one session only.
+    """
+    groups = sessions(words)
     names = sorted(groups)
     if len(names) < 2:
-        raise InputError(f"rounds={recipe.rounds}: words of one session: there is no other")
-    folds = []
-    for half in (names[: len(names) // 2], names[len(names) // 2 :]):
-        test = tuple(one for name in half for one in groups[name])
+        raise InputError(f"words of one session, {names[0]}: there is no other to fit weights on")
+    parts = []
+    for half in (names[::2], names[1::2]):
+        test = [one for name in half for one in groups[name]]
         spelt = {one.word for one in test}
-        # A word that is tested teaches nothing, whoever wrote it.
         rest = (one for name in names if name not in half for one in groups[name])
-        other = tuple(one for one in rest if one.word not in spelt)
-        folds.append(replace(material, test=test, other=other))
-    return folds
+        parts.append((test, [one for one in rest if one.word not in spelt]))
+    return parts
 
 
 def _lexicon(names: str, size: int | None, labels: Sequence[str], written: list[str]) -> Lexicon:
@@ -321,7 +325,7 @@ def _labels_of(path: str) -> list[str]:
         raise InputError(f"{path}: no such file: give a Parquet file of words") from None
 
 
-def _first(decode: Callable[[Lattice, int], list[Candidate]], lattice: Lattice) -> Candidate:
+def _first(decode: Decode, lattice: Lattice) -> Candidate:
     """Return the best candidate; an empty word where none fits the recording."""
     try:
         return decode(lattice, 1)[0]
@@ -337,7 +341,7 @@ def _log_prob(decoder: LatticeDecoder | LatticeBeam, lattice: Lattice, word: str
     return max(found[0], _MISSED) if found else _MISSED
 
 
-def _middles(written: Written) -> np.ndarray[Any, Any]:
+def _middles(written: Written) -> NDArray[np.int64]:
     """Return the samples in the middle of the moves between letters, and the ends."""
     earliest, latest = written.between()
     at = np.round((earliest + latest) / 2 * written.track.rate).astype(np.int64)

@@ -21,10 +21,14 @@ FILE = "unsegmented.json"
 NO_LEXICON = "none"
 
 METHODS = {
-    "oracle": "told the bounds",
-    "joint": "joint",
-    "joint, n-gram": "joint, character model",
-    "pauses": "cut at pauses",
+    f"{way}{more}": f"{title}{more}"
+    for way, title in (
+        ("oracle", "told the bounds"),
+        ("joint", "joint"),
+        ("joint, n-gram", "joint, character model"),
+        ("pauses", "cut at pauses"),
+    )
+    for more in ("", ", fitted to other words", ", learnt from other words")
 }
 """How a word was cut → what the tables call it, in their order."""
 
@@ -101,7 +105,7 @@ def pages(found: Values) -> list[tuple[str, list[str], list[list[str]]]]:
     for one in found["results"]:
         size = "none" if one["words"] is None else f"{one['lexicon']}, {one['words']:,}"
         title = METHODS[one["method"]]
-        if one["words"] is None and one["method"] != "joint, n-gram":
+        if one["words"] is None and "n-gram" not in one["method"]:
             title += ", likeliest letters"
         bounds = one["bounds"]
         rows.append(

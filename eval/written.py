@@ -11,7 +11,7 @@ import numpy as np
 from eval.segment_reader import Written
 from recipes.words import SegmentRecipe
 from signals.cleaning import CleanConfig, clean, moving_span
-from signals.errors import InputError
+from signals.errors import InputError, nearest
 from signals.frames import FrameConfig, Motion, writing_motion
 from signals.recording import Recording
 from words.lexicon import Lexicon
@@ -32,15 +32,12 @@ class Material:
     teach, tune, test : tuple of Written
     source : str
         Where all are from, in words.
-    other : tuple of Written
-        Words that the tested people may have written, whose spelling is known and not tested.
     """
 
     teach: tuple[Written, ...]
     tune: tuple[Written, ...]
     test: tuple[Written, ...]
     source: str
-    other: tuple[Written, ...] = ()
 
 
 def simulated(
@@ -104,13 +101,14 @@ def recorded(recipe: SegmentRecipe, labels: Sequence[str], lexicon: Lexicon) -> 
         if r.label in labels:
             hands.setdefault(r.subject, _Hand(recipe.clean, recipe.frame)).add(r)
     people = sorted(hands)
-    if len(people) <= recipe.tune_people:
+    if unknown := [name for name in recipe.tune if name not in hands]:
+        raise InputError(f"tune: {unknown[0]} wrote no letters: {nearest(unknown[0], people)}")
+    if len(people) <= max(recipe.tune_people, len(recipe.tune)):
         raise InputError(
-            f"{recipe.letters}: letters of {len(people)} people: more than {recipe.tune_people} "
-            "are needed (tune_people)"
+            f"{recipe.letters}: letters of {len(people)} people: none is left to teach"
         )
     order = np.random.default_rng([recipe.seed, 5]).permutation(len(people))
-    tuning = {people[i] for i in order[: recipe.tune_people]}
+    tuning = set(recipe.tune) or {people[i] for i in order[: recipe.tune_people]}
     teach: list[Written] = []
     tune: list[Written] = []
     for index, person in enumerate(people):

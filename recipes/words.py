@@ -200,6 +200,9 @@ class SegmentRecipe(Config):
     """Strings of random letters each of them writes."""
     tune_people: PositiveInt = 4
     """Other people, on whose words the decoder's weights are fitted."""
+    tune: Names = ()
+    """Their names, for real letters: such as those who may have written the words, for the reader
+    learns from nobody among them. Empty draws some."""
     tune_words: PositiveInt = 12
     """Words each of them writes."""
     people: PositiveInt = 6
@@ -212,9 +215,9 @@ class SegmentRecipe(Config):
     """Seconds between neighbouring cuts, at most."""
     epochs: PositiveInt = 8
     """Passes over the segments that teach the reader."""
-    rounds: Annotated[int, Field(ge=0)] = 0
-    """Real words: times that the other sessions' words, whose spelling is known, are divided into
-    letters by the reader and teach it."""
+    learn: bool = False
+    """Real words: the reader also learns from the other sessions' words, whose spelling is known,
+    as it divides them itself. It is trained again for each half of the sessions."""
     lexica: Annotated[tuple[SegmentLexicon, ...], Field(min_length=1)] = (
         SegmentLexicon(name="nouns"),
     )
@@ -232,8 +235,6 @@ class SegmentRecipe(Config):
             raise ValueError("'letters' is empty: real words need isolated letters to learn from")
         if simulated and self.letters is not None:
             raise ValueError("'letters' is for a file of real words; simulated people write both")
-        if simulated and self.rounds:
-            raise ValueError("'rounds' is for real words: simulated ones have known bounds")
         names = [lexicon.name for lexicon in self.lexica]
         if len(set(names)) < len(names):
             raise ValueError(f"'lexica' has a name twice among {', '.join(names)}: rename one")

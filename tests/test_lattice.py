@@ -1,4 +1,4 @@
-"""Words without given bounds: joint decoding against brute force, and what cuts may not depend on."""
+"""Words without given bounds: joint decoding against brute force, cuts, written words."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def ways(n: int, parts: int):
 
 def brute_score(lattice: Lattice, word: str) -> tuple[float, float, tuple[int, ...]]:
     """Return the sum over all ways, and the best way with its score."""
-    found = [
-        (sum(lattice.scores[ABC.index(c), i, j] for c, (i, j) in zip(word, pairwise(way))), way)
-        for way in ways(len(lattice.times), len(word))
-    ]
+    found = []
+    for way in ways(len(lattice.times), len(word)):
+        pairs = zip(word, pairwise(way), strict=True)
+        found.append((sum(lattice.scores[ABC.index(c), i, j] for c, (i, j) in pairs), way))
     finite = [one for one in found if one[0] > -np.inf]
     if not finite:
         return -np.inf, -np.inf, ()
@@ -224,7 +224,7 @@ def test_letters_of_a_word_follow_one_another_and_fill_the_recording(case):
         assert spans.shape == (6, 2)
         assert (spans[:, 0] < spans[:, 1]).all()
         assert (spans[1:, 0] > spans[:-1, 1]).all()
-        assert 0.1 < spans[0, 0] and spans[-1, 1] < rec.t[-1]
+        assert spans[0, 0] > 0.1 and spans[-1, 1] < rec.t[-1]
         assert rec.label == "LETTER"
         cleaned = clean(rec, CleanConfig(trim=False))
         first, last = moving_span(cleaned)

@@ -68,8 +68,8 @@ class Track:
 
     @cached_property
     def velocity(self) -> Float:
-        """Integral of the acceleration in the plane, shape (2, n); drifts, so only for segments."""
-        return np.asarray(np.cumsum(self.rows[:2], axis=1) / self.rate)
+        """Integral of the acceleration, shape (3, n); drifts, so only for segments."""
+        return np.asarray(np.cumsum(self.rows[:3], axis=1) / self.rate)
 
     def cuts(self, step: float) -> Int:
         """Return samples at which a letter may end and the next begin, the first and last included.
@@ -125,8 +125,10 @@ class Track:
     def views(self, begins: Int, ends: Int) -> Array:
         """Return what a reader sees of segments, shape (n_segments, 9, INSIDE + 2 · OUTSIDE).
 
-        Channels: the six rows; the velocity in the plane, as if the segment began and ended at
-        rest; the logarithm of its duration in seconds. Beyond the recording all is still.
+        Channels: the six rows; the velocity in the plane; the logarithm of the duration in seconds.
+        Acceleration and velocity are as if the segment began and ended at rest: what little of
+        gravity is left over a long recording goes, as it does from an isolated letter. Beyond the
+        recording all is still.
         """
         around = np.linspace(0, CONTEXT * self.rate, OUTSIDE, endpoint=False)
         inside = np.linspace(0, 1, INSIDE)
@@ -136,11 +138,11 @@ class Track:
             [first - CONTEXT * self.rate + around, first + inside * length, last + 1 + around]
         )
         rows = _at(self.rows, at, still=True)
+        before, after = (_at(self.velocity, end, still=False) for end in (first, last))
+        rows[:3] -= (after - before) / length * self.rate
         share = np.clip((at - first) / length, 0, 1)
-        drift = _at(self.velocity, first, False) * (1 - share) + share * _at(
-            self.velocity, last, False
-        )
-        velocity = _at(self.velocity, at, False) - drift
+        drift = before[:2] * (1 - share) + after[:2] * share
+        velocity = _at(self.velocity[:2], at, still=False) - drift
         seconds = np.log(length / self.rate) * np.ones_like(at)
         made = np.concatenate([rows, 4 * velocity, seconds[None]])
         return np.ascontiguousarray(made.transpose(1, 0, 2), dtype=np.float32)

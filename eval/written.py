@@ -103,7 +103,7 @@ def recorded(recipe: SegmentRecipe, labels: Sequence[str], lexicon: Lexicon) -> 
     people = sorted(hands)
     if unknown := [name for name in recipe.tune if name not in hands]:
         raise InputError(f"tune: {unknown[0]} wrote no letters: {nearest(unknown[0], people)}")
-    if len(people) <= max(recipe.tune_people, len(recipe.tune)):
+    if len(people) <= (len(recipe.tune) or recipe.tune_people):
         raise InputError(
             f"{recipe.letters}: letters of {len(people)} people: none is left to teach"
         )

@@ -73,7 +73,9 @@ def simulated(
                 bar.update()
     learnt = "whole words" if recipe.teach == "words" else "isolated letters"
     return Material(
-        *(tuple(part) for part in made),
+        tuple(made[_TEACH]),
+        tuple(made[_TUNE]),
+        tuple(made[_TEST]),
         f"{recipe.people} simulated people, seed {recipe.seed}, {recipe.case}; the reader learnt "
         f"from {learnt} by {recipe.train_people} others",
     )

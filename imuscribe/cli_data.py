@@ -218,7 +218,7 @@ def _read_csvs(source: Path, about: Mapping[str, str], **options: Any) -> list[R
     """Read one file, or every CSV file in a folder; fill the names of file and folders in."""
     from tqdm import tqdm
 
-    from signals.readers import read_csv
+    from signals.readers import read_csv, unread_columns
 
     files = sorted(source.rglob("*.csv")) if source.is_dir() else [source]
     if not files:
@@ -241,6 +241,8 @@ def _read_csvs(source: Path, about: Mapping[str, str], **options: Any) -> list[R
         inside = file.relative_to(source) if source.is_dir() else Path(file.name)
         name = inside.with_suffix("").as_posix()
         recordings.append(read_csv(file, id=name, **filled, **options))
+    if left := unread_columns(files[0], options["columns"]):
+        typer.echo(f"columns not read (of {files[0].name}): {', '.join(left)}")
     return recordings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -63,7 +64,7 @@ def train(
     Learns from the people in split.train if the protocol is 'given', else from everybody: to judge
     what it learns on people it does not know, use `imuscribe run`.
     """
-    from recipes.schema import load_recipe
+    from recipes.schema import dump, load_recipe
 
     changes = [*(overrides or [])]
     if start_from is not None:
@@ -74,6 +75,7 @@ def train(
     recordings, figures = sft.plan(resolved)
     typer.echo(str(figures))
     if dry_run:
+        typer.echo(f"\nresolved recipe\n{textwrap.indent(dump(resolved), '    ')}", nl=False)
         return
     out = Path(resolved.out) / resolved.name
     typer.echo(sft.train(resolved, recordings, out, resume=not restart))

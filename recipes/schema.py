@@ -368,4 +368,8 @@ def _read(path_or_name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     except UnicodeDecodeError:
         raise InputError(f"{path_or_name}: is no UTF-8 text: give a YAML recipe") from None
     values = parse_mapping(text, path_or_name)
+    if not values:
+        raise InputError(
+            f"{path_or_name}: holds no settings: begin with 'imuscribe recipe cp demo mine.yaml'"
+        )
     return values, as_mapping(values.pop("presets", None), f"{path_or_name}: presets")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imuscribe.cli_help import examples
 from signals.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def register(app: typer.Typer) -> None:
     assert pairs is not None
     pairs.command(
         "check",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe pairs check pairs.jsonl --data letters.parquet",
             "imuscribe pairs check pairs.jsonl --data letters.parquet --forbid-label",
             "imuscribe pairs check pairs.jsonl --data letters.parquet --only-true --out true.jsonl",
@@ -31,7 +32,7 @@ def register(app: typer.Typer) -> None:
     )(check)
     pairs.command(
         "show",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe pairs show pairs.jsonl --data letters.parquet --out page.html",
             "imuscribe pairs show pairs.jsonl --data letters.parquet --out wrong.html --wrong",
         ),
@@ -203,7 +204,3 @@ def _print(found: Faithfulness) -> None:
     shown.add_row("all", f"{found.share.n:,}", percent(found.share))
     # Only a terminal has a width: elsewhere no row is broken.
     Console(width=None if sys.stdout.isatty() else 120).print(shown)
-
-
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

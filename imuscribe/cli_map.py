@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imuscribe.cli_help import examples
 from signals.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command(
         "fit",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe map fit map-sim",
             "imuscribe map fit map-charsense data=charsense.parquet "
             "support.simulate.strokes=unipen.parquet",
@@ -47,7 +48,7 @@ def register(app: typer.Typer) -> None:
     )(fit)
     group.command(
         "eval",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe map eval map-sim",
             "imuscribe map eval map-charsense data=charsense.parquet "
             "support.simulate.strokes=unipen.parquet split.folds=p003",
@@ -56,7 +57,7 @@ def register(app: typer.Typer) -> None:
     )(evaluate)
     group.command(
         "apply",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe map apply letters.parquet --mapping runs/map-sim --k 3",
             "imuscribe map apply letters.parquet --mapping runs/map-sim --proxy retrieved.parquet",
             "imuscribe map apply letters.parquet --synthesise flat.parquet",
@@ -64,17 +65,17 @@ def register(app: typer.Typer) -> None:
     )(apply)
     group.command(
         "enrol",
-        epilog=_examples("imuscribe map enrol anna-flat.parquet --mapping runs/map-sim"),
+        epilog=examples("imuscribe map enrol anna-flat.parquet --mapping runs/map-sim"),
     )(enrol)
     group.command(
         "gallery",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe map gallery runs/map-sim/gallery.imu",
             "imuscribe map gallery a.imu --merge b.imu --out both.imu",
         ),
     )(gallery)
     group.command(
-        "export", epilog=_examples("imuscribe map export encoder.onnx --mapping runs/map-sim")
+        "export", epilog=examples("imuscribe map export encoder.onnx --mapping runs/map-sim")
     )(export)
     app.add_typer(group, name="map")
 
@@ -261,7 +262,3 @@ def _proxies(queries: list[Recording], store: Gallery, near: list[int]) -> list[
         store.recording(store.items[i].id).replace(id=rec.id, subject=rec.subject)
         for rec, i in zip(queries, near, strict=True)
     ]
-
-
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from imuscribe.cli_help import examples
 from signals.errors import InputError
 
 Name = Annotated[str, typer.Argument(help="A packaged recipe's name.")]
@@ -18,7 +19,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(
         "train",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe train demo --dry-run",
             "imuscribe train recipes/demo.yaml train.lr=5e-4 train.epochs=4",
             "imuscribe train charsense-lopo data=charsense.parquet preset=fast out=adapters",
@@ -27,12 +28,12 @@ def register(app: typer.Typer) -> None:
         ),
     )(train)
     recipe = typer.Typer(help="Look at recipes, copy them, check them.", no_args_is_help=True)
-    recipe.command("ls", epilog=_examples("imuscribe recipe ls"))(ls)
-    recipe.command("show", epilog=_examples("imuscribe recipe show demo"))(show)
-    recipe.command("cp", epilog=_examples("imuscribe recipe cp demo mine.yaml"))(cp)
+    recipe.command("ls", epilog=examples("imuscribe recipe ls"))(ls)
+    recipe.command("show", epilog=examples("imuscribe recipe show demo"))(show)
+    recipe.command("cp", epilog=examples("imuscribe recipe cp demo mine.yaml"))(cp)
     recipe.command(
         "validate",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe recipe validate mine.yaml", "imuscribe recipe validate demo train.lr=1e-4"
         ),
     )(validate)
@@ -137,7 +138,3 @@ def validate(
     if mistakes:
         raise InputError("\n".join(mistakes))
     typer.echo(f"{recipe}: valid")
-
-
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imuscribe.cli_help import examples
 from signals.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def register(app: typer.Typer) -> None:
     words = typer.Typer(help="From letters to words.", no_args_is_help=True)
     words.command(
         "eval",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe words eval words-study",
             "imuscribe words eval words-study letters=runs/charsense-lopo "
             "method=fine-tuned-retrieval name=words-charsense",
@@ -31,7 +32,7 @@ def register(app: typer.Typer) -> None:
     )(evaluate)
     words.command(
         "decode",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe words decode letters/ --acc-unit g --gyro-unit deg/s",
             "imuscribe words decode h1.csv h2.csv i1.csv i2.csv --k 2 --acc-unit g "
             "--gyro-unit deg/s --lexicon english+names.txt",
@@ -41,7 +42,7 @@ def register(app: typer.Typer) -> None:
     )(decode)
     words.command(
         "demo",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe words demo --word HELLO",
             "imuscribe words demo --word IMUSCRIBE --k 3 --seed 7",
         ),
@@ -49,7 +50,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(words, name="words")
     app.command(
         "adapt",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe adapt words-adapt",
             "imuscribe adapt words-adapt letters=runs/charsense-lopo method=fine-tuned-retrieval "
             "data=charsense.parquet",
@@ -250,7 +251,3 @@ def _files(given: Sequence[str]) -> Iterator[Path]:
 
 def _listed(candidates: Sequence[Candidate]) -> str:
     return "  ".join(f"{c.word} {c.probability:.2f}" for c in candidates)
-
-
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imuscribe.cli_help import examples
+from imuscribe.options import examples
 from signals.errors import InputError
 
 if TYPE_CHECKING:

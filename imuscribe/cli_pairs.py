@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imuscribe.cli_help import examples
+from imuscribe.options import examples
 from signals.errors import InputError, nearest
 
 if TYPE_CHECKING:

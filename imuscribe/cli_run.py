@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imuscribe.cli_help import examples
+from imuscribe.options import (
+    AccUnit,
+    Adapter,
+    Columns,
+    GyroUnit,
+    Rate,
+    TimeUnit,
+    examples,
+    recording_of_csv,
+)
 from signals.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.table import Table
 
     from signals.recording import Recording
@@ -145,20 +152,14 @@ def render(
 
 def predict(
     file: Annotated[Path, typer.Argument(help="Recordings: canonical Parquet, or one in a CSV.")],
-    adapter: Annotated[
-        str | None,
-        typer.Option(help="A trained adapter's folder; the packaged air-letters when not given."),
-    ] = None,
+    adapter: Adapter = None,
     top: Annotated[int, typer.Option(min=1, help="Labels to name.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a recording.")] = False,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(help="CSV: OURS=THEIRS for t, acc_x … gyro_z; by default the same names."),
-    ] = None,
-    acc_unit: Annotated[str, typer.Option(help="CSV: m/s^2, g or mg.")] = "",
-    gyro_unit: Annotated[str, typer.Option(help="CSV: rad/s or deg/s.")] = "",
-    time_unit: Annotated[str, typer.Option(help="CSV: s (default), ms, us or ns.")] = "",
-    rate: Annotated[float | None, typer.Option(help="CSV: Hz, for a file without times.")] = None,
+    column: Columns = None,
+    acc_unit: AccUnit = "",
+    gyro_unit: GyroUnit = "",
+    time_unit: TimeUnit = "",
+    rate: Rate = None,
 ) -> None:
     """Show the most likely labels of a recording with their probabilities.
 
@@ -169,7 +170,7 @@ def predict(
 
     folder = adapter_path(adapter)
     if file.suffix.lower() in (".csv", ".tsv", ".txt"):
-        recordings = [recording_of_csv(file, column or [], acc_unit, gyro_unit, time_unit, rate)]
+        recordings = [recording_of_csv(file, column, acc_unit, gyro_unit, time_unit, rate)]
     else:
         from signals.parquet import load
 
@@ -196,33 +197,6 @@ def _doubt(rec: Recording) -> str:
     if float(np.linalg.norm(rec.acc.std(axis=1))) < _STILL:
         return "hardly moves: the answer means nothing"
     return ""
-
-
-def recording_of_csv(
-    file: Path,
-    columns: Sequence[str],
-    acc_unit: str,
-    gyro_unit: str,
-    time_unit: str,
-    rate: float | None,
-) -> Recording:
-    """Read one recording from a CSV as the options of a command describe it."""
-    from signals.quality import check_units
-    from signals.readers import read_csv
-    from signals.recording import ACC, GYRO
-
-    named: dict[str, str] = {}
-    for item in columns:
-        ours, equals, theirs = item.partition("=")
-        if not (ours and equals and theirs):
-            raise InputError(f"--column '{item}' has no two sides: write OURS=THEIRS")
-        named[ours] = theirs
-    # Who names the acceleration alone has no gyroscope.
-    usual = (*ACC, *(() if set(ACC) & set(named) else GYRO), *(() if rate is not None else ("t",)))
-    names = {name: name for name in usual} | named
-    rec = read_csv(file, names, acc_unit, gyro_unit, time_unit=time_unit, rate=rate)
-    check_units(rec)
-    return rec
 
 
 def _table(methods: dict[str, Any], chance: float) -> Table:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, get_args
 
 import typer
 
-from imuscribe.cli_help import examples
+from imuscribe.options import examples
 from signals.errors import InputError, nearest
 
 Item = TypeVar("Item", int, float, str)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from imuscribe.cli_help import examples
+from imuscribe.options import examples
 from signals.errors import InputError, nearest
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from imuscribe.cli_help import examples
+from imuscribe.options import examples
 from signals.errors import InputError
 
 Name = Annotated[str, typer.Argument(help="A packaged recipe's name.")]

@@ -10,12 +10,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imuscribe.cli_help import examples
+from imuscribe.options import (
+    AccUnit,
+    Adapter,
+    Columns,
+    GyroUnit,
+    Rate,
+    TimeUnit,
+    examples,
+    recording_of_csv,
+)
 from signals.errors import InputError
 
 if TYPE_CHECKING:
     from signals.recording import Recording
     from words.decoding import Candidate
+
+
+LexiconNames = Annotated[
+    str, typer.Option(help="english, nouns, a word list, or several joined by +.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -95,13 +109,8 @@ def decode(
     k: Annotated[
         int, typer.Option("--k", min=1, help="Recordings of each letter, one behind another.")
     ] = 1,
-    adapter: Annotated[
-        str | None,
-        typer.Option(help="A trained adapter's folder; the packaged air-letters when not given."),
-    ] = None,
-    lexicon: Annotated[
-        str, typer.Option(help="english, nouns, a word list, or several joined by +.")
-    ] = "english",
+    adapter: Adapter = None,
+    lexicon: LexiconNames = "english",
     top: Annotated[int, typer.Option(min=1, help="Candidates to name.")] = 5,
     context: Annotated[
         str, typer.Option(help="What stands before the word: a language model weighs it in.")
@@ -109,27 +118,23 @@ def decode(
     threshold: Annotated[
         float, typer.Option(min=0, max=1, help="Below this probability no word is named.")
     ] = 0.0,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(help="CSV: OURS=THEIRS for t, acc_x … gyro_z; by default the same names."),
-    ] = None,
-    acc_unit: Annotated[str, typer.Option(help="CSV: m/s^2, g or mg.")] = "",
-    gyro_unit: Annotated[str, typer.Option(help="CSV: rad/s or deg/s.")] = "",
-    time_unit: Annotated[str, typer.Option(help="CSV: s (default), ms, us or ns.")] = "",
-    rate: Annotated[float | None, typer.Option(help="CSV: Hz, for a file without times.")] = None,
+    column: Columns = None,
+    acc_unit: AccUnit = "",
+    gyro_unit: GyroUnit = "",
+    time_unit: TimeUnit = "",
+    rate: Rate = None,
 ) -> None:
     """Spell a word from recordings of its letters; print candidates as letters arrive.
 
     After every letter: how it was read, and the likeliest words of as many letters so far.
     """
     from eval.live_words import Speller, bars, rescored
-    from imuscribe.cli_run import recording_of_csv
     from signals.parquet import load
 
     def recordings() -> Iterator[Recording]:
         for file in _files(files):
             if file.suffix.lower() in (".csv", ".tsv", ".txt"):
-                yield recording_of_csv(file, column or [], acc_unit, gyro_unit, time_unit, rate)
+                yield recording_of_csv(file, column, acc_unit, gyro_unit, time_unit, rate)
             else:
                 yield from load(file)
 
@@ -164,13 +169,8 @@ def demo(
     word: Annotated[str, typer.Option(help="What the person writes.")] = "HELLO",
     k: Annotated[int, typer.Option("--k", min=1, help="Times each letter is written.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="Draws the person.")] = 61,
-    adapter: Annotated[
-        str | None,
-        typer.Option(help="A trained adapter's folder; the packaged air-letters when not given."),
-    ] = None,
-    lexicon: Annotated[
-        str, typer.Option(help="english, nouns, a word list, or several joined by +.")
-    ] = "english",
+    adapter: Adapter = None,
+    lexicon: LexiconNames = "english",
 ) -> None:
     """Let a simulated stranger write a word; show every letter's posterior and the decoded word.
 

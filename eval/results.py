@@ -10,6 +10,8 @@ from typing import Any
 from eval.baselines import is_baseline
 from eval.predictors import is_tuned
 from eval.report import case_title, read_run
+from eval.unsegmented_report import FILE as UNSEGMENTED
+from eval.unsegmented_report import unsegmented_rows
 from eval.words_ledger import adapt_rows, words_rows
 from signals.errors import InputError
 from signals.files import write_text
@@ -105,7 +107,11 @@ def read(ledger: Path) -> list[Row]:
 
 def rows_of(run_dir: Path, note: str = "") -> list[Row]:
     """Return the ledger rows of a run: three metrics a method, and its accuracy in each case."""
-    for name, rows_in in (("words.json", words_rows), ("adapt.json", adapt_rows)):
+    for name, rows_in in (
+        ("words.json", words_rows),
+        ("adapt.json", adapt_rows),
+        (UNSEGMENTED, unsegmented_rows),
+    ):
         if (run_dir / name).is_file():
             return [_row(row) for row in rows_in(*read_run(run_dir, name), note)]
     metrics, facts = read_run(run_dir)

@@ -109,6 +109,13 @@ class SegmentReader:
             self.labels, cuts / track.rate, segments, self.scores(track, cuts[segments])
         )
 
+    def chain(self, track: Track, samples: Int) -> Lattice:
+        """Return the lattice whose only way leads through these samples."""
+        places = np.arange(len(samples))
+        segments = np.stack([places[:-1], places[1:]], axis=1)
+        scores = self.scores(track, samples[segments])
+        return Lattice.of_segments(self.labels, samples / track.rate, segments, scores)
+
     def scores(self, track: Track, bounds: Int) -> Float:
         """Return ``log p(letter) − log p(none)``, (n, n_labels), of stretches (n, 2) in samples."""
         known = self._net.predict_proba(track.views(bounds[:, 0], bounds[:, 1]))

@@ -45,6 +45,14 @@ def register(app: typer.Typer) -> None:
         ),
     )(evaluate)
     words.command(
+        "segment",
+        epilog=_examples(
+            "imuscribe words segment words-unsegmented",
+            "imuscribe words segment words-unsegmented preset=pen letters=motion_pen.parquet "
+            "words=motion_pen_words.parquet",
+        ),
+    )(segment)
+    words.command(
         "decode",
         epilog=examples(
             "imuscribe words decode letters/ --acc-unit g --gyro-unit deg/s",
@@ -96,6 +104,33 @@ def evaluate(
     typer.echo(f"letters: {found['letters']}")
     typer.echo(caption())
     typer.echo(f"report: {folder / 'words.md'}")
+
+
+def segment(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or words-unsegmented.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
+    ] = None,
+) -> None:
+    """Decode words written without stopping, their letters' bounds unknown; print what is right.
+
+    Letters and bounds are found together, beside rivals that are told the bounds or cut at pauses.
+    """
+    from eval.report import read_run
+    from eval.unsegmented import evaluate_unsegmented
+    from eval.unsegmented_report import FILE, caption, pages
+    from recipes.words import load_segment_recipe
+
+    changes = overrides or []
+    resolved = load_segment_recipe(recipe, changes)
+    command = shlex.join(["imuscribe", "words", "segment", recipe, *changes])
+    folder = evaluate_unsegmented(resolved, command)
+    found, _ = read_run(folder, FILE)
+    for title, heading, rows in pages(found):
+        _print_table(title, heading, rows)
+    typer.echo(f"words: {found['letters']}")
+    typer.echo(caption())
+    typer.echo(f"report: {folder / 'unsegmented.md'}")
 
 
 def decode(

@@ -75,13 +75,6 @@ class Lattice:
         """Return the lattice with ``scale · score + offset`` for every letter."""
         return Lattice(self.labels, self.times, scale * self.scores + offset)
 
-    def keep(self, cuts: Sequence[int]) -> Lattice:
-        """Return the lattice whose only way leads through these cuts."""
-        table = np.full_like(self.scores, -np.inf)
-        first, last = np.array(cuts[:-1]), np.array(cuts[1:])
-        table[:, first, last] = self.scores[:, first, last]
-        return Lattice(self.labels, self.times, table)
-
     def word_score(self, word: str) -> float:
         """Return the log of the sum over all ways to divide the recording into this word."""
         row = np.full(len(self.times), -np.inf)

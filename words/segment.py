@@ -68,8 +68,8 @@ class Track:
 
     @cached_property
     def velocity(self) -> Float:
-        """Integral of the acceleration in the plane, shape (2, n); drifts, so only for segments."""
-        return np.asarray(np.cumsum(self.rows[:2], axis=1) / self.rate)
+        """Integral of the acceleration, shape (3, n); drifts, so only for segments."""
+        return np.asarray(np.cumsum(self.rows[:3], axis=1) / self.rate)
 
     def cuts(self, step: float) -> Int:
         """Return samples at which a letter may end and the next begin, the first and last included.
@@ -79,10 +79,7 @@ class Track:
         step : float
             Seconds; two neighbouring cuts are at most so far apart.
         """
-        from scipy.ndimage import gaussian_filter1d
-
-        turning = gaussian_filter1d(np.linalg.norm(self.rows[3:], axis=0), _SMOOTH)
-        low = np.flatnonzero((turning[1:-1] <= turning[:-2]) & (turning[1:-1] < turning[2:])) + 1
+        low = self._slow()
         kept = [0]
         for sample in low[low > step * self.rate / 2]:
             if sample - kept[-1] > step * self.rate / 2:
@@ -96,11 +93,42 @@ class Track:
             filled += [before + round((after - before) * i / parts) for i in range(1, parts + 1)]
         return np.array(filled)
 
+    def pauses(self, depth: float, apart: float) -> Int:
+        """Return where the hand hardly turns, the first and the last sample included.
+
+        Parameters
+        ----------
+        depth : float
+            Rotation rate below which it does, as a share of the recording's median.
+        apart : float
+            Seconds that two of them are apart at least; the deeper one stays.
+        """
+        low = self._slow()
+        low = low[self.turning[low] < depth * np.median(self.turning)]
+        kept = [0, self.n - 1]
+        for sample in low[np.argsort(self.turning[low], kind="stable")]:
+            if min(abs(sample - other) for other in kept) >= apart * self.rate:
+                kept.append(int(sample))
+        return np.array(sorted(kept))
+
+    @cached_property
+    def turning(self) -> Float:
+        """Smoothed rotation rate, shape (n,)."""
+        from scipy.ndimage import gaussian_filter1d
+
+        return np.asarray(gaussian_filter1d(np.linalg.norm(self.rows[3:], axis=0), _SMOOTH))
+
+    def _slow(self) -> Int:
+        turning = self.turning
+        return np.flatnonzero((turning[1:-1] <= turning[:-2]) & (turning[1:-1] < turning[2:])) + 1
+
     def views(self, begins: Int, ends: Int) -> Array:
         """Return what a reader sees of segments, shape (n_segments, 9, INSIDE + 2 · OUTSIDE).
 
-        Channels: the six rows; the velocity in the plane, as if the segment began and ended at
-        rest; the logarithm of its duration in seconds. Beyond the recording all is still.
+        Channels: the six rows; the velocity in the plane; the logarithm of the duration in seconds.
+        Acceleration and velocity are as if the segment began and ended at rest: what little of
+        gravity is left over a long recording goes, as it does from an isolated letter. Beyond the
+        recording all is still.
         """
         around = np.linspace(0, CONTEXT * self.rate, OUTSIDE, endpoint=False)
         inside = np.linspace(0, 1, INSIDE)
@@ -110,11 +138,11 @@ class Track:
             [first - CONTEXT * self.rate + around, first + inside * length, last + 1 + around]
         )
         rows = _at(self.rows, at, still=True)
+        before, after = (_at(self.velocity, end, still=False) for end in (first, last))
+        rows[:3] -= (after - before) / length * self.rate
         share = np.clip((at - first) / length, 0, 1)
-        drift = _at(self.velocity, first, False) * (1 - share) + share * _at(
-            self.velocity, last, False
-        )
-        velocity = _at(self.velocity, at, False) - drift
+        drift = before[:2] * (1 - share) + after[:2] * share
+        velocity = _at(self.velocity[:2], at, still=False) - drift
         seconds = np.log(length / self.rate) * np.ones_like(at)
         made = np.concatenate([rows, 4 * velocity, seconds[None]])
         return np.ascontiguousarray(made.transpose(1, 0, 2), dtype=np.float32)

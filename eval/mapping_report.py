@@ -57,11 +57,10 @@ def page(metrics: Values, facts: Values, recipe: str, picture: bytes | None) -> 
     methods: dict[str, Values] = metrics["methods"]
     rivals = [name for name in methods if name in BASELINES]
     best = max(methods, key=lambda name: methods[name]["accuracy"]["value"])
-    first = metrics["folds"][0]["gallery"]
     tested = sum(fold["n_test"] for fold in metrics["folds"])
     lead = (
         f"{len(metrics['labels'])} labels, {metrics['protocol']}, {tested:,} queries from "
-        f"{metrics['data']}; gallery of {first['items']:,} items by {first['people']} people; "
+        f"{metrics['data']}; gallery of {_gallery(metrics)}; "
         f"seed {metrics['seed']}, {facts['date']}. Nobody tested was trained on."
     )
     sections = [
@@ -166,10 +165,20 @@ def summary(folder: Path) -> tuple[list[str], list[list[str]], list[str]]:
         for name, method in metrics["methods"].items()
     ]
     found = metrics["retrieval"]
-    fold = metrics["folds"][0]["gallery"]
     lines = [
         f"retrieval @1 {interval(found['@1']['pooled'])}, @5 {interval(found['@5']['pooled'])}, "
         f"mean reciprocal rank {interval(found['reciprocal rank']['people'])}",
-        f"gallery: {fold['provenance']}, {fold['items']:,} items by {fold['people']} people",
+        f"gallery: {metrics['folds'][0]['gallery']['provenance']}, {_gallery(metrics)}",
     ]
     return ["method", "accuracy", "over people", "top-5", "macro-F1", "n"], rows, lines
+
+
+def _gallery(metrics: Values) -> str:
+    """Say how much the galleries of all folds hold."""
+    galleries = [fold["gallery"] for fold in metrics["folds"]]
+
+    def spread(what: str) -> str:
+        least, most = (choose(gallery[what] for gallery in galleries) for choose in (min, max))
+        return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
+    return f"{spread('items')} items by {spread('people')} people"

@@ -20,8 +20,6 @@ from signals.errors import InputError
 from signals.recording import Array
 
 SIDES: tuple[Side, Side] = ("source", "target")
-FORMAT = "imuscribe-encoder-1"
-"""Opens every encoder file; another layout of the file is another number."""
 
 
 class EncoderConfig(Config):

@@ -9,7 +9,8 @@ import yaml
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from mapping3d.encoder import EncoderConfig
-from mapping3d.gallery import Metric, Provenance
+from mapping3d.gallery import Provenance
+from mapping3d.search import Metric
 from mapping3d.train import FitConfig
 from mapping3d.views import ViewConfig
 from recipes.schema import SplitConfig, as_names, resolve

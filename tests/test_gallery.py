@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mapping3d.gallery import Gallery, Space
+from mapping3d.gallery import Gallery
+from mapping3d.space import Space
 from mapping3d.vote import fit_temperature, log_posterior, nearness, ranks
 from signals.errors import InputError
 from signals.recording import ACC, Recording
@@ -134,6 +135,7 @@ def test_a_planted_leak_is_refused():
         (lambda g: g.search(points(1) * np.nan, ["carl"]), "query 1 is not a number"),
         (lambda g: g.search(points(1)[:, :2], ["carl"]), "embeddings of 4 numbers"),
         (lambda g: Gallery(SPACE).search(points(1), ["carl"]), "gallery is empty"),
+        (lambda g: g.search(points(1), ["carl"], 0), "k is 0: ask for at least one"),
         (
             lambda g: g.add([item("x")], points(1), Space("xyz", SPACE.channels, 50.0, 4)),
             "encoder is xyz, the gallery's is abc",

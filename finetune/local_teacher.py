@@ -4,16 +4,53 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
-from prompts.chat import Reply, Request, Unanswered
+from prompts.chat import ChatModel, Reply, Request, Unanswered
 from recipes.schema import ModelConfig
 from signals.errors import InputError
 
 _TOGETHER = 16
 """Most requests answered at once: reading the weights costs as much for many as for one."""
+
+
+def chat_model(
+    teacher: str, model: str | None, endpoint: Mapping[str, Any], stop: threading.Event
+) -> ChatModel:
+    """Return the language model that a teacher's name means.
+
+    Parameters
+    ----------
+    teacher : str
+        A local model (``smollm2``, a directory, a hub id), or the address of an OpenAI-compatible
+        server.
+    model : str, optional
+        The model to ask at that server.
+    endpoint : mapping
+        Further settings of `prompts.endpoint.EndpointConfig`.
+    stop : threading.Event
+        Ends waiting for the server.
+
+    Raises
+    ------
+    InputError
+        If a server comes without a model or a local model with one, or it is not to be found.
+    """
+    if teacher.startswith(("http://", "https://")):
+        from prompts.endpoint import Endpoint, EndpointConfig
+
+        if not model:
+            raise InputError("--teacher is a server: name the model to ask there with --model")
+        values = {"base_url": teacher, "model": model, **endpoint}
+        return Endpoint(EndpointConfig.parse(values, "options"), stop.wait)
+    if model:
+        raise InputError(
+            f"--model goes with the address of a server, but --teacher is '{teacher}': drop --model"
+        )
+    return LocalModel(ModelConfig(base=teacher))
 
 
 class LocalModel:
@@ -83,9 +120,7 @@ class LocalModel:
             given = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
             if len(given) + request.max_tokens > self._room:
                 why = f"{len(given)} tokens and {request.max_tokens} for the answer exceed"
-                future.set_exception(
-                    Unanswered("too long for the teacher", f"{why} {self._room}")
-                )
+                future.set_exception(Unanswered("too long for the teacher", f"{why} {self._room}"))
             else:
                 fitting.append((request, given, future))
         if not fitting:

@@ -130,7 +130,7 @@ def study(recipe: PairsRecipe, command: str = "", progress: bool = True) -> Path
 
     others = predict(recipe, folds, folder, data_hash, progress)
     school = _School(recipe, data_hash, progress)
-    students = {
+    students: dict[str, list[Student]] = {
         arm: [school.student(arm, fold, folder / "folds" / fold.name) for fold in folds]
         for arm in recipe.arms
     }

@@ -345,9 +345,10 @@ class LanguageTeacher:
     def _reasoning(self, reply: Reply, label: str) -> str:
         """Return what stands before the conclusion, if that names the right label."""
         text = _whole(reply)
-        cue = self.builder.completion(label).strip().removesuffix(label)
-        if not self.config.restructure and cue not in text:
-            text = f"{text}\n{cue}{label}"
+        if not self.config.restructure:
+            conclusion = self.builder.completion(label).strip()
+            if conclusion.removesuffix(label) not in text:
+                text = f"{text}\n{conclusion}"
         reasoning, conclusion = split_conclusion(text)
         ranked = parse_answer(conclusion, self.builder.labels).ranked
         if not ranked:

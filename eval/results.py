@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.baselines import is_baseline
+from eval.pairs_study_report import study_rows
 from eval.predictors import is_tuned
 from eval.report import case_title, read_run
 from eval.unsegmented_report import FILE as UNSEGMENTED
@@ -107,11 +108,13 @@ def read(ledger: Path) -> list[Row]:
 
 def rows_of(run_dir: Path, note: str = "") -> list[Row]:
     """Return the ledger rows of a run: three metrics a method, and its accuracy in each case."""
-    for name, rows_in in (
-        ("words.json", words_rows),
-        ("adapt.json", adapt_rows),
-        (UNSEGMENTED, unsegmented_rows),
-    ):
+    others = {
+        "words.json": words_rows,
+        "adapt.json": adapt_rows,
+        UNSEGMENTED: unsegmented_rows,
+        "study.json": study_rows,
+    }
+    for name, rows_in in others.items():
         if (run_dir / name).is_file():
             return [_row(row) for row in rows_in(*read_run(run_dir, name), note)]
     metrics, facts = read_run(run_dir)

@@ -1,4 +1,4 @@
-"""`imuscribe pairs check | show`."""
+"""`imuscribe pairs check | show | study`."""
 
 from __future__ import annotations
 
@@ -37,6 +37,15 @@ def register(app: typer.Typer) -> None:
             "imuscribe pairs show pairs.jsonl --data letters.parquet --out wrong.html --wrong",
         ),
     )(show)
+    pairs.command(
+        "study",
+        epilog=examples(
+            "imuscribe pairs study pairs-study data=charsense.parquet",
+            "imuscribe pairs study pairs-study preset=simulated",
+            "imuscribe pairs study mine.yaml tokens=2000000 teacher.name=http://localhost:8000/v1 "
+            "teacher.model=qwen3-8b",
+        ),
+    )(study)
 
 
 def check(
@@ -204,3 +213,45 @@ def _print(found: Faithfulness) -> None:
     shown.add_row("all", f"{found.share.n:,}", percent(found.share))
     # Only a terminal has a width: elsewhere no row is broken.
     Console(width=None if sys.stdout.isatty() else 120).print(shown)
+
+
+def study(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or pairs-study.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
+    ] = None,
+) -> None:
+    """Train students on labels, computed, a teacher's and checked explanations; compare them.
+
+    All read the same number of tokens. Run it again after an interruption: what the teacher
+    answered and who was trained is kept.
+    """
+    import logging
+    import shlex
+    import sys
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from eval.pairs_study import study as run_study
+    from eval.pairs_study_report import caption, read_study, tables
+    from recipes.pairs import load_pairs_recipe
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    changes = overrides or []
+    resolved = load_pairs_recipe(recipe, changes)
+    command = shlex.join(["imuscribe", "pairs", "study", recipe, *changes])
+    folder = run_study(resolved, command)
+    found = read_study(folder)
+    # Only a terminal has a width: elsewhere no row is broken.
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    for title, heading, rows in tables(found):
+        shown = Table(title=escape(title), box=None, title_justify="left", pad_edge=False)
+        for place, name in enumerate(heading):
+            shown.add_column(escape(name), justify="right" if place else "left")
+        for row in rows:
+            shown.add_row(*map(escape, row))
+        console.print(shown)
+    typer.echo(caption(found))
+    typer.echo(f"report: {folder / 'study.md'}")

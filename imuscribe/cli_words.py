@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
     )(evaluate)
     words.command(
         "segment",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe words segment words-unsegmented",
             "imuscribe words segment words-unsegmented preset=pen letters=motion_pen.parquet "
             "words=motion_pen_words.parquet",

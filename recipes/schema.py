@@ -282,9 +282,9 @@ def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-KINDS = {"": "run", "map-": "map eval", "words-": "words eval"}
+KINDS = {"": "run", "map-": "map eval", "words-": "words eval", "pairs-": "pairs study"}
 """What the names of packaged recipes begin with, and the command that takes them: experiments,
-mappings and words have each a schema of their own."""
+mappings, words and studies of explanations have each a schema of their own."""
 
 
 def names(kind: str = "") -> list[str]:

@@ -61,6 +61,8 @@ class SmallCNN:
         Channels of the hidden layers.
     seed : int
         Of weights, order and dropout.
+    progress : bool
+        Show a bar of epochs.
     """
 
     def __init__(
@@ -70,17 +72,20 @@ class SmallCNN:
         lr: float = 3e-3,
         width: int = 96,
         seed: int = 0,
+        progress: bool = False,
     ) -> None:
         self.epochs = epochs
         self.batch_size = batch_size
         self.lr = lr
         self.width = width
         self.seed = seed
+        self.progress = progress
 
     def fit(self, x: Array, y: NDArray[Any]) -> Self:
         """Train on sequences, shape (n, n_channels, n_steps)."""
         import torch
         from torch.nn.functional import cross_entropy
+        from tqdm.auto import trange
 
         self.classes_, target = np.unique(y, return_inverse=True)
         self._mean = x.mean(axis=(0, 2), keepdims=True)
@@ -97,7 +102,7 @@ class SmallCNN:
                 optimizer, self.lr, total_steps=self.epochs * batches
             )
             self._net.train()
-            for _ in range(self.epochs):
+            for _ in trange(self.epochs, desc="training", disable=not self.progress):
                 for rows in torch.randperm(len(x)).tensor_split(batches):
                     optimizer.zero_grad()
                     loss: Any = cross_entropy(

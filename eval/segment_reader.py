@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from eval.estimators import SmallCNN
 from signals.errors import InputError
+from signals.recording import Array
 from words.lattice import Lattice
 from words.segment import Durations, Track
 
@@ -18,7 +19,7 @@ Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
 TOLERANCE = 0.06
-"""Seconds by which a cut may miss the move between two letters and still part them."""
+"""Seconds by which a cut may miss the move between two letters and still teach to part them."""
 
 _SHARE = 1e-3
 """Shared by all answers, so that every logarithm exists."""
@@ -42,17 +43,17 @@ class Written:
     track: Track
     spans: Float | None = None
 
-    def between(self) -> tuple[Float, Float]:
+    def between(self, tolerance: float = TOLERANCE) -> tuple[Float, Float]:
         """Return where the word may be cut before and after each letter: earliest and latest.
 
-        Both of shape (n_letters + 1,), in seconds, tolerance included; the first and the last are
-        the recording's ends.
+        Both of shape (n_letters + 1,), in seconds; the first and the last are the recording's
+        ends. A cut may miss the move between two letters by `tolerance`.
         """
         if self.spans is None:
             raise InputError(f"word '{self.id}': its letters' bounds are not known")
         end = (self.track.n - 1) / self.track.rate
-        earliest = np.concatenate([[0.0], self.spans[:-1, 1] - TOLERANCE, [end]])
-        latest = np.concatenate([[0.0], self.spans[1:, 0] + TOLERANCE, [end]])
+        earliest = np.concatenate([[0.0], self.spans[:-1, 1] - tolerance, [end]])
+        latest = np.concatenate([[0.0], self.spans[1:, 0] + tolerance, [end]])
         return earliest, latest
 
 
@@ -69,6 +70,8 @@ class SegmentReader:
     per_letter : int
         Segments of every written letter that are learnt from, and as many wrong ones.
     seed : int
+    progress : bool
+        Show a bar while training.
     """
 
     def __init__(
@@ -78,12 +81,13 @@ class SegmentReader:
         epochs: int = 12,
         per_letter: int = 3,
         seed: int = 0,
+        progress: bool = False,
     ) -> None:
         self.labels = tuple(labels)
         self.step = step
         self.per_letter = per_letter
         self.seed = seed
-        self._net = SmallCNN(epochs=epochs, batch_size=128, seed=seed)
+        self._net = SmallCNN(epochs, batch_size=128, seed=seed, progress=progress)
 
     def fit(self, words: Sequence[Written]) -> Self:
         """Learn from training people's words whose letters' bounds are known."""
@@ -124,7 +128,7 @@ class SegmentReader:
         logs = np.log((1 - _SHARE) * answers + _SHARE / answers.shape[1])
         return np.asarray(logs[:, :-1] - logs[:, -1:])
 
-    def _lesson(self, written: Written, rng: np.random.Generator) -> tuple[Float, Int]:
+    def _lesson(self, written: Written, rng: np.random.Generator) -> tuple[Array, Int]:
         """Return views of some segments of a word and what they are."""
         track = written.track
         cuts = track.cuts(self.step)
@@ -155,5 +159,5 @@ def whose(written: Written, times: Float, segments: Int) -> tuple[Int, NDArray[n
     parts = (at >= earliest - 1e-9) & (at <= latest + 1e-9)
     begins, ends = parts[segments[:, 0], :-1], parts[segments[:, 1], 1:]
     both = begins & ends
-    near = parts[segments[:, 0]].any(axis=1) | parts[segments[:, 1]].any(axis=1)
-    return np.where(both.any(axis=1), both.argmax(axis=1), -1), near
+    near = np.asarray(parts[segments[:, 0]].any(axis=1) | parts[segments[:, 1]].any(axis=1))
+    return np.asarray(np.where(both.any(axis=1), both.argmax(axis=1), -1)), near

@@ -44,6 +44,9 @@ FITTED = ", fitted to other words"
 LEARNT = ", learnt from other words"
 """Real words: what the other sessions' words, spelling known, were used for."""
 
+SLACK = 0.15
+"""Seconds by which a cut may miss the move between two letters and count as right: more than what
+teaches the reader, so that rivals are not judged by its habits."""
 OPEN_FIT = 16
 """Tuning words on which the open decoder's weight is fitted: it is slower."""
 REPEATS = 3
@@ -186,7 +189,10 @@ class _Judge:
 
     def _taught(self, words: Sequence[Written]) -> SegmentReader:
         recipe = self.recipe
-        return SegmentReader(self.labels, recipe.step, recipe.epochs, seed=recipe.seed).fit(words)
+        reader = SegmentReader(
+            self.labels, recipe.step, recipe.epochs, seed=recipe.seed, progress=self.progress
+        )
+        return reader.fit(words)
 
     def _see(self, written: Written, alone: bool = False) -> dict[str, Lattice]:
         """Return a word's weighed lattices: all segments, those of pauses, those of its bounds."""
@@ -254,10 +260,10 @@ class _Judge:
 def boundary_hits(written: Written, cuts: Float) -> Row:
     """Count the inner bounds there are, those that were found, and those of them that are right.
 
-    A cut is right where it falls into the move between two letters, give or take
-    `eval.segment_reader.TOLERANCE`; each bound is found by one cut at most.
+    A cut is right where it falls into the move between two letters, give or take `SLACK`; each
+    bound is found by one cut at most.
     """
-    earliest, latest = written.between()
+    earliest, latest = written.between(SLACK)
     left = sorted(cuts.tolist())
     right = 0
     for low, high in zip(earliest[1:-1], latest[1:-1], strict=True):
@@ -355,4 +361,4 @@ def _cut_f1(words: Sequence[Written], depth: float, apart: float) -> float:
     right, all_, found = (
         sum(h[key] for h in hits) for key in ("bounds_right", "bounds", "bounds_found")
     )
-    return 2 * right / max(all_ + found, 1)
+    return float(2 * right / max(all_ + found, 1))

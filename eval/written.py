@@ -14,6 +14,7 @@ from signals.cleaning import CleanConfig, clean, moving_span
 from signals.errors import InputError, nearest
 from signals.frames import FrameConfig, Motion, writing_motion
 from signals.recording import Recording
+from signals.simulate import Writer, write_letter, write_word
 from words.lexicon import Lexicon
 from words.segment import Track
 from words.splice import splice
@@ -46,14 +47,13 @@ def simulated(
     """Let simulated people write: strings of random letters to teach, words of the lexicon else."""
     from tqdm.auto import tqdm
 
-    from signals.simulate import Writer
-
-    strings, groups = count(), (recipe.train_people, recipe.tune_people, recipe.people)
+    groups = (recipe.train_people, recipe.tune_people, recipe.people)
+    indices = count()
     made: list[list[Written]] = [[], [], []]
     with tqdm(total=sum(groups), unit="person", desc="writing", disable=not progress) as bar:
         for purpose, people in enumerate(groups):
             for _ in range(people):
-                index = next(strings)
+                index = next(indices)
                 writer = Writer.draw(index, recipe.seed)
                 rng = np.random.default_rng([recipe.seed, 4, index])
                 if purpose == _TEACH:
@@ -73,7 +73,9 @@ def simulated(
                 bar.update()
     learnt = "whole words" if recipe.teach == "words" else "isolated letters"
     return Material(
-        *(tuple(part) for part in made),
+        tuple(made[_TEACH]),
+        tuple(made[_TUNE]),
+        tuple(made[_TEST]),
         f"{recipe.people} simulated people, seed {recipe.seed}, {recipe.case}; the reader learnt "
         f"from {learnt} by {recipe.train_people} others",
     )
@@ -160,11 +162,8 @@ class _Hand:
         return self._motions[rec.id]
 
 
-def _written(writer: object, word: str, recipe: SegmentRecipe, rng: np.random.Generator) -> Written:
+def _written(writer: Writer, word: str, recipe: SegmentRecipe, rng: np.random.Generator) -> Written:
     """Let a simulated person write a word, and clean it so that its spans stay right."""
-    from signals.simulate import Writer, write_word
-
-    assert isinstance(writer, Writer)
     raw, spans = write_word(writer, word, recipe.case, rng, rate=2 * recipe.clean.rate)
     rec = clean(raw, recipe.clean.model_copy(update={"trim": False}))
     if recipe.clean.trim:
@@ -179,12 +178,9 @@ def _written(writer: object, word: str, recipe: SegmentRecipe, rng: np.random.Ge
 
 
 def _from_letters(
-    writer: object, words: Sequence[str], recipe: SegmentRecipe, rng: np.random.Generator
+    writer: Writer, words: Sequence[str], recipe: SegmentRecipe, rng: np.random.Generator
 ) -> Iterator[Written]:
     """Let a simulated person write isolated letters, six of each, and spell words from them."""
-    from signals.simulate import Writer, write_letter
-
-    assert isinstance(writer, Writer)
     hand = _Hand(recipe.clean, recipe.frame)
     for char in sorted(set("".join(words))):
         for repetition in range(6):

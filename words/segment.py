@@ -64,7 +64,7 @@ class Track:
     @property
     def n(self) -> int:
         """Number of samples."""
-        return self.rows.shape[1]
+        return int(self.rows.shape[1])
 
     @cached_property
     def velocity(self) -> Float:
@@ -156,7 +156,7 @@ class Durations:
     longest: float
 
     @classmethod
-    def fit(cls, seconds: Sequence[float]) -> Durations:
+    def fit(cls, seconds: Sequence[float] | Float) -> Durations:
         """Learn from letters of training people: all but one in two hundred on either side."""
         if not len(seconds):
             raise InputError("no letter to learn durations from: give training words")

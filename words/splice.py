@@ -51,7 +51,9 @@ def splice(motions: Sequence[Motion], word: str, rng: np.random.Generator) -> tu
         raise InputError(f"{len(motions)} letters for the word '{word}': need one for each letter")
     rate, case = motions[0].rate, motions[0].case
     order = plane_first(case)
-    acceleration, rotation, spans = [], [], []
+    acceleration: list[Float] = []
+    rotation: list[Float] = []
+    spans = []
     now = 0
     for i, motion in enumerate(motions):
         acceleration.append(motion.acceleration[order].astype(np.float64))
@@ -64,7 +66,7 @@ def splice(motions: Sequence[Motion], word: str, rng: np.random.Generator) -> tu
         way = _way(motion, word[i], motions[i + 1], word[i + 1], space)
         n = max(2, round(rng.uniform(*MOVES) * rate))
         moved, pushed = _minimum_jerk(n, rate)
-        acceleration.append(np.outer(way, pushed))
+        acceleration.append(np.asarray(np.outer(way, pushed), dtype=np.float64))
         rotation.append(_turning(motion, order) @ np.outer(way, moved))
         now += n
     track = Track.of(np.hstack(acceleration), np.hstack(rotation), rate)

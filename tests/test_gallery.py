@@ -35,6 +35,14 @@ def gallery(n: int = 6, **options) -> Gallery:
     return made
 
 
+def finds_the_same(one: Gallery, other: Gallery) -> None:
+    queries, people = points(3, 1), ["erik"] * 3
+    for mine, theirs in zip(
+        one.search(queries, people), other.search(queries, people), strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+
+
 def test_an_item_is_nearest_to_itself_and_distances_are_what_they_are_called():
     for metric, expected in (("cosine", 1 - 0.6), ("euclidean", np.sqrt(4 + 16))):
         made = Gallery(SPACE, metric=metric)

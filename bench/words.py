@@ -23,7 +23,7 @@ from eval.llm_words import LanguageModelWords
 from recipes.words import LanguageModelConfig
 from words.beam import BeamDecoder
 from words.decoding import ClosedDecoder, Decoder
-from words.letters import Fusion, Letters
+from words.letters import Letters, RepeatFusion
 from words.lexicon import LETTERS, Lexicon, load_lexicon
 from words.mixture import MixtureDecoder
 from words.ngram import CharModel
@@ -41,7 +41,7 @@ def letters(word: str, rng: np.random.Generator) -> Letters:
     for i, c in enumerate(word):
         scores[i, :, LETTERS.index(c)] += 2.5
     scores -= np.log(np.exp(scores).sum(axis=-1, keepdims=True))
-    return Fusion().letters(LETTERS, scores)
+    return RepeatFusion().letters(LETTERS, scores)
 
 
 def hundred_thousand(english: Lexicon, rng: np.random.Generator) -> Lexicon:

@@ -26,7 +26,7 @@ from signals.files import write_text
 from signals.recording import Recording
 from words.confidence import Confidence
 from words.decoding import Candidate, ClosedDecoder
-from words.letters import Fusion
+from words.letters import RepeatFusion
 from words.lexicon import Lexicon, load_lexicon
 
 Gallery = Mapping[int, int]
@@ -263,19 +263,33 @@ def write_adaptation(folder: Path, found: Values) -> None:
     write_text(folder / "adapt.md", f"# {found['name']}\n\n{adapt_caption(found)}\n\n{table}\n")
 
 
-def _adapt(
+@dataclass(frozen=True)
+class _Taught:
+    """What the other people teach before a person writes."""
+
+    channel: Channel
+    read: Float
+    """Of all recordings, by the channel."""
+    halves: Mapping[str, tuple[Int, Int]]
+    hand: OwnHand
+    decoder: ClosedDecoder
+    sure: Confidence
+
+
+def _learn(
     recipe: AdaptRecipe,
     pool: LetterPool,
     distances: Mapping[str, Float],
     lexicon: Lexicon,
     person: str,
-) -> Values:
+    rng: np.random.Generator,
+) -> _Taught:
+    """Fit the channel, the worth of own recordings, and the confidence to everybody else."""
     others = [other for other in pool.people if other != person]
-    rng = np.random.default_rng([recipe.seed, pool.people.index(person)])
     channel = Channel.fit(pool, others, (1,), rng)
     read = channel.read(pool.readings)
     halves = {one: _halves(pool, one, rng) for one in pool.people}
-    taught = []
+    lessons = []
     for other in others:
         rows = np.flatnonzero(pool.subjects == other)
         writing, judged = (np.searchsorted(rows, half) for half in halves[other])
@@ -283,83 +297,117 @@ def _adapt(
         some = rng.permutation(writing)[: len(writing) // 2]
         truth = pool.truth[rows]
         shown = {int(i): int(truth[i]) for i in some}
-        taught.append((read[rows], distances[other], truth, shown, judged))
-    hand = OwnHand.fit(taught)
+        lessons.append((read[rows], distances[other], truth, shown, judged))
+    hand = OwnHand.fit(lessons)
     decoder = ClosedDecoder(lexicon, recipe.prior_weight)
     sure = _confidence(recipe, pool, others, halves, lexicon, read, channel.fusion, decoder, rng)
+    return _Taught(channel, read, halves, hand, decoder, sure)
 
-    rows = np.flatnonzero(pool.subjects == person)
-    writing, judged = halves[person]
-    held_out = np.searchsorted(rows, judged)
-    truth = pool.truth[rows]
-    gallery: dict[int, int] = {}
-    guards: list[Int] = []
-    words = sure_words = undone = 0
-    rounds: list[Values] = []
 
-    def look(known: Gallery) -> Float:
-        return hand.read(read[rows], distances[person], known) if known else read[rows]
+class _Hand:
+    """One person's recordings, and the letters that decoded words have given them so far."""
 
-    fresh = np.random.default_rng([recipe.seed, pool.people.index(person), 1])
-    unseen = [
-        _spell(pool, rows, judged, lexicon, recipe.lengths, fresh) for _ in range(_TEST_WORDS)
-    ]
+    def __init__(
+        self, pool: LetterPool, distances: Mapping[str, Float], taught: _Taught, person: str
+    ) -> None:
+        self.rows = np.flatnonzero(pool.subjects == person)
+        self.truth = pool.truth[self.rows]
+        self.gallery: dict[int, int] = {}
+        self._pool = pool
+        self._taught = taught
+        self._distances = distances[person]
 
-    def note() -> None:
-        seen = look(gallery)
-        answers = seen[held_out].argmax(axis=1)
-        right = sum(truth[row] == letter for row, letter in gallery.items())
-        spelt = ["".join(pool.labels[i] for i in truth[places]) for places in unseen]
-        words_right = sum(
-            decoded(places, seen).word == word for places, word in zip(unseen, spelt, strict=True)
-        )
-        rounds.append(
-            {"correct": int((answers == truth[held_out]).sum()), "words": words}
-            | {"sure": sure_words, "labelled": len(gallery), "right": int(right)}
-            | {"words_right": words_right}
-        )
+    def look(self, known: Gallery) -> Float:
+        """Return log-probabilities of the person's recordings, given some that are known."""
+        read = self._taught.read[self.rows]
+        return self._taught.hand.read(read, self._distances, known) if known else read
 
-    def decoded(places: Int, log_probs: Float) -> Candidate:
-        letters = channel.fusion.letters(pool.labels, log_probs[places][:, None])
-        return decoder.decode(letters, 1)[0]
+    def decoded(self, places: Int, log_probs: Float) -> Candidate:
+        """Return the likeliest word of these recordings, one a letter."""
+        fusion = self._taught.channel.fusion
+        letters = fusion.letters(self._pool.labels, log_probs[places][:, None])
+        return self._taught.decoder.decode(letters, 1)[0]
 
-    def agreement(log_probs: Float) -> float:
-        """Return how often the likeliest letter is that of the word, on the words kept apart."""
+    def agreement(self, words: Sequence[Int], log_probs: Float) -> float:
+        """Return how often the likeliest letter is that of the decoded word."""
         same = [
-            log_probs[place].argmax() == pool.labels.index(letter)
-            for places in guards
-            for place, letter in zip(places, decoded(places, log_probs).word, strict=True)
+            log_probs[place].argmax() == self._pool.labels.index(letter)
+            for places in words
+            for place, letter in zip(places, self.decoded(places, log_probs).word, strict=True)
         ]
         return float(np.mean(same))
 
-    note()
-    for _ in range(recipe.rounds):
-        spelt = [
-            _spell(pool, rows, writing, lexicon, recipe.lengths, rng) for _ in range(recipe.words)
-        ]
-        guards += spelt[: recipe.words // 4]
-        now = look(gallery)
-        proposed = dict(gallery)
-        for places in spelt[recipe.words // 4 :]:
-            best = decoded(places, now)
-            words += 1
-            if sure([best.log_prob])[0] >= recipe.threshold:
-                sure_words += 1
-                letters = (pool.labels.index(c) for c in best.word)
+    def labelled(self, words: Sequence[Int], threshold: float) -> tuple[dict[int, int], int]:
+        """Return the gallery with the letters of sure words added, and how many words were sure."""
+        now, proposed, n = self.look(self.gallery), dict(self.gallery), 0
+        for places in words:
+            best = self.decoded(places, now)
+            if self._taught.sure([best.log_prob])[0] >= threshold:
+                n += 1
+                letters = (self._pool.labels.index(c) for c in best.word)
                 proposed |= dict(zip(map(int, places), letters, strict=True))
-        then = look(proposed)
-        if agreement(then) < agreement(now) - recipe.drift:
+        return proposed, n
+
+    def judged(self, held_out: Int, unseen: Sequence[Int]) -> Values:
+        """Return how many held-out letters, labelled letters and unseen words are right now."""
+        seen = self.look(self.gallery)
+        answers = seen[held_out].argmax(axis=1)
+        right = sum(self.truth[row] == letter for row, letter in self.gallery.items())
+        spelt = ["".join(self._pool.labels[i] for i in self.truth[places]) for places in unseen]
+        words = sum(
+            self.decoded(places, seen).word == word
+            for places, word in zip(unseen, spelt, strict=True)
+        )
+        return {
+            "correct": int((answers == self.truth[held_out]).sum()),
+            "labelled": len(self.gallery),
+            "right": int(right),
+            "words_right": words,
+        }
+
+
+def _adapt(
+    recipe: AdaptRecipe,
+    pool: LetterPool,
+    distances: Mapping[str, Float],
+    lexicon: Lexicon,
+    person: str,
+) -> Values:
+    """Let one person write round after round; return what each has changed."""
+    index = pool.people.index(person)
+    rng = np.random.default_rng([recipe.seed, index])
+    taught = _learn(recipe, pool, distances, lexicon, person, rng)
+    hand = _Hand(pool, distances, taught, person)
+    writing, judged = taught.halves[person]
+    held_out = np.searchsorted(hand.rows, judged)
+
+    def spell(half: Int, rng: np.random.Generator) -> Int:
+        return _spell(pool, hand.rows, half, lexicon, recipe.lengths, rng)
+
+    fresh = np.random.default_rng([recipe.seed, index, 1])
+    unseen = [spell(judged, fresh) for _ in range(_TEST_WORDS)]
+    kept_apart = recipe.words // 4
+    guards: list[Int] = []
+    words = sure = undone = 0
+    rounds = [hand.judged(held_out, unseen) | {"words": 0, "sure": 0}]
+    for _ in range(recipe.rounds):
+        spelt = [spell(writing, rng) for _ in range(recipe.words)]
+        guards += spelt[:kept_apart]
+        proposed, n = hand.labelled(spelt[kept_apart:], recipe.threshold)
+        words, sure = words + len(spelt) - kept_apart, sure + n
+        before, after = (hand.agreement(guards, hand.look(g)) for g in (hand.gallery, proposed))
+        if after < before - recipe.drift:
             undone += 1  # the words kept apart say that this round misleads
-            note()
-            continue
-        gallery = proposed
-        note()
+        else:
+            hand.gallery = proposed
+        rounds.append(hand.judged(held_out, unseen) | {"words": words, "sure": sure})
+    own = taught.hand
     return {
         "person": person,
         "n": len(held_out),
         "rounds": rounds,
         "undone": undone,
-        "hand": {"trust": hand.trust, "slope": hand.slope, "far": hand.far},
+        "hand": {"trust": own.trust, "slope": own.slope, "far": own.far},
     }
 
 
@@ -374,7 +422,7 @@ def _confidence(
     halves: Mapping[str, tuple[Int, Int]],
     lexicon: Lexicon,
     read: Float,
-    fusion: Fusion,
+    fusion: RepeatFusion,
     decoder: ClosedDecoder,
     rng: np.random.Generator,
 ) -> Confidence:

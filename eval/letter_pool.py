@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from eval.calibration import Calibration
 from eval.predictions import PREFIX
 from signals.errors import InputError, nearest
-from words.letters import Confusion, Fusion
+from words.letters import Confusion, RepeatFusion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,12 +87,12 @@ class Channel:
     ----------
     calibrations : tuple of Calibration
         One a method.
-    fusion : Fusion
+    fusion : RepeatFusion
     confusion : Confusion
     """
 
     calibrations: tuple[Calibration, ...]
-    fusion: Fusion
+    fusion: RepeatFusion
     confusion: Confusion
 
     @classmethod
@@ -120,7 +120,7 @@ class Channel:
         guesses = fused[rows].argmax(axis=1)
         return cls(
             calibrations,
-            Fusion.fit(stacks, right),
+            RepeatFusion.fit(stacks, right),
             Confusion.fit(truth, guesses, len(pool.labels)),
         )
 

@@ -14,14 +14,14 @@ from signals.errors import InputError
 from signals.recording import Recording
 from words.beam import BeamDecoder
 from words.decoding import Candidate, ClosedDecoder, Decoder
-from words.letters import Fusion, Letters
+from words.letters import Letters, RepeatFusion
 from words.lexicon import Lexicon, fold, load_lexicon
 from words.mixture import MixtureDecoder
 from words.ngram import CharModel
 
 Float = NDArray[np.float64]
 
-FUSION = Fusion(0.88, 0.89)
+FUSION = RepeatFusion(0.88, 0.89)
 """How repeated readings add up, as fitted to the six simulated people of ``words-study``."""
 PRIOR_WEIGHT = 0.5
 OPEN_SHARE = 0.1

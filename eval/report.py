@@ -62,8 +62,14 @@ def write_report(run_dir: Path) -> Path:
     return path
 
 
-def read_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_run(run_dir: Path, metrics: str = "metrics.json") -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the metrics and the environment of a finished run.
+
+    Parameters
+    ----------
+    run_dir : Path
+    metrics : str
+        The file that holds what was measured; experiments with words have others.
 
     Raises
     ------
@@ -71,7 +77,7 @@ def read_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         If either is missing or damaged.
     """
     found = []
-    for name in ("metrics.json", "environment.json"):
+    for name in (metrics, "environment.json"):
         path = run_dir / name
         if not path.is_file():
             raise InputError(f"{run_dir}: has no {name}: give the folder of a finished run")

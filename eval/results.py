@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from eval.baselines import is_baseline
+from eval.pairs_study_report import study_rows
 from eval.predictors import is_tuned
 from eval.report import case_title, read_run
+from eval.unsegmented_report import FILE as UNSEGMENTED
+from eval.unsegmented_report import unsegmented_rows
 from eval.words_ledger import adapt_rows, words_rows
 from signals.errors import InputError
 from signals.files import write_text
@@ -105,10 +108,15 @@ def read(ledger: Path) -> list[Row]:
 
 def rows_of(run_dir: Path, note: str = "") -> list[Row]:
     """Return the ledger rows of a run: three metrics a method, and its accuracy in each case."""
-    for name, rows_in in (("words.json", words_rows), ("adapt.json", adapt_rows)):
+    others = {
+        "words.json": words_rows,
+        "adapt.json": adapt_rows,
+        UNSEGMENTED: unsegmented_rows,
+        "study.json": study_rows,
+    }
+    for name, rows_in in others.items():
         if (run_dir / name).is_file():
-            facts = json.loads((run_dir / "environment.json").read_text(encoding="utf-8"))
-            return [{key: row[key] for key in KEYS} for row in rows_in(run_dir, facts, note)]
+            return [_row(row) for row in rows_in(*read_run(run_dir, name), note)]
     metrics, facts = read_run(run_dir)
     folds = metrics["folds"]
     n_labels = len(metrics["labels"])
@@ -146,20 +154,22 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
         ):
             if people["n"] == 1 and figure is people:
                 continue  # one person's mean is the pooled accuracy
+            if n_labels <= 5 and metric.startswith("top-5"):
+                continue  # always right
             values = about | {
                 "method": name,
                 "metric": metric,
-                "value": round(figure["value"], 4),
-                "ci_low": _rounded(figure["low"]),
-                "ci_high": _rounded(figure["high"]),
+                "value": figure["value"],
+                "ci_low": figure["low"],
+                "ci_high": figure["high"],
                 "n": method["n"] if figure is people else figure["n"],
-                "chance": round(min(1.0, 5 / n_labels if "top-5" in metric else 1 / n_labels), 4),
+                "chance": min(1.0, 5 / n_labels if "top-5" in metric else 1 / n_labels),
                 "tokens": method["tokens"]["median"] if method["tokens"] else None,
                 "train_data": train_data,
                 **origin,
                 "note": "; ".join(filter(None, (note, *left_out, *method["notes"]))),
             }
-            rows.append({key: values[key] for key in KEYS})
+            rows.append(_row(values))
     return rows
 
 
@@ -248,8 +258,11 @@ def _train_data(folds: Sequence[Mapping[str, Any]]) -> str:
     return f"{span(sizes)} recordings of {span(people)} other {who}"
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+def _row(values: Mapping[str, Any]) -> Row:
+    """Return the keys of a row in their order, fractions to six places."""
+    return {
+        key: round(value, 6) if isinstance(value := values[key], float) else value for key in KEYS
+    }
 
 
 def _cell(text: str) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
@@ -13,9 +11,8 @@ _TOLD = (1, 2, 3, 5)
 """Recordings a letter whose figures go into the ledger; the run's report has all."""
 
 
-def words_rows(run_dir: Path, facts: Mapping[str, Any], note: str) -> list[Row]:
+def words_rows(found: Mapping[str, Any], facts: Mapping[str, Any], note: str) -> list[Row]:
     """Return the means over people of `imuscribe words eval`, a row each."""
-    found = json.loads((run_dir / "words.json").read_text(encoding="utf-8"))
     rows = []
     for task in found["tasks"]:
         for one in task["decoders"]:
@@ -31,22 +28,21 @@ def words_rows(run_dir: Path, facts: Mapping[str, Any], note: str) -> list[Row]:
                         "task": f"words: {task['name']}, {task['words']:,} words",
                         "method": one["decoder"] + group,
                         "metric": f"{what}, k = {mean['k']}, mean over {mean['people']} people",
-                        "value": round(mean["value"], 4),
-                        "ci_low": _rounded(mean["low"]),
-                        "ci_high": _rounded(mean["high"]),
+                        "value": mean["value"],
+                        "ci_low": mean["low"],
+                        "ci_high": mean["high"],
                         "n": mean["n"],
-                        "chance": round(_chance(one["cells"], mean["lengths"]), 4),
+                        "chance": _chance(one["cells"], mean["lengths"]),
                         "train_data": f"letters and words of {mean['people'] - 1} other people",
                     }
                 )
     return rows
 
 
-def adapt_rows(run_dir: Path, facts: Mapping[str, Any], note: str) -> list[Row]:
+def adapt_rows(found: Mapping[str, Any], facts: Mapping[str, Any], note: str) -> list[Row]:
     """Return the letters before and after `imuscribe adapt`, of every person and in the mean."""
-    found = json.loads((run_dir / "adapt.json").read_text(encoding="utf-8"))
     about = _row(found, facts, note) | {"task": "letters, before and after adaptation by words"}
-    about["chance"] = round(1 / 26, 4)
+    about["chance"] = 1 / 26
     about["train_data"] = "words of the person, without labels"
     rows = []
     for person in found["people"]:
@@ -57,7 +53,7 @@ def adapt_rows(run_dir: Path, facts: Mapping[str, Any], note: str) -> list[Row]:
                 | {
                     "method": method,
                     "metric": f"accuracy, {person['person']}",
-                    "value": round(value, 4),
+                    "value": value,
                     "n": person["n"],
                 }
             )
@@ -65,17 +61,16 @@ def adapt_rows(run_dir: Path, facts: Mapping[str, Any], note: str) -> list[Row]:
     gain = found["gain"]
     for method, figure in (("before", found["before"]), ("adapted", found["after"])):
         rows.append(
-            about
-            | {"method": method, "metric": "mean over people", "value": round(figure, 4), "n": n}
+            about | {"method": method, "metric": "mean over people", "value": figure, "n": n}
         )
     rows.append(
         about
         | {
             "method": "adapted",
             "metric": "gain, mean over people",
-            "value": round(gain["value"], 4),
-            "ci_low": _rounded(gain["low"]),
-            "ci_high": _rounded(gain["high"]),
+            "value": gain["value"],
+            "ci_low": gain["low"],
+            "ci_high": gain["high"],
             "n": n,
         }
     )
@@ -111,7 +106,3 @@ def _chance(cells: Sequence[Mapping[str, Any]], lengths: str) -> float:
     low, _, high = lengths.partition("–")
     inside = [c["chance"] for c in cells if int(low) <= c["length"] <= int(high or low)]
     return float(sum(inside) / len(inside))
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.metrics import bootstrap_people, calibration_error, wilson
+from eval.report import read_run
 from recipes.words import WordsRecipe
-from signals.errors import InputError
 from signals.files import write_text
 from words.lexicon import Lexicon
 
@@ -87,13 +87,9 @@ def read_words(folder: Path) -> Values:
     Raises
     ------
     InputError
-        If the folder has none.
+        If the folder has none, or a damaged one.
     """
-    path = folder / "words.json"
-    if not path.is_file():
-        raise InputError(f"{folder}: has no words.json: give the folder of a word experiment")
-    found: Values = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    return read_run(folder, "words.json")[0]
 
 
 def write_report(folder: Path, found: Values) -> None:

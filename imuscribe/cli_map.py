@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imuscribe.options import examples
 from signals.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command(
         "fit",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe map fit map-demo",
             "imuscribe map fit mine.yaml data=mine.parquet split.train=anna,ben",
             "imuscribe map fit map-charsense data=charsense.parquet "
@@ -49,7 +50,7 @@ def register(app: typer.Typer) -> None:
     )(fit)
     group.command(
         "eval",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe map eval map-demo",
             "imuscribe map eval map-charsense data=charsense.parquet "
             "support.simulate.strokes=unipen.parquet split.folds=p003",
@@ -58,7 +59,7 @@ def register(app: typer.Typer) -> None:
     )(evaluate)
     group.command(
         "apply",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe map apply carl.parquet --mapping runs/mine --k 3",
             "imuscribe map apply carl.parquet --mapping runs/mine --proxy retrieved.parquet",
             "imuscribe map apply carl.parquet --synthesise flat.parquet",
@@ -66,17 +67,17 @@ def register(app: typer.Typer) -> None:
     )(apply)
     group.command(
         "enrol",
-        epilog=_examples("imuscribe map enrol dora.parquet --mapping runs/mine"),
+        epilog=examples("imuscribe map enrol dora.parquet --mapping runs/mine"),
     )(enrol)
     group.command(
         "gallery",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe map gallery runs/mine/gallery.imu",
             "imuscribe map gallery a.imu --merge b.imu --out both.imu",
         ),
     )(gallery)
     group.command(
-        "export", epilog=_examples("imuscribe map export encoder.onnx --mapping runs/mine")
+        "export", epilog=examples("imuscribe map export encoder.onnx --mapping runs/mine")
     )(export)
     app.add_typer(group, name="map")
 
@@ -311,7 +312,3 @@ def _write_proxies(queries: list[Recording], store: Gallery, near: list[str], pa
     items = [store.recording(name) for name in near]
     proxies = zip(items, queries, strict=True)
     save([item.replace(id=rec.id, subject=rec.subject) for item, rec in proxies], path)
-
-
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imuscribe.options import (
+    AccUnit,
+    Adapter,
+    Columns,
+    GyroUnit,
+    Rate,
+    TimeUnit,
+    examples,
+    recording_of_csv,
+)
 from signals.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.table import Table
 
     from signals.recording import Recording
@@ -29,14 +37,14 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(
         "run",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe run demo",
             "imuscribe run charsense-lopo data=charsense.parquet split.folds=p003",
         ),
     )(run)
     app.command(
         "report",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe report runs/demo",
             "imuscribe report runs/study-two-person --study",
             "imuscribe report runs/charsense-lopo --audit audit/audit.json",
@@ -44,7 +52,7 @@ def register(app: typer.Typer) -> None:
     )(report)
     app.command(
         "predict",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe predict letter.csv --acc-unit g --gyro-unit deg/s",
             "imuscribe predict letters.parquet --adapter runs/demo/folds/given/adapter --json",
             "imuscribe predict log.csv --acc-unit g --gyro-unit deg/s --time-unit ms "
@@ -53,8 +61,8 @@ def register(app: typer.Typer) -> None:
         ),
     )(predict)
     results = typer.Typer(help="Keep results worth keeping.", no_args_is_help=True)
-    results.command("add", epilog=_examples("imuscribe results add runs/charsense-lopo"))(add)
-    results.command("render", epilog=_examples("imuscribe results render"))(render)
+    results.command("add", epilog=examples("imuscribe results add runs/charsense-lopo"))(add)
+    results.command("render", epilog=examples("imuscribe results render"))(render)
     app.add_typer(results, name="results")
 
 
@@ -144,20 +152,14 @@ def render(
 
 def predict(
     file: Annotated[Path, typer.Argument(help="Recordings: canonical Parquet, or one in a CSV.")],
-    adapter: Annotated[
-        str | None,
-        typer.Option(help="A trained adapter's folder; the packaged air-letters when not given."),
-    ] = None,
+    adapter: Adapter = None,
     top: Annotated[int, typer.Option(min=1, help="Labels to name.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a recording.")] = False,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(help="CSV: OURS=THEIRS for t, acc_x … gyro_z; by default the same names."),
-    ] = None,
-    acc_unit: Annotated[str, typer.Option(help="CSV: m/s^2, g or mg.")] = "",
-    gyro_unit: Annotated[str, typer.Option(help="CSV: rad/s or deg/s.")] = "",
-    time_unit: Annotated[str, typer.Option(help="CSV: s (default), ms, us or ns.")] = "",
-    rate: Annotated[float | None, typer.Option(help="CSV: Hz, for a file without times.")] = None,
+    column: Columns = None,
+    acc_unit: AccUnit = "",
+    gyro_unit: GyroUnit = "",
+    time_unit: TimeUnit = "",
+    rate: Rate = None,
 ) -> None:
     """Show the most likely labels of a recording with their probabilities.
 
@@ -168,7 +170,7 @@ def predict(
 
     folder = adapter_path(adapter)
     if file.suffix.lower() in (".csv", ".tsv", ".txt"):
-        recordings = [recording_of_csv(file, column or [], acc_unit, gyro_unit, time_unit, rate)]
+        recordings = [recording_of_csv(file, column, acc_unit, gyro_unit, time_unit, rate)]
     else:
         from signals.parquet import load
 
@@ -197,33 +199,6 @@ def _doubt(rec: Recording) -> str:
     return ""
 
 
-def recording_of_csv(
-    file: Path,
-    columns: Sequence[str],
-    acc_unit: str,
-    gyro_unit: str,
-    time_unit: str,
-    rate: float | None,
-) -> Recording:
-    """Read one recording from a CSV as the options of a command describe it."""
-    from signals.quality import check_units
-    from signals.readers import read_csv
-    from signals.recording import ACC, GYRO
-
-    named: dict[str, str] = {}
-    for item in columns:
-        ours, equals, theirs = item.partition("=")
-        if not (ours and equals and theirs):
-            raise InputError(f"--column '{item}' has no two sides: write OURS=THEIRS")
-        named[ours] = theirs
-    # Who names the acceleration alone has no gyroscope.
-    usual = (*ACC, *(() if set(ACC) & set(named) else GYRO), *(() if rate is not None else ("t",)))
-    names = {name: name for name in usual} | named
-    rec = read_csv(file, names, acc_unit, gyro_unit, time_unit=time_unit, rate=rate)
-    check_units(rec)
-    return rec
-
-
 def _table(methods: dict[str, Any], chance: float) -> Table:
     from rich.markup import escape
     from rich.table import Table
@@ -250,7 +225,3 @@ def _table(methods: dict[str, Any], chance: float) -> Table:
 
 def _value(figure: dict[str, Any] | None) -> str:
     return f"{figure['value']:.3f}" if figure else "–"
-
-
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

@@ -10,6 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imuscribe.options import (
+    AccUnit,
+    Adapter,
+    Columns,
+    GyroUnit,
+    Rate,
+    TimeUnit,
+    examples,
+    recording_of_csv,
+)
 from signals.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,12 +27,17 @@ if TYPE_CHECKING:
     from words.decoding import Candidate
 
 
+LexiconNames = Annotated[
+    str, typer.Option(help="english, nouns, a word list, or several joined by +.")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     words = typer.Typer(help="From letters to words.", no_args_is_help=True)
     words.command(
         "eval",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe words eval words-study",
             "imuscribe words eval words-study letters=runs/charsense-lopo "
             "method=fine-tuned-retrieval name=words-charsense",
@@ -30,8 +45,16 @@ def register(app: typer.Typer) -> None:
         ),
     )(evaluate)
     words.command(
+        "segment",
+        epilog=examples(
+            "imuscribe words segment words-unsegmented",
+            "imuscribe words segment words-unsegmented preset=pen letters=motion_pen.parquet "
+            "words=motion_pen_words.parquet",
+        ),
+    )(segment)
+    words.command(
         "decode",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe words decode letters/ --acc-unit g --gyro-unit deg/s",
             "imuscribe words decode h1.csv h2.csv i1.csv i2.csv --k 2 --acc-unit g "
             "--gyro-unit deg/s --lexicon english+names.txt",
@@ -41,7 +64,7 @@ def register(app: typer.Typer) -> None:
     )(decode)
     words.command(
         "demo",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe words demo --word HELLO",
             "imuscribe words demo --word IMUSCRIBE --k 3 --seed 7",
         ),
@@ -49,7 +72,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(words, name="words")
     app.command(
         "adapt",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe adapt words-adapt",
             "imuscribe adapt words-adapt letters=runs/charsense-lopo method=fine-tuned-retrieval "
             "data=charsense.parquet",
@@ -83,6 +106,33 @@ def evaluate(
     typer.echo(f"report: {folder / 'words.md'}")
 
 
+def segment(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or words-unsegmented.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
+    ] = None,
+) -> None:
+    """Decode words written without stopping, their letters' bounds unknown; print what is right.
+
+    Letters and bounds are found together, beside rivals that are told the bounds or cut at pauses.
+    """
+    from eval.report import read_run
+    from eval.unsegmented import evaluate_unsegmented
+    from eval.unsegmented_report import FILE, caption, pages
+    from recipes.words import load_segment_recipe
+
+    changes = overrides or []
+    resolved = load_segment_recipe(recipe, changes)
+    command = shlex.join(["imuscribe", "words", "segment", recipe, *changes])
+    folder = evaluate_unsegmented(resolved, command)
+    found, _ = read_run(folder, FILE)
+    for title, heading, rows in pages(found):
+        _print_table(title, heading, rows)
+    typer.echo(f"words: {found['letters']}")
+    typer.echo(caption())
+    typer.echo(f"report: {folder / 'unsegmented.md'}")
+
+
 def decode(
     files: Annotated[
         list[str],
@@ -94,13 +144,8 @@ def decode(
     k: Annotated[
         int, typer.Option("--k", min=1, help="Recordings of each letter, one behind another.")
     ] = 1,
-    adapter: Annotated[
-        str | None,
-        typer.Option(help="A trained adapter's folder; the packaged air-letters when not given."),
-    ] = None,
-    lexicon: Annotated[
-        str, typer.Option(help="english, nouns, a word list, or several joined by +.")
-    ] = "english",
+    adapter: Adapter = None,
+    lexicon: LexiconNames = "english",
     top: Annotated[int, typer.Option(min=1, help="Candidates to name.")] = 5,
     context: Annotated[
         str, typer.Option(help="What stands before the word: a language model weighs it in.")
@@ -108,27 +153,23 @@ def decode(
     threshold: Annotated[
         float, typer.Option(min=0, max=1, help="Below this probability no word is named.")
     ] = 0.0,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(help="CSV: OURS=THEIRS for t, acc_x … gyro_z; by default the same names."),
-    ] = None,
-    acc_unit: Annotated[str, typer.Option(help="CSV: m/s^2, g or mg.")] = "",
-    gyro_unit: Annotated[str, typer.Option(help="CSV: rad/s or deg/s.")] = "",
-    time_unit: Annotated[str, typer.Option(help="CSV: s (default), ms, us or ns.")] = "",
-    rate: Annotated[float | None, typer.Option(help="CSV: Hz, for a file without times.")] = None,
+    column: Columns = None,
+    acc_unit: AccUnit = "",
+    gyro_unit: GyroUnit = "",
+    time_unit: TimeUnit = "",
+    rate: Rate = None,
 ) -> None:
     """Spell a word from recordings of its letters; print candidates as letters arrive.
 
     After every letter: how it was read, and the likeliest words of as many letters so far.
     """
     from eval.live_words import Speller, bars, rescored
-    from imuscribe.cli_run import recording_of_csv
     from signals.parquet import load
 
     def recordings() -> Iterator[Recording]:
         for file in _files(files):
             if file.suffix.lower() in (".csv", ".tsv", ".txt"):
-                yield recording_of_csv(file, column or [], acc_unit, gyro_unit, time_unit, rate)
+                yield recording_of_csv(file, column, acc_unit, gyro_unit, time_unit, rate)
             else:
                 yield from load(file)
 
@@ -163,13 +204,8 @@ def demo(
     word: Annotated[str, typer.Option(help="What the person writes.")] = "HELLO",
     k: Annotated[int, typer.Option("--k", min=1, help="Times each letter is written.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="Draws the person.")] = 61,
-    adapter: Annotated[
-        str | None,
-        typer.Option(help="A trained adapter's folder; the packaged air-letters when not given."),
-    ] = None,
-    lexicon: Annotated[
-        str, typer.Option(help="english, nouns, a word list, or several joined by +.")
-    ] = "english",
+    adapter: Adapter = None,
+    lexicon: LexiconNames = "english",
 ) -> None:
     """Let a simulated stranger write a word; show every letter's posterior and the decoded word.
 
@@ -250,7 +286,3 @@ def _files(given: Sequence[str]) -> Iterator[Path]:
 
 def _listed(candidates: Sequence[Candidate]) -> str:
     return "  ".join(f"{c.word} {c.probability:.2f}" for c in candidates)
-
-
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

@@ -292,9 +292,9 @@ def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-KINDS = {"": "run", "map-": "map eval", "words-": "words eval"}
+KINDS = {"": "run", "map-": "map eval", "words-": "words eval", "pairs-": "pairs study"}
 """What the names of packaged recipes begin with, and the command that takes them: experiments,
-mappings and words have each a schema of their own."""
+mappings, words and studies of explanations have each a schema of their own."""
 
 
 def names(kind: str = "") -> list[str]:
@@ -380,4 +380,8 @@ def _read(path_or_name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     except UnicodeDecodeError:
         raise InputError(f"{path_or_name}: is no UTF-8 text: give a YAML recipe") from None
     values = parse_mapping(text, path_or_name)
+    if not values:
+        raise InputError(
+            f"{path_or_name}: holds no settings: begin with 'imuscribe recipe cp demo mine.yaml'"
+        )
     return values, as_mapping(values.pop("presets", None), f"{path_or_name}: presets")

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from recipes.schema import ModelConfig, Names, resolve
+from signals.cleaning import CleanConfig
 from signals.config import Config
 from signals.errors import nearest
+from signals.frames import FrameConfig
 from signals.simulate import SimulateConfig
 
 DecoderName = Literal[
@@ -162,6 +164,83 @@ class AdaptRecipe(Config):
         return self
 
 
+class SegmentLexicon(Config):
+    """Words that may have been written without given boundaries."""
+
+    name: Annotated[str, Field(pattern=r"^\w[\w-]*$")]
+    lexicon: str = "nouns"
+    """``english``, ``nouns``, ``written`` (those of the test recordings alone), a file, or several
+    joined by ``+``."""
+    size: PositiveInt | None = None
+    """Use the so many most frequent words; null uses all."""
+
+
+class SegmentRecipe(Config):
+    """Whole words without given boundaries: what teaches the reader, who writes, which words."""
+
+    name: Annotated[str, Field(pattern=r"^\w[\w. -]*$")] = "words-unsegmented"
+    """Names the folder of results."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Every random draw follows from it."""
+    words: str = "simulated"
+    """``simulated``, or a Parquet file of words; then `letters` teaches."""
+    letters: str | None = None
+    """Parquet file of isolated letters by people who did not write the words."""
+    labels: str = "A-Z"
+    case: Literal["2d", "3d"] = "3d"
+    """Where simulated people write."""
+    clean: CleanConfig = CleanConfig()
+    frame: FrameConfig = FrameConfig()
+    teach: Literal["words", "letters"] = "words"
+    """Simulated: the reader learns from whole words with known bounds, or from words spelt from
+    isolated letters, as it must where nobody marked bounds."""
+    train_people: PositiveInt = 20
+    """Simulated people who teach the reader; of real ones all but `tune_people` do."""
+    train_words: PositiveInt = 30
+    """Strings of random letters each of them writes."""
+    tune_people: PositiveInt = 4
+    """Other people, on whose words the decoder's weights are fitted."""
+    tune: Names = ()
+    """Their names, for real letters: such as those who may have written the words, for the reader
+    learns from nobody among them. Empty draws some."""
+    tune_words: PositiveInt = 12
+    """Words each of them writes."""
+    people: PositiveInt = 6
+    """Simulated people who are tested."""
+    test_words: PositiveInt = 10
+    """Words each of them writes of each length."""
+    lengths: Whole = (3, 4, 5, 6)
+    """Letters of the words that simulated people are tested with."""
+    step: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    """Seconds between neighbouring cuts, at most."""
+    epochs: PositiveInt = 8
+    """Passes over the segments that teach the reader."""
+    learn: bool = False
+    """Real words: the reader also learns from the other sessions' words, whose spelling is known,
+    as it divides them itself. It is trained again for each half of the sessions."""
+    lexica: Annotated[tuple[SegmentLexicon, ...], Field(min_length=1)] = (
+        SegmentLexicon(name="nouns"),
+    )
+    """The first is what simulated people write, and what the weights are fitted on."""
+    open_vocabulary: bool = True
+    """Decode without a lexicon too, by a character model."""
+    order: Annotated[int, Field(ge=1, le=8)] = 5
+    beam: PositiveInt = 200
+    out: str = "runs"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        simulated = self.words == "simulated"
+        if not simulated and self.letters is None:
+            raise ValueError("'letters' is empty: real words need isolated letters to learn from")
+        if simulated and self.letters is not None:
+            raise ValueError("'letters' is for a file of real words; simulated people write both")
+        names = [lexicon.name for lexicon in self.lexica]
+        if len(set(names)) < len(names):
+            raise ValueError(f"'lexica' has a name twice among {', '.join(names)}: rename one")
+        return self
+
+
 def load_words_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> WordsRecipe:
     """Read a word recipe, apply ``key=value`` overrides, check everything.
 
@@ -181,3 +260,8 @@ def load_words_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Words
 def load_adapt_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> AdaptRecipe:
     """Read a recipe of adaptation, ``words-adapt`` or a file, as `load_words_recipe` does."""
     return AdaptRecipe.parse(resolve(path_or_name, overrides, "words-"), path_or_name)
+
+
+def load_segment_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> SegmentRecipe:
+    """Read a recipe of unsegmented words, ``words-unsegmented`` or a file."""
+    return SegmentRecipe.parse(resolve(path_or_name, overrides, "words-"), path_or_name)

@@ -191,12 +191,19 @@ def trim_idle(
     margin : float
         Seconds of quiet to keep on either side.
     """
+    first, last = moving_span(rec, min_duration, threshold, margin)
+    span = slice(first, last + 1)
+    return rec.replace(data=rec.data[:, span], t=rec.t[span] - rec.t[first])
+
+
+def moving_span(
+    rec: Recording, min_duration: float = 0.2, threshold: float = 0.3, margin: float = 0.06
+) -> tuple[int, int]:
+    """Return the first and the last sample that `trim_idle` keeps."""
     rate = rec.rate
-    if not rate:
-        return rec
-    moving = np.flatnonzero(_movement(rec, rate) > threshold)
+    moving = np.flatnonzero(_movement(rec, rate) > threshold) if rate else np.empty(0, int)
     if not moving.size:
-        return rec
+        return 0, rec.n_samples - 1
     pad = round(margin * rate)
     first, last = max(0, moving[0] - pad), min(rec.n_samples - 1, moving[-1] + pad)
     least = int(np.ceil(min_duration * rate - 1e-6))
@@ -204,8 +211,7 @@ def trim_idle(
         # Centred on the movement, but inside the recording.
         first = max(0, min((first + last - least) // 2, rec.n_samples - 1 - least))
         last = min(rec.n_samples - 1, first + least)
-    span = slice(first, last + 1)
-    return rec.replace(data=rec.data[:, span], t=rec.t[span] - rec.t[first])
+    return int(first), int(last)
 
 
 def _movement(rec: Recording, rate: float) -> Float:

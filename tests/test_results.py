@@ -33,7 +33,12 @@ def test_rows_say_where_a_figure_comes_from(run_dir):
     assert all(tuple(row) == KEYS for row in rows)
     found = {(row["method"], row["metric"]): row for row in rows}
     tuned = found["fine-tuned", "accuracy"]
-    assert (tuned["value"], tuned["ci_low"], tuned["ci_high"], tuned["n"]) == (1.0, 0.6756, 1.0, 8)
+    assert (tuned["value"], tuned["ci_low"], tuned["ci_high"], tuned["n"]) == (
+        1.0,
+        0.675592,
+        1.0,
+        8,
+    )
     assert tuned["chance"] == 0.5 and tuned["tokens"] == 45.0
     assert tuned["train_data"] == "4 recordings of 1 other person"
     assert tuned["protocol"] == "both-directions, tested: p, q"

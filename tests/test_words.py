@@ -15,7 +15,7 @@ from words.aggregate import aggregation_prompt, parse_word
 from words.beam import BeamDecoder
 from words.confidence import Confidence
 from words.decoding import ClosedDecoder, CountingDecoder
-from words.letters import UNREADABLE, Confusion, Fusion, Letters
+from words.letters import UNREADABLE, Confusion, Letters, RepeatFusion
 from words.lexicon import LETTERS, MOST_WORDS, Lexicon, load_lexicon
 from words.mixture import MixtureDecoder, RescoringDecoder
 from words.ngram import CharModel
@@ -30,14 +30,14 @@ def log_softmax(x: np.ndarray) -> np.ndarray:
 
 def random_letters(seed: int, n: int, labels: tuple[str, ...] = ABC, sure: float = 1.0) -> Letters:
     rng = np.random.default_rng(seed)
-    return Fusion().letters(labels, log_softmax(sure * rng.normal(size=(n, 2, len(labels)))))
+    return RepeatFusion().letters(labels, log_softmax(sure * rng.normal(size=(n, 2, len(labels)))))
 
 
 def letters_of(word: str, labels: tuple[str, ...] = LETTERS, sure: float = 6.0) -> Letters:
     scores = np.zeros((len(word), 1, len(labels)))
     for i, c in enumerate(word):
         scores[i, 0, labels.index(c)] = sure
-    return Fusion().letters(labels, log_softmax(scores))
+    return RepeatFusion().letters(labels, log_softmax(scores))
 
 
 # Exactness
@@ -143,14 +143,14 @@ def test_the_witten_bell_figure_by_hand():
 def test_repeated_readings_multiply_and_redundancy_takes_it_back():
     one = log_softmax(np.array([[[2.0, 1.0, 0.0]]]))
     twice = np.repeat(one, 2, axis=1)
-    assert Fusion()(twice) == pytest.approx(log_softmax(2 * one[:, 0]))
-    assert Fusion(redundancy=1.0)(twice) == pytest.approx(one[:, 0])
+    assert RepeatFusion()(twice) == pytest.approx(log_softmax(2 * one[:, 0]))
+    assert RepeatFusion(redundancy=1.0)(twice) == pytest.approx(one[:, 0])
 
 
 def test_a_reading_nobody_could_parse_says_nothing():
     read = log_softmax(np.array([[[2.0, 1.0, 0.0], [0.0, 0.0, 0.0]]]))
     read[0, 1] = -np.inf
-    letters = Fusion(redundancy=0.5).letters(ABC, read)
+    letters = RepeatFusion(redundancy=0.5).letters(ABC, read)
     assert letters.log_probs == pytest.approx(read[:, 0])
     assert letters.guesses.tolist() == [[0, UNREADABLE]]
     assert CountingDecoder(SMALL).decode(letters_of("AB", ABC), 1)[0].word == "AB"
@@ -161,7 +161,7 @@ def test_a_temperature_is_found_that_makes_overconfident_readings_honest():
     truth = rng.integers(3, size=4000)
     honest = rng.normal(size=(4000, 1, 3))
     honest[np.arange(4000), 0, truth] += 1.0  # the log-odds of equal-variance normals: shift 1
-    fitted = Fusion.fit([log_softmax(3 * honest)], [truth])
+    fitted = RepeatFusion.fit([log_softmax(3 * honest)], [truth])
     assert fitted.temperature == pytest.approx(3.0, rel=0.1)
     assert fitted.redundancy == 0.0
 
@@ -176,8 +176,8 @@ def test_copies_of_one_reading_are_found_redundant_and_fresh_readings_are_not():
         return log_softmax(scores)
 
     single = read(1)
-    copies = Fusion.fit([single, np.repeat(single, 3, axis=1)], [truth, truth])
-    fresh = Fusion.fit([read(1), read(3)], [truth, truth])
+    copies = RepeatFusion.fit([single, np.repeat(single, 3, axis=1)], [truth, truth])
+    fresh = RepeatFusion.fit([read(1), read(3)], [truth, truth])
     assert copies.redundancy > 0.95
     assert fresh.redundancy < 0.15
 
@@ -216,7 +216,7 @@ def test_a_longer_word_is_easier_with_equally_blurred_letters():
         for i, word in enumerate(words):
             for j, c in enumerate(word):
                 scores[i, j, 0, LETTERS.index(c)] += 2.5
-        read = [Fusion().letters(LETTERS, log_softmax(s)) for s in scores]
+        read = [RepeatFusion().letters(LETTERS, log_softmax(s)) for s in scores]
         decoder = ClosedDecoder(lexicon, 0.0)
         right[n] = np.mean(
             [decoder.decode(x, 1)[0].word == w for x, w in zip(read, words, strict=True)]
@@ -310,7 +310,7 @@ def test_confidence_is_learnt_from_what_came_true():
 )
 def test_readings_that_are_none_are_refused_in_one_line(readings, message):
     with pytest.raises(InputError, match=message) as error:
-        Fusion().letters(ABC, readings)
+        RepeatFusion().letters(ABC, readings)
     assert "\n" not in str(error.value)
 
 

@@ -53,7 +53,7 @@ class Letters:
 
 
 @dataclass(frozen=True)
-class Fusion:
+class RepeatFusion:
     """A product of experts over the k readings of a position, with a calibrated temperature.
 
     ``log_softmax(Σ_k log p_k / (temperature · k^redundancy))``. Independent readings of a
@@ -69,7 +69,7 @@ class Fusion:
     redundancy: float = 0.0
 
     @classmethod
-    def fit(cls, stacks: Sequence[Float], truth: Sequence[Int]) -> Fusion:
+    def fit(cls, stacks: Sequence[Float], truth: Sequence[Int]) -> RepeatFusion:
         """Fit to positions of people who are not tested, by maximum likelihood.
 
         Parameters
@@ -173,7 +173,7 @@ def check_readings(labels: Sequence[str], readings: Float) -> Float:
     Raises
     ------
     InputError
-        As `Fusion.letters` says.
+        As `RepeatFusion.letters` says.
     """
     try:
         array = np.asarray(readings, dtype=np.float64)

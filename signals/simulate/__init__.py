@@ -15,9 +15,17 @@ from signals.recording import Recording
 from signals.simulate.glyphs import characters
 from signals.simulate.pen import read_pen
 from signals.simulate.sensor import Trajectory
-from signals.simulate.writer import Case, Writer, repetition_stream, write_letter
+from signals.simulate.writer import Case, Writer, repetition_stream, write_letter, write_word
 
-__all__ = ["SimulateConfig", "Trajectory", "Writer", "simulate", "study_protocol", "write_letter"]
+__all__ = [
+    "SimulateConfig",
+    "Trajectory",
+    "Writer",
+    "simulate",
+    "study_protocol",
+    "write_letter",
+    "write_word",
+]
 
 
 class SimulateConfig(Config):

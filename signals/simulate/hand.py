@@ -178,7 +178,7 @@ def replay(strokes: Sequence[Stroke], rate: float, height: float, tempo: float) 
     """
     stretch = tempo / _PEN_TEMPO * np.cbrt(height / _PEN_HEIGHT)
     tau = np.linspace(0, 1, 33)
-    minimum_jerk = tau**3 * (10 - 15 * tau + 6 * tau**2)
+    minimum_jerk = _minimum_jerk(tau)
     times: list[Float] = []
     points: list[Stroke] = []
     lifts: list[Float] = []
@@ -200,6 +200,64 @@ def replay(strokes: Sequence[Stroke], rate: float, height: float, tempo: float) 
     knots, path = np.concatenate(times), np.concatenate(points)
     xy = np.stack([np.interp(t, knots, path[:, 0]), np.interp(t, knots, path[:, 1])])
     return _smooth(Plane(xy, np.interp(t, knots, np.concatenate(lifts))), _PEN_SMOOTH * stretch)
+
+
+def join(
+    letters: Sequence[Plane], pace: float, fluency: float, apart: bool, rng: np.random.Generator
+) -> tuple[Plane, Float]:
+    """Write letters one after another; their movements and the moves between them add up.
+
+    Parameters
+    ----------
+    letters : sequence of Plane
+        From their first to their last stroke.
+    pace : float
+        Seconds that a pen-up move as long as a capital takes; others by time ∝ length^⅓.
+    fluency : float
+        How much a move overlaps its letters; about 1.
+    apart : bool
+        Side by side; otherwise one on top of the other.
+    rng : numpy.random.Generator
+        Source of distances and pauses.
+
+    Returns
+    -------
+    plane : Plane
+    spans : ndarray of float64, shape (n_letters, 2)
+        Seconds when each letter begins and ends.
+    """
+    placed = [letters[0].xy]
+    for letter in letters[1:]:
+        shift = 0.0
+        if apart:
+            shift = placed[-1][0].max() - letter.xy[0].min() + rng.uniform(0.12, 0.3)
+        placed.append(letter.xy + np.array([[shift], [0.0]]))
+    moves = [after[:, 0] - before[:, -1] for before, after in pairwise(placed)]
+    takes = [pace * np.cbrt(max(float(np.hypot(*move)), 0.05)) for move in moves]
+    begins = [0]
+    starts = []
+    for letter, seconds in zip(letters, takes, strict=False):
+        shared = 0.3 * fluency * seconds * rng.uniform(0.5, 1.2, 2)
+        pause = rng.exponential(0.12) if rng.random() < 0.3 else 0.0
+        starts.append(begins[-1] + letter.lift.size + int((pause - shared[0]) * GRID))
+        begins.append(starts[-1] + int((seconds - shared[1]) * GRID))
+    n = begins[-1] + letters[-1].lift.size
+    xy, lift = np.tile(placed[0][:, :1], n), np.zeros(n)
+    for letter, begin in zip(letters, begins, strict=True):
+        stop = begin + letter.lift.size
+        xy[:, begin:stop] += letter.xy - letter.xy[:, :1]
+        xy[:, stop:] += letter.xy[:, -1:] - letter.xy[:, :1]
+        lift[begin:stop] += letter.lift
+    for move, seconds, start in zip(moves, takes, starts, strict=True):
+        done = _minimum_jerk(np.clip((np.arange(n) - start) / (seconds * GRID), 0, 1))
+        xy += move[:, None] * done
+        lift += 4 * done * (1 - done)
+    spans = [(b, b + letter.lift.size) for b, letter in zip(begins, letters, strict=True)]
+    return Plane(xy, lift), np.array(spans) / GRID
+
+
+def _minimum_jerk(tau: Float) -> Float:
+    return np.asarray(tau**3 * (10 - 15 * tau + 6 * tau**2))
 
 
 def rest(plane: Plane, before: float, after: float) -> Plane:

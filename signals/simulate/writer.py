@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -120,6 +120,12 @@ class Writer:
         return char in (self.strokes or characters())
 
     def plane(self, char: str, case: Case, repetition: int, rng: np.random.Generator) -> hand.Plane:
+        """Write a character in the plane, with rest at both ends; parameters as `drawn`."""
+        drawn = self.drawn(char, case, repetition, rng)
+        before, after = rng.uniform(0.15, 0.4, 2)
+        return hand.rest(drawn, before, after)
+
+    def drawn(self, char: str, case: Case, repetition: int, rng: np.random.Generator) -> hand.Plane:
         """Write a character in the plane.
 
         Parameters
@@ -136,7 +142,7 @@ class Writer:
         Returns
         -------
         hand.Plane
-            The movement with rest at both ends; heights of a capital.
+            The movement from its first to its last stroke; heights of a capital.
         """
         height = self.heights[case]
         tempo = self.tempo * np.exp(0.06 * self.variability * rng.standard_normal())
@@ -159,8 +165,7 @@ class Writer:
         xy = plane.xy + _warp(plane.xy, bend)
         if not self.strokes:
             xy[0] = self.aspect * xy[0] + np.tan(self.slant) * xy[1]
-        before, after = rng.uniform(0.15, 0.4, 2)
-        return hand.rest(hand.Plane(xy, plane.lift), before, after)
+        return hand.Plane(xy, plane.lift)
 
 
 def write_letter(
@@ -203,12 +208,75 @@ def write_letter(
     InputError
         If the character or the case is unknown.
     """
+    _check(writer, char, case)
+    plane = writer.plane(char, case, repetition, rng)
+    return _sensed(writer, plane, case, f"{case}-{char}-{repetition:02d}", char, rng, rate, imu)
+
+
+def write_word(
+    writer: Writer,
+    word: str,
+    case: Case,
+    rng: np.random.Generator,
+    repetition: int = 0,
+    rate: float = 200.0,
+    imu: Imu = BMI055,
+) -> tuple[Recording, Float]:
+    """Let a person write a word without stopping between its letters.
+
+    Letters are joined by pen-up moves (minimum jerk) that begin before a letter ends and go on
+    while the next begins, and now and then by a short pause. On a surface they stand side by side,
+    in mid-air one on top of the other, as people do who write words there.
+
+    Parameters as `write_letter`.
+
+    Returns
+    -------
+    recording : Recording
+        Its label is the word.
+    spans : ndarray of float64, shape (n_letters, 2)
+        Seconds when each letter's movement begins and ends; the move to the next lies between.
+
+    Raises
+    ------
+    InputError
+        If the word is empty, or a character or the case is unknown.
+    """
+    if not word:
+        raise InputError("an empty word cannot be written: give one letter or more")
+    for char in word:
+        _check(writer, char, case)
+    if case == "2d":
+        writer = replace(writer, heights={**writer.heights, "2d": min(writer.heights["2d"], 0.05)})
+    letters = [writer.drawn(char, case, repetition + i, rng) for i, char in enumerate(word)]
+    pace = writer.tempo * np.cbrt(writer.heights[case] / hand.REFERENCE)
+    plane, spans = hand.join(letters, pace, writer.fluency, case == "2d", rng)
+    before, after = rng.uniform(0.15, 0.4, 2)
+    name = f"{case}-{word}-{repetition:02d}"
+    plane = hand.rest(plane, before, after)
+    recording, _ = _sensed(writer, plane, case, name, word, rng, rate, imu)
+    return recording, spans + int(before * hand.GRID) / hand.GRID
+
+
+def _check(writer: Writer, char: str, case: Case) -> None:
     if not writer.writes(char):
         known = tuple(writer.strokes) or characters()
         raise InputError(f"no strokes for '{char}' from {writer.name}: {nearest(char, known)}")
     if case not in _CASES:
         raise InputError(f"unknown case '{case}': {nearest(case, _CASES)}")
-    plane = writer.plane(char, case, repetition, rng)
+
+
+def _sensed(
+    writer: Writer,
+    plane: hand.Plane,
+    case: Case,
+    name: str,
+    label: str,
+    rng: np.random.Generator,
+    rate: float,
+    imu: Imu,
+) -> tuple[Recording, Trajectory]:
+    """Return what the sensor in the writing hand reads, and the truth behind it."""
     position, angles = _in_world(writer, plane, case, rng)
 
     session = _stream(writer.seed, _SESSION, writer.index, _CASES.index(case))
@@ -228,11 +296,11 @@ def write_letter(
         grip.T @ rotation_rate,
     )
     recording = Recording(
-        id=f"{writer.name}-{case}-{char}-{repetition:02d}",
+        id=f"{writer.name}-{name}",
         data=imu.read(trajectory.force, trajectory.rotation_rate, rate, offsets, rng),
         channels=(*ACC, *GYRO),
         t=t,
-        label=char,
+        label=label,
         subject=writer.name,
         session=f"{writer.name}-{case}",
         device="simulated",

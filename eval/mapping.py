@@ -21,12 +21,13 @@ from eval.mapping_fold import ENCODER, GALLERY, FoldMapping, build_gallery
 from eval.mapping_methods import Judge
 from eval.metrics import bootstrap_people, wilson
 from eval.predictions import Predictions
-from eval.run import compare, measure, write_predictions
+from eval.run import compare, fold_facts, measure, write_predictions
 from eval.splits import Fold, check_disjoint, make_folds
 from mapping3d.data import Conditions, fit_mapper, prepare
 from mapping3d.gallery import Gallery
 from mapping3d.mapper import Mapper
-from mapping3d.recipe import MapRecipe, dump
+from mapping3d.recipe import MapRecipe
+from recipes.schema import dump
 from signals.errors import InputError, nearest
 from signals.files import sha256, write_text
 
@@ -67,7 +68,8 @@ def run(recipe: MapRecipe, command: str = "", progress: bool = True) -> Path:
     InputError
         For anything wrong with the recipe, the data, the split or the gallery.
     """
-    from eval.mapping_report import write_embedding, write_report
+    from eval.mapping_report import write_embedding
+    from eval.report import write_report
 
     folder = Path(recipe.out) / recipe.name
     data_hash = "" if recipe.data == "simulated" else _hash(recipe.data)
@@ -189,12 +191,7 @@ def _metrics(
         "shots": 0,
         "folds": [
             {
-                "name": fold.name,
-                "train_people": sorted({rec.subject for rec in fold.train}),
-                "test_people": sorted({rec.subject for rec in fold.test}),
-                "n_train": len(fold.train),
-                "n_test": len(fold.test),
-                "note": fold.note,
+                **fold_facts(fold),
                 **{k: v for k, v in one.items() if k != "ranks"},
             }
             for fold, one in zip(folds, found, strict=True)

@@ -178,21 +178,23 @@ def judge(recipe: Recipe, folds: Sequence[Fold], answers: Answers) -> dict[str, 
         "data": recipe.data,
         "seed": recipe.seed,
         "shots": recipe.evaluate.shots,
-        "folds": [
-            {
-                "name": fold.name,
-                "train_people": sorted({rec.subject for rec in fold.train}),
-                "test_people": sorted({rec.subject for rec in fold.test}),
-                "n_train": len(fold.train),
-                "n_test": len(fold.test),
-                "note": fold.note,
-            }
-            for fold in folds
-        ],
+        "folds": [fold_facts(fold) for fold in folds],
         "methods": methods,
         "comparisons": [
             compare(a, b, answers, methods, seed, resamples) for a, b in _pairs(methods)
         ],
+    }
+
+
+def fold_facts(fold: Fold) -> dict[str, Any]:
+    """Return who trained and who was tested, as plain values."""
+    return {
+        "name": fold.name,
+        "train_people": sorted({rec.subject for rec in fold.train}),
+        "test_people": sorted({rec.subject for rec in fold.test}),
+        "n_train": len(fold.train),
+        "n_test": len(fold.test),
+        "note": fold.note,
     }
 
 

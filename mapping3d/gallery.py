@@ -136,7 +136,10 @@ class Gallery:
                 lacking = "label" if not rec.label else "subject"
                 raise InputError(f"recording '{rec.id}': has no {lacking}: a gallery needs both")
             if rec.id in seen:
-                raise InputError(f"recording '{rec.id}': is in the gallery already: add it once")
+                raise InputError(
+                    f"recording '{rec.id}': is in the gallery already: add it once, or "
+                    "give another recording another id"
+                )
             seen.add(rec.id)
         self._refuse({rec.subject for rec in recordings} & set(self.strangers))
         for rec in recordings:
@@ -321,7 +324,7 @@ class Gallery:
         if found and self.provenance == "cross-user":
             raise InputError(
                 f"person {', '.join(sorted(found)[:5])}: asks and is held by a cross-user gallery: "
-                "take their recordings out, or make it with provenance same-user"
+                "take their recordings out, or make it with gallery.provenance=same-user"
             )
 
     def _searchable(self) -> Index:

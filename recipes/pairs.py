@@ -101,4 +101,4 @@ def load_pairs_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Pairs
     InputError
         With every mistake at once.
     """
-    return PairsRecipe.parse(resolve(path_or_name, overrides), path_or_name)
+    return PairsRecipe.parse(resolve(path_or_name, overrides, "pairs-"), path_or_name)

@@ -131,7 +131,7 @@ def test_role_texts_may_be_given_themselves():
     prompts = RolePrompts({"explain": "[user]\nSay what $facts show."})
     assert prompts["explain"].fill({"facts": "these"}) == ("", "Say what these show.")
     assert prompts["critique"].names == RolePrompts()["critique"].names
-    with pytest.raises(InputError, match="has no .user. part"):
+    with pytest.raises(InputError, match=r"has no \[user\] part"):
         RolePrompts({"explain": "Say what $facts show."})
 
 

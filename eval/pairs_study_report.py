@@ -149,6 +149,7 @@ def tables(found: Values) -> list[Table]:
             ],
             truth,
         ),
+        _by_kind([arm for arm in arms if arm["explains"]]),
         (
             "Budget and cost",
             [
@@ -166,6 +167,21 @@ def tables(found: Values) -> list[Table]:
             cost,
         ),
     ]
+
+
+def _by_kind(arms: Sequence[Values]) -> Table:
+    """Return the share of supported claims of each kind, and in brackets by luck."""
+    kinds = list(dict.fromkeys(kind for arm in arms for kind in arm["explains"]["kinds"]))
+
+    def cell(arm: Values, kind: str) -> str:
+        own, luck = (arm[name]["kinds"].get(kind) for name in ("explains", "by_chance"))
+        if own is None:
+            return "–"
+        return f"{own['value']:.2f} ({luck['value']:.2f}), {own['n']}" if luck else "–"
+
+    rows = [[kind, *(cell(arm, kind) for arm in arms)] for kind in sorted(kinds)]
+    heading = ["kind of claim", *(_TAUGHT[arm["arm"]] for arm in arms)]
+    return "Share supported by kind (of another recording), claims", heading, rows
 
 
 def caption(found: Values) -> str:

@@ -105,9 +105,16 @@ class FoldMapping:
                 "encoder": trained.mapper.version,
             },
             "held_out": list(trained.held_out),
-            "note": trained.note,
+            "n_rivals": len(self.rivals_learn()),
             "fit_seconds": trained.fit_seconds,
         }
+
+    def rivals_learn(self) -> list[Recording]:
+        """Return the labelled recordings that classifiers of the source condition learn from."""
+        most = self.recipe.evaluate.baseline_per_label
+        learnt = balanced(self.fold.train, most, self.recipe.seed)
+        # Whoever taught the encoder teaches its rivals.
+        return learnt + list(self.data.support[0].recordings if self.data.support else ())
 
     def space(self) -> tuple[Array, NDArray[np.str_], Array, NDArray[np.str_]]:
         """Return embeddings and labels of the fold's queries and of its gallery."""

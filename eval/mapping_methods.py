@@ -15,7 +15,6 @@ from eval.baselines import BASELINES, Baseline, Views
 from eval.fusion import Fusion
 from eval.mapping_fold import FoldMapping, gallery_rows, thinned
 from eval.predictions import Predictions, load, save
-from eval.splits import balanced
 from mapping3d.recipe import MapRecipe
 from mapping3d.vote import log_posterior, nearness
 from signals.errors import InputError
@@ -111,10 +110,7 @@ class Judge:
 
         if self._views is None:
             self._views = EncoderViews(self.recipe, build_serializer(TextConfig()))
-        most = self.recipe.evaluate.baseline_per_label
-        learnt = balanced(self.fold.train, most, self.recipe.seed)
-        if self.data.support is not None:  # whoever taught the encoder teaches its rivals
-            learnt = [*learnt, *self.data.support[0].recordings]
+        learnt = self.mapping.rivals_learn()
         baseline = Baseline(name, self._views, self.recipe.label_set, self.recipe.seed).fit(learnt)
         begin = time.perf_counter()
         log_probs = baseline.log_proba(self.fold.test)

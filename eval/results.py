@@ -141,7 +141,9 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
         train_data = "none"
         learnt = name.startswith("mapping") or name == "fusion"
         if is_baseline(name) or is_tuned(name) or learnt:
-            train_data = _train_data(folds)
+            # A mapping's rivals may learn from fewer recordings than its encoder does.
+            size = "n_rivals" if is_baseline(name) and "n_rivals" in folds[0] else "n_train"
+            train_data = _train_data(folds, size)
         elif name == "few-shot":
             train_data = f"{metrics['shots']} examples in the prompt"
         people = method["people"]
@@ -247,8 +249,8 @@ def _remarks(rows: Sequence[Row]) -> list[str]:
     return found + [f"- {', '.join(who)}: {'; '.join(r)}" for who, r in of_some.items()]
 
 
-def _train_data(folds: Sequence[Mapping[str, Any]]) -> str:
-    people, sizes = [len(f["train_people"]) for f in folds], [f["n_train"] for f in folds]
+def _train_data(folds: Sequence[Mapping[str, Any]], size: str) -> str:
+    people, sizes = [len(f["train_people"]) for f in folds], [f[size] for f in folds]
 
     def span(values: list[int]) -> str:
         low, high = f"{min(values):,}", f"{max(values):,}"

@@ -121,3 +121,11 @@ def test_a_failed_addition_loses_nothing(tmp_path):
     with pytest.raises(InputError, match="finished run"):
         add(tmp_path, ledger)
     assert ledger.read_bytes() == before
+
+
+def test_a_mappings_rivals_say_how_few_recordings_they_learnt_from(tmp_path):
+    folds = [fold | {"n_rivals": 2} for fold in example()["folds"]]
+    rows = rows_of(folder(tmp_path / "run", folds=folds))
+    learnt = {row["method"]: row["train_data"] for row in rows}
+    assert learnt["svm"] == "2 recordings of 1 other person"
+    assert learnt["fine-tuned"] == "4 recordings of 1 other person"

@@ -86,7 +86,7 @@ def read_study(folder: Path) -> Values:
 
 
 def tables(found: Values) -> list[Table]:
-    """Return accuracy, truth and cost, one row a student."""
+    """Return accuracy, truth and cost, one row a student; no table without a row."""
     arms = found["arms"]
     accuracy = [
         [
@@ -131,7 +131,7 @@ def tables(found: Values) -> list[Table]:
         ]
         for arm in arms
     ]
-    return [
+    made = [
         (
             "Accuracy on people never trained on",
             ["student was taught", "recordings", "label scored [95 %]", "own words [95 %]"],
@@ -167,6 +167,7 @@ def tables(found: Values) -> list[Table]:
             cost,
         ),
     ]
+    return [one for one in made if one[2]]
 
 
 def _by_kind(arms: Sequence[Values]) -> Table:

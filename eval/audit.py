@@ -151,7 +151,8 @@ def audit(
     Raises
     ------
     InputError
-        For fewer than two people, or a recording without a subject or label.
+        For fewer than two people, a recording without a subject or label, or more neighbours than
+        there are recordings of others.
     """
     for rec in recordings:
         if not (rec.subject and rec.label):
@@ -187,6 +188,12 @@ class _Neighbours:
             raise InputError(
                 f"all recordings are by {', '.join(self.people) or 'nobody'}: "
                 "an audit compares people and needs two"
+            )
+        fewest = len(recordings) - max(Counter(self.subjects).values())
+        if config.neighbours > fewest:
+            raise InputError(
+                f"neighbours is {config.neighbours} but somebody has only {fewest} recordings of "
+                f"others to be compared with: take at most {fewest}"
             )
         self.groups = Counter(zip(self.subjects, self.labels, strict=True))
         shape = (len(recordings), len(self.people), config.neighbours)

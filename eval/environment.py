@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -51,6 +52,11 @@ def environment(data: str, data_hash: str, command: str) -> dict[str, Any]:
         },
         "data": {"path": data, "sha256": data_hash},
     }
+
+
+def as_json(values: Any) -> str:
+    """Return plain values as the files of a run folder hold them."""
+    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
 def _commit() -> str:

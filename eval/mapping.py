@@ -6,7 +6,6 @@ also gives the temperature of the gallery's vote and the weights of the fusion.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -17,21 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.baselines import BASELINES
-from eval.environment import environment
-from eval.mapping_methods import ENCODER, GALLERY, Judge, build_gallery
+from eval.environment import as_json, environment
+from eval.mapping_fold import ENCODER, GALLERY, FoldMapping, build_gallery
+from eval.mapping_methods import Judge
 from eval.metrics import bootstrap_people, wilson
 from eval.predictions import Predictions
-from eval.run import compare, measure, write_predictions
-from eval.splits import Fold, make_folds
+from eval.run import compare, fold_facts, measure, write_predictions
+from eval.splits import Fold, check_disjoint, make_folds
 from mapping3d.data import Conditions, fit_mapper, prepare
 from mapping3d.gallery import Gallery
 from mapping3d.mapper import Mapper
-from mapping3d.recipe import MapRecipe, dump
+from mapping3d.recipe import MapRecipe
+from recipes.schema import dump
 from signals.errors import InputError, nearest
 from signals.files import sha256, write_text
 
 if TYPE_CHECKING:
-    from eval.reader import Reader
+    from eval.reader import KeptReader
 
 log = logging.getLogger(__name__)
 
@@ -67,14 +68,17 @@ def run(recipe: MapRecipe, command: str = "", progress: bool = True) -> Path:
     InputError
         For anything wrong with the recipe, the data, the split or the gallery.
     """
-    from eval.mapping_report import write_embedding, write_report
+    from eval.mapping_report import write_embedding
+    from eval.report import write_report
 
     folder = Path(recipe.out) / recipe.name
     data_hash = "" if recipe.data == "simulated" else _hash(recipe.data)
     data = prepare(recipe, progress)
     folds = make_folds(data.source.recordings, recipe.split, recipe.label_set, recipe.seed)
+    for fold in folds:
+        _check_strangers(data, fold)
     write_text(folder / "recipe.yaml", dump(recipe))
-    write_text(folder / "environment.json", _json(environment(recipe.data, data_hash, command)))
+    write_text(folder / "environment.json", as_json(environment(recipe.data, data_hash, command)))
     for stale in RESULTS:
         (folder / stale).unlink(missing_ok=True)
 
@@ -82,14 +86,16 @@ def run(recipe: MapRecipe, command: str = "", progress: bool = True) -> Path:
     answers: dict[str, list[Predictions]] = {name: [] for name in recipe.evaluate.methods}
     found = []
     for fold in folds:
-        judge = Judge(recipe, data, fold, folder / "folds" / fold.name, reader, data_hash, progress)
+        place = folder / "folds" / fold.name
+        mapping = FoldMapping(recipe, data, fold, place, data_hash, progress)
+        judge = Judge(mapping, reader)
         for method in recipe.evaluate.methods:
             answers[method].append(judge.answer(method))
-        found.append(judge.facts())
+        found.append(mapping.facts())
 
     write_predictions(answers, folds, folder / "predictions.parquet")
-    write_text(folder / "metrics.json", _json(_metrics(recipe, folds, answers, found)))
-    write_embedding(folder / "embedding.png", *judge.space(), seed=recipe.seed)
+    write_text(folder / "metrics.json", as_json(_metrics(recipe, folds, answers, found)))
+    write_embedding(folder / "embedding.png", *mapping.space(), seed=recipe.seed)
     write_report(folder)
     return folder
 
@@ -126,17 +132,30 @@ def fit_and_save(recipe: MapRecipe, progress: bool = True) -> tuple[Path, Mapper
     return folder, mapper, store, note
 
 
+def _check_strangers(data: Conditions, fold: Fold) -> None:
+    """Refuse a test person whose recordings, of either condition, are there under another name."""
+    tested = {rec.subject for rec in fold.test}
+    taught = {rec.subject for rec in fold.train}
+    everything = [*data.source.recordings, *data.target.recordings]
+    learnt = [rec for rec in everything if rec.subject in taught]
+    for side in data.support or ():
+        learnt += side.recordings
+    check_disjoint(learnt, [rec for rec in everything if rec.subject in tested])
+
+
 def _reader(
     recipe: MapRecipe, data: Conditions, folds: Sequence[Fold], folder: Path, progress: bool
-) -> Reader | None:
+) -> KeptReader | None:
     """Return the language model's reader, None where no method asks it."""
     if recipe.evaluate.adapter is None:
         return None
-    from eval.reader import Reader
+    from eval.reader import KeptReader
     from finetune.lineage import check_strangers
     from recipes.schema import TrainConfig
 
-    reader = Reader(recipe.evaluate.adapter, recipe.label_set, folder / "answers.json", progress)
+    reader = KeptReader(
+        recipe.evaluate.adapter, recipe.label_set, folder / "answers.json", progress
+    )
     asking = reader.recipe.model_copy(
         update={
             "data": recipe.data,
@@ -172,12 +191,7 @@ def _metrics(
         "shots": 0,
         "folds": [
             {
-                "name": fold.name,
-                "train_people": sorted({rec.subject for rec in fold.train}),
-                "test_people": sorted({rec.subject for rec in fold.test}),
-                "n_train": len(fold.train),
-                "n_test": len(fold.test),
-                "note": fold.note,
+                **fold_facts(fold),
                 **{k: v for k, v in one.items() if k != "ranks"},
             }
             for fold, one in zip(folds, found, strict=True)
@@ -233,7 +247,3 @@ def _hash(data: str) -> str:
         raise InputError(
             f"data '{data}': {error.strerror}: set data= to a Parquet file of recordings"
         ) from None
-
-
-def _json(values: Any) -> str:
-    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"

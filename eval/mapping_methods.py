@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,152 +13,44 @@ from numpy.typing import NDArray
 
 from eval.baselines import BASELINES, Baseline, Views
 from eval.fusion import Fusion
+from eval.mapping_fold import FoldMapping, gallery_rows, thinned
 from eval.predictions import Predictions, load, save
-from eval.splits import Fold, balanced
-from mapping3d.data import Conditions, Prepared, fit_mapper
-from mapping3d.gallery import Gallery
-from mapping3d.mapper import Mapper
 from mapping3d.recipe import MapRecipe
-from mapping3d.vote import fit_temperature, log_posterior, nearness, ranks
+from mapping3d.vote import log_posterior, nearness
 from signals.errors import InputError
-from signals.files import write_text
 from signals.recording import Array, Recording
 
 if TYPE_CHECKING:
-    from eval.reader import Reader
+    from eval.reader import KeptReader
 
 Float = NDArray[np.float64]
-Values = dict[str, Any]
-
-ENCODER, GALLERY = "encoder.safetensors", "gallery.imu"
-_NO_COPIES: Array = np.empty(0, dtype=np.float32)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A fold's mapping with its gallery, and how sure the gallery's vote is."""
-
-    mapper: Mapper
-    gallery: Gallery
-    held_out: tuple[str, ...]
-    note: str
-    fit_seconds: float
 
 
 class Judge:
-    """Answers of every method about one fold; what is expensive is made once, when needed."""
+    """Asks every method about the strangers of one fold.
 
-    def __init__(
-        self,
-        recipe: MapRecipe,
-        data: Conditions,
-        fold: Fold,
-        folder: Path,
-        reader: Reader | None,
-        data_hash: str,
-        progress: bool,
-    ) -> None:
-        self.recipe, self.data, self.fold, self.folder = recipe, data, fold, folder
-        self.reader, self.progress = reader, progress
-        self.train_people = sorted({rec.subject for rec in fold.train})
-        self.test_people = sorted({rec.subject for rec in fold.test})
-        ids = [rec.id for rec in fold.test]
-        place = {rec.id: i for i, rec in enumerate(data.source.recordings)}
-        self._test_x = data.source.x[[place[i] for i in ids]]
-        # How many are tested, or how the gallery is made, changes no encoder.
-        aside = {"evaluate", "out", "name", "gallery"}
-        parts = recipe.model_dump(mode="json", exclude=aside)
-        asked = [parts["split"].pop("folds"), parts["split"].pop("max_test_per_label")]
-        self._fit_key = json.dumps([parts, fold.name, data_hash], sort_keys=True)
-        settings = recipe.evaluate.model_dump(
-            mode="json", exclude={"methods", "bootstrap", "adapter"}
-        )
-        gallery = recipe.gallery.model_dump(mode="json")
-        self._key = _digest(json.dumps([self._fit_key, settings, gallery, asked[1]]))
-        self._trained: Trained | None = None
-        self._asked: tuple[Array, float] | None = None
+    Parameters
+    ----------
+    mapping : FoldMapping
+    reader : KeptReader or None
+        The language model; None where no method asks it.
+    """
+
+    def __init__(self, mapping: FoldMapping, reader: KeptReader | None) -> None:
+        self.mapping, self.reader = mapping, reader
+        self.recipe, self.data, self.fold = mapping.recipe, mapping.data, mapping.fold
         self._views: Views | None = None
 
     def answer(self, method: str) -> Predictions:
         """Return a method's answers, from an earlier run where there are any."""
-        path = self.folder / f"{method}.parquet"
+        path = self.mapping.folder / f"{method}.parquet"
         asks_model = method.startswith("llm-") or method == "fusion"
-        key = self._key + (self.reader.identity if self.reader and asks_model else "")
+        key = self.mapping.key + (self.reader.identity if self.reader and asks_model else "")
         known = load(path, key, self.fold.test)
         if known is None:
             known = self._methods()[method]()
             save(known, path, self.fold.name, method, key)
         return known
-
-    def facts(self) -> Values:
-        """Return what is told of a fold beside its answers: retrieval, gallery, training."""
-        trained = self.trained
-        distances, _ = self.asked
-        found = ranks(distances, trained.gallery.labels, [rec.label for rec in self.fold.test])
-        return {
-            "ranks": [int(rank) for rank in found],
-            "gallery": {
-                "provenance": trained.gallery.provenance,
-                "items": len(trained.gallery),
-                "people": len(trained.gallery.people),
-                "encoder": trained.mapper.version,
-            },
-            "held_out": list(trained.held_out),
-            "note": trained.note,
-            "fit_seconds": trained.fit_seconds,
-        }
-
-    def space(self) -> tuple[Array, NDArray[np.str_], Array, NDArray[np.str_]]:
-        """Return embeddings and labels of the fold's queries and of its gallery."""
-        queries = self.trained.mapper.encoder.embed(self._test_x, "source")
-        labels = np.array([rec.label for rec in self.fold.test])
-        return queries, labels, self.trained.gallery.embeddings, self.trained.gallery.labels
-
-    @property
-    def trained(self) -> Trained:
-        """The fold's encoder and gallery, trained or read."""
-        if self._trained is None:
-            self._trained = self._train()
-        return self._trained
-
-    @property
-    def asked(self) -> tuple[Array, float]:
-        """Distances of the test recordings to every item, and the seconds one query took."""
-        if self._asked is None:
-            begin = time.perf_counter()
-            queries = self.trained.mapper.encoder.embed(self._test_x, "source")
-            people = [rec.subject for rec in self.fold.test]
-            distances = self.trained.gallery.distances(queries, people)
-            took = (time.perf_counter() - begin) / len(self._test_x)
-            self._asked = distances, took
-        return self._asked
-
-    def _train(self) -> Trained:
-        path, noted = self.folder / ENCODER, self.folder / "encoder.json"
-        key = _digest(self._fit_key)
-        stored = json.loads(noted.read_text(encoding="utf-8")) if noted.is_file() else {}
-        if stored.get("key") == key and path.is_file():
-            mapper = Mapper.load(path)
-        else:
-            begin = time.perf_counter()
-            mapper, history = fit_mapper(self.recipe, self.data, self.train_people, self.progress)
-            stored = {
-                "key": key,
-                "held_out": list(history.held_out),
-                "loss": history.loss,
-                "retrieval": history.retrieval,
-                "epochs": history.best + 1,
-                "seconds": time.perf_counter() - begin,
-            }
-            mapper.save(path)
-            write_text(noted, _json(stored))
-        gallery = build_gallery(self.recipe, self.data, mapper, self.train_people, self.test_people)
-        gallery.save(self.folder / GALLERY)
-        stops = ", ".join(stored["held_out"])
-        note = f"{self.fold.name}: stopped after epoch {stored['epochs']}" + (
-            f", by {stops}" if stops else ", nobody held out"
-        )
-        return Trained(mapper, gallery, tuple(stored["held_out"]), note, stored["seconds"])
 
     def _methods(self) -> dict[str, Callable[[], Predictions]]:
         return {
@@ -179,44 +68,13 @@ class Judge:
         }
 
     def _mapping(self, k: int) -> Predictions:
-        trained = self.trained
+        trained = self.mapping.trained
         begin = time.perf_counter()
-        distances, asking = self.asked
+        distances, asking = self.mapping.asked
         scores = nearness(distances, trained.gallery.labels, self.recipe.label_set, k)
         seconds = asking + (time.perf_counter() - begin) / len(scores)
-        return self._predictions(
-            log_posterior(scores, self._temperature(k)), seconds, trained.fit_seconds, trained.note
-        )
-
-    def _held_out(self) -> tuple[list[Recording], Array]:
-        """Return recordings of the people held out, as many as are tested of anybody."""
-        data = self.data.source.of(self.trained.held_out)
-        kept = [
-            rec
-            for person in self.trained.held_out
-            for rec in balanced(
-                [r for r in data.recordings if r.subject == person],
-                self.recipe.split.max_test_per_label,
-                self.recipe.seed,
-            )
-        ]
-        place = {rec.id: i for i, rec in enumerate(data.recordings)}
-        return kept, data.x[[place[rec.id] for rec in kept]]
-
-    def _held_out_scores(self, k: int) -> tuple[Float, list[Recording]]:
-        recordings, x = self._held_out()
-        queries = self.trained.mapper.encoder.embed(x, "source")
-        # Held-out people train nothing, but their recordings may be in the gallery: not for them.
-        gallery = self.trained.gallery
-        others = ~np.isin([item.subject for item in gallery.items], self.trained.held_out)
-        distances = _distances(gallery, queries)[:, others]
-        return nearness(distances, gallery.labels[others], self.recipe.label_set, k), recordings
-
-    def _temperature(self, k: int) -> float:
-        if not self.trained.held_out:
-            return self.trained.mapper.temperature
-        scores, recordings = self._held_out_scores(k)
-        return fit_temperature(scores, self._truth(recordings))
+        log_probs = log_posterior(scores, self.mapping.temperature(k))
+        return self._predictions(log_probs, seconds, trained.fit_seconds, trained.note)
 
     def _analytic(self, warped: bool) -> Predictions:
         """Compare the rows that both conditions share, as they are."""
@@ -224,10 +82,11 @@ class Judge:
         shared = [row for row in view.channels("source") if row in view.channels("target")]
         if not shared:
             raise InputError("method analytic: view.source and view.target share no signal")
-        kept = _gallery_rows(self.recipe, self.data, self.train_people, self.test_people)
+        fold = self.mapping
+        kept = gallery_rows(self.recipe, self.data, fold.train_people, fold.test_people)
         if warped:
-            kept = _thinned(kept, self.recipe.evaluate.dtw_per_label, self.recipe.seed)
-        queries = self._test_x[:, [view.channels("source").index(row) for row in shared]]
+            kept = thinned(kept, self.recipe.evaluate.dtw_per_label, self.recipe.seed)
+        queries = self.mapping.test_x[:, [view.channels("source").index(row) for row in shared]]
         items = kept.x[:, [view.channels("target").index(row) for row in shared]]
         begin = time.perf_counter()
         if warped:
@@ -251,10 +110,7 @@ class Judge:
 
         if self._views is None:
             self._views = EncoderViews(self.recipe, build_serializer(TextConfig()))
-        most = self.recipe.evaluate.baseline_per_label
-        learnt = balanced(self.fold.train, most, self.recipe.seed)
-        if self.data.support is not None:  # whoever taught the encoder teaches its rivals
-            learnt = [*learnt, *self.data.support[0].recordings]
+        learnt = self.mapping.rivals_learn()
         baseline = Baseline(name, self._views, self.recipe.label_set, self.recipe.seed).fit(learnt)
         begin = time.perf_counter()
         log_probs = baseline.log_proba(self.fold.test)
@@ -265,8 +121,8 @@ class Judge:
 
     def _retrieved(self) -> list[Recording]:
         """Return the item nearest to each query: what the study's language model is given."""
-        gallery = self.trained.gallery
-        nearest_item = self.asked[0].argmin(axis=1)
+        gallery = self.mapping.trained.gallery
+        nearest_item = self.mapping.asked[0].argmin(axis=1)
         return [gallery.recording(gallery.items[i].id) for i in nearest_item]
 
     def _synthesised(self) -> list[Recording]:
@@ -287,24 +143,24 @@ class Judge:
         assert self.reader is not None
         k = self.recipe.evaluate.neighbours
         vote, text = self.answer("mapping-vote"), self.answer("llm-3d")
-        if not self.trained.held_out:
+        if not self.mapping.trained.held_out:
             fusion, origin = Fusion((0.5, 0.5)), "equal weights, nobody held out"
         else:
-            scores, recordings = self._held_out_scores(k)
-            parts = [log_posterior(scores, self._temperature(k)), self.reader.read(recordings)[0]]
-            fusion = Fusion.fit(parts, self._truth(recordings))
+            scores, recordings = self.mapping.held_out_scores(k)
+            parts = [
+                log_posterior(scores, self.mapping.temperature(k)),
+                self.reader.read(recordings)[0],
+            ]
+            fusion = Fusion.fit(parts, self.mapping.truth(recordings))
             a, b = fusion.weights
             origin = (
                 f"weights {a:.2f} and {b:.2f} from {len(recordings)} recordings of "
-                f"{', '.join(self.trained.held_out)}"
+                f"{', '.join(self.mapping.trained.held_out)}"
             )
         pooled = fusion([vote.log_probs, text.log_probs])
         note = f"{self.fold.name}: vote and 3D text, {origin}"
         found = self._predictions(pooled, vote.seconds + text.seconds, vote.fit_seconds, note)
         return replace(found, tokens=text.tokens)
-
-    def _truth(self, recordings: Sequence[Recording]) -> list[int]:
-        return [self.recipe.label_set.index(rec.label) for rec in recordings]
 
     def _predictions(
         self, log_probs: Float, seconds: float, fit_seconds: float, note: str
@@ -335,65 +191,3 @@ class EncoderViews(Views):
         from mapping3d.views import view
 
         return view(rec, self._config, "source")
-
-
-def build_gallery(
-    recipe: MapRecipe,
-    data: Conditions,
-    mapper: Mapper,
-    train_people: Sequence[str],
-    test_people: Sequence[str],
-) -> Gallery:
-    """Return the gallery that test people ask: of training people and supporters, or their own too.
-
-    Raises
-    ------
-    InputError
-        If it would hold a test person without being same-user, or nothing.
-    """
-    kept = _gallery_rows(recipe, data, train_people, test_people)
-    strangers = test_people if recipe.gallery.provenance == "cross-user" else ()
-    gallery = Gallery(mapper.space, recipe.gallery.provenance, recipe.gallery.metric, strangers)
-    gallery.add(kept.recordings, mapper.encoder.embed(kept.x, "target"), mapper.space)
-    return gallery
-
-
-def _gallery_rows(
-    recipe: MapRecipe, data: Conditions, train_people: Sequence[str], test_people: Sequence[str]
-) -> Prepared:
-    people = {*train_people, *(test_people if recipe.gallery.provenance == "same-user" else ())}
-    mine = data.target.of(people)
-    if data.support is not None and recipe.gallery.supporters:
-        theirs = data.support[1]
-        mine = Prepared(
-            [*mine.recordings, *theirs.recordings],
-            np.concatenate([mine.x, theirs.x]),
-            _NO_COPIES,
-        )
-    if not mine.recordings:
-        raise InputError(
-            f"gallery: {', '.join(train_people)} have no recording of the target condition "
-            f"({recipe.target}): give supporters, or gallery.provenance=same-user"
-        )
-    return _thinned(mine, recipe.gallery.most_per_label, recipe.seed)
-
-
-def _thinned(kept: Prepared, most: int | None, seed: int) -> Prepared:
-    if most is None:
-        return kept
-    chosen = {rec.id for rec in balanced(kept.recordings, most, seed)}
-    rows = [i for i, rec in enumerate(kept.recordings) if rec.id in chosen]
-    return Prepared([kept.recordings[i] for i in rows], kept.x[rows], _NO_COPIES)
-
-
-def _distances(gallery: Gallery, queries: Array) -> Array:
-    """Return distances to every item, asked by nobody in particular."""
-    return gallery.distances(queries, [""] * len(queries))
-
-
-def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()
-
-
-def _json(values: Any) -> str:
-    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"

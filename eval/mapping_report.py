@@ -12,20 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.baselines import BASELINES
-from eval.figures import accuracy_by_person, confusion_matrix, embedding
-from eval.report import (
-    CSS,
-    comparisons,
-    facts_table,
-    folds_table,
-    image,
-    interval,
-    methods_table,
-    notes,
-    read_run,
-    table,
-)
-from signals.files import atomic_path, write_text
+from eval.figures import accuracy_by_person, embedding
+from eval.report import closing, comparisons, document, image, interval, methods_table, table
+from signals.files import atomic_path
 from signals.recording import Array
 
 Values = Mapping[str, Any]
@@ -34,34 +23,15 @@ _MOST = 1500
 """Points of an embedding plot: t-SNE takes seconds for so many, minutes for all."""
 
 
-def write_report(run_dir: Path) -> Path:
-    """Write ``report.html`` from a mapping's run folder.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no finished run.
-    """
-    metrics, facts = read_run(run_dir)
-    recipe = (run_dir / "recipe.yaml").read_text(encoding="utf-8")
-    path = run_dir / "report.html"
-    picture = run_dir / "embedding.png"
-    write_text(
-        path, page(metrics, facts, recipe, picture.read_bytes() if picture.is_file() else None)
-    )
-    return path
-
-
 def page(metrics: Values, facts: Values, recipe: str, picture: bytes | None) -> str:
     """Return the whole page; every text from outside is escaped."""
     methods: dict[str, Values] = metrics["methods"]
     rivals = [name for name in methods if name in BASELINES]
     best = max(methods, key=lambda name: methods[name]["accuracy"]["value"])
-    first = metrics["folds"][0]["gallery"]
     tested = sum(fold["n_test"] for fold in metrics["folds"])
     lead = (
         f"{len(metrics['labels'])} labels, {metrics['protocol']}, {tested:,} queries from "
-        f"{metrics['data']}; gallery of {first['items']:,} items by {first['people']} people; "
+        f"{metrics['data']}; gallery of {_gallery(metrics)}; "
         f"seed {metrics['seed']}, {facts['date']}. Nobody tested was trained on."
     )
     sections = [
@@ -80,26 +50,9 @@ def page(metrics: Values, facts: Values, recipe: str, picture: bytes | None) -> 
     sections += [
         "<h2>People</h2>",
         image(accuracy_by_person(methods, rivals, metrics["chance"]), "Accuracy of every person"),
-        f"<h2>What {escape(best)} answers</h2>",
-        image(
-            confusion_matrix(methods[best]["labels"], methods[best]["confusion"]),
-            f"Confusion matrix of {best}",
-        ),
-        "<h2>Folds</h2>",
-        folds_table(metrics["folds"]),
-        notes(methods),
-        "<h2>Repeat it</h2>",
-        f"<pre>{escape(facts['command'] or 'imuscribe map eval recipe.yaml')}</pre>",
-        facts_table(facts),
-        f"<details><summary>The resolved recipe</summary><pre>{escape(recipe)}</pre></details>",
+        *closing(metrics, facts, recipe, best),
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(metrics['name'])}</title><style>{CSS}</style></head>\n<body>\n"
-        + "\n".join(sections)
-        + "\n</body>\n</html>\n"
-    )
+    return document(metrics["name"], sections)
 
 
 def retrieval_table(retrieval: Values) -> str:
@@ -166,10 +119,20 @@ def summary(folder: Path) -> tuple[list[str], list[list[str]], list[str]]:
         for name, method in metrics["methods"].items()
     ]
     found = metrics["retrieval"]
-    fold = metrics["folds"][0]["gallery"]
     lines = [
         f"retrieval @1 {interval(found['@1']['pooled'])}, @5 {interval(found['@5']['pooled'])}, "
         f"mean reciprocal rank {interval(found['reciprocal rank']['people'])}",
-        f"gallery: {fold['provenance']}, {fold['items']:,} items by {fold['people']} people",
+        f"gallery: {metrics['folds'][0]['gallery']['provenance']}, {_gallery(metrics)}",
     ]
     return ["method", "accuracy", "over people", "top-5", "macro-F1", "n"], rows, lines
+
+
+def _gallery(metrics: Values) -> str:
+    """Say how much the galleries of all folds hold."""
+    galleries = [fold["gallery"] for fold in metrics["folds"]]
+
+    def spread(what: str) -> str:
+        least, most = (choose(gallery[what] for gallery in galleries) for choose in (min, max))
+        return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
+    return f"{spread('items')} items by {spread('people')} people"

@@ -1,4 +1,4 @@
-"""A language model with an adapter, asked about recordings as they are; answers are kept."""
+"""A language model with an adapter, asked about cleaned recordings; its answers are kept."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.packaged import weights_hash
+from finetune.reading import Reader
 from signals.errors import InputError
 from signals.files import write_text
 from signals.recording import Recording
@@ -19,7 +20,7 @@ _KEEP_EVERY = 128
 """Prompts after which answers are written down, so that an interruption loses few."""
 
 
-class Reader:
+class KeptReader:
     """Reads cleaned recordings with a trained adapter; the same text is never asked about twice.
 
     Parameters
@@ -42,24 +43,17 @@ class Reader:
     def __init__(
         self, adapter: str | Path, labels: Sequence[str], kept: Path, progress: bool = True
     ) -> None:
-        from finetune.packaged import adapter_path, weights_hash
-        from prompts.serialize import build_serializer
-        from recipes.schema import load_recipe
-
-        self.adapter = adapter_path(adapter)
-        self.recipe = load_recipe(str(self.adapter / "recipe.yaml"))
-        known = self.recipe.label_set
+        self._reader = Reader(adapter)
+        self.recipe = self._reader.recipe
+        known = self._reader.labels
         if unknown := [label for label in labels if label not in known]:
             raise InputError(
                 f"adapter '{adapter}': does not know label '{unknown[0]}': it reads "
                 f"{self.recipe.labels}"
             )
         self._columns = [known.index(label) for label in labels]
-        self._serializer = build_serializer(self.recipe.text)
         self._progress = progress
         self._kept = kept
-        self._scorer: Any = None
-        self._builder: Any = None
         self._answers: dict[str, list[float]] = {}
         self._lengths: dict[str, int] = {}
         self.identity = weights_hash(adapter)
@@ -87,8 +81,7 @@ class Reader:
                     f"recording '{rec.id}': is at {rec.rate:.1f} Hz, the adapter reads "
                     f"{self.recipe.clean.rate:g} Hz: set clean.rate={self.recipe.clean.rate:g}"
                 )
-        serializer = self._serializer
-        texts = serializer.encode([serializer.features(rec) for rec in recordings])
+        texts = self._reader.texts(recordings)
         keys = [sha256(text.encode()).hexdigest()[:24] for text in texts]
         new = list({key: text for key, text in zip(keys, texts, strict=True)}.items())
         new = [(key, text) for key, text in new if key not in self._answers]
@@ -101,25 +94,9 @@ class Reader:
         return log_softmax(scores, axis=1), np.array([self._lengths[key] for key in keys])
 
     def _ask(self, part: Sequence[tuple[str, str]]) -> None:
-        self._load()
-        prompts = [self._builder.prompt(text) for _, text in part]
-        scores = self._scorer.score(prompts, self.recipe.evaluate.batch_size)
-        for (key, _), prompt, row in zip(part, prompts, scores.log_probs, strict=True):
+        log_probs, lengths = self._reader.score([text for _, text in part])
+        for (key, _), row, length in zip(part, log_probs, lengths, strict=True):
             self._answers[key] = [round(float(value), 5) for value in row]
-            self._lengths[key] = self._builder.n_tokens(prompt)
+            self._lengths[key] = int(length)
         stored = {"adapter": self.identity, "answers": self._answers, "tokens": self._lengths}
         write_text(self._kept, json.dumps(stored))
-
-    def _load(self) -> None:
-        """Load the model when something is to be asked, not before."""
-        if self._scorer is not None:
-            return
-        from finetune.base import check_adapter, load_base
-        from finetune.scoring import LabelScorer
-        from prompts.templates import PromptBuilder
-
-        check_adapter(self.adapter, self.recipe.model.base)
-        model, tokenizer = load_base(self.recipe.model, self.adapter)
-        self._builder = PromptBuilder(tokenizer, self.recipe.label_set, self.recipe.prompt)
-        completions = [self._builder.completion(label) for label in self.recipe.label_set]
-        self._scorer = LabelScorer(model, tokenizer, completions)

@@ -48,13 +48,17 @@ def write_report(run_dir: Path) -> Path:
         If the folder holds no finished run.
     """
     metrics, facts = read_run(run_dir)
+    recipe = (run_dir / "recipe.yaml").read_text(encoding="utf-8")
     if metrics.get("kind") == "mapping":
         from eval import mapping_report
 
-        return mapping_report.write_report(run_dir)
-    recipe = (run_dir / "recipe.yaml").read_text(encoding="utf-8")
+        drawn = run_dir / "embedding.png"
+        picture = drawn.read_bytes() if drawn.is_file() else None
+        written = mapping_report.page(metrics, facts, recipe, picture)
+    else:
+        written = page(metrics, facts, recipe)
     path = run_dir / "report.html"
-    write_text(path, page(metrics, facts, recipe))
+    write_text(path, written)
     return path
 
 
@@ -113,23 +117,35 @@ def page(metrics: Values, facts: Values, recipe: str) -> str:
     else:
         best = max(methods, key=lambda name: methods[name]["accuracy"]["value"])
     sections += [
+        *closing(metrics, facts, recipe, best),
+    ]
+    return document(metrics["name"], sections)
+
+
+def closing(metrics: Values, facts: Values, recipe: str, best: str) -> list[str]:
+    """Return what a report ends with: the confusions of a method, the folds, how to repeat it."""
+    method = metrics["methods"][best]
+    picture = confusion_matrix(method["labels"], method["confusion"])
+    command = "map eval" if metrics.get("kind") == "mapping" else "run"
+    return [
         f"<h2>What {escape(best)} answers</h2>",
-        image(
-            confusion_matrix(methods[best]["labels"], methods[best]["confusion"]),
-            f"Confusion matrix of {best}",
-        ),
+        image(picture, f"Confusion matrix of {best}"),
         "<h2>Folds</h2>",
         folds_table(metrics["folds"]),
-        notes(methods),
+        notes(metrics["methods"]),
         "<h2>Repeat it</h2>",
-        f"<pre>{escape(facts['command'] or 'imuscribe run recipe.yaml')}</pre>",
+        f"<pre>{escape(facts['command'] or f'imuscribe {command} recipe.yaml')}</pre>",
         facts_table(facts),
         f"<details><summary>The resolved recipe</summary><pre>{escape(recipe)}</pre></details>",
     ]
+
+
+def document(title: str, sections: Iterable[str]) -> str:
+    """Return sections that are HTML already as a page."""
     return (
         '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(metrics['name'])}</title><style>{CSS}</style></head>\n<body>\n"
+        f"<title>{escape(title)}</title><style>{CSS}</style></head>\n<body>\n"
         + "\n".join(sections)
         + "\n</body>\n</html>\n"
     )

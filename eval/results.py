@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.baselines import is_baseline
+from eval.pairs_study_report import study_rows
 from eval.predictors import is_tuned
 from eval.report import case_title, read_run
 from eval.unsegmented_report import FILE as UNSEGMENTED
@@ -107,11 +108,13 @@ def read(ledger: Path) -> list[Row]:
 
 def rows_of(run_dir: Path, note: str = "") -> list[Row]:
     """Return the ledger rows of a run: three metrics a method, and its accuracy in each case."""
-    for name, rows_in in (
-        ("words.json", words_rows),
-        ("adapt.json", adapt_rows),
-        (UNSEGMENTED, unsegmented_rows),
-    ):
+    others = {
+        "words.json": words_rows,
+        "adapt.json": adapt_rows,
+        UNSEGMENTED: unsegmented_rows,
+        "study.json": study_rows,
+    }
+    for name, rows_in in others.items():
         if (run_dir / name).is_file():
             return [_row(row) for row in rows_in(*read_run(run_dir, name), note)]
     metrics, facts = read_run(run_dir)
@@ -138,7 +141,9 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
         train_data = "none"
         learnt = name.startswith("mapping") or name == "fusion"
         if is_baseline(name) or is_tuned(name) or learnt:
-            train_data = _train_data(folds)
+            # A mapping's rivals may learn from fewer recordings than its encoder does.
+            size = "n_rivals" if is_baseline(name) and "n_rivals" in folds[0] else "n_train"
+            train_data = _train_data(folds, size)
         elif name == "few-shot":
             train_data = f"{metrics['shots']} examples in the prompt"
         people = method["people"]
@@ -151,6 +156,8 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
         ):
             if people["n"] == 1 and figure is people:
                 continue  # one person's mean is the pooled accuracy
+            if n_labels <= 5 and metric.startswith("top-5"):
+                continue  # always right
             values = about | {
                 "method": name,
                 "metric": metric,
@@ -242,8 +249,8 @@ def _remarks(rows: Sequence[Row]) -> list[str]:
     return found + [f"- {', '.join(who)}: {'; '.join(r)}" for who, r in of_some.items()]
 
 
-def _train_data(folds: Sequence[Mapping[str, Any]]) -> str:
-    people, sizes = [len(f["train_people"]) for f in folds], [f["n_train"] for f in folds]
+def _train_data(folds: Sequence[Mapping[str, Any]], size: str) -> str:
+    people, sizes = [len(f["train_people"]) for f in folds], [f[size] for f in folds]
 
     def span(values: list[int]) -> str:
         low, high = f"{min(values):,}", f"{max(values):,}"
@@ -254,9 +261,9 @@ def _train_data(folds: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _row(values: Mapping[str, Any]) -> Row:
-    """Return the keys of a row in their order, fractions to four places."""
+    """Return the keys of a row in their order, fractions to six places."""
     return {
-        key: round(value, 4) if isinstance(value := values[key], float) else value for key in KEYS
+        key: round(value, 6) if isinstance(value := values[key], float) else value for key in KEYS
     }
 
 

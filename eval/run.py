@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eval.baselines import OWN, is_baseline
-from eval.environment import environment
+from eval.environment import as_json, environment
 from eval.metrics import bootstrap_people, evaluate
 from eval.predictions import Predictions, load, save
 from eval.predictors import Predictors, is_tuned
@@ -78,7 +77,7 @@ def run(recipe: Recipe, command: str = "", progress: bool = True) -> Path:
     data_hash = "" if recipe.data == "simulated" else sha256(recipe.data)
     _warn_of_other_settings(folder / "recipe.yaml", dump(recipe))
     write_text(folder / "recipe.yaml", dump(recipe))
-    write_text(folder / "environment.json", _json(environment(recipe.data, data_hash, command)))
+    write_text(folder / "environment.json", as_json(environment(recipe.data, data_hash, command)))
 
     for stale in RESULTS:  # figures never stand beside settings they were not made with
         (folder / stale).unlink(missing_ok=True)
@@ -86,7 +85,7 @@ def run(recipe: Recipe, command: str = "", progress: bool = True) -> Path:
     answers = predict(recipe, folds, folder, data_hash, progress)
 
     write_predictions(answers, folds, folder / "predictions.parquet")
-    write_text(folder / "metrics.json", _json(judge(recipe, folds, answers)))
+    write_text(folder / "metrics.json", as_json(judge(recipe, folds, answers)))
     write_report(folder)
     return folder
 
@@ -179,21 +178,23 @@ def judge(recipe: Recipe, folds: Sequence[Fold], answers: Answers) -> dict[str, 
         "data": recipe.data,
         "seed": recipe.seed,
         "shots": recipe.evaluate.shots,
-        "folds": [
-            {
-                "name": fold.name,
-                "train_people": sorted({rec.subject for rec in fold.train}),
-                "test_people": sorted({rec.subject for rec in fold.test}),
-                "n_train": len(fold.train),
-                "n_test": len(fold.test),
-                "note": fold.note,
-            }
-            for fold in folds
-        ],
+        "folds": [fold_facts(fold) for fold in folds],
         "methods": methods,
         "comparisons": [
             compare(a, b, answers, methods, seed, resamples) for a, b in _pairs(methods)
         ],
+    }
+
+
+def fold_facts(fold: Fold) -> dict[str, Any]:
+    """Return who trained and who was tested, as plain values."""
+    return {
+        "name": fold.name,
+        "train_people": sorted({rec.subject for rec in fold.train}),
+        "test_people": sorted({rec.subject for rec in fold.test}),
+        "n_train": len(fold.train),
+        "n_test": len(fold.test),
+        "note": fold.note,
     }
 
 
@@ -298,7 +299,3 @@ def _correct(predictions: Predictions) -> list[bool]:
 
 def _joined(parts: Iterable[tuple[str, ...]]) -> list[str]:
     return [item for part in parts for item in part]
-
-
-def _json(values: Any) -> str:
-    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"

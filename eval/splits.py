@@ -64,8 +64,8 @@ def make_folds(
     Raises
     ------
     InputError
-        For recordings without a subject, an unknown label or person, a person on both sides, a
-        label nobody in the training set wrote, or an empty side.
+        For recordings without a subject, an unknown label or person, two spellings of a person, a
+        person on both sides, a label nobody in the training set wrote, or an empty side.
     """
     if not recordings:
         raise InputError("there are no recordings to split: check the data and the labels")
@@ -80,6 +80,7 @@ def make_folds(
                 f"{len(labels)} labels of the recipe: {nearest(rec.label, labels)}"
             )
     people = sorted({rec.subject for rec in recordings})
+    _check_spelling(people)
     folds = []
     for name, train_people, test_people in _divide(people, split, seed):
         train = [rec for rec in recordings if rec.subject in train_people]
@@ -123,6 +124,18 @@ def check_disjoint(train: Sequence[Recording], test: Sequence[Recording]) -> Non
             raise InputError(
                 f"test recording '{rec.id}' of {rec.subject} is a copy of the training recording "
                 f"'{copy.id}' of {copy.subject}: drop one of them"
+            )
+
+
+def _check_spelling(people: Sequence[str]) -> None:
+    """Refuse names that differ only in case or outer blanks: one person would be on both sides."""
+    known: dict[str, str] = {}
+    for name in people:
+        other = known.setdefault(name.strip().casefold(), name)
+        if other != name:
+            raise InputError(
+                f"subjects '{other}' and '{name}' differ only in how they are written: give one "
+                "person one name, so that no split has them on both sides"
             )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eval.baselines import BASELINES
-from eval.environment import environment
+from eval.environment import as_json, environment
 from eval.run import judge, method_key, predict
 from eval.splits import Fold, make_folds
 from eval.sweep_report import RESULTS, write_results
@@ -142,7 +142,7 @@ def sweep(
     data_hash = _data_hash(recipe.data)
     folder = Path(recipe.out) / f"{recipe.name}-sweep"
     write_text(folder / "recipe.yaml", dump(recipe))
-    write_text(folder / "environment.json", _json(environment(recipe.data, data_hash, command)))
+    write_text(folder / "environment.json", as_json(environment(recipe.data, data_hash, command)))
     for stale in RESULTS:  # figures never stand beside settings they were not made with
         (folder / stale).unlink(missing_ok=True)
 
@@ -159,7 +159,7 @@ def sweep(
                     folds = folds or _folds(cell.recipe)
                     row = _run(cell, folds, place, data_hash, readers, progress)
                     if not _reasons(row):  # what failed may be mended, so it is tried again
-                        write_text(place / "cell.json", _json({"key": key, "row": row}))
+                        write_text(place / "cell.json", as_json({"key": key, "row": row}))
                 rows[cell.name] = row
                 bar.update()
 
@@ -290,7 +290,3 @@ def _finished(path: Path, key: list[Any]) -> Values | None:
 
 def _reasons(row: Values) -> list[str]:
     return [method["reason"] for method in row["methods"].values() if "reason" in method]
-
-
-def _json(values: Any) -> str:
-    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"

@@ -4,15 +4,57 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
-from prompts.chat import Reply, Request, Unanswered
+from prompts.chat import ChatModel, Reply, Request, Unanswered
 from recipes.schema import ModelConfig
 from signals.errors import InputError
 
+_TOGETHER = 16
+"""Most requests answered at once: reading the weights costs as much for many as for one."""
+
+
+def chat_model(
+    teacher: str, model: str | None, endpoint: Mapping[str, Any], stop: threading.Event
+) -> ChatModel:
+    """Return the language model that a teacher's name means.
+
+    Parameters
+    ----------
+    teacher : str
+        A local model (``smollm2``, a directory, a hub id), or the address of an OpenAI-compatible
+        server.
+    model : str, optional
+        The model to ask at that server.
+    endpoint : mapping
+        Further settings of `prompts.endpoint.EndpointConfig`.
+    stop : threading.Event
+        Ends waiting for the server.
+
+    Raises
+    ------
+    InputError
+        If a server comes without a model or a local model with one, or it is not to be found.
+    """
+    if teacher.startswith(("http://", "https://")):
+        from prompts.endpoint import Endpoint, EndpointConfig
+
+        if not model:
+            raise InputError("--teacher is a server: name the model to ask there with --model")
+        values = {"base_url": teacher, "model": model, **endpoint}
+        return Endpoint(EndpointConfig.parse(values, "options"), stop.wait)
+    if model:
+        raise InputError(
+            f"--model goes with the address of a server, but --teacher is '{teacher}': drop --model"
+        )
+    return LocalModel(ModelConfig(base=teacher))
+
 
 class LocalModel:
-    """Answers with a model on this machine, one request at a time.
+    """Answers with a model on this machine; those who ask while it writes are answered together.
 
     Parameters
     ----------
@@ -34,7 +76,11 @@ class LocalModel:
             raise InputError(
                 f"model '{config.base}' has no chat template: give an instruction-tuned model"
             )
-        self._lock = threading.Lock()
+        ends = self._network.generation_config.eos_token_id
+        self._ends = set(ends if isinstance(ends, list) else [ends])
+        self._room = int(getattr(self._network.config, "max_position_embeddings", 1 << 30))
+        self._waiting: list[tuple[Request, Future[Reply]]] = []
+        self._writing = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -47,43 +93,87 @@ class LocalModel:
         return json.dumps(["transformers", self.config.model_dump(mode="json")], sort_keys=True)
 
     def answer(self, request: Request) -> Reply:
-        """Answer one request; the same request gives the same answer.
+        """Answer one request; the same request gives the same answer, but for rounding.
 
         Raises
         ------
         Unanswered
             If question and answer are longer than the model reads.
         """
+        mine: Future[Reply] = Future()
+        self._waiting.append((request, mine))
+        with self._writing:
+            # Whoever gets here first also answers those behind: theirs may be done already.
+            if not mine.done():
+                chosen, self._waiting = self._waiting[:_TOGETHER], self._waiting[_TOGETHER:]
+                self._answer(chosen)
+        return mine.result()
+
+    def _answer(self, asked: Sequence[tuple[Request, Future[Reply]]]) -> None:
+        """Answer some requests together; what goes wrong with one is its own affair."""
+        fitting = []
+        for request, future in asked:
+            text = self._tokenizer.apply_chat_template(
+                request.messages, add_generation_prompt=True, tokenize=False
+            )
+            # The template has written every special token already.
+            given = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+            if len(given) + request.max_tokens > self._room:
+                why = f"{len(given)} tokens and {request.max_tokens} for the answer exceed"
+                future.set_exception(Unanswered("too long for the teacher", f"{why} {self._room}"))
+            else:
+                fitting.append((request, given, future))
+        if not fitting:
+            return
+        try:
+            answers = self._write([(request, given) for request, given, _ in fitting])
+        except BaseException as error:
+            for _, _, future in fitting:
+                future.set_exception(error)
+            return
+        for (request, given, future), written in zip(fitting, answers, strict=True):
+            cut = len(written) == request.max_tokens and written[-1] not in self._ends
+            text = self._tokenizer.decode(written, skip_special_tokens=True)
+            future.set_result(Reply(text, len(given), len(written), cut))
+
+    def _write(self, asked: Sequence[tuple[Request, list[int]]]) -> list[list[int]]:
+        """Return the tokens of every answer, its end token included.
+
+        Not `generate`, which draws for all rows from one stream: here each row has a seed of its
+        own, so that an answer does not hang on which others are written beside it.
+        """
         import torch
 
-        text = self._tokenizer.apply_chat_template(
-            request.messages, add_generation_prompt=True, tokenize=False
-        )
-        with self._lock:
-            # The template has written every special token already.
-            given = self._tokenizer(text, return_tensors="pt", add_special_tokens=False)
-            n_given = int(given["input_ids"].shape[1])
-            room = int(getattr(self._network.config, "max_position_embeddings", 1 << 30))
-            if n_given + request.max_tokens > room:
-                raise Unanswered(
-                    "too long for the teacher",
-                    f"{n_given} tokens and {request.max_tokens} for the answer exceed {room}",
+        from finetune.tokenise import pad_id, pad_left
+
+        device = self._network.device
+        draws = [torch.Generator().manual_seed(request.seed) for request, _ in asked]
+        written: list[list[int]] = [[] for _ in asked]
+        going = [True] * len(asked)
+        ids, mask, positions = pad_left([given for _, given in asked], pad_id(self._tokenizer))
+        cache = None
+        with torch.inference_mode():
+            while any(going):
+                output = self._network(
+                    input_ids=ids.to(device),
+                    attention_mask=mask.to(device),
+                    position_ids=positions.to(device),
+                    past_key_values=cache,
+                    use_cache=True,
+                    logits_to_keep=1,
                 )
-            sampling = (
-                {"do_sample": True, "temperature": request.temperature, "top_k": 0, "top_p": 1.0}
-                if request.temperature > 0
-                else {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
-            )
-            torch.manual_seed(request.seed)
-            with torch.inference_mode():
-                written = self._network.generate(
-                    **given.to(self._network.device),
-                    max_new_tokens=request.max_tokens,
-                    pad_token_id=self._tokenizer.pad_token_id,
-                    **sampling,
-                )[0, n_given:]
-            ends = self._network.generation_config.eos_token_id
-            ends = set(ends if isinstance(ends, list) else [ends])
-            cut = len(written) == request.max_tokens and int(written[-1]) not in ends
-            answer = self._tokenizer.decode(written, skip_special_tokens=True)
-        return Reply(answer, n_given, len(written), cut)
+                cache, logits = output.past_key_values, output.logits[:, -1].float().cpu()
+                for i, (request, _) in enumerate(asked):
+                    if not going[i]:
+                        continue
+                    if request.temperature > 0:
+                        shares = (logits[i] / request.temperature).softmax(-1)
+                        token = int(torch.multinomial(shares, 1, generator=draws[i]))
+                    else:
+                        token = int(logits[i].argmax())
+                    written[i].append(token)
+                    going[i] = token not in self._ends and len(written[i]) < request.max_tokens
+                ids = torch.tensor([[tokens[-1]] for tokens in written])
+                mask = torch.cat([mask, mask.new_ones(len(asked), 1)], 1)
+                positions = positions[:, -1:] + 1
+        return written

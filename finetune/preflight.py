@@ -66,8 +66,6 @@ class Preflight:
     example: str
 
     def __str__(self) -> str:
-        from recipes.schema import dump
-
         train, memory = self.recipe.train, self.memory
         start = f"from {train.start_from}" if train.start_from else "fresh"
         lines = [
@@ -94,9 +92,6 @@ class Preflight:
             "",
             "first row",
             *(f"    {line}" for line in self.example.splitlines()),
-            "",
-            "resolved recipe",
-            *(f"    {line}" for line in dump(self.recipe).splitlines()),
         ]
         return "\n".join(lines)
 

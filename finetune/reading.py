@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from signals.errors import InputError
 from signals.recording import Recording
 
+if TYPE_CHECKING:
+    from finetune.scoring import LabelScorer
+    from prompts.templates import PromptBuilder
+
 
 class Reader:
-    """A trained adapter, loaded once, that reads recordings as they come.
+    """A trained adapter that reads recordings as they come; the model is loaded when first asked.
 
     Parameters
     ----------
@@ -29,32 +33,21 @@ class Reader:
     """
 
     def __init__(self, adapter: str | Path | None = None) -> None:
-        from finetune.base import check_adapter, load_base
+        from finetune.base import check_adapter
         from finetune.packaged import adapter_path
-        from finetune.quick import load_quick
-        from finetune.scoring import LabelScorer
         from prompts.serialize import build_serializer
-        from prompts.templates import PromptBuilder
         from recipes.schema import load_recipe
 
-        folder = adapter_path(adapter)
+        self.adapter = folder = adapter_path(adapter)
         if not (folder / "recipe.yaml").is_file():
             raise InputError(
                 f"{folder}: holds no recipe.yaml: give the folder of a trained adapter"
             )
-        self.recipe = recipe = load_recipe(str(folder / "recipe.yaml"))
-        self.labels = recipe.label_set
-        check_adapter(folder, recipe.model.base)
-        self._serializer = build_serializer(recipe.text)
-        quick = None
-        if not (recipe.prompt.chat or recipe.prompt.reasoning):  # then an answer is just the label
-            quick = load_quick(recipe.model, folder, [f" {label}" for label in self.labels])
-        model: Any
-        tokenizer: Any
-        model, tokenizer = quick or load_base(recipe.model, folder)
-        self._builder = PromptBuilder(tokenizer, self.labels, recipe.prompt)
-        completions = [self._builder.completion(label) for label in self.labels]
-        self._scorer = LabelScorer(model, tokenizer, completions)
+        self.recipe = load_recipe(str(folder / "recipe.yaml"))
+        self.labels = self.recipe.label_set
+        check_adapter(folder, self.recipe.model.base)
+        self._serializer = build_serializer(self.recipe.text)
+        self._model: tuple[PromptBuilder, LabelScorer] | None = None
 
     def log_probs(
         self, recordings: Sequence[Recording], progress: bool = False
@@ -75,10 +68,41 @@ class Reader:
         """
         from signals.cleaning import clean
 
-        cleaned = [clean(rec, self.recipe.clean) for rec in recordings]
-        texts = self._serializer.encode([self._serializer.features(rec) for rec in cleaned])
-        prompts = [self._builder.prompt(text) for text in texts]
-        return self._scorer.score(prompts, self.recipe.evaluate.batch_size, progress).log_probs
+        texts = self.texts([clean(rec, self.recipe.clean) for rec in recordings])
+        return self.score(texts, progress)[0]
+
+    def texts(self, recordings: Sequence[Recording]) -> list[str]:
+        """Return cleaned recordings as the text that the adapter has learnt to read."""
+        return self._serializer.encode([self._serializer.features(rec) for rec in recordings])
+
+    def score(
+        self, texts: Sequence[str], progress: bool = False
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return log-probabilities (n, n_labels) of texts, and the tokens of each prompt (n,)."""
+        builder, scorer = self._loaded()
+        prompts = [builder.prompt(text) for text in texts]
+        lengths = np.array([builder.n_tokens(prompt) for prompt in prompts], dtype=np.int64)
+        return scorer.score(prompts, self.recipe.evaluate.batch_size, progress).log_probs, lengths
+
+    def _loaded(self) -> tuple[PromptBuilder, LabelScorer]:
+        if self._model is None:
+            from finetune.base import load_base
+            from finetune.quick import load_quick
+            from finetune.scoring import LabelScorer
+            from prompts.templates import PromptBuilder
+
+            recipe = self.recipe
+            quick = None
+            if not (recipe.prompt.chat or recipe.prompt.reasoning):  # an answer is just the label
+                answers = [f" {label}" for label in self.labels]
+                quick = load_quick(recipe.model, self.adapter, answers)
+            model: Any
+            tokenizer: Any
+            model, tokenizer = quick or load_base(recipe.model, self.adapter)
+            builder = PromptBuilder(tokenizer, self.labels, recipe.prompt)
+            completions = [builder.completion(label) for label in self.labels]
+            self._model = builder, LabelScorer(model, tokenizer, completions)
+        return self._model
 
 
 def most_likely(

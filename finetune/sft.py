@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.base import TORCH_NAMES, adapter_precision, hush_old_names, load_base, whole_folder
 from finetune.card import model_card
-from finetune.data import load_recordings, select, tokenised, training_people, training_rows
+from finetune.data import Row, load_recordings, select, tokenised, training_people, training_rows
 from finetune.lineage import KEY, Lineage, lineage
 from finetune.packaged import check_start, weights_hash
 from finetune.preflight import Preflight, adapted, check_lengths, preflight
@@ -45,6 +45,7 @@ def train(
     recordings: Sequence[Recording],
     out: Path,
     resume: bool = True,
+    rows: Sequence[Row] | None = None,
 ) -> Path:
     """Train an adapter and save it whole, with its card, in ``out/adapter``.
 
@@ -59,6 +60,9 @@ def train(
     resume : bool
         Go on from the last whole checkpoint, to the same weights as an uninterrupted run; a
         finished run is returned as it is. False starts over.
+    rows : sequence of dict, optional
+        What to learn, in that order, each once, instead of what `training_rows` makes of the
+        recordings: ``id`` of a recording, ``prompt``, ``completion``, ``label``.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def train(
     except OSError as error:
         raise InputError(f"cannot write to {out}: {error.strerror}: give another 'out'") from error
     start = check_start(recipe)
-    identity = _identity(recipe, recordings)
+    identity = _identity(recipe, recordings, rows)
     if resume and _read(out / "adapter" / "training.json") == identity:
         log.info("%s: already trained", out)
         return out / "adapter"
@@ -94,7 +98,9 @@ def train(
     _quiet()
     tokenizer = load_tokenizer(recipe.model.base)
     builder = PromptBuilder(tokenizer, recipe.label_set, recipe.prompt)
-    rows = training_rows(recordings, recipe, builder, build_serializer(recipe.text))
+    used = select(recordings, recipe) if rows is None else _told_of(recordings, rows)
+    if rows is None:
+        rows = training_rows(recordings, recipe, builder, build_serializer(recipe.text))
     lengths = check_lengths(rows, recipe, tokenizer)
 
     set_seed(recipe.seed)
@@ -122,7 +128,6 @@ def train(
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
     if trainer.is_world_process_zero():
-        used = select(recordings, recipe)
         example = rows[0]["prompt"] + rows[0]["completion"]
         card = model_card(
             recipe, used, trainer.state.global_step, sum(lengths), _final_loss(trainer), example
@@ -162,7 +167,9 @@ def main(arguments: Sequence[str]) -> Path:
     return train(recipe, recordings, Path(recipe.out) / recipe.name)
 
 
-def _identity(recipe: Recipe, recordings: Sequence[Recording]) -> dict[str, str]:
+def _identity(
+    recipe: Recipe, recordings: Sequence[Recording], rows: Sequence[Row] | None
+) -> dict[str, str]:
     """Return fingerprints of all that decides the result, by name, to tell what differs."""
     from recipes.schema import fingerprint
 
@@ -173,9 +180,18 @@ def _identity(recipe: Recipe, recordings: Sequence[Recording]) -> dict[str, str]
     identity = {section: fingerprint(recipe, [section]) for section in SECTIONS}
     identity["recordings"] = digest.hexdigest()
     identity["processes"] = str(_processes())
+    if rows is not None:
+        texts = json.dumps([[row["prompt"], row["completion"]] for row in rows])
+        identity["rows"] = hashlib.sha256(texts.encode()).hexdigest()
     if recipe.train.start_from is not None:
         identity["start_from"] = weights_hash(recipe.train.start_from)
     return identity
+
+
+def _told_of(recordings: Sequence[Recording], rows: Sequence[Row]) -> list[Recording]:
+    """Return the recordings that rows are about."""
+    ids = {row["id"] for row in rows}
+    return [rec for rec in recordings if rec.id in ids]
 
 
 def _processes() -> int:

@@ -1,4 +1,4 @@
-"""`imuscribe pairs check | show`."""
+"""`imuscribe pairs check | show | study`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imuscribe.options import examples
 from signals.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def register(app: typer.Typer) -> None:
     assert pairs is not None
     pairs.command(
         "check",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe pairs check pairs.jsonl --data letters.parquet",
             "imuscribe pairs check pairs.jsonl --data letters.parquet --forbid-label",
             "imuscribe pairs check pairs.jsonl --data letters.parquet --only-true --out true.jsonl",
@@ -31,11 +32,20 @@ def register(app: typer.Typer) -> None:
     )(check)
     pairs.command(
         "show",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe pairs show pairs.jsonl --data letters.parquet --out page.html",
             "imuscribe pairs show pairs.jsonl --data letters.parquet --out wrong.html --wrong",
         ),
     )(show)
+    pairs.command(
+        "study",
+        epilog=examples(
+            "imuscribe pairs study pairs-study data=charsense.parquet",
+            "imuscribe pairs study pairs-study preset=simulated",
+            "imuscribe pairs study mine.yaml tokens=2000000 teacher.name=http://localhost:8000/v1 "
+            "teacher.model=qwen3-8b",
+        ),
+    )(study)
 
 
 def check(
@@ -205,5 +215,43 @@ def _print(found: Faithfulness) -> None:
     Console(width=None if sys.stdout.isatty() else 120).print(shown)
 
 
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)
+def study(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or pairs-study.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
+    ] = None,
+) -> None:
+    """Train students on labels, computed, a teacher's and checked explanations; compare them.
+
+    All read the same number of tokens. Run it again after an interruption: what the teacher
+    answered and who was trained is kept.
+    """
+    import logging
+    import shlex
+    import sys
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from eval.pairs_study import study as run_study
+    from eval.pairs_study_report import caption, read_study, tables
+    from recipes.pairs import load_pairs_recipe
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    changes = overrides or []
+    resolved = load_pairs_recipe(recipe, changes)
+    command = shlex.join(["imuscribe", "pairs", "study", recipe, *changes])
+    folder = run_study(resolved, command)
+    found = read_study(folder)
+    # Only a terminal has a width: elsewhere no row is broken.
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    for title, heading, rows in tables(found):
+        shown = Table(title=escape(title), box=None, title_justify="left", pad_edge=False)
+        for place, name in enumerate(heading):
+            shown.add_column(escape(name), justify="right" if place else "left")
+        for row in rows:
+            shown.add_row(*map(escape, row))
+        console.print(shown)
+    typer.echo(caption(found))
+    typer.echo(f"report: {folder / 'study.md'}")

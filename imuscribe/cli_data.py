@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imuscribe.options import examples
 from signals.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -33,10 +34,10 @@ _SHARES = {
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     data = typer.Typer(help="Look at recordings, convert them, draw them.", no_args_is_help=True)
-    data.command("info", epilog=_examples("imuscribe data info recordings.parquet"))(info)
+    data.command("info", epilog=examples("imuscribe data info recordings.parquet"))(info)
     data.command(
         "import",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe data import log.csv --layout csv --out mine.parquet --column t=time "
             "--column acc_x=ax --column acc_y=ay --column acc_z=az --column gyro_x=gx "
             "--column gyro_y=gy --column gyro_z=gz --acc-unit g --gyro-unit deg/s --time-unit ms "
@@ -46,11 +47,11 @@ def register(app: typer.Typer) -> None:
         ),
     )(import_)
     data.command(
-        "plot", epilog=_examples("imuscribe data plot recordings.parquet ann-A-03 --out A.png")
+        "plot", epilog=examples("imuscribe data plot recordings.parquet ann-A-03 --out A.png")
     )(plot)
     data.command(
         "audit",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe data audit charsense.parquet --labels A-Z",
             "imuscribe report runs/charsense-lopo --audit audit/audit.json",
         ),
@@ -58,7 +59,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(data, name="data")
     app.command(
         "simulate",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe simulate letters.parquet",
             "imuscribe simulate capitals.parquet --people 6 --labels A-Z --case 3d --seed 1",
         ),
@@ -218,7 +219,7 @@ def _read_csvs(source: Path, about: Mapping[str, str], **options: Any) -> list[R
     """Read one file, or every CSV file in a folder; fill the names of file and folders in."""
     from tqdm import tqdm
 
-    from signals.readers import read_csv
+    from signals.readers import read_csv, unread_columns
 
     files = sorted(source.rglob("*.csv")) if source.is_dir() else [source]
     if not files:
@@ -241,6 +242,8 @@ def _read_csvs(source: Path, about: Mapping[str, str], **options: Any) -> list[R
         inside = file.relative_to(source) if source.is_dir() else Path(file.name)
         name = inside.with_suffix("").as_posix()
         recordings.append(read_csv(file, id=name, **filled, **options))
+    if left := unread_columns(files[0], options["columns"]):
+        typer.echo(f"columns not read (of {files[0].name}): {', '.join(left)}")
     return recordings
 
 
@@ -299,7 +302,3 @@ def _counts(counts: Mapping[str, int]) -> str:
     items = [f"{name or '(unknown)'} {count:,}" for name, count in counts.items()]
     more = f" … and {len(items) - _SHOWN} more (--json lists all)" if len(items) > _SHOWN else ""
     return f"{len(items)}: " + ", ".join(items[:_SHOWN]) + more
-
-
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

@@ -6,11 +6,13 @@ import json
 import logging
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imuscribe.options import examples
 from signals.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from signals.recording import Recording
 
 RecipeName = Annotated[
-    str, typer.Argument(help="A YAML file, or map-sim, map-charsense, map-activities.")
+    str, typer.Argument(help="A YAML file, or map-demo, map-sim, map-charsense, map-activities.")
 ]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
@@ -37,8 +39,9 @@ def register(app: typer.Typer) -> None:
     )
     group.command(
         "fit",
-        epilog=_examples(
-            "imuscribe map fit map-sim",
+        epilog=examples(
+            "imuscribe map fit map-demo",
+            "imuscribe map fit mine.yaml data=mine.parquet split.train=anna,ben",
             "imuscribe map fit map-charsense data=charsense.parquet "
             "support.simulate.strokes=unipen.parquet",
             "imuscribe map fit map-activities data=sp_sw_har.parquet fit.loss.kind=triplet "
@@ -47,8 +50,8 @@ def register(app: typer.Typer) -> None:
     )(fit)
     group.command(
         "eval",
-        epilog=_examples(
-            "imuscribe map eval map-sim",
+        epilog=examples(
+            "imuscribe map eval map-demo",
             "imuscribe map eval map-charsense data=charsense.parquet "
             "support.simulate.strokes=unipen.parquet split.folds=p003",
             "imuscribe map eval map-activities data=sp_sw_har.parquet",
@@ -56,25 +59,25 @@ def register(app: typer.Typer) -> None:
     )(evaluate)
     group.command(
         "apply",
-        epilog=_examples(
-            "imuscribe map apply letters.parquet --mapping runs/map-sim --k 3",
-            "imuscribe map apply letters.parquet --mapping runs/map-sim --proxy retrieved.parquet",
-            "imuscribe map apply letters.parquet --synthesise flat.parquet",
+        epilog=examples(
+            "imuscribe map apply carl.parquet --mapping runs/mine --k 3",
+            "imuscribe map apply carl.parquet --mapping runs/mine --proxy retrieved.parquet",
+            "imuscribe map apply carl.parquet --synthesise flat.parquet",
         ),
     )(apply)
     group.command(
         "enrol",
-        epilog=_examples("imuscribe map enrol anna-flat.parquet --mapping runs/map-sim"),
+        epilog=examples("imuscribe map enrol dora.parquet --mapping runs/mine"),
     )(enrol)
     group.command(
         "gallery",
-        epilog=_examples(
-            "imuscribe map gallery runs/map-sim/gallery.imu",
+        epilog=examples(
+            "imuscribe map gallery runs/mine/gallery.imu",
             "imuscribe map gallery a.imu --merge b.imu --out both.imu",
         ),
     )(gallery)
     group.command(
-        "export", epilog=_examples("imuscribe map export encoder.onnx --mapping runs/map-sim")
+        "export", epilog=examples("imuscribe map export encoder.onnx --mapping runs/mine")
     )(export)
     app.add_typer(group, name="map")
 
@@ -145,25 +148,33 @@ def apply(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one line a query.")] = False,
 ) -> None:
-    """Find the nearest gallery items of recordings, or turn these into their flat equivalents."""
-    from signals.parquet import load, save
+    """Find the nearest gallery items of recordings, or turn these into their flat equivalents.
+
+    Of a file that holds both conditions, the recordings of the source condition ask.
+    """
+    from signals.parquet import load
 
     if mapping is None and synthesise is None:
         raise InputError("map apply: give --mapping FOLDER to retrieve, or --synthesise FILE")
+    if mapping is None and (gallery or proxy or as_json):
+        given = "--gallery" if gallery else "--proxy" if proxy else "--json"
+        raise InputError(f"map apply {given}: give --mapping FOLDER as well")
+    for written in (proxy, synthesise):
+        if written is not None and written.resolve() == recordings.resolve():
+            raise InputError(f"{written}: holds the recordings to map: write to another file")
+    if proxy is not None and synthesise is not None and proxy.resolve() == synthesise.resolve():
+        raise InputError(f"{proxy}: given to --proxy and --synthesise: write to two files")
     queries = load(recordings)
     if synthesise is not None:
-        from mapping3d.analytic import flat_equivalent
-        from signals.cleaning import clean
-
-        save([flat_equivalent(clean(rec)) for rec in queries], synthesise)
-        typer.echo(f"{len(queries)} flat equivalents: {synthesise}")
+        _synthesise(queries, synthesise)
+        typer.echo(f"{len(queries)} flat equivalents: {synthesise}", err=as_json)
     if mapping is None:
         return
     mapper, store = _opened(mapping, gallery)
-    cleaned = mapper.prepare(queries)
-    found = mapper.embed(cleaned, "source")
-    distances, places = store.search(found, [rec.subject for rec in cleaned], k)
-    for rec, row, near in zip(cleaned, distances, places, strict=True):
+    asking = mapper.prepare(_of(queries, mapper.source, recordings))
+    found = mapper.embed(asking, "source", progress=True)
+    distances, places = store.search(found, [rec.subject for rec in asking], k)
+    for rec, row, near in zip(asking, distances, places, strict=True):
         items = [store.items[i] for i in near]
         if as_json:
             named = [
@@ -176,11 +187,13 @@ def apply(
                 f"{item.label} {d:.3f} ({item.id})" for item, d in zip(items, row, strict=True)
             )
             typer.echo(f"{rec.id}: {said}")
-    if not as_json:
-        typer.echo(f"{store.provenance} gallery of {len(store)} items, encoder {mapper.version}")
     if proxy is not None:
-        save(_proxies(cleaned, store, [int(near[0]) for near in places]), proxy)
+        near = [store.items[int(row[0])].id for row in places]
+        _write_proxies(asking, store, near, proxy)
         typer.echo(f"nearest items: {proxy}", err=as_json)
+    about = f"{store.provenance} gallery of {len(store)} items, encoder {mapper.version}"
+    for line in (about, *_doubts(asking, mapper, store)):
+        typer.echo(line, err=as_json)
 
 
 def enrol(
@@ -191,14 +204,10 @@ def enrol(
     ] = None,
 ) -> None:
     """Add recordings of the target condition to a gallery: new people, new classes, no training."""
-    from mapping3d.data import is_of
     from signals.parquet import load
 
     mapper, store = _opened(mapping, gallery)
-    found = [rec for rec in load(recordings) if is_of(rec, mapper.target)]
-    if not found:
-        said = ", ".join(f"{column} {value}" for column, value in mapper.target.items())
-        raise InputError(f"{recordings}: has no recording of {said}, which the gallery holds")
+    found = _of(load(recordings), mapper.target, recordings)
     before = set(store.labels), set(store.people)
     mapper.enrol(store, mapper.prepare(found), progress=True)
     store.save(gallery or mapping / GALLERY)
@@ -217,10 +226,11 @@ def gallery(
     """List a gallery by person and session, or unite two."""
     from mapping3d.gallery import Gallery
 
+    if (merge is None) != (out is None):
+        lacking = "--out FILE for the union" if out is None else "--merge GALLERY to unite it with"
+        raise InputError(f"map gallery: give {lacking} as well")
     store = Gallery.load(path)
-    if merge is not None:
-        if out is None:
-            raise InputError("map gallery --merge: give --out FILE for the union")
+    if merge is not None and out is not None:
         store = store.merge(Gallery.load(merge))
         store.save(out)
     typer.echo(
@@ -255,13 +265,50 @@ def _opened(mapping: Path, gallery: Path | None) -> tuple[Mapper, Gallery]:
     return mapper, store
 
 
-def _proxies(queries: list[Recording], store: Gallery, near: list[int]) -> list[Recording]:
-    """Return the nearest items under their queries' ids: one item may stand for several queries."""
-    return [
-        store.recording(store.items[i].id).replace(id=rec.id, subject=rec.subject)
-        for rec, i in zip(queries, near, strict=True)
-    ]
+def _of(
+    recordings: Sequence[Recording], condition: Mapping[str, str], path: Path
+) -> list[Recording]:
+    """Return the recordings of a condition; says how many others are left out."""
+    from mapping3d.data import is_of
+
+    found = [rec for rec in recordings if is_of(rec, condition)]
+    said = ", ".join(f"{column} {value}" for column, value in condition.items())
+    if not found:
+        there = {" ".join(f"{c} '{getattr(rec, c)}'" for c in condition) for rec in recordings}
+        raise InputError(
+            f"{path}: has no recording of {said}: it holds {', '.join(sorted(there)[:5])}; "
+            "'imuscribe data import' takes --case and --device"
+        )
+    if left := len(recordings) - len(found):
+        typer.echo(f"{left} of {len(recordings)} recordings are not of {said}: left out", err=True)
+    return found
 
 
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)
+def _doubts(asking: Sequence[Recording], mapper: Mapper, store: Gallery) -> list[str]:
+    """Say where an answer tells less about strangers than it seems to."""
+    lines = []
+    people = {rec.subject for rec in asking}
+    if "" in people and store.provenance == "cross-user":
+        n = sum(not rec.subject for rec in asking)
+        lines.append(f"{n} queries name no person: the gallery may hold recordings of theirs")
+    if known := sorted(people & set(mapper.people)):
+        names = ", ".join(known[:5]) + (", …" if len(known) > 5 else "")
+        lines.append(f"the encoder has learnt from {names}: it reads strangers less well")
+    return lines
+
+
+def _synthesise(recordings: Sequence[Recording], path: Path) -> None:
+    from mapping3d.analytic import flat_equivalent
+    from signals.cleaning import clean
+    from signals.parquet import save
+
+    save([flat_equivalent(clean(rec)) for rec in recordings], path)
+
+
+def _write_proxies(queries: list[Recording], store: Gallery, near: list[str], path: Path) -> None:
+    """Write the nearest items under their queries' ids: one item may stand for several queries."""
+    from signals.parquet import save
+
+    items = [store.recording(name) for name in near]
+    proxies = zip(items, queries, strict=True)
+    save([item.replace(id=rec.id, subject=rec.subject) for item, rec in proxies], path)

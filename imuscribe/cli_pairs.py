@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imuscribe.options import examples
 from signals.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def register(app: typer.Typer) -> None:
     pairs = typer.Typer(help="Make instruction–answer pairs to fine-tune on.", no_args_is_help=True)
     pairs.command(
         "build",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe pairs build letters.parquet --out pairs.jsonl",
             "imuscribe pairs build letters.parquet --out pairs.jsonl --style short --label-only",
             "imuscribe pairs build letters.parquet --out pairs.jsonl --subject p001 --limit 100",
@@ -39,7 +40,7 @@ def register(app: typer.Typer) -> None:
     )(build)
     pairs.command(
         "export",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe pairs export pairs.jsonl --to trl --out train.jsonl",
             "imuscribe pairs export pairs.jsonl --to hosted --out upload.jsonl --without p003",
         ),
@@ -272,7 +273,3 @@ def _json_object(given: str | None) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise InputError(f"--extra is {given!r}: give a JSON object such as '{{\"seed\": null}}'")
     return fields
-
-
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

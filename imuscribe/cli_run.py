@@ -17,6 +17,7 @@ from imuscribe.options import (
     GyroUnit,
     Rate,
     TimeUnit,
+    examples,
     recording_of_csv,
 )
 from signals.errors import InputError
@@ -36,14 +37,14 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(
         "run",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe run demo",
             "imuscribe run charsense-lopo data=charsense.parquet split.folds=p003",
         ),
     )(run)
     app.command(
         "report",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe report runs/demo",
             "imuscribe report runs/study-two-person --study",
             "imuscribe report runs/charsense-lopo --audit audit/audit.json",
@@ -51,7 +52,7 @@ def register(app: typer.Typer) -> None:
     )(report)
     app.command(
         "predict",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe predict letter.csv --acc-unit g --gyro-unit deg/s",
             "imuscribe predict letters.parquet --adapter runs/demo/folds/given/adapter --json",
             "imuscribe predict log.csv --acc-unit g --gyro-unit deg/s --time-unit ms "
@@ -60,8 +61,8 @@ def register(app: typer.Typer) -> None:
         ),
     )(predict)
     results = typer.Typer(help="Keep results worth keeping.", no_args_is_help=True)
-    results.command("add", epilog=_examples("imuscribe results add runs/charsense-lopo"))(add)
-    results.command("render", epilog=_examples("imuscribe results render"))(render)
+    results.command("add", epilog=examples("imuscribe results add runs/charsense-lopo"))(add)
+    results.command("render", epilog=examples("imuscribe results render"))(render)
     app.add_typer(results, name="results")
 
 
@@ -224,7 +225,3 @@ def _table(methods: dict[str, Any], chance: float) -> Table:
 
 def _value(figure: dict[str, Any] | None) -> str:
     return f"{figure['value']:.3f}" if figure else "–"
-
-
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, get_args
 
 import typer
 
+from imuscribe.options import examples
 from signals.errors import InputError, nearest
 
 Item = TypeVar("Item", int, float, str)
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(
         "sweep",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe sweep demo",
             "imuscribe sweep charsense-lopo data=charsense.parquet split.max_test_per_label=15 "
             "train.max_per_label=40",
@@ -147,7 +148,3 @@ def _items(option: str, text: str, kind: Callable[[str], Item], what: str) -> tu
         if not part:
             raise InputError(f"{option} '{text}': is no comma list of {what}")
     return tuple(dict.fromkeys(items))
-
-
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from imuscribe.options import examples
 from signals.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(
         "serialize",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe serialize letters.parquet --format strokes --budget 64 --limit 100",
             "imuscribe serialize letters.parquet --format csv --rate 10 --decimals 2",
             "imuscribe serialize letters.parquet --signals velocity --steps 32 --levels 1",
@@ -46,7 +47,7 @@ def register(app: typer.Typer) -> None:
     )(serialize)
     app.command(
         "budget",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe budget letters.parquet --format digits --budget 256",
             "imuscribe budget letters.parquet --budget 128 --prompt study --tokenizer llama3",
         ),
@@ -256,7 +257,3 @@ def _show(report: BudgetReport, tokenizer: str, whole: bool) -> None:
     for label, (least, middle, most, n) in report.by_class.items():
         table.add_row(label, str(n), str(least), f"{middle:g}", str(most))
     Console().print(table)
-
-
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from imuscribe.options import examples
 from signals.errors import InputError
 
 Name = Annotated[str, typer.Argument(help="A packaged recipe's name.")]
@@ -17,7 +19,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(
         "train",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe train demo --dry-run",
             "imuscribe train recipes/demo.yaml train.lr=5e-4 train.epochs=4",
             "imuscribe train charsense-lopo data=charsense.parquet preset=fast out=adapters",
@@ -26,12 +28,12 @@ def register(app: typer.Typer) -> None:
         ),
     )(train)
     recipe = typer.Typer(help="Look at recipes, copy them, check them.", no_args_is_help=True)
-    recipe.command("ls", epilog=_examples("imuscribe recipe ls"))(ls)
-    recipe.command("show", epilog=_examples("imuscribe recipe show demo"))(show)
-    recipe.command("cp", epilog=_examples("imuscribe recipe cp demo mine.yaml"))(cp)
+    recipe.command("ls", epilog=examples("imuscribe recipe ls"))(ls)
+    recipe.command("show", epilog=examples("imuscribe recipe show demo"))(show)
+    recipe.command("cp", epilog=examples("imuscribe recipe cp demo mine.yaml"))(cp)
     recipe.command(
         "validate",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe recipe validate mine.yaml", "imuscribe recipe validate demo train.lr=1e-4"
         ),
     )(validate)
@@ -63,7 +65,7 @@ def train(
     Learns from the people in split.train if the protocol is 'given', else from everybody: to judge
     what it learns on people it does not know, use `imuscribe run`.
     """
-    from recipes.schema import load_recipe
+    from recipes.schema import dump, load_recipe
 
     changes = [*(overrides or [])]
     if start_from is not None:
@@ -74,6 +76,7 @@ def train(
     recordings, figures = sft.plan(resolved)
     typer.echo(str(figures))
     if dry_run:
+        typer.echo(f"\nresolved recipe\n{textwrap.indent(dump(resolved), '    ')}", nl=False)
         return
     out = Path(resolved.out) / resolved.name
     typer.echo(sft.train(resolved, recordings, out, resume=not restart))
@@ -135,7 +138,3 @@ def validate(
     if mistakes:
         raise InputError("\n".join(mistakes))
     typer.echo(f"{recipe}: valid")
-
-
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

@@ -17,6 +17,7 @@ from imuscribe.options import (
     GyroUnit,
     Rate,
     TimeUnit,
+    examples,
     recording_of_csv,
 )
 from signals.errors import InputError
@@ -36,7 +37,7 @@ def register(app: typer.Typer) -> None:
     words = typer.Typer(help="From letters to words.", no_args_is_help=True)
     words.command(
         "eval",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe words eval words-study",
             "imuscribe words eval words-study letters=runs/charsense-lopo "
             "method=fine-tuned-retrieval name=words-charsense",
@@ -45,7 +46,7 @@ def register(app: typer.Typer) -> None:
     )(evaluate)
     words.command(
         "segment",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe words segment words-unsegmented",
             "imuscribe words segment words-unsegmented preset=pen letters=motion_pen.parquet "
             "words=motion_pen_words.parquet",
@@ -53,7 +54,7 @@ def register(app: typer.Typer) -> None:
     )(segment)
     words.command(
         "decode",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe words decode letters/ --acc-unit g --gyro-unit deg/s",
             "imuscribe words decode h1.csv h2.csv i1.csv i2.csv --k 2 --acc-unit g "
             "--gyro-unit deg/s --lexicon english+names.txt",
@@ -63,7 +64,7 @@ def register(app: typer.Typer) -> None:
     )(decode)
     words.command(
         "demo",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe words demo --word HELLO",
             "imuscribe words demo --word IMUSCRIBE --k 3 --seed 7",
         ),
@@ -71,7 +72,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(words, name="words")
     app.command(
         "adapt",
-        epilog=_examples(
+        epilog=examples(
             "imuscribe adapt words-adapt",
             "imuscribe adapt words-adapt letters=runs/charsense-lopo method=fine-tuned-retrieval "
             "data=charsense.parquet",
@@ -285,7 +286,3 @@ def _files(given: Sequence[str]) -> Iterator[Path]:
 
 def _listed(candidates: Sequence[Candidate]) -> str:
     return "  ".join(f"{c.word} {c.probability:.2f}" for c in candidates)
-
-
-def _examples(*lines: str) -> str:
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

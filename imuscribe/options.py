@@ -1,4 +1,4 @@
-"""Options that several commands share, and how a CSV is read as they say."""
+"""What several commands share: options, how a CSV is read as they say, how a help ends."""
 
 from __future__ import annotations
 
@@ -52,3 +52,8 @@ def recording_of_csv(
     rec = read_csv(file, names, acc_unit, gyro_unit, time_unit=time_unit, rate=rate)
     check_units(rec)
     return rec
+
+
+def examples(*lines: str) -> str:
+    """Return the text below a command's options: lines that can be typed as they stand."""
+    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

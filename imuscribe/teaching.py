@@ -13,9 +13,7 @@ from signals.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from prompts.chat import ChatModel
-    from prompts.facts import Facts
-    from prompts.teachers import Judge, Teacher
+    from prompts.teachers import Teacher
     from prompts.templates import PromptBuilder
     from prompts.text import Serializer
     from signals.recording import Recording
@@ -117,18 +115,20 @@ def _teacher(
     purse: Any,
     stop: threading.Event,
 ) -> Teacher:
+    from finetune.local_teacher import chat_model
     from prompts.answer_store import AnswerStore, Remembering
+    from prompts.judging import claims_judge
     from prompts.roles import RolePrompts
     from prompts.teachers import ComputedTeacher, LanguageTeacher, TeachConfig, believe
     from signals.files import cache_dir
 
     checked = options.check and builder.config.reasoning
-    judge = _judge(builder, options.forbid_label) if checked else believe
+    judge = claims_judge(builder.noun, options.forbid_label) if checked else believe
     if options.teacher == COMPUTED:
         return ComputedTeacher(builder, seed, judge)
     config = TeachConfig.parse(options.config, "options")
     prompts = RolePrompts(options.prompts)
-    model = _model(options, stop)
+    model = chat_model(options.teacher, options.model, options.endpoint, stop)
     store = AnswerStore(options.cache or cache_dir() / "answers.sqlite")
     remembering = Remembering(model, store, purse, stop)
     return LanguageTeacher(remembering, builder, prompts, config, seed, judge)
@@ -149,42 +149,6 @@ def _tightened(
         raise InputError("--tighten: only a language model's reasoning can be written anew")
     encoder = load_encoder(options.tighten or "")
     return TightenedTeacher(teacher, recordings, serializer, encoder, options.concurrency, stop)
-
-
-def _model(options: TeacherOptions, stop: threading.Event) -> ChatModel:
-    if options.teacher.startswith(("http://", "https://")):
-        from prompts.endpoint import Endpoint, EndpointConfig
-
-        if not options.model:
-            raise InputError("--teacher is a server: name the model to ask there with --model")
-        values = {"base_url": options.teacher, "model": options.model} | options.endpoint
-        return Endpoint(EndpointConfig.parse(values, "options"), stop.wait)
-    if options.model:
-        raise InputError(
-            f"--model goes with the address of a server, but --teacher is '{options.teacher}': "
-            "drop --model"
-        )
-    from finetune.local_teacher import LocalModel
-    from recipes.schema import ModelConfig
-
-    return LocalModel(ModelConfig(base=options.teacher))
-
-
-def _judge(builder: PromptBuilder, forbid_label: bool) -> Judge:
-    """Return a judge that tests every claim, and whether the label is named too early."""
-    from prompts.claims import check_claims
-    from prompts.leaks import leaks
-    from prompts.teachers import Verdict
-
-    def judge(reasoning: str, facts: Facts) -> Verdict:
-        report = check_claims(reasoning, facts)
-        errors = list(report.errors)
-        for start, end in leaks(reasoning, facts.rec.label)[:1] if forbid_label else ():
-            around = reasoning[max(0, start - 30) : end + 10].strip()
-            errors.append(f'you wrote "{around}"; the {builder.noun} may be named at the end only')
-        return Verdict(**report.counts, errors=tuple(errors))
-
-    return judge
 
 
 def _progress(purse: Any, account: Any) -> str:

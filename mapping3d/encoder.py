@@ -10,7 +10,7 @@ from typing import Annotated, Literal, cast
 
 import numpy as np
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -20,8 +20,12 @@ from signals.errors import InputError
 from signals.recording import Array
 
 SIDES: tuple[Side, Side] = ("source", "target")
-FORMAT = "imuscribe-encoder-1"
-"""Opens every encoder file; another layout of the file is another number."""
+
+
+def _odd(span: int) -> int:
+    if span % 2 == 0:
+        raise ValueError(f"must be odd, to have a middle: set it to {span + 1}")
+    return span
 
 
 class EncoderConfig(Config):
@@ -51,7 +55,7 @@ class EncoderConfig(Config):
     weights: Literal["shared", "dual", "partly-shared"] = "partly-shared"
     width: PositiveInt = 64
     blocks: Annotated[int, Field(ge=2, le=5)] = 3
-    kernel: Annotated[int, Field(ge=1, le=31, multiple_of=1)] = 7
+    kernel: Annotated[int, Field(ge=1, le=31), AfterValidator(_odd)] = 7
     parts: Annotated[int, Field(ge=1, le=8)] = 4
     size: PositiveInt = 64
     normalise: bool = True
@@ -72,7 +76,8 @@ class Encoder(nn.Module):
     Raises
     ------
     InputError
-        If the weights are shared but the two sides differ in channels.
+        If the weights are shared but the two sides differ in channels, or there are too few steps
+        to be halved so often.
     """
 
     def __init__(self, config: EncoderConfig, view: ViewConfig, rate: float) -> None:
@@ -84,6 +89,11 @@ class Encoder(nn.Module):
                 f"encoder.weights is 'shared' but the source has {channels['source']} channels and "
                 f"the target {channels['target']} or others: set encoder.weights=partly-shared, or "
                 "the same view.source and view.target"
+            )
+        if view.steps < (least := 2 ** (config.blocks - 1)):
+            raise InputError(
+                f"encoder.blocks is {config.blocks}, which halves {config.blocks - 1} times: too "
+                f"often for view.steps={view.steps}: set view.steps={least}"
             )
         first = {side: _block(channels[side], config, halve=True) for side in SIDES}
         rest = {side: _rest(config) for side in SIDES}

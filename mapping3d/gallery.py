@@ -9,24 +9,21 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mapping3d import container
+from mapping3d.search import Index, Metric
+from mapping3d.space import Space, check_numbers
 from signals.errors import InputError, nearest
-from signals.files import atomic_path
 from signals.recording import Array, Recording
 
 Provenance = Literal["same-user", "cross-user"]
-Metric = Literal["cosine", "euclidean"]
 
 FORMAT = 1
-FAISS_FROM = 100_000
-"""Items above which faiss searches, where it is installed; a matrix product is as fast below."""
-_TIE = 1e-5
-"""Distances nearer to one another than this, which rounding may be, count as equal."""
+"""Of the file; another layout is another number."""
 
 
 @dataclass(frozen=True)
@@ -39,43 +36,6 @@ class Item:
     label: str
     device: str
     case: str
-
-
-@dataclass(frozen=True)
-class Space:
-    """Which space embeddings lie in: two galleries of one space can be merged.
-
-    Attributes
-    ----------
-    encoder : str
-        Version of the encoder that made them.
-    channels : tuple of str
-        What it sees of the target condition.
-    rate : float
-        Hz of the recordings it sees.
-    size : int
-        Numbers of an embedding.
-    """
-
-    encoder: str
-    channels: tuple[str, ...]
-    rate: float
-    size: int
-
-    def check(self, other: Space, what: str) -> None:
-        """Refuse another space, naming the first difference.
-
-        Raises
-        ------
-        InputError
-        """
-        for name, mine in asdict(self).items():
-            theirs = getattr(other, name)
-            if mine != theirs:
-                raise InputError(
-                    f"{what}: its {name} is {_said(theirs)}, the gallery's is {_said(mine)}: "
-                    "embed both with the same encoder"
-                )
 
 
 class Gallery:
@@ -123,7 +83,7 @@ class Gallery:
         self._x: Array = np.empty((0, space.size), dtype=np.float32)
         self._signals: dict[str, Recording] = {}
         self._stored: bytes = b""
-        self._index: Any = None
+        self._index: Index | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -176,7 +136,10 @@ class Gallery:
                 lacking = "label" if not rec.label else "subject"
                 raise InputError(f"recording '{rec.id}': has no {lacking}: a gallery needs both")
             if rec.id in seen:
-                raise InputError(f"recording '{rec.id}': is in the gallery already: add it once")
+                raise InputError(
+                    f"recording '{rec.id}': is in the gallery already: add it once, or "
+                    "give another recording another id"
+                )
             seen.add(rec.id)
         self._refuse({rec.subject for rec in recordings} & set(self.strangers))
         for rec in recordings:
@@ -272,20 +235,14 @@ class Gallery:
             person who asks.
         """
         self._check(queries, people)
-        if self.metric == "cosine":
-            return np.asarray(1 - _units(queries) @ self._units().T)
-        square = (
-            (queries**2).sum(axis=1)[:, None] + (self._x**2).sum(axis=1) - 2 * (queries @ self._x.T)
-        )
-        return np.asarray(np.sqrt(np.maximum(square, 0)))
+        return self._searchable().distances(queries)
 
     def search(
         self, queries: Array, people: Sequence[str], k: int = 5
     ) -> tuple[Array, NDArray[np.int64]]:
         """Return the `k` nearest items of every query, nearest first.
 
-        Parameters as for `distances`. faiss, where installed, searches galleries of more than
-        `FAISS_FROM` items; both are exact.
+        Parameters as for `distances`; `mapping3d.search` says how.
 
         Returns
         -------
@@ -294,18 +251,9 @@ class Gallery:
             Into `items`. Items equally far come in the order of their ids.
         """
         self._check(queries, people)
-        k = min(k, len(self))
-        if len(self) > FAISS_FROM and (found := self._faiss(queries, k)) is not None:
-            return found
-        distance = self.distances(queries, people)
-        rows = []
-        for row in distance:
-            farthest = np.partition(row, k - 1)[k - 1]
-            near = np.flatnonzero(row <= farthest + _TIE)
-            ids = [self.items[j].id for j in near]
-            rows.append(near[np.lexsort((ids, np.round(row[near] / _TIE)))][:k])
-        places = np.stack(rows)
-        return np.take_along_axis(distance, places, axis=1), places
+        if k < 1:
+            raise InputError(f"k is {k}: ask for at least one item")
+        return self._searchable().nearest(queries, min(k, len(self)))
 
     def save(self, path: str | Path) -> None:
         """Write the gallery as one file; the file it replaces is kept as ``NAME.previous``.
@@ -320,7 +268,6 @@ class Gallery:
         """
         from signals.parquet import save
 
-        path = Path(path)
         if not self.items:
             raise InputError(f"{path}: the gallery is empty: add recordings before saving it")
         with tempfile.TemporaryDirectory() as folder:
@@ -328,7 +275,6 @@ class Gallery:
             save([self.recording(item.id) for item in self.items], stored)
             signals = stored.read_bytes()
         about = {
-            "format": FORMAT,
             "space": asdict(self.space),
             "provenance": self.provenance,
             "metric": self.metric,
@@ -338,12 +284,7 @@ class Gallery:
         buffer = io.BytesIO()
         np.save(buffer, self._x)
         parts = {"items": items, "embeddings": buffer.getvalue(), "recordings": signals}
-        with atomic_path(path) as temporary:
-            container.write(temporary, about, parts)
-            Gallery.load(temporary)
-            if path.is_file() and _is_whole(path):
-                with atomic_path(_previous(path)) as kept:
-                    kept.write_bytes(path.read_bytes())
+        container.replace(Path(path), FORMAT, about, parts)
 
     @classmethod
     def load(cls, path: str | Path) -> Gallery:
@@ -357,23 +298,11 @@ class Gallery:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"gallery {path}: no such file: make one with 'imuscribe map fit'")
-        try:
-            about, parts = container.read(path)
-            if about["format"] != FORMAT:
-                raise InputError(
-                    f"gallery {path}: has format {about['format']}, this version reads {FORMAT}"
-                )
+        with container.opened(path, FORMAT, "gallery") as (about, parts):
             space = about["space"] | {"channels": tuple(about["space"]["channels"])}
             gallery = cls(Space(**space), about["provenance"], about["metric"], about["strangers"])
             gallery.items = [Item(**item) for item in json.loads(parts["items"])]
             gallery._x = np.load(io.BytesIO(parts["embeddings"]), allow_pickle=False)
-        except InputError:
-            raise
-        except container.DAMAGE as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            last = _previous(path)
-            hint = f"the last good one is {last}" if last.is_file() else "make it again"
-            raise InputError(f"gallery {path}: is damaged ({reason}): {hint}") from None
         gallery._places = {item.id: i for i, item in enumerate(gallery.items)}
         gallery._people = {item.subject for item in gallery.items}
         gallery._stored = parts["recordings"]
@@ -395,59 +324,10 @@ class Gallery:
         if found and self.provenance == "cross-user":
             raise InputError(
                 f"person {', '.join(sorted(found)[:5])}: asks and is held by a cross-user gallery: "
-                "take their recordings out, or make it with provenance same-user"
+                "take their recordings out, or make it with gallery.provenance=same-user"
             )
 
-    def _units(self) -> Array:
-        if not isinstance(self._index, np.ndarray):
-            self._index = _units(self._x)
+    def _searchable(self) -> Index:
+        if self._index is None:
+            self._index = Index(self._x, list(self._places), self.metric)
         return self._index
-
-    def _faiss(self, queries: Array, k: int) -> tuple[Array, NDArray[np.int64]] | None:
-        """Search with faiss; None where it is not installed."""
-        try:
-            import faiss
-        except ImportError:
-            return None
-        cosine = self.metric == "cosine"
-        if not hasattr(self._index, "search"):
-            self._index = (faiss.IndexFlatIP if cosine else faiss.IndexFlatL2)(self.space.size)
-            self._index.add(_units(self._x) if cosine else self._x)
-        found, places = self._index.search(_units(queries) if cosine else queries, k)
-        return (1 - found if cosine else np.sqrt(np.maximum(found, 0))), places
-
-
-def check_numbers(embeddings: Array, names: Sequence[str]) -> None:
-    """Refuse embeddings that are not finite numbers.
-
-    Raises
-    ------
-    InputError
-        Naming the first.
-    """
-    wrong = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
-    if wrong.size:
-        raise InputError(
-            f"embedding of {names[wrong[0]]} is not a number ({wrong.size} such): the encoder is "
-            "damaged or was never trained; fit it again"
-        )
-
-
-def _units(x: Array) -> Array:
-    return np.asarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12), np.float32)
-
-
-def _previous(path: Path) -> Path:
-    return path.with_name(f"{path.name}.previous")
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        Gallery.load(path)
-    except InputError:
-        return False
-    return True
-
-
-def _said(value: Any) -> str:
-    return ", ".join(value) if isinstance(value, tuple) else f"{value}"

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 
 from mapping3d.encoder import Encoder, EncoderConfig
-from mapping3d.gallery import Gallery, Metric, Provenance, Space, check_numbers
+from mapping3d.gallery import Gallery, Provenance
+from mapping3d.search import Metric
+from mapping3d.space import Space, check_numbers
 from mapping3d.views import Side, ViewConfig, views
 from signals.cleaning import CleanConfig, clean
 from signals.errors import InputError

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from mapping3d.encoder import EncoderConfig
-from mapping3d.gallery import Metric, Provenance
+from mapping3d.gallery import Provenance
+from mapping3d.search import Metric
 from mapping3d.train import FitConfig
 from mapping3d.views import ViewConfig
-from recipes.schema import SplitConfig, as_names, resolve
+from recipes.schema import Experiment, SplitConfig, as_names, resolve
 from signals.augment import AugmentConfig
-from signals.cleaning import CleanConfig
 from signals.config import Config
-from signals.labels import parse_labels
 from signals.simulate import SimulateConfig
 
 Column = Literal["case", "device", "session"]
@@ -132,23 +130,13 @@ class EvalConfig(Config):
         return self
 
 
-class MapRecipe(Config):
+class MapRecipe(Experiment):
     """One mapping from data to report."""
 
-    name: Annotated[str, Field(pattern=r"^\w[\w. -]*$")]
-    """Names the run's folder."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Every random draw follows from it."""
-    data: str = "simulated"
-    """A Parquet file of recordings, or ``simulated``."""
-    labels: str = "A-Z"
-    """Label set, as in other recipes."""
     source: dict[Column, str] = Field(default={"case": "3d"})
     """Columns and values of the condition that is mapped."""
     target: dict[Column, str] = Field(default={"case": "2d"})
     """Columns and values of the condition that it is mapped to."""
-    simulate: SimulateConfig = SimulateConfig()
-    clean: CleanConfig = CleanConfig()
     view: ViewConfig = ViewConfig()
     encoder: EncoderConfig = EncoderConfig()
     fit: FitConfig = FitConfig()
@@ -165,12 +153,7 @@ class MapRecipe(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        mistakes = []
-        labels = parse_labels(self.labels)
-        if len(labels) < 2:
-            mistakes.append(
-                f"'labels' is {self.labels!r}: a mapping is learnt from at least two classes"
-            )
+        mistakes = self.label_mistakes()
         if not self.source or not self.target:
             mistakes.append(
                 "'source' and 'target' each need a column and its value, such as case: 3d"
@@ -179,19 +162,9 @@ class MapRecipe(Config):
             mistakes.append(
                 f"'source' and 'target' are both {self.source}: name two different conditions"
             )
-        if self.data == "simulated" and not set(labels) <= set(parse_labels(self.simulate.labels)):
-            mistakes.append(
-                f"'labels' is {self.labels!r} but 'simulate.labels' is {self.simulate.labels!r}: "
-                f"set simulate.labels={self.labels}"
-            )
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self
-
-    @property
-    def label_set(self) -> tuple[str, ...]:
-        """The labels, one a class, in order."""
-        return parse_labels(self.labels)
 
 
 def load_map_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> MapRecipe:
@@ -204,10 +177,4 @@ def load_map_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> MapReci
     InputError
         With every mistake at once.
     """
-    return MapRecipe.parse(resolve(path_or_name, overrides), where=path_or_name)
-
-
-def dump(recipe: MapRecipe) -> str:
-    """Return the recipe, every default spelt out, as YAML."""
-    values = recipe.model_dump(mode="json")
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return MapRecipe.parse(resolve(path_or_name, overrides, "map-"), where=path_or_name)

@@ -20,6 +20,8 @@ from signals.recording import Array, Recording
 
 Span = tuple[int, int]
 """First and last sample, both included."""
+Stray = tuple[float, int]
+"""How far a path strays from the line between its ends, and at which sample."""
 Mask = NDArray[np.bool_]
 
 COMPASS = ("right", "up-right", "up", "up-left", "left", "down-left", "down", "down-right")
@@ -179,8 +181,9 @@ def _movements(motion: Motion, config: ExplainConfig) -> tuple[list[Phase], int]
     rests = _pauses(_slow(speed, config), motion.t, config)
     spans = _between(rests, len(speed))
     tolerance = config.tolerance * extent(motion)
-    every = _straighten(path, spans, tolerance, limit=len(speed))
-    told = _straighten(path, spans, tolerance, limit=config.max_phases)
+    strays: dict[Span, Stray] = {}
+    every = _straighten(path, spans, tolerance, limit=len(speed), known=strays)
+    told = _straighten(path, spans, tolerance, limit=config.max_phases, known=strays)
     phases = [Phase("rest", *_times(motion.t, span)) for span in rests]
     for first, last in told:
         step = path[:, last] - path[:, first]
@@ -206,7 +209,7 @@ def segments(motion: Motion, config: ExplainConfig) -> tuple[int, int]:
     path = motion.plane("position")
     speed = np.linalg.norm(motion.plane("velocity"), axis=0)
     spans = _between(_pauses(_slow(speed, config), motion.t, config), len(speed))
-    every = _straighten(path, spans, config.tolerance * extent(motion), limit=len(speed))
+    every = _straighten(path, spans, config.tolerance * extent(motion), len(speed), {})
     return len(every), _turns(path, every, config.turn)
 
 
@@ -260,14 +263,15 @@ def _between(rests: list[Span], n: int) -> list[Span]:
     return [(a, b) for a, b in zip(borders[::2], borders[1::2], strict=True) if b > a]
 
 
-def _straighten(path: Array, spans: list[Span], tolerance: float, limit: int) -> list[Span]:
+def _straighten(
+    path: Array, spans: list[Span], tolerance: float, limit: int, known: dict[Span, Stray]
+) -> list[Span]:
     """Cut spans, always where the path strays most, until each is straight or `limit` is reached.
 
     Douglas and Peucker's line simplification, worst deviation first, so that a lower limit keeps
-    the most telling turning points.
+    the most telling turning points. `known` keeps what has been measured of this path.
     """
     spans = list(spans)
-    known: dict[Span, tuple[float, int]] = {}
     while spans and len(spans) < limit:
         known |= {span: _stray(path, span) for span in spans if span not in known}
         strays = [known[span] for span in spans]
@@ -280,7 +284,7 @@ def _straighten(path: Array, spans: list[Span], tolerance: float, limit: int) ->
     return spans
 
 
-def _stray(path: Array, span: Span) -> tuple[float, int]:
+def _stray(path: Array, span: Span) -> Stray:
     """Return the largest distance of the path from the line between its ends, and where it is."""
     first, last = span
     points = path[:, first : last + 1] - path[:, [first]]

@@ -55,9 +55,10 @@ class RolePrompts(dict[str, RolePrompt]):
 
     Parameters
     ----------
-    folder : path-like, optional
-        Holds ``explain.txt``, ``restructure.txt``, ``critique.txt`` or ``paraphrase.txt``; the
-        packaged text is used for any that is not there.
+    given : path-like or mapping of str to str, optional
+        A folder that holds ``explain.txt``, ``restructure.txt``, ``critique.txt`` or
+        ``paraphrase.txt``, or the texts themselves by role; the packaged text is used for any that
+        is not there.
 
     Raises
     ------
@@ -65,11 +66,11 @@ class RolePrompts(dict[str, RolePrompt]):
         If the folder holds none of them, or a text is not in the form above.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, given: str | os.PathLike[str] | Mapping[str, str] | None = None) -> None:
         super().__init__()
         texts = {role: packaged_text(role) for role in VALUES}
-        if folder is not None:
-            texts |= _given(Path(folder))
+        if given is not None:
+            texts |= given if isinstance(given, Mapping) else _given(Path(given))
         for role, text in texts.items():
             self[role] = _parse(text, role)
         digest = hashlib.sha256("\0".join(texts[role] for role in sorted(texts)).encode())

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cache
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -112,8 +113,11 @@ def teach(
     InputError
         If the teacher cannot go on at all.
     """
-    texts = serializer.encode([serializer.features(rec) for rec in recordings])
     labels = [rec.label for rec in recordings]
+
+    @cache
+    def text(place: int) -> str:
+        return serializer.text(recordings[place])
 
     longest = _Longest(builder)
 
@@ -121,9 +125,9 @@ def teach(
         rec = recordings[place]
         rng = np.random.default_rng([seed, *rec.id.encode()])
         chosen = draw_shots(labels, builder.config.shots, rng, skip=place)
-        shots = [Shot(texts[i], labels[i]) for i in chosen]
-        question = Question(texts[place], shots)
         try:
+            shots = [Shot(text(i), labels[i]) for i in chosen]
+            question = Question(text(place), shots)
             # Before anything is paid for: what is too long for the student is no use to it.
             longest.check(question)
             builder.completion(rec.label)

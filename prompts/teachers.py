@@ -20,6 +20,7 @@ from pydantic import Field
 
 from prompts.answers import parse_answer
 from prompts.chat import ChatModel, Reply, Request, Unanswered
+from prompts.explain import ExplainConfig
 from prompts.facts import Facts
 from prompts.roles import RolePrompts
 from prompts.templates import PromptBuilder
@@ -130,21 +131,30 @@ class ComputedTeacher:
     seed : int
         Draws the wordings.
     judge : callable
+    config : ExplainConfig
+        How much is told.
     """
 
     name = "computed"
     prompts_hash = ""
 
-    def __init__(self, builder: PromptBuilder, seed: int = 0, judge: Judge = believe) -> None:
+    def __init__(
+        self,
+        builder: PromptBuilder,
+        seed: int = 0,
+        judge: Judge = believe,
+        config: ExplainConfig = ExplainConfig(),
+    ) -> None:
         self.builder = builder
         self.seed = seed
         self.judge = judge
+        self.config = config
 
     def explain(self, rec: Recording, signal: str) -> Lesson:
         """Describe the recording."""
         if not self.builder.config.reasoning:
             return Lesson()
-        facts = Facts(rec)
+        facts = Facts(rec, self.config)
         reasoning = _told(facts)
         verdict = self.judge(reasoning, facts)
         return Lesson(reasoning, verdict, history=(len(verdict.errors),))
@@ -160,6 +170,9 @@ class TeachConfig(Config):
 
     tries: int = Field(default=3, ge=1)
     """Times each role is asked before a bad answer sets the recording aside."""
+    restructure: bool = True
+    """Ask a second time, to have the reasoning put before the conclusion; without, what the
+    explainer writes is taken as the reasoning, and a conclusion at its end is not asked for."""
     rounds: int = Field(default=2, ge=0)
     """Corrections asked for while the judge finds errors."""
     keep_wrong: bool = False
@@ -185,6 +198,8 @@ class LanguageTeacher:
     seed : int
     judge : callable
         Checks the reasoning in the form in which it will be learnt.
+    facts : ExplainConfig
+        How much of what was measured is told.
     """
 
     def __init__(
@@ -195,6 +210,7 @@ class LanguageTeacher:
         config: TeachConfig = TeachConfig(),
         seed: int = 0,
         judge: Judge = believe,
+        facts: ExplainConfig = ExplainConfig(),
     ) -> None:
         self.model = model
         self.builder = builder
@@ -202,6 +218,7 @@ class LanguageTeacher:
         self.config = config
         self.seed = seed
         self.judge = judge
+        self.facts = facts
         self._tokenizer = threading.Lock()
 
     @property
@@ -218,14 +235,17 @@ class LanguageTeacher:
         """Have the recording explained, the explanation put in order, judged and corrected."""
         if not self.builder.config.reasoning:
             return Lesson()
-        facts = Facts(rec)
+        facts = Facts(rec, self.facts)
         values = self._about(facts, signal)
 
         def finished(reply: Reply) -> str:
             return self._reasoning(reply, rec.label)
 
-        explanation = self._ask("explain", values, _whole)
-        reasoning = self._ask("restructure", values | {"explanation": explanation}, finished)
+        if self.config.restructure:
+            explanation = self._ask("explain", values, _whole)
+            reasoning = self._ask("restructure", values | {"explanation": explanation}, finished)
+        else:
+            reasoning = self._ask("explain", values, finished)
         verdict = self.judge(reasoning, facts)
         best, history = Lesson(reasoning, verdict), [len(verdict.errors)]
         rounds = 0 if self.config.keep_wrong else self.config.rounds
@@ -265,7 +285,7 @@ class LanguageTeacher:
         Unanswered
             If no usable explanation comes.
         """
-        facts = Facts(rec)
+        facts = Facts(rec, self.facts)
         unlike = f"- it is unlike the explanations of other recordings of this {self.builder.noun}"
         wrong = {"explanation": lesson.reasoning, "errors": unlike}
         reasoning = self._ask(
@@ -324,7 +344,12 @@ class LanguageTeacher:
 
     def _reasoning(self, reply: Reply, label: str) -> str:
         """Return what stands before the conclusion, if that names the right label."""
-        reasoning, conclusion = split_conclusion(_whole(reply))
+        text = _whole(reply)
+        if not self.config.restructure:
+            conclusion = self.builder.completion(label).strip()
+            if conclusion.removesuffix(label) not in text:
+                text = f"{text}\n{conclusion}"
+        reasoning, conclusion = split_conclusion(text)
         ranked = parse_answer(conclusion, self.builder.labels).ranked
         if not ranked:
             raise _Bad("no conclusion", f"it ends in '{conclusion[-80:]}'")

@@ -197,8 +197,8 @@ class EvalConfig(Config):
     """Resamples of people behind each bootstrap interval; 0 skips it."""
 
 
-class Recipe(Config):
-    """One experiment from data to report."""
+class Experiment(Config):
+    """What every experiment on recordings says: its name, whose recordings, which labels."""
 
     name: Annotated[str, Field(pattern=r"^\w[\w. -]*$")]
     """Names the run's folder: letters, digits, dots, dashes and spaces."""
@@ -210,6 +210,31 @@ class Recipe(Config):
     """Label set: ranges and single characters (``A-Z0-9``) or a comma list of words."""
     simulate: SimulateConfig = SimulateConfig()
     clean: CleanConfig = CleanConfig()
+
+    @property
+    def label_set(self) -> tuple[str, ...]:
+        """The labels, one a class, in order."""
+        return parse_labels(self.labels)
+
+    def label_mistakes(self) -> list[str]:
+        """Return what is wrong with the labels."""
+        mistakes = []
+        labels = self.label_set
+        if len(labels) < 2:
+            mistakes.append(
+                f"'labels' is {self.labels!r}: need at least two classes, such as A-C or yes,no"
+            )
+        if self.data == "simulated" and not set(labels) <= set(parse_labels(self.simulate.labels)):
+            mistakes.append(
+                f"'labels' is {self.labels!r} but 'simulate.labels' is {self.simulate.labels!r}: "
+                f"set simulate.labels={self.labels}"
+            )
+        return mistakes
+
+
+class Recipe(Experiment):
+    """One experiment from data to report."""
+
     text: TextConfig = TextConfig()
     prompt: PromptConfig = PromptConfig()
     model: ModelConfig = ModelConfig()
@@ -222,17 +247,7 @@ class Recipe(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        mistakes = []
-        labels = parse_labels(self.labels)
-        if len(labels) < 2:
-            mistakes.append(
-                f"'labels' is {self.labels!r}: need at least two classes, such as A-C or yes,no"
-            )
-        if self.data == "simulated" and not set(labels) <= set(parse_labels(self.simulate.labels)):
-            mistakes.append(
-                f"'labels' is {self.labels!r} but 'simulate.labels' is {self.simulate.labels!r}: "
-                f"set simulate.labels={self.labels}"
-            )
+        mistakes = self.label_mistakes()
         if self.prompt.max_tokens > self.train.max_length:
             mistakes.append(
                 f"'prompt.max_tokens' is {self.prompt.max_tokens}, more than 'train.max_length' "
@@ -265,11 +280,6 @@ class Recipe(Config):
             raise ValueError("\n".join(mistakes))
         return self
 
-    @property
-    def label_set(self) -> tuple[str, ...]:
-        """The labels, one a class, in order."""
-        return parse_labels(self.labels)
-
 
 def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:
     """Return the SHA-256 of the named top-level sections, as hexadecimal digits.
@@ -282,9 +292,9 @@ def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-KINDS = {"": "run", "map-": "map eval", "words-": "words eval"}
+KINDS = {"": "run", "map-": "map eval", "words-": "words eval", "pairs-": "pairs study"}
 """What the names of packaged recipes begin with, and the command that takes them: experiments,
-mappings and words have each a schema of their own."""
+mappings, words and studies of explanations have each a schema of their own."""
 
 
 def names(kind: str = "") -> list[str]:
@@ -320,19 +330,21 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     InputError
         With every mistake at once.
     """
-    if kind := next((k for k in KINDS if k and path_or_name in names(k)), ""):
-        raise InputError(f"recipe '{path_or_name}' is for 'imuscribe {KINDS[kind]}'")
     return Recipe.parse(resolve(path_or_name, overrides), where=path_or_name)
 
 
-def resolve(path_or_name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the values of a recipe of any kind with presets and overrides applied, unchecked.
+def resolve(path_or_name: str, overrides: Sequence[str] = (), kind: str = "") -> dict[str, Any]:
+    """Return the values of a recipe of one of `KINDS`, presets and overrides applied, unchecked.
 
     Raises
     ------
     InputError
-        For a file or preset that is not there.
+        For a file or preset that is not there, or a packaged recipe of another kind.
     """
+    if not Path(path_or_name).is_file():
+        for other, command in KINDS.items():
+            if other != kind and path_or_name in names(other):
+                raise InputError(f"recipe '{path_or_name}' is for 'imuscribe {command}'")
     values, sets = _read(path_or_name)
     pairs = [parse_override(override) for override in overrides]
     for key, chosen in pairs:
@@ -354,8 +366,8 @@ def presets(path_or_name: str) -> list[str]:
     return list(_read(path_or_name)[1])
 
 
-def dump(recipe: Recipe) -> str:
-    """Return the recipe, every default spelt out, as YAML that `load_recipe` reads back."""
+def dump(recipe: Config) -> str:
+    """Return the recipe, every default spelt out, as YAML that is read back."""
     values = recipe.model_dump(mode="json")
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
@@ -368,4 +380,8 @@ def _read(path_or_name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     except UnicodeDecodeError:
         raise InputError(f"{path_or_name}: is no UTF-8 text: give a YAML recipe") from None
     values = parse_mapping(text, path_or_name)
+    if not values:
+        raise InputError(
+            f"{path_or_name}: holds no settings: begin with 'imuscribe recipe cp demo mine.yaml'"
+        )
     return values, as_mapping(values.pop("presets", None), f"{path_or_name}: presets")

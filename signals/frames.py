@@ -12,6 +12,7 @@ sample. What it moved with is found from the arm that carries it (`_start`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -126,6 +127,12 @@ def writing_motion(rec: Recording, config: FrameConfig = FrameConfig()) -> Motio
     InputError
         Without a gyroscope, with fewer than three samples, or in free fall (no gravity to find).
     """
+    return _motion(rec, config)
+
+
+# Text, explanation and checks of one recording are asked for close together, each from its motion.
+@lru_cache(maxsize=64)
+def _motion(rec: Recording, config: FrameConfig) -> Motion:
     gyro = rec.gyro
     if gyro is None:
         raise InputError(

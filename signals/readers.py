@@ -111,6 +111,13 @@ def read_csv(
     return _recording(data, channels, t, {"id": Path(path).stem, **metadata}, path)
 
 
+def unread_columns(path: str | os.PathLike[str], columns: Mapping[str, str]) -> list[str]:
+    """Return the columns of a CSV file that `read_csv` would leave, headers as they stand there."""
+    table = _table(path)
+    read = {_header(table, ours, theirs, path)[0] for ours, theirs in columns.items()}
+    return [header for header in table.columns if header not in read]
+
+
 def read_charsense(root: str | os.PathLike[str]) -> list[Recording]:
     """Read the CharSense layout: ``RawDataset/<person>/<character>/*.csv``.
 

@@ -38,8 +38,8 @@ def raw(everybody):
     return [rec for rec in everybody if rec.subject not in OWN_WAYS]
 
 
-def run(recordings):
-    return audit(recordings, Views(build_serializer(TextConfig())).sequences(recordings), CONFIG)
+def run(recordings, config=CONFIG):
+    return audit(recordings, Views(build_serializer(TextConfig())).sequences(recordings), config)
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +135,8 @@ def test_mistakes_are_one_line(recordings):
         run([rec for rec in recordings if rec.subject == person])
     with pytest.raises(InputError, match="has no subject"):
         run([recordings[0].replace(subject=""), *recordings[1:]])
+    with pytest.raises(InputError, match="take at most"):
+        run(recordings, AuditConfig(neighbours=len(recordings)))
 
 
 def test_the_page_draws_every_odd_form_and_fetches_nothing(formed):

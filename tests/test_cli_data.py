@@ -85,7 +85,7 @@ def test_import_of_one_csv(tmp_path):
         *("data", "import", source, "--layout", "csv", "--out", out, *COLUMNS, *UNITS),
         *("--label", "A", "--subject", "ann", "--case", "3d"),
     )
-    assert "a.parquet: 1 recordings" in text
+    assert "a.parquet: 1 recordings" in text and "not read" not in text
     (rec,) = load(out)
     assert (rec.id, rec.label, rec.subject, rec.case) == ("log", "A", "ann", "3d")
     assert rec.rate == pytest.approx(100)
@@ -103,6 +103,15 @@ def test_import_of_a_folder_takes_names_from_the_path(tmp_path):
     )
     found = [(r.id, r.subject, r.label) for r in load(out)]
     assert found[0] == ("ann/A/1", "ann", "A") and found[3] == ("bob/B/1", "bob", "B")
+
+
+def test_import_names_the_columns_it_does_not_read(tmp_path):
+    source = write_csv(tmp_path / "log.csv")
+    out = tmp_path / "a.parquet"
+    text = run(
+        *("data", "import", source, "--layout", "csv", "--out", out, *COLUMNS[:8], *UNITS),
+    )
+    assert "columns not read (of log.csv): gx, gy, gz" in text
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from imuscribe.cli import app
 from mapping3d.gallery import Gallery
+from mapping3d.mapper import Mapper
 from signals import parquet
 from signals.errors import InputError
 from signals.simulate import SimulateConfig, simulate
@@ -83,13 +84,16 @@ def test_a_same_user_gallery_holds_the_query_persons_own(tmp_path: Path) -> None
 
 
 def test_apply_names_items_and_writes_proxies(fitted: Path, letters: Path, tmp_path: Path) -> None:
+    """Of a file with both conditions only mid-air letters ask; standard output is JSON alone."""
     proxy, flat = tmp_path / "proxy.parquet", tmp_path / "flat.parquet"
-    said = call(
+    result = attempt(
         "map", "apply", letters, "--mapping", fitted, "--k", "2", "--json", "--proxy", proxy,
         "--synthesise", flat,
     )  # fmt: skip
-    rows = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
-    queries = parquet.load(letters)
+    assert result.exit_code == 0
+    assert "4 of 8 recordings are not of case 3d: left out" in result.stderr
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    queries = [rec for rec in parquet.load(letters) if rec.case == "3d"]
     assert [row["id"] for row in rows] == [rec.id for rec in queries]
     assert all(len(row["nearest"]) == 2 and row["provenance"] == "cross-user" for row in rows)
     shown = parquet.load(proxy)
@@ -112,6 +116,72 @@ def test_enrolling_adds_a_person_and_a_class_and_then_they_may_not_ask(
     assert "sim-003: asks and is held by a cross-user gallery" in str(result.exception)
 
 
+def test_a_copied_person_is_found_in_the_gallery_under_any_name(tmp_path: Path) -> None:
+    """The test person's flat letters, planted as somebody else's: only their content tells."""
+    some = simulate(SimulateConfig(people=3, labels="A-C", repetitions=2))
+    planted = [
+        rec.replace(id=f"p-{rec.id}", subject="sim-001", session="")
+        for rec in some
+        if rec.subject == "sim-003" and rec.case == "2d"
+    ]
+    path = tmp_path / "planted.parquet"
+    parquet.save([*some, *planted], path)
+    result = attempt("map", "eval", *SMALL, f"data={path}", f"out={tmp_path}")
+    assert isinstance(result.exception, InputError)
+    assert "'sim-003-2d-A-00' of sim-003 is a copy of the training recording" in str(
+        result.exception
+    )
+    assert not (tmp_path / "map-demo").exists()
+
+
+def test_a_damaged_encoder_of_a_fold_is_trained_again(tmp_path: Path) -> None:
+    arguments = ("map", "eval", *SMALL, f"out={tmp_path}", "evaluate.methods=mapping")
+    said = call(*arguments)
+    encoder = tmp_path / "map-demo" / "folds" / "given" / "encoder.safetensors"
+    whole = encoder.read_bytes()
+    encoder.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert call(*arguments) == said
+    assert encoder.read_bytes() == whole
+
+
+def test_apply_says_where_it_tells_little_about_strangers(
+    fitted: Path, letters: Path, tmp_path: Path
+) -> None:
+    nameless, known = tmp_path / "nameless.parquet", tmp_path / "known.parquet"
+    asking = [rec for rec in parquet.load(letters) if rec.case == "3d"]
+    parquet.save([rec.replace(subject="") for rec in asking], nameless)
+    said = call("map", "apply", nameless, "--mapping", fitted)
+    assert "4 queries name no person: the gallery may hold recordings of theirs" in said
+    assert "learnt from" not in said
+    # A gallery without the training people answers them, but their letters are no strangers' ones.
+    parquet.save([rec.replace(subject="sim-001") for rec in asking], known)
+    flat = [rec for rec in parquet.load(letters) if rec.case == "2d"]
+    mapper = Mapper.load(fitted / "encoder.safetensors")
+    mapper.gallery(mapper.prepare(flat)).save(tmp_path / "others.imu")
+    said = call("map", "apply", known, "--mapping", fitted, "--gallery", tmp_path / "others.imu")
+    assert "the encoder has learnt from sim-001" in said
+
+
+def test_apply_never_replaces_what_it_reads(fitted: Path, letters: Path) -> None:
+    before = letters.read_bytes()
+    for option in ("--proxy", "--synthesise"):
+        result = attempt("map", "apply", letters, "--mapping", fitted, option, letters)
+        assert isinstance(result.exception, InputError)
+        assert "holds the recordings to map" in str(result.exception)
+    assert letters.read_bytes() == before
+
+
+def test_recordings_of_neither_condition_are_refused(
+    fitted: Path, letters: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "unsaid.parquet"
+    parquet.save([rec.replace(case="") for rec in parquet.load(letters)], path)
+    for command, case in (("apply", "3d"), ("enrol", "2d")):
+        result = attempt("map", command, path, "--mapping", fitted)
+        assert isinstance(result.exception, InputError)
+        assert f"has no recording of case {case}: it holds case ''" in str(result.exception)
+
+
 def test_galleries_are_united(fitted: Path, tmp_path: Path) -> None:
     path, both = fitted / "gallery.imu", tmp_path / "both.imu"
     call("map", "gallery", path, "--merge", path, "--out", both)
@@ -126,7 +196,14 @@ def test_galleries_are_united(fitted: Path, tmp_path: Path) -> None:
         (["eval", *SMALL, "split.train=sim-009"], "sim-009"),
         (["fit", *SMALL, "split.train=sim-009"], "'sim-009' is not in the data"),
         (["fit", *SMALL, "encoder.weights=shared"], "set encoder.weights=partly-shared"),
+        (["eval", "demo"], "recipe 'demo' is for 'imuscribe run'"),
+        (["fit", *SMALL, "encoder.kernel=4"], "'encoder.kernel' is 4: must be odd"),
+        (["fit", *SMALL, "encoder.blocks=5", "view.steps=8"], "set view.steps=16"),
         (["apply", "x.parquet"], "give --mapping FOLDER"),
+        (["apply", "x", "--synthesise", "y", "--gallery", "g"], "--gallery: give --mapping"),
+        (["apply", "x", "--synthesise", "y", "--json"], "--json: give --mapping"),
+        (["gallery", "x", "--out", "y"], "give --merge GALLERY"),
+        (["gallery", "x", "--merge", "y"], "give --out FILE"),
         (["gallery", "none.imu"], "no such file"),
     ],
 )

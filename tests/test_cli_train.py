@@ -59,6 +59,7 @@ def test_train_writes_an_adapter_and_says_where(
     app: typer.Typer, tiny_model_dir: Path, tmp_path: Path
 ) -> None:
     page = call(app, "train", *small(tiny_model_dir, tmp_path))
+    assert "labels: A-C" not in page, "the recipe is written beside the adapter"
     adapter = Path(page.strip().splitlines()[-1])
     assert adapter == tmp_path / "demo" / "adapter"
     assert json.loads((adapter / "adapter_config.json").read_text())["r"] == 16

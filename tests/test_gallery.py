@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mapping3d.gallery import Gallery, Space
+from mapping3d.gallery import Gallery
+from mapping3d.space import Space
 from mapping3d.vote import fit_temperature, log_posterior, nearness, ranks
 from signals.errors import InputError
 from signals.recording import ACC, Recording
@@ -32,6 +33,14 @@ def gallery(n: int = 6, **options) -> Gallery:
         [item(f"r{i}", "AB"[i % 2], ("anna", "ben")[i // 3]) for i in range(n)], points(n), SPACE
     )
     return made
+
+
+def finds_the_same(one: Gallery, other: Gallery) -> None:
+    queries, people = points(3, 1), ["erik"] * 3
+    for mine, theirs in zip(
+        one.search(queries, people), other.search(queries, people), strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_an_item_is_nearest_to_itself_and_distances_are_what_they_are_called():
@@ -60,6 +69,16 @@ def test_the_order_of_the_gallery_changes_nothing(order, metric):
     np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-6)
 
 
+def test_a_difference_that_rounding_makes_decides_nothing():
+    """Of two items as good as equally far the first by name comes first, also as the last of k."""
+    made = Gallery(SPACE, metric="euclidean")
+    x = np.array([[3, 0, 0, 0], [2, 0, 0, 0], [2 + 4e-6, 0, 0, 0]], np.float32)
+    made.add([item("far"), item("b"), item("a")], x, SPACE)
+    for k in (1, 2, 3):
+        _, places = made.search(np.zeros((1, 4), np.float32), ["carl"], k)
+        assert [made.items[i].id for i in places[0]] == ["a", "b", "far"][:k]
+
+
 def test_a_batch_finds_what_single_queries_find():
     made, queries = gallery(), points(5, 2)
     together = made.search(queries, ["carl"] * 5, 3)
@@ -77,6 +96,18 @@ def test_what_is_saved_is_loaded(tmp_path):
     np.testing.assert_array_equal(back.embeddings, made.embeddings)
     np.testing.assert_array_equal(back.recording("r2").data, made.recording("r2").data)
     assert back.counts() == made.counts()
+    for mine, theirs in zip(
+        back.search(points(3, 1), ["carl"] * 3),
+        made.search(points(3, 1), ["carl"] * 3),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+    with pytest.raises(InputError, match="ben: asks and is held"):
+        back.search(points(1), ["ben"])
+    with pytest.raises(InputError, match="carl"):
+        back.add([item("planted", "A", "carl")], points(1), SPACE)
+    back.add([item("new", "A", "dora")], points(1, 3), SPACE)  # after signals were read, and before
+    assert len(back) == 7 and back.recording("new").subject == "dora"
 
 
 def test_merging_is_the_union():
@@ -89,6 +120,26 @@ def test_merging_is_the_union():
     np.testing.assert_array_equal(union.embeddings, whole.embeddings)
     assert {i.id for i in second.merge(first).items} == {i.id for i in whole.items}
     assert len(whole.merge(whole)) == len(whole)
+    queries, people = points(3, 1), ["carl"] * 3
+    for mine, theirs in zip(
+        union.search(queries, people), whole.search(queries, people), strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_union_is_as_strict_as_the_stricter_and_as_open_as_the_more_open():
+    first, second = gallery(strangers=["carl"]), Gallery(SPACE, strangers=["dora"])
+    assert first.merge(second).strangers == second.merge(first).strangers == ("carl", "dora")
+    own = gallery(provenance="same-user")
+    for union in (own.merge(second), second.merge(own)):
+        assert (union.provenance, union.strangers) == ("same-user", ())
+
+
+def test_two_items_of_one_id_are_not_united():
+    other = Gallery(SPACE)
+    other.add([item("r0")], points(1, 5), SPACE)
+    with pytest.raises(InputError, match="'r0': differs between the galleries"):
+        gallery().merge(other)
 
 
 def test_items_are_listed_by_person_and_session():
@@ -102,6 +153,7 @@ def test_items_are_listed_by_person_and_session():
 
 def test_new_people_and_classes_are_enrolled_without_training():
     made = gallery()
+    made.search(points(1, 9), ["dora"])  # whatever was asked before
     made.add([item("new", "Z", "carl")], points(1, 9), SPACE)
     _, near = made.search(points(1, 9), ["dora"], 1)
     assert made.items[near[0, 0]].label == "Z" and made.people == ("anna", "ben", "carl")
@@ -134,6 +186,7 @@ def test_a_planted_leak_is_refused():
         (lambda g: g.search(points(1) * np.nan, ["carl"]), "query 1 is not a number"),
         (lambda g: g.search(points(1)[:, :2], ["carl"]), "embeddings of 4 numbers"),
         (lambda g: Gallery(SPACE).search(points(1), ["carl"]), "gallery is empty"),
+        (lambda g: g.search(points(1), ["carl"], 0), "k is 0: ask for at least one"),
         (
             lambda g: g.add([item("x")], points(1), Space("xyz", SPACE.channels, 50.0, 4)),
             "encoder is xyz, the gallery's is abc",

@@ -100,6 +100,7 @@ def test_bad_override_is_one_clear_error(overrides: list[str], expected: str) ->
         ("name: x\nseed: 1\nseed: 2\n", "'seed' is written twice"),
         ("name: x\n  seed: 1\n", "line 2"),
         ("- a\n- b\n", "need keys and values"),
+        ("# nothing yet\n", "holds no settings"),
         ("name: x\npresets: fast\n", "presets: is 'fast'"),
         ("name: x\ntrain: 3\n", "'train' is 3"),
     ],

@@ -33,7 +33,12 @@ def test_rows_say_where_a_figure_comes_from(run_dir):
     assert all(tuple(row) == KEYS for row in rows)
     found = {(row["method"], row["metric"]): row for row in rows}
     tuned = found["fine-tuned", "accuracy"]
-    assert (tuned["value"], tuned["ci_low"], tuned["ci_high"], tuned["n"]) == (1.0, 0.6756, 1.0, 8)
+    assert (tuned["value"], tuned["ci_low"], tuned["ci_high"], tuned["n"]) == (
+        1.0,
+        0.675592,
+        1.0,
+        8,
+    )
     assert tuned["chance"] == 0.5 and tuned["tokens"] == 45.0
     assert tuned["train_data"] == "4 recordings of 1 other person"
     assert tuned["protocol"] == "both-directions, tested: p, q"
@@ -116,3 +121,11 @@ def test_a_failed_addition_loses_nothing(tmp_path):
     with pytest.raises(InputError, match="finished run"):
         add(tmp_path, ledger)
     assert ledger.read_bytes() == before
+
+
+def test_a_mappings_rivals_say_how_few_recordings_they_learnt_from(tmp_path):
+    folds = [fold | {"n_rivals": 2} for fold in example()["folds"]]
+    rows = rows_of(folder(tmp_path / "run", folds=folds))
+    learnt = {row["method"]: row["train_data"] for row in rows}
+    assert learnt["svm"] == "2 recordings of 1 other person"
+    assert learnt["fine-tuned"] == "4 recordings of 1 other person"

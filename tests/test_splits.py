@@ -130,6 +130,7 @@ def test_a_label_with_fewer_recordings_keeps_them_all():
         ([*study("a"), recording("", "X")], SplitConfig(), "has no subject"),
         (study("ab", "XYZ"), SplitConfig(), "label 'Z'"),
         (study("a"), SplitConfig(), "needs two people"),
+        (study(["Ann", "ann ", "bob"]), SplitConfig(), "'Ann' and 'ann ' differ only"),
         (study("abc"), SplitConfig(protocol="both-directions"), "exactly two"),
         (study(["p001", "p002"]), SplitConfig(folds=("p01",)), "did you mean 'p001'"),
         (

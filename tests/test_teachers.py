@@ -107,6 +107,34 @@ def test_a_bad_answer_is_asked_again_with_another_draw_then_set_aside(teach, bad
     assert len(model.asked) == 1 + 3
 
 
+@pytest.mark.parametrize(
+    ("said", "reasoning"),
+    [
+        ("It goes down. Then it goes right.", "It goes down. Then it goes right."),
+        (GOOD, "It goes down, then right."),
+        ("It goes down.\nThen right.", "It goes down.\nThen right."),
+    ],
+)
+def test_without_restructuring_what_is_said_is_the_reasoning(teach, said, reasoning):
+    lesson, model = teach(config={"restructure": False}, explain=[said])
+    assert lesson.reasoning == reasoning
+    assert [role for role, _ in model.asked] == ["explain"]
+
+
+def test_without_restructuring_a_wrong_conclusion_is_still_refused(teach):
+    bad = "It goes down.\nLetter: B"
+    error, _ = teach(config={"restructure": False}, explain=[bad])
+    assert error.kind == "wrong label"
+
+
+def test_role_texts_may_be_given_themselves():
+    prompts = RolePrompts({"explain": "[user]\nSay what $facts show."})
+    assert prompts["explain"].fill({"facts": "these"}) == ("", "Say what these show.")
+    assert prompts["critique"].names == RolePrompts()["critique"].names
+    with pytest.raises(InputError, match=r"has no \[user\] part"):
+        RolePrompts({"explain": "Say what $facts show."})
+
+
 def count_ups(text, facts):
     """Say how often a text claims something upward, which the letter L never does."""
     n = text.count("up")

@@ -263,8 +263,7 @@ TABLE = _table()
 """Every phrase and what it may be."""
 KNOWN = frozenset(word for phrase in TABLE for word in phrase.split(" "))
 """The words that occur in phrases."""
-LONGEST: dict[str, int] = {}
-"""Words of the longest phrase that starts with a word."""
-for _phrase in TABLE:
-    _words = _phrase.split(" ")
-    LONGEST[_words[0]] = max(LONGEST.get(_words[0], 1), len(_words))
+BEGUN = frozenset(
+    " ".join(words[:n]) for words in (p.split(" ") for p in TABLE) for n in range(1, len(words))
+)
+"""What longer phrases begin with."""

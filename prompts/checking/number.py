@@ -57,9 +57,10 @@ class Number:
 
     def is_one_of(self, values: Iterable[float]) -> bool:
         """Whether it is one of these values; without a sign, either sign will do."""
+        low, high = self.value - self.slack, self.value + self.slack
         if self.signed:
-            return any(abs(self.value - value) <= self.slack for value in values)
-        return any(abs(self.value - abs(value)) <= self.slack for value in values)
+            return any(low <= value <= high for value in values)
+        return any(low <= abs(value) <= high for value in values)
 
     def is_within(self, signal: Floats) -> bool:
         """Whether a signal goes from below it to above it."""

@@ -79,22 +79,25 @@ def _on_axis(number: Number, sensor: str, axis: str, linear: bool) -> Judged:
         stat = ""
     frame = s.frame(number.i) or _edge(s)
     window = s.window(frame) if frame else None
-    plain, readings = _readings(facts, sensor, axis, linear)
+    key: tuple[object, ...] = ("readings", sensor, axis, linear)
+    if key not in facts.memo:
+        facts.memo[key] = _readings(facts, sensor, axis, linear)
+    plain, readings = facts.memo[key]
     if number.high is not None:
         return _ranged(number, stat, plain, readings, window, UNITS[sensor])
     if number.bound:
         return _bounded(number, stat, [_cut(p, window) for p in plain], UNITS[sensor])
-    # The mean without gravity is nought by definition: nobody means that one.
-    meant = plain if stat in _LEVEL else readings
-    values = [_cut(reading, window) for reading in meant]
     key = ("candidates", stat, sensor, axis, linear, window)
     if key not in facts.memo:
+        # The mean without gravity is nought by definition: nobody means that one.
+        meant = plain if stat in _LEVEL else readings
+        values = [_cut(reading, window) for reading in meant]
         told = _told(stat, [_cut(p, window) for p in plain], sensor, axis)
-        facts.memo[key] = list(_candidates(facts, stat, values, window is not None)), told
-    wanted, told = facts.memo[key]
+        wanted = list(_candidates(facts, stat, values, window is not None))
+        facts.memo[key] = values, wanted, told
+    values, wanted, told = facts.memo[key]
     if number.is_one_of(wanted):
         return "supported", told
-    possible = any(number.is_within(v) for v in values)
     if stat in _DEFINITE:
         if frame is None and s.is_local() and stat not in ("max", "min", "top"):
             return sure(False, not any(number.is_within(v) for v in readings), told)
@@ -104,6 +107,7 @@ def _on_axis(number: Number, sensor: str, axis: str, linear: bool) -> Judged:
         share = max(float((np.abs(v - number.value) <= number.slack).mean()) for v in values)
         return sure(False, share < 0.4, told)
     at_moment = frame is not None and frame.point
+    possible = any(number.is_within(v) for v in values)
     return sure(at_moment and possible, not possible, told)
 
 

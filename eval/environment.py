@@ -59,6 +59,11 @@ def as_json(values: Any) -> str:
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
+def dataset_name(path: str, sha256: str) -> str:
+    """Name the data so that a reader can tell whether theirs is the same."""
+    return "simulated" if path == "simulated" else f"{Path(path).name}, SHA-256 {sha256[:12]}"
+
+
 def _commit() -> str:
     """Return the commit of this source tree, marked when it was changed; empty outside git."""
     here = Path(__file__).resolve().parents[1]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eval.baselines import is_baseline
+from eval.environment import dataset_name
 from eval.faithfulness import Faithfulness, faithfulness
 from eval.predictions import Predictions
 from eval.report import interval
@@ -219,13 +220,10 @@ def study_rows(found: Values, facts: Mapping[str, Any], note: str) -> list[Value
     tested = sorted({person for fold in folds for person in fold["test_people"]})
     trained = len({person for fold in folds for person in fold["train_people"]})
     labels = found["labels"]
-    data = "simulated"
-    if found["data"] != data:
-        data = f"{Path(found['data']).name}, SHA-256 {facts['data']['sha256'][:12]}"
     about = {
         "task": f"what students learn from explanations, {len(labels)} labels, {labels[0]} to "
         f"{labels[-1]}",
-        "dataset": data,
+        "dataset": dataset_name(found["data"], facts["data"]["sha256"]),
         "protocol": f"{found['protocol']}, tested: {', '.join(tested)}",
         "recipe": found["name"],
         "command": facts["command"],

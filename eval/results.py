@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.baselines import is_baseline
+from eval.environment import dataset_name
 from eval.pairs_study_report import study_rows
 from eval.predictors import is_tuned
 from eval.report import case_title, read_run
@@ -125,7 +126,7 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
     left_out = [f"{fold['name']}: {fold['note']}" for fold in folds if fold["note"]]
     about = {
         "task": f"{n_labels} labels, {metrics['labels'][0]} to {metrics['labels'][-1]}",
-        "dataset": _dataset(metrics["data"], facts["data"]["sha256"]),
+        "dataset": dataset_name(metrics["data"], facts["data"]["sha256"]),
         "protocol": f"{metrics['protocol']}, tested: {', '.join(tested)}",
     }
     origin = {
@@ -175,11 +176,6 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
     return rows
 
 
-def _dataset(data: str, sha256: str) -> str:
-    """Name the data so that a reader can tell whether theirs is the same."""
-    return "simulated" if data == "simulated" else f"{Path(data).name}, SHA-256 {sha256[:12]}"
-
-
 def render(rows: Sequence[Row]) -> str:
     """Return the page: one table for each task, data set, protocol, recipe and commit."""
     parts = [
@@ -216,7 +212,7 @@ def _section(rows: Sequence[Row]) -> list[str]:
             f"{row['value']:.3f}",
             bounds,
             f"{row['n']:,}",
-            f"{row['chance']:.3f}",
+            "–" if row["chance"] is None else f"{row['chance']:.3f}",
             "–" if row["tokens"] is None else f"{row['tokens']:g}",
             row["train_data"],
         )

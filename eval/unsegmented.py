@@ -23,7 +23,7 @@ from eval.unsegmented_report import NO_LEXICON, summarise, write_report
 from eval.written import Material, recorded, sessions, simulated
 from recipes.words import SegmentRecipe
 from signals.errors import InputError
-from signals.files import atomic_path, write_text
+from signals.files import atomic_path, sha256, write_text
 from signals.labels import parse_labels
 from words.confidence import Confidence
 from words.decoding import Candidate
@@ -32,12 +32,12 @@ from words.lexicon import Lexicon, load_lexicon
 from words.ngram import CharModel
 
 VALUES = {
-    "scale": (0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0),
-    "offset": (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0),
+    "scale": (0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8),
+    "offset": tuple(range(-4, 10)),
     "prior": (0.0, 0.1, 0.2, 0.35, 0.5),
 }
-OPEN_WEIGHTS = (0.5, 0.75, 1.0, 1.25)
-DEPTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+OPEN_WEIGHTS = (0.5, 0.75, 1.0, 1.25, 1.5)
+DEPTHS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Values of the weights, and how deep a pause is; the best on words not tested is taken."""
 
 FITTED = ", fitted to other words"
@@ -107,7 +107,9 @@ def evaluate_unsegmented(recipe: SegmentRecipe, command: str = "", progress: boo
         table.to_parquet(temporary)
     values = recipe.model_dump(mode="json")
     write_text(folder / "recipe.yaml", yaml.safe_dump(values, sort_keys=False))
-    facts = environment(recipe.words, "", command)
+    words, letters = recipe.words, recipe.letters
+    facts = environment(words, sha256(words) if letters else "", command)
+    facts["letters"] = {"path": letters, "sha256": sha256(letters) if letters else ""}
     write_text(folder / "environment.json", json.dumps(facts, indent=1))
     sizes = {name: len(lexicon) for name, lexicon in lexica.items()}
     write_report(folder, summarise(table, recipe, material.source, sizes, about))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eval.environment import dataset_name
 from eval.metrics import bootstrap_people, calibration_error, wilson
 from recipes.words import SegmentRecipe
 from signals.files import write_text
@@ -133,7 +134,9 @@ def pages(found: Values) -> list[tuple[str, list[str], list[list[str]]]]:
 def unsegmented_rows(found: Values, facts: Mapping[str, Any], note: str) -> list[Row]:
     """Return the ledger rows of `imuscribe words segment`: words, letters and bounds."""
     machine = facts["machine"]
-    simulated = "simulated people" in found["letters"]
+    data = dataset_name(**facts["data"])
+    if facts["letters"]["path"]:
+        data += f"; letters: {dataset_name(**facts['letters'])}"
     rows = []
     for one in found["results"]:
         n = one["word"]["n"]
@@ -142,21 +145,25 @@ def unsegmented_rows(found: Values, facts: Mapping[str, Any], note: str) -> list
         if one["bounds"] is not None:
             f1 = {"value": one["bounds"]["f1"], "low": None, "high": None}
             figures.append(("bounds, F1", f1, one["bounds"]["n"]))
+        method = METHODS[one["method"]]
+        taught = "other people"
+        if "other words" in method:
+            taught += ", words of other sessions"
         for metric, figure, counted in figures:
             rows.append(
                 {
                     "task": f"words without given boundaries, {lexicon}",
-                    "dataset": "simulated" if simulated else "recorded words",
+                    "dataset": data,
                     "protocol": found["letters"],
-                    "method": METHODS[one["method"]],
+                    "method": method,
                     "metric": metric,
                     "value": figure["value"],
                     "ci_low": figure["low"],
                     "ci_high": figure["high"],
                     "n": counted,
-                    "chance": one["chance"] if metric == "words" else 0.0,
+                    "chance": one["chance"] if metric == "words" else None,
                     "tokens": None,
-                    "train_data": "other people",
+                    "train_data": taught,
                     "recipe": found["name"],
                     "command": facts["command"],
                     "commit": facts["commit"],

@@ -108,6 +108,13 @@ def build(
             "--forbid-label/--allow-label",
         ),
     ] = True,
+    restructure: Annotated[
+        bool,
+        _teacher_option(
+            "Ask a second time, to put the reasoning first; without, one request explains.",
+            "--restructure/--no-restructure",
+        ),
+    ] = True,
     rounds: Annotated[
         int, _teacher_option("Corrections asked for before a wrong explanation is dropped.", min=0)
     ] = 2,
@@ -168,7 +175,12 @@ def build(
         from imuscribe.teaching import TeacherOptions, build_taught
 
         asking: dict[str, Any] = {"tries": tries, "rounds": rounds, "keep_wrong": keep_wrong}
-        asking |= {"wordings": wordings, "max_tokens": answer_tokens, "temperature": temperature}
+        asking |= {
+            "restructure": restructure,
+            "wordings": wordings,
+            "max_tokens": answer_tokens,
+            "temperature": temperature,
+        }
         server: dict[str, Any] = {"timeout": timeout, "retries": retries, "key_env": key_env}
         server["extra"] = _json_object(extra)
         options = TeacherOptions(

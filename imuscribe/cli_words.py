@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -138,7 +139,7 @@ def decode(
         list[str],
         typer.Argument(
             help="Recordings in the order of writing: CSV or Parquet files, or a folder of them "
-            "(by name); - takes file names from standard input as they come."
+            "(by name, 2 before 10); - takes file names from standard input as they come."
         ),
     ],
     k: Annotated[
@@ -167,7 +168,7 @@ def decode(
     from signals.parquet import load
 
     def recordings() -> Iterator[Recording]:
-        for file in _files(files):
+        for file in in_writing_order(files):
             if file.suffix.lower() in (".csv", ".tsv", ".txt"):
                 yield recording_of_csv(file, column, acc_unit, gyro_unit, time_unit, rate)
             else:
@@ -272,16 +273,23 @@ def _print_table(title: str, heading: Sequence[str], rows: Sequence[Sequence[str
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
-def _files(given: Sequence[str]) -> Iterator[Path]:
+def in_writing_order(given: Sequence[str]) -> Iterator[Path]:
     """Yield the files meant, folders by name of their files."""
     for name in given:
         if name == "-":
             yield from (Path(line.strip()) for line in sys.stdin if line.strip())
         elif Path(name).is_dir():
             known = (".csv", ".tsv", ".txt", ".parquet")
-            yield from sorted(f for f in Path(name).iterdir() if f.suffix.lower() in known)
+            found = (f for f in Path(name).iterdir() if f.suffix.lower() in known and f.is_file())
+            yield from sorted(found, key=_in_order)
         else:
             yield Path(name)
+
+
+def _in_order(file: Path) -> list[int | str]:
+    """Sort by name, numbers in it by their size: the tenth letter comes after the ninth."""
+    parts = re.split(r"(\d+)", file.name)
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
 def _listed(candidates: Sequence[Candidate]) -> str:

@@ -292,9 +292,16 @@ def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-KINDS = {"": "run", "map-": "map eval", "words-": "words eval", "pairs-": "pairs study"}
-"""What the names of packaged recipes begin with, and the command that takes them: experiments,
-mappings, words and studies of explanations have each a schema of their own."""
+KINDS = {
+    "": "run",
+    "map-": "map eval",
+    "words-study": "words eval",
+    "words-adapt": "adapt",
+    "words-unsegmented": "words segment",
+    "pairs-": "pairs study",
+}
+"""What the names of packaged recipes begin with, and the command that takes them: each has a schema
+of its own."""
 
 
 def names(kind: str = "") -> list[str]:

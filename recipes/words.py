@@ -254,14 +254,15 @@ def load_words_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Words
     InputError
         With every mistake at once.
     """
-    return WordsRecipe.parse(resolve(path_or_name, overrides, "words-"), path_or_name)
+    return WordsRecipe.parse(resolve(path_or_name, overrides, "words-study"), path_or_name)
 
 
 def load_adapt_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> AdaptRecipe:
     """Read a recipe of adaptation, ``words-adapt`` or a file, as `load_words_recipe` does."""
-    return AdaptRecipe.parse(resolve(path_or_name, overrides, "words-"), path_or_name)
+    return AdaptRecipe.parse(resolve(path_or_name, overrides, "words-adapt"), path_or_name)
 
 
 def load_segment_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> SegmentRecipe:
     """Read a recipe of unsegmented words, ``words-unsegmented`` or a file."""
-    return SegmentRecipe.parse(resolve(path_or_name, overrides, "words-"), path_or_name)
+    values = resolve(path_or_name, overrides, "words-unsegmented")
+    return SegmentRecipe.parse(values, path_or_name)

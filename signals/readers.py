@@ -265,6 +265,8 @@ def _read_all(
 
 def _table(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read a delimited file with a header; names stripped, cells as they are."""
+    import warnings
+
     import pandas as pd
 
     text = _text(path)
@@ -277,7 +279,15 @@ def _table(path: str | os.PathLike[str]) -> pd.DataFrame:
     if not text.strip():
         raise InputError(f"{path}: is empty: a header line and rows are needed")
     try:
-        table = pd.read_csv(io.StringIO(text), sep=separator, index_col=False)
+        with warnings.catch_warnings():
+            # Cells beyond the header would be dropped, and the rest stand under wrong names.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(io.StringIO(text), sep=separator, index_col=False)
+    except pd.errors.ParserWarning:
+        raise InputError(
+            f"{path}: rows have more cells than the header has names: name every column; decimals "
+            "need a point"
+        ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path}: not a table: {str(error).strip().splitlines()[-1]}") from None
     table.columns = pd.Index([str(name).strip() for name in table.columns])

@@ -85,6 +85,7 @@ NO_TIME = {ours: theirs for ours, theirs in SIX.items() if ours != "t"}
         ([HEADER, "0,0,0,1,0,0,0"], {"case": "5d"}, "case '5d' is unknown"),
         ([HEADER, "0,0,0,x,0,0,0"], {}, "'acc_z' holds 'x' in data row 1: not a number"),
         ([HEADER, '0,0,0,"9,8",0,0,0'], {}, "write decimal points"),
+        ([HEADER, "0,1,0,1,0,1,0,9,8,0,1,0,1,0"], {}, "more cells than the header has names"),
         ([HEADER, "0,0,0,1,0,0,0"], {"rate": 50.0}, "has times in 'time': leave the rate out"),
         ([HEADER, "0,0,0,1,0,0,0"], {"columns": NO_TIME, "rate": 0.0}, "rate is 0 Hz"),
         ([HEADER, "0,0,0,1,0,0,0"], {"columns": NO_TIME, "rate": np.nan}, "rate is nan Hz"),

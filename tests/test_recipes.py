@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from recipes.schema import Recipe, dump, fingerprint, load_recipe, names, presets, recipe_text
+from recipes.words import load_adapt_recipe, load_words_recipe
 from signals.errors import InputError
 
 
@@ -148,3 +149,7 @@ def test_methods_are_named_as_people_are() -> None:
 def test_a_recipe_of_another_kind_names_its_command():
     with pytest.raises(InputError, match="'words-study' is for 'imuscribe words eval'"):
         load_recipe("words-study")
+    with pytest.raises(InputError, match="'words-adapt' is for 'imuscribe adapt'"):
+        load_words_recipe("words-adapt")
+    with pytest.raises(InputError, match="'words-unsegmented' is for 'imuscribe words segment'"):
+        load_adapt_recipe("words-unsegmented")

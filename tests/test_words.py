@@ -246,6 +246,14 @@ def test_english_is_weighted_by_use_and_a_users_words_join_it(tmp_path: Path):
     assert both.counts["IMUSCRIBE"] == pytest.approx(usual, rel=0.01)
 
 
+def test_a_word_given_twice_has_its_highest_count_whatever_its_case_and_list(tmp_path: Path):
+    mine = tmp_path / "mine.txt"
+    mine.write_bytes(b"\xef\xbb\xbfhello 5\r\nHello 3\r\nhello 2\r\nworld 9\r\nThe\r\n")
+    assert load_lexicon(str(mine)).counts == {"HELLO": 5, "WORLD": 9, "THE": 4}
+    english = load_lexicon("english")
+    assert load_lexicon(f"english+{mine}").counts["THE"] == english.counts["THE"]
+
+
 def test_case_follows_the_alphabet():
     assert set(Lexicon({"Ab": 1}, ABC).counts) == {"AB"}
     assert set(Lexicon({"Ab": 1}, ("a", "b")).counts) == {"ab"}
@@ -321,6 +329,8 @@ def test_readings_that_are_none_are_refused_in_one_line(readings, message):
         ([[], []], "k is 0"),
         ([["A"], ["Ä"]], "guess 'Ä': not in the alphabet"),
         (np.array([[7]]), "guess 7: the alphabet has 3 labels"),
+        (np.array([[-2, 1]]), "guess -2: the alphabet has 3 labels"),
+        (np.array([[1.5]]), "guess 1.5"),
     ],
 )
 def test_guesses_that_are_none_are_refused(guesses, message):
@@ -357,6 +367,8 @@ def test_a_huge_lexicon_is_refused_before_it_fills_the_memory():
         ("", "holds no word"),
         ("one two three\n", "line 1: 3 items"),
         ("one many\n", "'many' is no count"),
+        ("two 2\none -1\n", "line 2: '-1' is no count"),
+        ("one nan\n", "'nan' is no count"),
     ],
 )
 def test_word_lists_that_are_none_are_refused(tmp_path: Path, text, message):
@@ -366,6 +378,27 @@ def test_word_lists_that_are_none_are_refused(tmp_path: Path, text, message):
         load_lexicon(str(path))
     with pytest.raises(InputError, match="did you mean 'english'"):
         load_lexicon("englisch")
+    with pytest.raises(InputError, match="without a name: give english, nouns"):
+        load_lexicon("english+")
+
+
+@pytest.mark.parametrize("labels", [("a", "b", "c"), ("C", "B", "A"), ("A", "B")])
+def test_letters_of_another_alphabet_than_the_lexicon_spell_no_word(labels):
+    letters = random_letters(0, 2, labels)
+    closed, beam = ClosedDecoder(SMALL), BeamDecoder(CharModel(SMALL))
+    for decoder in (closed, CountingDecoder(SMALL), beam, MixtureDecoder(closed, beam)):
+        with pytest.raises(InputError, match="build the lexicon with the letters' labels"):
+            decoder.decode(letters)
+
+
+def test_letters_without_a_fusion_are_checked_too():
+    guesses = np.zeros((2, 1), dtype=np.int64)
+    with pytest.raises(InputError, match="position 2: a value is NaN"):
+        Letters(ABC, np.array([[0.0, 0.0, 0.0], [0.0, np.nan, 0.0]]), guesses)
+    with pytest.raises(InputError, match=r"need \(n_positions, 3\)"):
+        Letters(ABC, np.zeros((2, 4)), guesses)
+    with pytest.raises(InputError, match="temperature 0: need a positive"):
+        RepeatFusion(0.0)
 
 
 def test_a_word_longer_than_any_is_an_error_or_left_to_the_character_model():

@@ -15,6 +15,7 @@ from eval.results import render, rows_of
 from eval.words import evaluate_words
 from eval.words_report import STUDY, read_words
 from imuscribe.cli import app
+from imuscribe.cli_words import in_writing_order
 from recipes.words import load_words_recipe
 from signals.errors import InputError
 from words.lexicon import LETTERS
@@ -255,6 +256,16 @@ def test_decode_takes_a_folder_in_order_and_k_recordings_a_letter(tmp_path):
     assert done.stdout.rstrip().endswith("word: HOUSE")
     odd = CliRunner().invoke(app, ["words", "decode", str(tmp_path), "--k", "3"])
     assert "recordings are left over" in str(odd.exception)
+
+
+def test_the_tenth_file_of_a_folder_is_the_tenth_letter(tmp_path):
+    names = ["2.csv", "10.csv", "1.csv", "letter.csv", "letter 3b.csv", "letter 3a.csv", "notes.md"]
+    for name in names:
+        (tmp_path / name).touch()
+    (tmp_path / "11.csv").mkdir()  # no file
+    assert [f.name for f in in_writing_order([str(tmp_path)])] == [
+        *("1.csv", "2.csv", "10.csv", "letter 3a.csv", "letter 3b.csv", "letter.csv")
+    ]
 
 
 def test_a_run_becomes_rows_of_the_ledger(run_folder: Path, tmp_path: Path):

@@ -40,6 +40,7 @@ class BeamDecoder:
     def search(self, letters: Letters) -> tuple[list[str], Float]:
         """Return every hypothesis left at the end with its unnormalised log-probability."""
         model, weight = self.model, self.prior_weight
+        letters.check_alphabet(model.labels)
         scores, states = np.zeros(1), np.array([model.start])
         spelt = np.zeros((1, 0), dtype=np.int64)
         for row in letters.log_probs:

@@ -60,8 +60,9 @@ class ClosedDecoder:
         Raises
         ------
         InputError
-            If the lexicon has no word of that length.
+            If the lexicon has no word of that length, or is written in another alphabet.
         """
+        letters.check_alphabet(self.lexicon.labels)
         words = self.lexicon.of_length(len(letters))
         scores = spelling(words, letters.log_probs) + self.prior_weight * words.log_prior
         return best(words.words, scores, n_best)
@@ -78,6 +79,7 @@ class CountingDecoder:
 
     def decode(self, letters: Letters, n_best: int = 10) -> list[Candidate]:
         """Return the words with the most matches."""
+        letters.check_alphabet(self.lexicon.labels)
         words = self.lexicon.of_length(len(letters))
         votes = np.zeros((len(letters), len(letters.labels)))
         for position, guesses in enumerate(letters.guesses):

@@ -43,6 +43,14 @@ class Letters:
     log_probs: Float
     guesses: Int
 
+    def __post_init__(self) -> None:
+        if self.log_probs.ndim != 2 or self.log_probs.shape[1] != len(self.labels):
+            raise InputError(
+                f"letters of shape {self.log_probs.shape}: need (n_positions, {len(self.labels)})"
+            )
+        if np.isnan(self.log_probs).any():
+            raise InputError(f"position {_first(np.isnan(self.log_probs))}: a value is NaN")
+
     def __len__(self) -> int:
         return len(self.log_probs)
 
@@ -50,6 +58,20 @@ class Letters:
     def likeliest(self) -> str:
         """The most likely letter of every position, whatever word that makes."""
         return "".join(self.labels[i] for i in self.log_probs.argmax(axis=1))
+
+    def check_alphabet(self, labels: Sequence[str]) -> None:
+        """Refuse a decoder whose columns stand for other labels: it would spell other words.
+
+        Raises
+        ------
+        InputError
+            If the labels are not the same in the same order.
+        """
+        if tuple(labels) != tuple(self.labels):
+            raise InputError(
+                f"the letters are of {''.join(self.labels)}, the decoder's of {''.join(labels)}: "
+                "build the lexicon with the letters' labels, in their order"
+            )
 
 
 @dataclass(frozen=True)
@@ -67,6 +89,10 @@ class RepeatFusion:
 
     temperature: float = 1.0
     redundancy: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (self.temperature > 0 and np.isfinite(self.temperature)):
+            raise InputError(f"temperature {self.temperature:g}: need a positive number")
 
     @classmethod
     def fit(cls, stacks: Sequence[Float], truth: Sequence[Int]) -> RepeatFusion:
@@ -233,8 +259,9 @@ def check_guesses(labels: Sequence[str], guesses: Int | Sequence[Sequence[str]])
     if guesses.ndim != 2:
         raise InputError(f"guesses of shape {guesses.shape}: need (n_positions, k)")
     _check_size(*guesses.shape)
-    if guesses.min() < UNREADABLE or guesses.max() >= len(labels):
-        raise InputError(f"guess {guesses.max()}: the alphabet has {len(labels)} labels")
+    outside = (guesses < UNREADABLE) | (guesses >= len(labels)) | (guesses % 1 != 0)
+    if outside.any():
+        raise InputError(f"guess {guesses[outside][0]}: the alphabet has {len(labels)} labels")
     return guesses.astype(np.int64)
 
 

@@ -144,7 +144,8 @@ def load_lexicon(names: str = "english", labels: Sequence[str] = LETTERS) -> Lex
         ``english``: 82,834 words with their counts in web text, from symspellpy. ``nouns``: the
         project's 1,500 common nouns of 3 to 6 letters (`words.nouns`). Else a text file with a
         word a line, its count behind it if known. Words without a count weigh as the median word
-        of the other lexica does; alone, all the same. A word in several has its highest count.
+        of the other lexica does; alone, all the same. A word that is given several times, in
+        whatever case, has its highest count.
     labels : sequence of str
         The alphabet.
 
@@ -153,18 +154,20 @@ def load_lexicon(names: str = "english", labels: Sequence[str] = LETTERS) -> Lex
     InputError
         If a file is missing, no text, too long or empty.
     """
-    found = [_read(name.strip()) for name in names.split("+")]
-    known = [count for one in found for count in one.values() if count is not None]
+    found = [pair for name in names.split("+") for pair in _read(name.strip())]
+    known = [count for _, count in found if count is not None]
     usual = float(np.median(known)) if known else 1.0
     counts: dict[str, float] = {}
-    for one in found:
-        for word, count in one.items():
-            counts[word] = max(counts.get(word, 0.0), usual if count is None else count)
+    for word, count in found:
+        folded = fold(word, labels)
+        counts[folded] = max(counts.get(folded, 0.0), usual if count is None else count)
     return Lexicon(counts, labels)
 
 
-def _read(name: str) -> dict[str, float | None]:
+def _read(name: str) -> list[tuple[str, float | None]]:
     """Return words with their counts, None where a list has none."""
+    if not name:
+        raise InputError(f"a lexicon without a name: give {', '.join(PACKAGED)} or a word list")
     if name == "nouns":
         source = resources.files("words").joinpath("nouns.txt")
         return _parse(source.read_text(encoding="utf-8"), name)
@@ -187,8 +190,8 @@ def _symspell() -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / file
 
 
-def _parse(text: str, name: str) -> dict[str, float | None]:
-    counts: dict[str, float | None] = {}
+def _parse(text: str, name: str) -> list[tuple[str, float | None]]:
+    found: list[tuple[str, float | None]] = []
     for number, line in enumerate(text.splitlines(), 1):
         parts = line.split()
         if not parts or line.startswith("#"):
@@ -198,11 +201,15 @@ def _parse(text: str, name: str) -> dict[str, float | None]:
                 f"lexicon '{name}' line {number}: {len(parts)} items: write WORD or WORD COUNT"
             )
         try:
-            counts[parts[0]] = float(parts[1]) if len(parts) == 2 else None
+            count = float(parts[1]) if len(parts) == 2 else None
         except ValueError:
+            count = math.nan
+        if count is not None and not (count > 0 and math.isfinite(count)):
             raise InputError(
-                f"lexicon '{name}' line {number}: '{parts[1]}' is no count: write WORD COUNT"
-            ) from None
-    if not counts:
+                f"lexicon '{name}' line {number}: '{parts[1]}' is no count: write WORD COUNT, a "
+                "positive number"
+            )
+        found.append((parts[0], count))
+    if not found:
         raise InputError(f"lexicon '{name}': holds no word: give a word a line")
-    return counts
+    return found

@@ -40,6 +40,7 @@ class MixtureDecoder:
 
     def decode(self, letters: Letters, n_best: int = 10) -> list[Candidate]:
         """Return the most likely words, those of the lexicon and others."""
+        letters.check_alphabet(self.closed.lexicon.labels)
         found, open_scores = self.beam.search(letters)
         length = self.beam.model.log_prob_of_length(len(letters))
         open_scores = open_scores - self.beam.prior_weight * length + np.log(self.open_share)

@@ -278,6 +278,8 @@ def _table(path: str | os.PathLike[str]) -> pd.DataFrame:
         separator = max(",;\t", key=first.count)
     if not text.strip():
         raise InputError(f"{path}: is empty: a header line and rows are needed")
+    # A separator that ends a line opens no column; a cell left out at the end is missing anyway.
+    text = "\n".join(line.rstrip().rstrip(separator) or line for line in text.splitlines())
     try:
         with warnings.catch_warnings():
             # Cells beyond the header would be dropped, and the rest stand under wrong names.

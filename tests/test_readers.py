@@ -66,6 +66,12 @@ def test_brackets_that_hold_no_unit_need_one_beside_them(tmp_path):
         read_csv(twice, columns, "g")
 
 
+def test_a_separator_at_the_end_of_a_line_is_no_column(tmp_path):
+    path = table(tmp_path / "a.csv", "t,acc_x,acc_y,acc_z", "0,0,0,9.8,", "0.1,0,0,9.8,,")
+    columns = {name: name for name in ("t", *ACC)}
+    assert read_csv(path, columns, "m/s^2").acc[2] == pytest.approx([9.8, 9.8])
+
+
 NO_TIME = {ours: theirs for ours, theirs in SIX.items() if ours != "t"}
 
 

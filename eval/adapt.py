@@ -123,8 +123,7 @@ def adapt_people(
     """
     from tqdm.auto import tqdm
 
-    lexicon = load_lexicon(recipe.lexicon, pool.labels)
-    lexicon = lexicon.most_common(recipe.size) if recipe.size else lexicon
+    lexicon = _lexicon(recipe, pool.labels)
     people = []
     for person in tqdm(pool.people, unit="person", disable=not progress):
         people.append(_adapt(recipe, pool, distances, lexicon, person))
@@ -159,12 +158,21 @@ def adapt(recipe: AdaptRecipe, command: str = "", progress: bool = True) -> Path
         If the letters, or the recordings they were read from, cannot be found.
     """
     pool = load_pool(recipe, progress)
+    _lexicon(recipe, pool.labels)  # a wrong one is named before minutes of comparing
     distances = own_distances(pool, _recordings(recipe, pool))
     folder = Path(recipe.out) / recipe.name
     write_adaptation(folder, adapt_people(recipe, pool, distances, progress))
     facts = environment(recipe.data or ",".join(recipe.letters), "", command)
     write_text(folder / "environment.json", json.dumps(facts, indent=1))
     return folder
+
+
+def _lexicon(recipe: AdaptRecipe, labels: Sequence[str]) -> Lexicon:
+    lexicon = load_lexicon(recipe.lexicon, labels)
+    lexicon = lexicon.most_common(recipe.size) if recipe.size else lexicon
+    for length in recipe.lengths:
+        lexicon.of_length(length)
+    return lexicon
 
 
 def _recordings(recipe: AdaptRecipe, pool: LetterPool) -> list[Recording]:

@@ -119,3 +119,9 @@ def test_mistakes_in_the_recipe_are_named(changes, message):
         load_adapt_recipe("words-adapt", changes)
     with pytest.raises(InputError, match="did you mean 'words-adapt'"):
         load_adapt_recipe("words-adept")
+
+
+def test_a_length_that_the_lexicon_lacks_is_named_before_anything_is_compared():
+    pool, _ = hands()
+    with pytest.raises(InputError, match="25 letters: no word of the lexicon is that long"):
+        adapt_people(recipe(lengths=[5, 25]), pool, {}, progress=False)

@@ -46,12 +46,13 @@ def letters_of(word: str, labels: tuple[str, ...] = LETTERS, sure: float = 6.0) 
 @settings(max_examples=60, deadline=None)
 @given(
     counts=st.dictionaries(
-        st.text("ABC", min_size=3, max_size=3), st.integers(1, 1000), min_size=1, max_size=20
+        st.text("ABC", min_size=3, max_size=3), st.integers(1, 1000), min_size=1, max_size=27
     ),
     seed=st.integers(0, 10**6),
     weight=st.sampled_from([0.0, 0.5, 1.0]),
+    n_best=st.integers(1, 27),
 )
-def test_closed_decoder_is_the_posterior_by_brute_force(counts, seed, weight):
+def test_closed_decoder_is_the_posterior_by_brute_force(counts, seed, weight, n_best):
     letters = random_letters(seed, 3)
     total = sum(counts.values())
     joint = {
@@ -59,30 +60,44 @@ def test_closed_decoder_is_the_posterior_by_brute_force(counts, seed, weight):
         * (count / total) ** weight
         for word, count in counts.items()
     }
-    found = ClosedDecoder(Lexicon(counts, ABC), weight).decode(letters, len(counts))
-    assert {c.word for c in found} == set(joint)
+    found = ClosedDecoder(Lexicon(counts, ABC), weight).decode(letters, n_best)
+    assert [c.word for c in found] == sorted(joint, key=joint.__getitem__, reverse=True)[:n_best]
     for candidate in found:
-        expected = joint[candidate.word] / sum(joint.values())
+        expected = joint[candidate.word] / sum(joint.values())  # of all words, not of those named
         assert candidate.probability == pytest.approx(expected, abs=1e-12)
-    assert [c.log_prob for c in found] == sorted((c.log_prob for c in found), reverse=True)
+
+
+def test_the_best_of_thousands_of_words_come_in_order():
+    words = ["".join(s) for s in itertools.product(ABC, repeat=8)]
+    letters = random_letters(0, 8)
+    scores = [sum(letters.log_probs[i, ABC.index(c)] for i, c in enumerate(w)) for w in words]
+    expected = [words[i] for i in np.argsort(scores)[::-1][:3000]]
+    found = ClosedDecoder(Lexicon(dict.fromkeys(words, 1), ABC)).decode(letters, 3000)
+    assert [c.word for c in found] == expected
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10**6), n=st.integers(1, 5), order=st.integers(1, 4))
-def test_a_beam_as_wide_as_all_strings_is_the_exact_search(seed, n, order):
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(1, 5),
+    order=st.integers(1, 4),
+    weight=st.sampled_from([0.5, 1.0]),
+)
+def test_a_beam_as_wide_as_all_strings_is_the_exact_search(seed, n, order, weight):
     model = CharModel(SMALL, order)
     letters = random_letters(seed, n)
     strings = ["".join(s) for s in itertools.product(ABC, repeat=n)]
     scores = np.array(
         [
-            sum(letters.log_probs[i, ABC.index(c)] for i, c in enumerate(s)) + model.log_prob(s)
+            sum(letters.log_probs[i, ABC.index(c)] for i, c in enumerate(s))
+            + weight * model.log_prob(s)
             for s in strings
         ]
     )
     expected = dict(zip(strings, log_softmax(scores), strict=True))
-    found = BeamDecoder(model, width=3**n).decode(letters, 3**n)
+    found = BeamDecoder(model, weight, width=3**n).decode(letters, 3**n)
     assert {c.word: c.log_prob for c in found} == pytest.approx(expected)
-    narrow = BeamDecoder(model, width=27).decode(letters, 1)[0]
+    narrow = BeamDecoder(model, weight, width=27).decode(letters, 1)[0]
     assert narrow.word == found[0].word
 
 

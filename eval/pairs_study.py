@@ -114,14 +114,17 @@ def study(recipe: PairsRecipe, command: str = "", progress: bool = True) -> Path
     from recipes.schema import dump
 
     recordings = load_recordings(recipe)
+    data_hash = "" if recipe.data == "simulated" else sha256(recipe.data)
     folds = [
         replace(fold, train=select(fold.train, recipe))
         for fold in make_folds(recordings, recipe.split, recipe.label_set, recipe.seed)
     ]
     check_start(recipe)
+    school = _School(recipe, data_hash, progress)
+    if any(arm.startswith("teacher") for arm in recipe.arms):
+        school.chat_model()  # a teacher that cannot be had is told before anything is trained
     check_strangers(recipe, recordings, [rec for fold in folds for rec in fold.test])
     folder = Path(recipe.out) / recipe.name
-    data_hash = "" if recipe.data == "simulated" else sha256(recipe.data)
     facts = environment(recipe.data, data_hash, command)
     write_text(folder / "recipe.yaml", dump(recipe))
     write_text(folder / "environment.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
@@ -129,7 +132,6 @@ def study(recipe: PairsRecipe, command: str = "", progress: bool = True) -> Path
         (folder / stale).unlink(missing_ok=True)
 
     others = predict(recipe, folds, folder, data_hash, progress)
-    school = _School(recipe, data_hash, progress)
     students: dict[str, list[Student]] = {
         arm: [school.student(arm, fold, folder / "folds" / fold.name) for fold in folds]
         for arm in recipe.arms
@@ -220,8 +222,16 @@ class _School:
         }
         return rows, asked
 
-    def _teacher(self, arm: Arm, builder: PromptBuilder, purse: Purse) -> Teacher:
+    def chat_model(self) -> ChatModel:
+        """Return the model that teaches, loaded when it is first asked for."""
         from finetune.local_teacher import chat_model
+
+        if self._model is None:
+            named = self.recipe.teacher
+            self._model = chat_model(named.name, named.model, named.endpoint, self._stop)
+        return self._model
+
+    def _teacher(self, arm: Arm, builder: PromptBuilder, purse: Purse) -> Teacher:
         from prompts.answer_store import AnswerStore, Remembering
         from prompts.judging import claims_judge
         from prompts.roles import RolePrompts
@@ -231,11 +241,9 @@ class _School:
         judge = claims_judge(builder.noun, settings.forbid_label)
         if not arm.startswith("teacher"):
             return ComputedTeacher(builder, recipe.seed, judge, recipe.facts)
-        if self._model is None:
-            self._model = chat_model(settings.name, settings.model, settings.endpoint, self._stop)
         store = AnswerStore(Path(settings.cache or cache_dir() / "answers.sqlite"))
         config = settings.teach.model_copy(update={"keep_wrong": arm == "teacher"})
-        model = Remembering(self._model, store, purse, self._stop)
+        model = Remembering(self.chat_model(), store, purse, self._stop)
         prompts = RolePrompts({str(role): text for role, text in settings.roles.items()})
         return LanguageTeacher(model, builder, prompts, config, recipe.seed, judge, recipe.facts)
 

@@ -48,7 +48,8 @@ def chat_model(
         return Endpoint(EndpointConfig.parse(values, "options"), stop.wait)
     if model:
         raise InputError(
-            f"--model goes with the address of a server, but --teacher is '{teacher}': drop --model"
+            f"--model goes with the address of a server, but --teacher is '{teacher}': give one "
+            "that begins with http:// or https://, or drop --model"
         )
     return LocalModel(ModelConfig(base=teacher))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imuscribe.options import examples
+from imuscribe.options import examples, refuse_overwriting
 from signals.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ def check(
     from prompts.pairs import write_jsonl
 
     out = out or path.with_name(f"{path.stem}.checked.jsonl")
-    if out.resolve() == path.resolve():
-        raise InputError(f"--out {out}: is the file that is read: give another name")
+    refuse_overwriting(out, path, data)
     rows: list[dict[str, Any]] = []
     reports: dict[tuple[str, str], ClaimReport] = {}
     named: set[tuple[str, str]] = set()
@@ -113,6 +112,7 @@ def show(
     from eval.pairs_page import Shown, pairs_page
     from signals.files import write_text
 
+    refuse_overwriting(out, path, data)
     shown: dict[tuple[str, str], Shown] = {}
     for one in _checked(path, data, forbid_label):
         if one.key not in shown and (one.report.contradicted or one.leaks or not wrong):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imuscribe.options import examples
+from imuscribe.options import examples, refuse_overwriting
 from signals.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -169,6 +169,19 @@ def build(
     prompt = PromptConfig.parse(asked | budget, "options")
     if paraphrases is None:
         paraphrases = _STUDY_PARAPHRASES if style == "study" else 1
+    only_taught = {
+        "--model": model,
+        "--prompts": prompts,
+        "--max-tokens-total": max_tokens_total,
+        "--tighten": tighten,
+        "--wordings": wordings,
+        "--extra": extra,
+        "--cache": cache,
+    }
+    for option, given in only_taught.items():
+        if teacher is None and given is not None:
+            raise InputError(f"{option} is for a language model that explains: name --teacher too")
+    refuse_overwriting(out, path)
     recordings, labels = _chosen(path, subject or [], limit, seed)
     builder = PromptBuilder(load_tokenizer(tokenizer), labels, prompt)
     if teacher is not None:
@@ -229,7 +242,13 @@ def export(
     from prompts.pairs import export as in_form
     from prompts.pairs import write_jsonl
 
-    rows = in_form(_of_people(read_pairs(path), subject or [], without or [], path), to)
+    refuse_overwriting(out, path)
+    if out.suffix == ".parquet":
+        raise InputError(f"--out {out}: exports are JSONL: give a name that ends in .jsonl")
+    found = read_pairs(path)
+    if not found:
+        raise InputError(f"{path}: has no pairs: give a file that 'imuscribe pairs build' wrote")
+    rows = in_form(_of_people(found, subject or [], without or [], path), to)
     write_jsonl(rows, out)
     typer.echo(f"{out}: {len(rows)} rows for {to}")
 

@@ -27,6 +27,18 @@ TimeUnit = Annotated[str, typer.Option(help="CSV: s (default), ms, us or ns.")]
 Rate = Annotated[float | None, typer.Option(help="CSV: Hz, for a file without times.")]
 
 
+def refuse_overwriting(out: Path, *read: Path) -> None:
+    """Refuse to write over a file that the command reads.
+
+    Raises
+    ------
+    InputError
+        If `out` is one of them.
+    """
+    if any(out.resolve() == path.resolve() for path in read):
+        raise InputError(f"--out {out}: is the file that is read: give another name")
+
+
 def recording_of_csv(
     file: Path,
     columns: Sequence[str] | None,

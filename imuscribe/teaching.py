@@ -88,8 +88,10 @@ def build_taught(
     if not account.n_pairs:
         out.unlink()
         reason, n = account.reasons().most_common(1)[0]
+        detail = next(lost.detail for lost in account.set_aside if lost.reason == reason)
         raise InputError(
-            f"no pairs: {len(recordings)} recordings set aside, {n} for '{reason}': see {listed}"
+            f"no pairs: {len(recordings)} recordings set aside, {n} for '{reason}' "
+            f"({detail}): see {listed}"
         )
     told = (
         f"{out}: {account.n_pairs} pairs of {account.n_taught} recordings by {teacher.name}; "

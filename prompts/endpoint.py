@@ -33,6 +33,8 @@ _LONGEST_WAIT = 300.0
 _PASSING = (408, 409, 425, 429)
 """Refusals that pass, besides every 5xx."""
 _STRUCK_OUT = "[key]"
+_LARGEST = 4 << 20
+"""Bytes; no honest answer is longer, and what a broken server pours out is not kept."""
 
 
 class EndpointConfig(Config):
@@ -143,6 +145,9 @@ class Endpoint:
             response, data = self._line.post(body, headers)
         except TimeoutError:
             raise _Passing(f"nothing came for {self.config.timeout:g} s") from None
+        except _TooLarge:
+            told = f"the answer is longer than {_LARGEST >> 20} MiB"
+            raise Unanswered("no answer from the server", told) from None
         except (OSError, http.client.HTTPException) as error:
             raise _Passing(f"the connection failed ({type(error).__name__})") from None
         if response.status != 200:
@@ -162,7 +167,10 @@ class Endpoint:
             if not isinstance(text, str):
                 raise TypeError
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            raise _Passing("the answer is no whole chat completion") from None
+            begins = self._strike_out(data[:2000].decode("utf-8", "replace"))[:60]
+            raise _Passing(
+                f"the answer is no whole chat completion, it begins {begins!r}"
+            ) from None
         return Reply(
             self._strike_out(text), prompt, answer, choice.get("finish_reason") == "length"
         )
@@ -181,10 +189,10 @@ class Endpoint:
         if status == 404:
             return InputError(
                 f"{host}: status 404: no chat completions or no model '{self.config.model}' "
-                "there: check --base-url (it usually ends in /v1) and --model"
+                "there: check the address (it usually ends in /v1) and --model"
             )
         if 300 <= status < 400:
-            return InputError(f"{host}: status {status}: it redirects: give the final --base-url")
+            return InputError(f"{host}: status {status}: it redirects: give the final address")
         said = " ".join(data[:2000].decode("utf-8", "replace").split())
         return Unanswered(
             "refused by the server", f"status {status}: {self._strike_out(said)[:300]}"
@@ -226,6 +234,10 @@ class _Passing(Exception):
         self.retry_after = retry_after
 
 
+class _TooLarge(Exception):
+    """An answer that no end is in sight of."""
+
+
 def _checked(base_url: str) -> str:
     """Return the address without a slash at the end, refusing what could carry a secret."""
     try:
@@ -234,11 +246,13 @@ def _checked(base_url: str) -> str:
     except ValueError:
         host, parts = None, urlsplit("")
     if parts.scheme not in ("http", "https") or not host:
-        raise InputError("--base-url is no http address: give one such as http://localhost:8000/v1")
+        raise InputError(
+            "the server's address is no http address: give one such as http://localhost:8000/v1"
+        )
     if parts.username or parts.password or parts.query or parts.fragment:
         raise InputError(
-            "--base-url holds a user, a password or a query: give the address alone and the key "
-            "in the environment"
+            "the server's address holds a user, a password or a query: give the address alone and "
+            "the key in the environment"
         )
     return base_url.strip().rstrip("/")
 
@@ -270,7 +284,10 @@ class _Line:
         try:
             connection.request("POST", self._path, body, {**headers, **self._headers})
             response = connection.getresponse()
-            return response, response.read()
+            data = response.read(_LARGEST + 1)
+            if len(data) > _LARGEST:
+                raise _TooLarge
+            return response, data
         except BaseException:
             connection.close()
             raise

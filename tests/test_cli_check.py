@@ -120,8 +120,9 @@ def test_mistakes_are_named(run, pairs, data, tmp_path, change, message, command
     assert not out.exists()
 
 
-def test_the_pairs_are_not_overwritten(run, pairs, data):
-    error = run("check", pairs, "--data", data, "--out", pairs, ok=False).exception
+@pytest.mark.parametrize("command", ["check", "show"])
+def test_the_pairs_are_not_overwritten(run, pairs, data, command):
+    error = run(command, pairs, "--data", data, "--out", pairs, ok=False).exception
     assert "give another name" in str(error)
 
 

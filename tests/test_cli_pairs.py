@@ -98,6 +98,9 @@ def test_export_loads_as_a_dataset(run, data, tmp_path, form):
         (("--subject", "nobody"), "subject 'nobody' is not in"),
         (("--paraphrases", "99"), "choose 1 to"),
         (("--shots", "-1"), "'shots' is -1"),
+        (("--model", "qwen3-8b"), "--model is for a language model that explains"),
+        (("--max-tokens-total", 100), "name --teacher too"),
+        (("--teacher", "localhost:8000/v1", "--model", "m"), "begins with http://"),
     ],
 )
 def test_mistakes_are_named_and_nothing_is_written(run, data, tmp_path, options, message):
@@ -113,6 +116,25 @@ def test_export_of_something_else_is_refused(run, tmp_path):
     path.write_text('{"text": "hello"}\n')
     error = run("export", path, "--out", tmp_path / "out.jsonl", ok=False).exception
     assert "line 1: has no prompt" in str(error)
+    path.write_text("")
+    error = run("export", path, "--out", tmp_path / "out.jsonl", ok=False).exception
+    assert "has no pairs" in str(error)
+
+
+def test_what_is_read_is_never_written_over(run, data, tmp_path):
+    pairs = tmp_path / "pairs.jsonl"
+    run("build", data, "--out", pairs, "--limit", 1)
+    before = pairs.read_bytes(), data.read_bytes()
+    for words in (("export", pairs, "--out", pairs), ("build", data, "--out", data)):
+        assert "give another name" in str(run(*words, ok=False).exception)
+    assert (pairs.read_bytes(), data.read_bytes()) == before
+
+
+def test_an_export_is_jsonl_and_says_so(run, data, tmp_path):
+    pairs, out = tmp_path / "pairs.jsonl", tmp_path / "train.parquet"
+    run("build", data, "--out", pairs, "--limit", 1)
+    assert "ends in .jsonl" in str(run("export", pairs, "--out", out, ok=False).exception)
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("command", ["build", "export"])

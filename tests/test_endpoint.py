@@ -112,6 +112,17 @@ def test_a_refused_question_is_not_repeated(ask):
     assert len(server.seen) == 1
 
 
+def test_an_answer_without_end_is_not_kept_nor_asked_for_again(ask):
+    error, _, server = ask(Answer("x " * (3 << 20)))
+    assert isinstance(error, Unanswered) and "longer than 4 MiB" in error.detail
+    assert len(server.seen) == 1
+
+
+def test_what_is_no_completion_is_quoted(ask):
+    error, _, _ = ask(Answer(body=b"<html>Welcome"), retries=0)
+    assert "<html>Welcome" in error.detail
+
+
 @pytest.mark.parametrize(
     ("status", "message"),
     [

@@ -178,6 +178,17 @@ def test_mistakes_in_the_recipe_are_named(change, reason):
         load_pairs_recipe("pairs-study", change.split())
 
 
+@pytest.mark.parametrize(
+    ("teacher", "reason"),
+    [("http://localhost:9/v1", "name the model"), ("no-such-model-here", "no-such-model-here")],
+)
+def test_a_teacher_that_cannot_be_had_is_told_before_anything_runs(tmp_path, teacher, reason):
+    settings = f"preset=simulated teacher.name={teacher} out={tmp_path}/runs"
+    with pytest.raises(InputError, match=reason):
+        study(load_pairs_recipe("pairs-study", settings.split()))
+    assert not (tmp_path / "runs").exists()
+
+
 def test_the_packaged_recipe_goes_with_its_command_only():
     assert load_pairs_recipe("pairs-study").student(explains=True).prompt.reasoning
     assert load_pairs_recipe("pairs-study", ["preset=simulated"]).data == "simulated"

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -62,6 +63,19 @@ def as_json(values: Any) -> str:
 def dataset_name(path: str, sha256: str) -> str:
     """Name the data so that a reader can tell whether theirs is the same."""
     return "simulated" if path == "simulated" else f"{Path(path).name}, SHA-256 {sha256[:12]}"
+
+
+def origin(found: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where a ledger's row comes from: a result's recipe and seed, a run's environment."""
+    machine = facts["machine"]
+    return {
+        "recipe": found["name"],
+        "command": facts["command"],
+        "commit": facts["commit"],
+        "seed": found.get("seed", 0),
+        "date": facts["date"],
+        "machine": machine["gpu"] or f"{machine['cpus']} × {machine['processor']}",
+    }
 
 
 def _commit() -> str:

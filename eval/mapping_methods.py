@@ -165,19 +165,8 @@ class Judge:
     def _predictions(
         self, log_probs: Float, seconds: float, fit_seconds: float, note: str
     ) -> Predictions:
-        test = self.fold.test
-        return Predictions(
-            self.recipe.label_set,
-            tuple(rec.id for rec in test),
-            tuple(rec.subject for rec in test),
-            tuple(rec.case for rec in test),
-            tuple(rec.label for rec in test),
-            np.asarray(log_probs, dtype=np.float64),
-            np.zeros(len(test), dtype=np.int64),
-            seconds,
-            fit_seconds,
-            note,
-        )
+        labels = self.recipe.label_set
+        return Predictions.of(self.fold.test, labels, log_probs, 0, seconds, fit_seconds, note)
 
 
 class EncoderViews(Views):

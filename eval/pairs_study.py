@@ -326,7 +326,7 @@ class _School:
         found = scorer.score(prompts, self.recipe.evaluate.batch_size, progress=self.progress)
         seconds = (time.perf_counter() - begin) / len(test)
         log_probs = found.log_probs.astype(np.float64)
-        return _predictions(test, labels, log_probs, self._tokens(prompts), seconds)
+        return Predictions.of(test, labels, log_probs, self._tokens(prompts), seconds)
 
     def _written(
         self, test: Sequence[Recording], network: PreTrainedModel, builder: PromptBuilder
@@ -351,7 +351,7 @@ class _School:
         for row, text in zip(scores, texts, strict=True):
             for rank, label in enumerate(parse_answer(text, labels).ranked):
                 row[labels.index(label)] = -rank
-        return _predictions(test, labels, scores, self._tokens(prompts), seconds), texts
+        return Predictions.of(test, labels, scores, self._tokens(prompts), seconds), texts
 
     def _prompts(self, test: Sequence[Recording], builder: PromptBuilder) -> list[str]:
         texts = self.serializer.encode([self.serializer.features(rec) for rec in test])
@@ -359,22 +359,3 @@ class _School:
 
     def _tokens(self, texts: Sequence[str]) -> list[int]:
         return [len(self.tokenizer(text, verbose=False)["input_ids"]) for text in texts]
-
-
-def _predictions(
-    test: Sequence[Recording],
-    labels: tuple[str, ...],
-    log_probs: np.ndarray[Any, np.dtype[np.float64]],
-    tokens: Sequence[int],
-    seconds: float,
-) -> Predictions:
-    return Predictions(
-        labels=labels,
-        ids=tuple(rec.id for rec in test),
-        subjects=tuple(rec.subject for rec in test),
-        cases=tuple(rec.case for rec in test),
-        truth=tuple(rec.label for rec in test),
-        log_probs=log_probs,
-        tokens=np.array(tokens, dtype=np.int64),
-        seconds=seconds,
-    )

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eval.baselines import is_baseline
-from eval.environment import dataset_name
+from eval.environment import dataset_name, origin
 from eval.faithfulness import Faithfulness, faithfulness
 from eval.predictions import Predictions
-from eval.report import interval
+from eval.report import interval, read_run
 from eval.run import judge, measure
 from eval.splits import Fold
 from prompts.claims import CheckConfig
-from signals.errors import InputError
 from signals.files import write_text
 from signals.recording import Recording
 
@@ -79,11 +78,7 @@ def read_study(folder: Path) -> Values:
     InputError
         If the folder holds no finished study.
     """
-    path = folder / "study.json"
-    if not path.is_file():
-        raise InputError(f"{folder}: has no study.json: give the folder of a finished study")
-    found: Values = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    return read_run(folder, "study.json")[0]
 
 
 def tables(found: Values) -> list[Table]:
@@ -216,7 +211,7 @@ def as_markdown(found: Values) -> str:
 
 def study_rows(found: Values, facts: Mapping[str, Any], note: str) -> list[Values]:
     """Return the rows of the ledger: accuracies, shares of true claims, and what stands beside."""
-    machine, folds = facts["machine"], found["folds"]
+    folds = found["folds"]
     tested = sorted({person for fold in folds for person in fold["test_people"]})
     trained = len({person for fold in folds for person in fold["train_people"]})
     labels = found["labels"]
@@ -225,12 +220,7 @@ def study_rows(found: Values, facts: Mapping[str, Any], note: str) -> list[Value
         f"{labels[-1]}",
         "dataset": dataset_name(found["data"], facts["data"]["sha256"]),
         "protocol": f"{found['protocol']}, tested: {', '.join(tested)}",
-        "recipe": found["name"],
-        "command": facts["command"],
-        "commit": facts["commit"],
-        "seed": found["seed"],
-        "date": facts["date"],
-        "machine": machine["gpu"] or f"{machine['cpus']} × {machine['processor']}",
+        **origin(found, facts),
     }
     rows = []
     for arm in found["arms"]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,31 @@ class Predictions:
     seconds: float
     fit_seconds: float = 0.0
     note: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        recordings: Sequence[Recording],
+        labels: Sequence[str],
+        log_probs: NDArray[np.float64],
+        tokens: Sequence[int] | NDArray[np.int64] | int = 0,
+        seconds: float = 0.0,
+        fit_seconds: float = 0.0,
+        note: str = "",
+    ) -> Self:
+        """Return the answers about these recordings; one number of tokens is every prompt's."""
+        return cls(
+            labels=tuple(labels),
+            ids=tuple(rec.id for rec in recordings),
+            subjects=tuple(rec.subject for rec in recordings),
+            cases=tuple(rec.case for rec in recordings),
+            truth=tuple(rec.label for rec in recordings),
+            log_probs=np.asarray(log_probs, dtype=np.float64),
+            tokens=np.array(np.broadcast_to(tokens, len(recordings)), dtype=np.int64),
+            seconds=seconds,
+            fit_seconds=fit_seconds,
+            note=note,
+        )
 
     def frame(self, fold: str, method: str) -> pd.DataFrame:
         """Return one row a recording: who, truth, first answer, a column a label, cost."""

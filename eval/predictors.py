@@ -271,18 +271,8 @@ class Predictors:
         fit_seconds: float,
         notes: Sequence[str] = (),
     ) -> Predictions:
-        return Predictions(
-            labels=self.recipe.label_set,
-            ids=tuple(rec.id for rec in test),
-            subjects=tuple(rec.subject for rec in test),
-            cases=tuple(rec.case for rec in test),
-            truth=tuple(rec.label for rec in test),
-            log_probs=log_probs,
-            tokens=np.array(tokens, dtype=np.int64),
-            seconds=seconds,
-            fit_seconds=fit_seconds,
-            note="; ".join(notes),
-        )
+        labels, note = self.recipe.label_set, "; ".join(notes)
+        return Predictions.of(test, labels, log_probs, tokens, seconds, fit_seconds, note)
 
     def _prompts(
         self, builder: PromptBuilder, test: Sequence[Recording], shown: Sequence[Recording]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.baselines import is_baseline
-from eval.environment import dataset_name
+from eval.environment import dataset_name, origin
 from eval.pairs_study_report import study_rows
 from eval.predictors import is_tuned
 from eval.report import case_title, read_run
@@ -122,20 +122,11 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
     folds = metrics["folds"]
     n_labels = len(metrics["labels"])
     tested = sorted({person for fold in folds for person in fold["test_people"]})
-    machine = facts["machine"]
     left_out = [f"{fold['name']}: {fold['note']}" for fold in folds if fold["note"]]
     about = {
         "task": f"{n_labels} labels, {metrics['labels'][0]} to {metrics['labels'][-1]}",
         "dataset": dataset_name(metrics["data"], facts["data"]["sha256"]),
         "protocol": f"{metrics['protocol']}, tested: {', '.join(tested)}",
-    }
-    origin = {
-        "recipe": metrics["name"],
-        "command": facts["command"],
-        "commit": facts["commit"],
-        "seed": metrics["seed"],
-        "date": facts["date"],
-        "machine": machine["gpu"] or f"{machine['cpus']} × {machine['processor']}",
     }
     rows = []
     for name, method in metrics["methods"].items():
@@ -169,7 +160,7 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
                 "chance": min(1.0, 5 / n_labels if "top-5" in metric else 1 / n_labels),
                 "tokens": method["tokens"]["median"] if method["tokens"] else None,
                 "train_data": train_data,
-                **origin,
+                **origin(metrics, facts),
                 "note": "; ".join(filter(None, (note, *left_out, *method["notes"]))),
             }
             rows.append(_row(values))

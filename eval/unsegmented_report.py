@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.environment import dataset_name
+from eval.environment import dataset_name, origin
 from eval.metrics import bootstrap_people, calibration_error, wilson
+from eval.words_report import as_markdown
 from recipes.words import SegmentRecipe
 from signals.files import write_text
 
@@ -81,11 +82,8 @@ def summarise(
 def write_report(folder: Path, found: Values) -> None:
     """Write ``unsegmented.json`` and ``unsegmented.md``."""
     write_text(folder / FILE, json.dumps(found, indent=1))
-    parts = [f"# {found['name']}", f"Words: {found['letters']}.", caption()]
-    for title, heading, rows in pages(found):
-        lines = [heading, ["---"] * len(heading), *rows]
-        parts += [f"## {title}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
-    write_text(folder / "unsegmented.md", "\n\n".join(parts) + "\n")
+    about = [f"# {found['name']}", f"Words: {found['letters']}.", caption()]
+    write_text(folder / "unsegmented.md", as_markdown(about, pages(found)))
 
 
 def caption() -> str:
@@ -133,7 +131,6 @@ def pages(found: Values) -> list[tuple[str, list[str], list[list[str]]]]:
 
 def unsegmented_rows(found: Values, facts: Mapping[str, Any], note: str) -> list[Row]:
     """Return the ledger rows of `imuscribe words segment`: words, letters and bounds."""
-    machine = facts["machine"]
     data = dataset_name(**facts["data"])
     if facts["letters"]["path"]:
         data += f"; letters: {dataset_name(**facts['letters'])}"
@@ -164,12 +161,7 @@ def unsegmented_rows(found: Values, facts: Mapping[str, Any], note: str) -> list
                     "chance": one["chance"] if metric == "words" else None,
                     "tokens": None,
                     "train_data": taught,
-                    "recipe": found["name"],
-                    "command": facts["command"],
-                    "commit": facts["commit"],
-                    "seed": found["seed"],
-                    "date": facts["date"],
-                    "machine": machine["gpu"] or f"{machine['cpus']} × {machine['processor']}",
+                    **origin(found, facts),
                     "note": note,
                 }
             )

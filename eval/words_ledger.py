@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from eval.environment import origin
+
 Row = dict[str, Any]
 
 _TOLD = (1, 2, 3, 5)
@@ -78,7 +80,6 @@ def adapt_rows(found: Mapping[str, Any], facts: Mapping[str, Any], note: str) ->
 
 
 def _row(found: Mapping[str, Any], facts: Mapping[str, Any], note: str) -> Row:
-    machine = facts["machine"]
     return {
         "task": "",
         "dataset": "simulated" if found["letters"].startswith("simulated") else "run folders",
@@ -92,12 +93,7 @@ def _row(found: Mapping[str, Any], facts: Mapping[str, Any], note: str) -> Row:
         "chance": 0.0,
         "tokens": None,
         "train_data": "",
-        "recipe": found["name"],
-        "command": facts["command"],
-        "commit": facts["commit"],
-        "seed": found.get("seed", 0),
-        "date": facts["date"],
-        "machine": machine["gpu"] or f"{machine['cpus']} × {machine['processor']}",
+        **origin(found, facts),
         "note": note,
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,11 +95,17 @@ def read_words(folder: Path) -> Values:
 def write_report(folder: Path, found: Values) -> None:
     """Write ``words.json`` and ``words.md``."""
     write_text(folder / "words.json", json.dumps(found, indent=1))
-    parts = [f"# {found['name']}", f"Letters: {found['letters']}.", caption()]
-    for title, heading, rows in pages(found):
+    about = [f"# {found['name']}", f"Letters: {found['letters']}.", caption()]
+    write_text(folder / "words.md", as_markdown(about, pages(found)))
+
+
+def as_markdown(about: Sequence[str], tables: Iterable[Page]) -> str:
+    """Return paragraphs and, below them, tables of a title, a heading and rows."""
+    parts = [*about]
+    for title, heading, rows in tables:
         lines = [heading, ["---"] * len(heading), *rows]
         parts += [f"## {title}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
-    write_text(folder / "words.md", "\n\n".join(parts) + "\n")
+    return "\n\n".join(parts) + "\n"
 
 
 def caption() -> str:

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from imuscribe import cli_train
-from recipes.schema import load_recipe, names, recipe_text
+from recipes.schema import KINDS, load_recipe, names, recipe_text
 from signals.errors import InputError
 
 
@@ -75,7 +75,9 @@ def test_a_misspelt_key_stops_before_anything_is_made(app: typer.Typer, tmp_path
 def test_ls_names_every_recipe(app: typer.Typer) -> None:
     page = call(app, "recipe", "ls")
     listed = [line.split()[0] for line in page.splitlines() if not line.startswith(" ")]
-    assert listed == [*names(), *names("map-"), *names("words-")]
+    assert listed == [name for kind in KINDS for name in names(kind)]
+    assert {"demo", "map-sim", "words-study", "pairs-study"} <= set(listed)
+    assert len(set(listed)) == len(listed)
     assert "charsense-lopo [preset=fast]" in page
 
 

@@ -177,7 +177,7 @@ def test_preflight_counts_what_training_will_do(
     assert preflight(settings, recordings, tokenizer, processes=2).steps == 6
 
     page = str(figures)
-    assert "12 updates" in page and "no row is dropped" in page and "batch_size: 4" in page
+    assert "12 updates" in page and "no row is dropped" in page
 
 
 def test_rows_that_are_too_long_are_refused_by_label(

@@ -280,7 +280,8 @@ class _Steps:
     """Scores at every cut, for many strings at a time, grown letter by letter.
 
     They are kept as ``row · e^scale`` with the greatest of a row one, so that a step is a product
-    of matrices; what is e^−600 of the best of its row is lost, which no candidate is.
+    of matrices. A string is lost at cuts where it is e^−600 less likely than at its best cut: the
+    log-scores of its letters would have to differ by 600 in sum, and a reader's are within ±30.
     """
 
     def __init__(self, lattice: Lattice) -> None:

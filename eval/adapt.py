@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from eval.adapt_report import TEST_WORDS, write_adaptation
 from eval.environment import environment
 from eval.letter_pool import Channel, Float, Int, LetterPool, load_pool
-from eval.metrics import bootstrap_people, wilson
+from eval.metrics import bootstrap_people
 from recipes.words import AdaptRecipe
 from signals.cleaning import clean
 from signals.errors import InputError
@@ -28,78 +29,9 @@ from words.confidence import Confidence
 from words.decoding import Candidate, ClosedDecoder
 from words.letters import RepeatFusion
 from words.lexicon import Lexicon, load_lexicon
-
-Gallery = Mapping[int, int]
-"""Recording → the letter it is taken for."""
+from words.own_hand import Gallery, OwnHand
 
 Values = dict[str, Any]
-
-_TEST_WORDS = 40
-"""Words spelt from the recordings that letters are judged on, decoded before and after."""
-
-
-@dataclass(frozen=True)
-class OwnHand:
-    """How much a person's own recordings say beside the predictors.
-
-    ``a log p − s min(d_c, far)``: d_c is the distance to the nearest recording taken for letter c;
-    `far` stands for letters without any.
-
-    Parameters
-    ----------
-    trust, slope, far : float
-        a, s and far.
-    """
-
-    trust: float
-    slope: float
-    far: float
-
-    def read(self, log_probs: Float, distances: Float, gallery: Gallery) -> Float:
-        """Return log-probabilities (n, n_labels) of a person's recordings.
-
-        Parameters
-        ----------
-        log_probs : ndarray, shape (n, n_labels)
-            As the predictors find them.
-        distances : ndarray, shape (n, n)
-            Between all recordings of the person; infinite on the diagonal.
-        gallery : mapping
-            Of rows to columns of labels.
-        """
-        from scipy.special import log_softmax
-
-        near = _nearest(distances, gallery, log_probs.shape[1])
-        return np.asarray(
-            log_softmax(self.trust * log_probs - self.slope * np.minimum(near, self.far), axis=1)
-        )
-
-    @classmethod
-    def fit(cls, people: Sequence[tuple[Float, Float, Int, Gallery, Int]]) -> OwnHand:
-        """Fit to people who are not adapted to, by maximum likelihood.
-
-        Parameters
-        ----------
-        people : sequence of tuple
-            For each: log-probabilities, distances, true letters, a gallery, and the rows to read.
-        """
-        from scipy.optimize import minimize
-        from scipy.special import log_softmax
-
-        parts = []
-        for log_probs, distances, truth, gallery, rows in people:
-            near = _nearest(distances, gallery, log_probs.shape[1])[rows]
-            parts.append((log_probs[rows], near, truth[rows]))
-        log_probs, near, truth = (np.concatenate(part) for part in zip(*parts, strict=True))
-        usual = float(np.median(near[np.isfinite(near)]))
-
-        def loss(x: Float) -> float:
-            a, s, far = np.exp(x)
-            scores = log_softmax(a * log_probs - s / usual * np.minimum(near, far * usual), axis=1)
-            return -float(scores[np.arange(len(truth)), truth].mean())
-
-        a, s, far = np.exp(minimize(loss, [0.0, 1.0, 0.0], method="Nelder-Mead").x)
-        return cls(float(a), float(s / usual), float(far * usual))
 
 
 def adapt_people(
@@ -217,58 +149,6 @@ def own_distances(pool: LetterPool, recordings: Sequence[Recording]) -> dict[str
         found[person] = warping_distances(x, x)
         np.fill_diagonal(found[person], np.inf)
     return found
-
-
-def adapt_table(found: Values) -> tuple[list[str], list[list[str]]]:
-    """Return heading and rows of the table per person."""
-    most = max(len(p["rounds"]) for p in found["people"])
-    heading = ["person", "n", "before", *(f"round {r}" for r in range(1, most)), "change"]
-    rows = []
-    for p in found["people"]:
-        shares = [r["correct"] / p["n"] for r in p["rounds"]]
-        low, high = wilson(p["rounds"][-1]["correct"], p["n"])
-        shown = [f"{s:.3f}" for s in shares[1:]]
-        change = f"{100 * (shares[-1] - shares[0]):+.1f}, now [{low:.2f}, {high:.2f}]"
-        last = p["rounds"][-1]
-        rows.append(
-            [
-                *(p["person"], str(p["n"]), f"{shares[0]:.3f}", *shown, change),
-                *(f"{last['sure']} of {last['words']}", f"{last['right']} of {last['labelled']}"),
-                str(p["undone"]),
-                f"{p['rounds'][0]['words_right']} → {last['words_right']} of {_TEST_WORDS}",
-            ]
-        )
-    return [
-        *heading,
-        "sure words",
-        "letters labelled rightly",
-        "rounds undone",
-        "new words right",
-    ], rows
-
-
-def adapt_caption(found: Values) -> str:
-    """Return the mean change in a sentence."""
-    gain = found["gain"]
-    bounds = (
-        "" if gain["low"] is None else f" [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]"
-    )
-    return (
-        f"Letters on recordings that no word was spelt from: {found['before']:.3f} before, "
-        f"{found['after']:.3f} after, {100 * gain['value']:+.1f} points{bounds} (mean over "
-        f"{gain['n']} people, bootstrap over people). No label was used of the person adapted to; "
-        f"{found['words_a_round']} words a round. New words, of held-out recordings, one a letter: "
-        f"{found['words_before']:.3f} → {found['words_after']:.3f}. Letters: {found['letters']}."
-    )
-
-
-def write_adaptation(folder: Path, found: Values) -> None:
-    """Write ``adapt.json`` and ``adapt.md``."""
-    heading, rows = adapt_table(found)
-    lines = [heading, ["---"] * len(heading), *rows]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    write_text(folder / "adapt.json", json.dumps(found, indent=1))
-    write_text(folder / "adapt.md", f"# {found['name']}\n\n{adapt_caption(found)}\n\n{table}\n")
 
 
 @dataclass(frozen=True)
@@ -393,7 +273,7 @@ def _adapt(
         return _spell(pool, hand.rows, half, lexicon, recipe.lengths, rng)
 
     fresh = np.random.default_rng([recipe.seed, index, 1])
-    unseen = [spell(judged, fresh) for _ in range(_TEST_WORDS)]
+    unseen = [spell(judged, fresh) for _ in range(TEST_WORDS)]
     kept_apart = recipe.words // 4
     guards: list[Int] = []
     words = sure = undone = 0
@@ -420,7 +300,7 @@ def _adapt(
 
 
 def _mean_words(people: Sequence[Values], at: int) -> float:
-    return float(np.mean([p["rounds"][at]["words_right"] for p in people])) / _TEST_WORDS
+    return float(np.mean([p["rounds"][at]["words_right"] for p in people])) / TEST_WORDS
 
 
 def _confidence(
@@ -471,11 +351,3 @@ def _spell(
         word = words[rng.integers(len(words))]
         if all(len(by_letter[c]) for c in word):
             return np.searchsorted(rows, [rng.choice(by_letter[c]) for c in word])
-
-
-def _nearest(distances: Float, gallery: Gallery, n_labels: int) -> Float:
-    """Return the distance of every recording to the nearest of each letter; infinite for none."""
-    near = np.full((len(distances), n_labels), np.inf)
-    for row, letter in gallery.items():
-        near[:, letter] = np.minimum(near[:, letter], distances[:, row])
-    return near

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from eval.environment import dataset_name, origin
 from eval.metrics import bootstrap_people, calibration_error, wilson
-from eval.words_report import as_markdown
+from eval.words_report import SURE, as_markdown
 from recipes.words import SegmentRecipe
 from signals.files import write_text
 
@@ -33,8 +33,6 @@ METHODS = {
     for more in ("", ", fitted to other words", ", learnt from other words")
 }
 """How a word was cut → what the tables call it, in their order."""
-
-SURE = 0.9
 
 
 def summarise(

@@ -247,7 +247,7 @@ def adapt(
     import json
 
     from eval.adapt import adapt as adapt_to_people
-    from eval.adapt import adapt_caption, adapt_table
+    from eval.adapt_report import adapt_caption, adapt_table
     from recipes.words import load_adapt_recipe
 
     changes = overrides or []

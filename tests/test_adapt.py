@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.adapt import OwnHand, adapt_caption, adapt_people, adapt_table, write_adaptation
+from eval.adapt import adapt_people
+from eval.adapt_report import adapt_caption, adapt_table, write_adaptation
 from eval.letter_pool import LetterPool
 from recipes.words import AdaptRecipe, load_adapt_recipe
 from signals.errors import InputError
 from words.lexicon import LETTERS
+from words.own_hand import OwnHand
 
 PEOPLE, PER_LETTER = 4, 8
 

@@ -108,9 +108,7 @@ def read(ledger: Path) -> list[Row]:
 
 
 def rows_of(run_dir: Path, note: str = "") -> list[Row]:
-    """Return the ledger rows of a run of any kind; of letters, up to three metrics a method and its
-    accuracy in each case.
-    """
+    """Return the ledger rows of a finished run, whatever its kind."""
     others = {
         "words.json": words_rows,
         "adapt.json": adapt_rows,

@@ -29,7 +29,7 @@ from mapping3d.mapper import Mapper
 from mapping3d.recipe import MapRecipe
 from recipes.schema import dump
 from signals.errors import InputError, nearest
-from signals.files import sha256, write_text
+from signals.files import inside, sha256, write_text
 
 if TYPE_CHECKING:
     from eval.reader import KeptReader
@@ -86,7 +86,7 @@ def run(recipe: MapRecipe, command: str = "", progress: bool = True) -> Path:
     answers: dict[str, list[Predictions]] = {name: [] for name in recipe.evaluate.methods}
     found = []
     for fold in folds:
-        place = folder / "folds" / fold.name
+        place = inside(folder, "folds", fold.name)
         mapping = FoldMapping(recipe, data, fold, place, data_hash, progress)
         judge = Judge(mapping, reader)
         for method in recipe.evaluate.methods:

@@ -30,7 +30,7 @@ from prompts.pairs import Row
 from prompts.serialize import build_serializer
 from prompts.teach import teach
 from prompts.templates import PromptBuilder
-from signals.files import cache_dir, sha256, write_text
+from signals.files import cache_dir, inside, sha256, write_text
 from signals.recording import Recording
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def study(recipe: PairsRecipe, command: str = "", progress: bool = True) -> Path
 
     others = predict(recipe, folds, folder, data_hash, progress)
     students: dict[str, list[Student]] = {
-        arm: [school.student(arm, fold, folder / "folds" / fold.name) for fold in folds]
+        arm: [school.student(arm, fold, inside(folder, "folds", fold.name)) for fold in folds]
         for arm in recipe.arms
     }
     write_study(folder, summarise(recipe, folds, others, students))

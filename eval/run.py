@@ -16,7 +16,7 @@ from eval.metrics import bootstrap_people, evaluate
 from eval.predictions import Predictions, load, save
 from eval.predictors import Predictors, is_tuned
 from eval.splits import Fold, make_folds
-from signals.files import atomic_path, sha256, write_text
+from signals.files import atomic_path, inside, sha256, write_text
 
 if TYPE_CHECKING:
     from recipes.schema import Recipe
@@ -110,7 +110,7 @@ def predict(
     with tqdm(total=len(folds) * len(recipe.evaluate.methods), disable=not progress) as bar:
         for fold, method in _order(folds, recipe.evaluate.methods):
             bar.set_description(f"{fold.name}: {method}")
-            place = folder / "folds" / fold.name
+            place = inside(folder, "folds", fold.name)
             key = f"{method_key(recipe, method)}:{data_hash}"
             predictions = load(place / f"{method}.parquet", key, fold.test)
             if predictions is None:

@@ -21,7 +21,7 @@ from eval.letter_pool import Channel, Int, LetterPool, load_pool
 from eval.llm_words import LanguageModelWords
 from recipes.words import DecoderName, WordsRecipe, WordTask
 from signals.errors import InputError
-from signals.files import atomic_path, write_text
+from signals.files import atomic_path, inside, write_text
 from words.beam import BeamDecoder
 from words.confidence import Confidence
 from words.decoding import Candidate, ClosedDecoder, CountingDecoder, Decoder
@@ -104,7 +104,7 @@ def evaluate_words(recipe: WordsRecipe, command: str = "", progress: bool = True
             trains: list[Spelt] = []
             for person in pool.people:
                 bar.set_description(f"{task.name} {person}")
-                path = folder / "parts" / f"{task.name}-{person}.json"
+                path = inside(folder, "parts", task.name, f"{person}.json")
                 mine = f"{key}{task.model_dump_json()}"
                 rows = _finished(path, mine)
                 if rows is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import warnings
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from signals.errors import InputError, nearest
-from signals.files import cache_dir
+from signals.files import cache_dir, whole_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -199,35 +198,21 @@ def _convert() -> Path:
         quantization_config=GgufConfig(dequantize=True),
         dtype=torch.bfloat16,
     )
-    with whole_folder(final) as folder:
+    with weights_folder(final, "config.json") as folder:
         network.save_pretrained(folder)
     return final
 
 
 @contextmanager
-def whole_folder(final: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes `final` only if the block succeeds.
-
-    Raises
-    ------
-    InputError
-        If the operating system refuses to write (full disk, no permission).
-    """
+def weights_folder(final: Path, marker: str) -> Iterator[Path]:
+    """Yield a `whole_folder` for weights: a full disk is told in one line here too."""
     from safetensors import SafetensorError
 
-    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-    old = final.with_name(f".{final.name}.{os.getpid()}.old")
     try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        if final.exists():
-            final.rename(old)
-        temporary.rename(final)
-    except (OSError, SafetensorError) as error:
+        with whole_folder(final, marker) as folder:
+            yield folder
+    except SafetensorError as error:
         raise InputError(f"cannot write {final}: {error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _four_bit(model: ModelConfig) -> Any:

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.base import check_adapter, skeleton, whole_folder
+from finetune.base import check_adapter, skeleton, weights_folder
 from signals.errors import InputError, nearest
-from signals.files import sha256
+from signals.files import safe_name, sha256
 
 if TYPE_CHECKING:
     from recipes.schema import Recipe
@@ -90,12 +90,13 @@ def pack(adapter: Path, name: str, shelf: Path | None = None) -> Path:
 
     weights = load_file(adapter / "adapter_model.safetensors")
     small = {key: value.to(torch.bfloat16).contiguous() for key, value in weights.items()}
-    with whole_folder((shelf or FOLDER) / name) as folder:
+    place = (shelf or FOLDER) / safe_name(name)
+    with weights_folder(place, "adapter_config.json") as folder:
         for path in adapter.iterdir():
             if path.suffix != ".safetensors":
                 shutil.copy(path, folder / path.name)
         save_file(small, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    return (shelf or FOLDER) / name
+    return place
 
 
 def check_start(recipe: Recipe) -> Path | None:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.base import TORCH_NAMES, adapter_precision, hush_old_names, load_base, whole_folder
+from finetune.base import TORCH_NAMES, adapter_precision, hush_old_names, load_base, weights_folder
 from finetune.card import model_card
 from finetune.data import Row, load_recordings, select, tokenised, training_people, training_rows
 from finetune.lineage import KEY, Lineage, lineage
@@ -281,7 +281,7 @@ def _save(
 ) -> None:
     from recipes.schema import dump
 
-    with whole_folder(final) as folder:
+    with weights_folder(final, "adapter_config.json") as folder:
         network.save_pretrained(folder, save_embedding_layers=False)
         path = folder / "adapter_config.json"
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -1,14 +1,72 @@
-"""Files that are either whole or absent, and their fingerprints."""
+"""Files and folders that are either whole or absent, named safely, and their fingerprints."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import unquote
 
 from signals.errors import InputError
+
+_LONGEST = 200
+"""Bytes of a file name made from a text; file systems take 255, and endings are added."""
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE)
+"""Names that one operating system keeps for itself."""
+
+
+def safe_name(text: str) -> str:
+    """Turn any text from data or a recipe into one file name; `text_of_name` turns it back.
+
+    Letters and digits of ASCII, ``_ - . + = @ ,`` and inner spaces stay; everything else becomes
+    ``%`` and its bytes, as in an address. No result is empty, hidden, a path, or ``.`` and ``..``.
+
+    Raises
+    ------
+    InputError
+        If the name would be longer than file systems take.
+
+    Examples
+    --------
+    >>> safe_name("p001"), safe_name("../x"), safe_name("")
+    ('p001', '%2E.%2Fx', '%')
+    """
+    name = re.sub(r"[^A-Za-z0-9_.+=@, -]", _escaped, text)
+    name = re.sub(r"^[ .]|[ .]$", _escaped, name)
+    name = _DEVICES.sub(lambda m: _escaped(m)[:3] + m[0][1:], name, count=1) or "%"
+    if len(name) > _LONGEST:
+        raise InputError(
+            f"'{text[:40]}…' is {len(text):,} characters long, too long for a file name: "
+            f"use a shorter one, {_LONGEST} plain letters at most"
+        )
+    return name
+
+
+def text_of_name(name: str) -> str:
+    """Return the text that `safe_name` made a file name of."""
+    return "" if name == "%" else unquote(name, errors="surrogatepass")
+
+
+def inside(folder: Path, *texts: str) -> Path:
+    """Return the path of a file or folder within `folder`, each part of it named by a text.
+
+    Raises
+    ------
+    InputError
+        If a link within `folder` leads out of it.
+    """
+    path = folder.joinpath(*map(safe_name, texts))
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{path}: a link leads out of {folder}: remove it, or choose another name")
+    return path
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogatepass"))
 
 
 @contextmanager
@@ -38,6 +96,55 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | os.PathLike[str], marker: str = "") -> Iterator[Path]:
+    """Yield a temporary folder that becomes `path` only if the block succeeds.
+
+    The folder that was there stays until the new one stands. A link is replaced, never followed.
+
+    Parameters
+    ----------
+    path : path-like
+        The final folder. Its parent is created when missing.
+    marker : str
+        A file that every such folder holds: one without it is somebody else's.
+
+    Raises
+    ------
+    InputError
+        If a folder with other content is in the way, or the operating system refuses to write
+        (full disk, no permission).
+    """
+    final = Path(path)
+    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    old = final.with_name(f".{final.name}.{os.getpid()}.old")
+    if marker and final.is_dir() and any(final.iterdir()) and not (final / marker).is_file():
+        raise InputError(
+            f"{final}: holds files but no {marker}, so it is not ours to replace: "
+            "move it away, or give another name"
+        )
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        if final.is_symlink() or final.exists():
+            final.rename(old)
+        try:
+            temporary.rename(final)
+        except OSError:
+            if old.is_symlink() or old.exists():
+                old.rename(final)
+            raise
+    except OSError as error:
+        raise InputError(f"cannot write {final}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if old.is_symlink():
+            old.unlink()
+        else:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from finetune.base import check_adapter, load_base, skeleton, whole_folder
+from finetune.base import check_adapter, load_base, skeleton
 from recipes.schema import ModelConfig
 from signals.errors import InputError
+from signals.files import whole_folder
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from eval.metrics import wilson
-from prompts.claims import check_claims
-from prompts.facts import Facts
-from signals.cleaning import clean
-from signals.simulate import SimulateConfig, simulate
+from imuscribe.eval.metrics import wilson
+from imuscribe.prompts.captions.facts import Facts
+from imuscribe.prompts.checking.claims import check_claims
+from imuscribe.signals.cleaning import clean
+from imuscribe.signals.simulate import SimulateConfig, simulate
 from tests.claim_recordings import fixed_recordings
 
 TABLES = Path(__file__).resolve().parents[1] / "tests" / "data"

@@ -19,15 +19,15 @@ import time
 import numpy as np
 import torch
 
-from mapping3d.encoder import SIDES, Encoder
-from mapping3d.gallery import Gallery
-from mapping3d.losses import LossConfig, build_loss
-from mapping3d.mapper import Mapper
-from mapping3d.recipe import load_map_recipe
-from mapping3d.train import FitConfig, Samples, fit
-from signals.cleaning import clean
-from signals.recording import Recording
-from signals.simulate import SimulateConfig, simulate
+from imuscribe.mapping3d.encoder import SIDES, Encoder
+from imuscribe.mapping3d.gallery import Gallery
+from imuscribe.mapping3d.losses import LossConfig, build_loss
+from imuscribe.mapping3d.mapper import Mapper
+from imuscribe.mapping3d.train import FitConfig, Samples, fit
+from imuscribe.recipes.mapping import load_map_recipe
+from imuscribe.signals.cleaning import clean
+from imuscribe.signals.recording import Recording
+from imuscribe.signals.simulate import SimulateConfig, simulate
 
 ITEMS, TRIALS, TRIPLETS = 100_000, 50, 10_000
 MOST_MS, MOST_SECONDS = 10.0, 10.0

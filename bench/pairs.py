@@ -105,13 +105,13 @@ def bare(port: int, bodies: list[bytes]) -> float:
 
 def main(n_recordings: int, check: bool) -> None:
     """Print overhead a request and the growth of memory."""
-    from imuscribe.teaching import TeacherOptions, build_taught
-    from prompts.endpoint import Endpoint
-    from prompts.serialize import TextConfig, build_serializer
-    from prompts.templates import PromptBuilder, PromptConfig
-    from prompts.tokens import load_tokenizer
-    from signals.cleaning import clean
-    from signals.simulate import SimulateConfig, simulate
+    from imuscribe.cli.teaching import TeacherOptions, build_taught
+    from imuscribe.prompts.ask.templates import PromptBuilder, PromptConfig
+    from imuscribe.prompts.ask.tokens import load_tokenizer
+    from imuscribe.prompts.serialize import TextConfig, build_serializer
+    from imuscribe.prompts.teacher.endpoint import Endpoint
+    from imuscribe.signals.cleaning import clean
+    from imuscribe.signals.simulate import SimulateConfig, simulate
 
     config = SimulateConfig(people=8, repetitions=-(-n_recordings // 208), cases=("3d",))
     recordings = [clean(rec) for rec in simulate(config)[:n_recordings]]

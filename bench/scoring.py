@@ -15,14 +15,14 @@ import time
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from finetune.base import load_base
-from finetune.data import load_recordings
-from finetune.scoring import LabelScorer, generate
-from prompts.answers import parse_answer
-from prompts.serialize import build_serializer
-from prompts.templates import PromptBuilder
-from prompts.tokens import count_tokens
-from recipes.schema import load_recipe
+from imuscribe.finetune.base import load_base
+from imuscribe.finetune.rows import load_recordings
+from imuscribe.finetune.scoring import LabelScorer, generate
+from imuscribe.prompts.ask.answers import parse_answer
+from imuscribe.prompts.ask.templates import PromptBuilder
+from imuscribe.prompts.ask.tokens import count_tokens
+from imuscribe.prompts.serialize import build_serializer
+from imuscribe.recipes.schema import load_recipe
 
 TARGET = 20.0
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from prompts.serialize import Features, Serializer, TextConfig, View, build_serializer
-from prompts.strokes import NAMES, THRESHOLDS, codebook
+from imuscribe.prompts.serialize import Features, Serializer, TextConfig, View, build_serializer
+from imuscribe.prompts.serialize.strokes import NAMES, THRESHOLDS, codebook
 
 STEPS = 32
 STROKES = TextConfig(format="strokes", views=(View(steps=STEPS),))

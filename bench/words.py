@@ -19,14 +19,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import numpy as np
 
-from eval.llm_words import LanguageModelWords
-from recipes.words import LanguageModelConfig
-from words.beam import BeamDecoder
-from words.decoding import ClosedDecoder, Decoder
-from words.letters import Letters, RepeatFusion
-from words.lexicon import LETTERS, Lexicon, load_lexicon
-from words.mixture import MixtureDecoder
-from words.ngram import CharModel
+from imuscribe.recipes.words import LanguageModelConfig
+from imuscribe.words.decode.beam import BeamDecoder
+from imuscribe.words.decode.decoding import ClosedDecoder, Decoder
+from imuscribe.words.decode.lexicon import LETTERS, Lexicon, load_lexicon
+from imuscribe.words.decode.mixture import MixtureDecoder
+from imuscribe.words.decode.ngram import CharModel
+from imuscribe.words.letters import Letters, RepeatFusion
+from imuscribe.words.llm import LanguageModelWords
 
 MOST_MS = 20.0
 LEAST_RATIO = 10.0

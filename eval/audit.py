@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from signals.config import Config
-from signals.errors import InputError
-from signals.recording import Array, Recording
+from imuscribe.signals.config import Config
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.recording import Array, Recording
 
 ODD_RECORDING, ODD_FORM = "odd recording", "odd form"
 
@@ -142,7 +142,7 @@ def audit(
     recordings : sequence of Recording
         Of at least two people, all with a subject and a label. Their order does not matter.
     sequences : ndarray, shape (n, n_channels, n_steps)
-        As `eval.baselines.Views.sequences` gives them.
+        As `eval.methods.baselines.Views.sequences` gives them.
     config : AuditConfig
         Neighbours and thresholds.
     progress : bool
@@ -235,7 +235,7 @@ class _Neighbours:
     def _find(self, x: Array, progress: bool) -> None:
         from tqdm.auto import tqdm
 
-        from signals.warping import warping_distances
+        from imuscribe.signals.motion.warping import warping_distances
 
         rows = [np.flatnonzero(self.subjects == person) for person in self.people]
         pairs = list(combinations_with_replacement(range(len(self.people)), 2))

@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eval.metrics import Interval, wilson
-from prompts.claims import CheckConfig, ClaimReport, check_claims
-from prompts.facts import Facts
-from signals.errors import InputError
-from signals.recording import Recording
+from imuscribe.eval.metrics import Interval, wilson
+from imuscribe.prompts.captions.facts import Facts
+from imuscribe.prompts.checking.claims import CheckConfig, ClaimReport, check_claims
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.recording import Recording
 
 
 @dataclass(frozen=True)

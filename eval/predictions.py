@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.files import atomic_path
-from signals.recording import Recording
+from imuscribe.signals.files import atomic_path
+from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
     import pandas as pd

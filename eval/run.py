@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eval.baselines import OWN, is_baseline
-from eval.environment import as_json, environment
-from eval.metrics import bootstrap_people, evaluate
-from eval.predictions import Predictions, load, save
-from eval.predictors import Predictors, is_tuned
-from eval.splits import Fold, make_folds
-from signals.files import atomic_path, inside, sha256, write_text
+from imuscribe.eval.environment import as_json, environment
+from imuscribe.eval.methods.baselines import OWN, is_baseline
+from imuscribe.eval.methods.language import Predictors, is_tuned
+from imuscribe.eval.metrics import bootstrap_people, evaluate
+from imuscribe.eval.predictions import Predictions, load, save
+from imuscribe.eval.splits import Fold, make_folds
+from imuscribe.signals.files import atomic_path, inside, sha256, write_text
 
 if TYPE_CHECKING:
-    from recipes.schema import Recipe
+    from imuscribe.recipes.schema import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +58,11 @@ def run(recipe: Recipe, command: str = "", progress: bool = True) -> Path:
         For anything wrong with the recipe, the data or the split, and for an adapter to start
         from that has learnt from somebody who is tested.
     """
-    from eval.report import write_report
-    from finetune.data import load_recordings, select
-    from finetune.lineage import check_strangers
-    from finetune.packaged import check_start
-    from recipes.schema import dump
+    from imuscribe.eval.report.html import write_report
+    from imuscribe.finetune.adapters import check_start
+    from imuscribe.finetune.lineage import check_strangers
+    from imuscribe.finetune.rows import load_recordings, select
+    from imuscribe.recipes.schema import dump
 
     recordings = load_recordings(recipe)
     folds = [
@@ -131,8 +131,8 @@ def method_key(recipe: Recipe, method: str) -> str:
     InputError
         If the adapter that a tuned method starts from is not there.
     """
-    from finetune.packaged import weights_hash
-    from recipes.schema import EvalConfig, TrainConfig, fingerprint
+    from imuscribe.finetune.adapters import weights_hash
+    from imuscribe.recipes.schema import EvalConfig, TrainConfig, fingerprint
 
     sections = ["seed", "data", "labels", "simulate", "clean", "split", "text", "evaluate", "train"]
     if not is_baseline(method):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from signals.errors import InputError, nearest
-from signals.recording import Recording
+from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
-    from recipes.schema import SplitConfig
+    from imuscribe.recipes.schema import SplitConfig
 
 
 @dataclass(frozen=True)

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eval.baselines import BASELINES
-from eval.environment import as_json, environment
-from eval.run import judge, method_key, predict
-from eval.splits import Fold, make_folds
-from eval.sweep_report import RESULTS, write_results
-from prompts.serialize import Format, TextConfig, View, build_serializer
-from prompts.tokens import count_tokens, load_tokenizer
-from signals.errors import InputError
-from signals.files import sha256, write_text
+from imuscribe.eval.environment import as_json, environment
+from imuscribe.eval.methods.baselines import BASELINES
+from imuscribe.eval.report.sweep import RESULTS, write_results
+from imuscribe.eval.run import judge, method_key, predict
+from imuscribe.eval.splits import Fold, make_folds
+from imuscribe.prompts.ask.tokens import count_tokens, load_tokenizer
+from imuscribe.prompts.serialize import Format, TextConfig, View, build_serializer
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import sha256, write_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from recipes.schema import Recipe
+    from imuscribe.recipes.schema import Recipe
 
 Values = dict[str, Any]
 
@@ -135,7 +135,7 @@ def sweep(
     """
     from tqdm.auto import tqdm
 
-    from recipes.schema import dump
+    from imuscribe.recipes.schema import dump
 
     planned = cells(recipe, grid)
     readers = {name: load_tokenizer(name) for name in tokenizers or (recipe.model.base,)}
@@ -213,7 +213,7 @@ def _changed(
 
 def _folds(recipe: Recipe) -> list[Fold]:
     """Return the folds as `eval.run.run` makes them; the rate decides nothing about them."""
-    from finetune.data import load_recordings, select
+    from imuscribe.finetune.rows import load_recordings, select
 
     folds = make_folds(load_recordings(recipe), recipe.split, recipe.label_set, recipe.seed)
     return [replace(fold, train=select(fold.train, recipe)) for fold in folds]

@@ -10,15 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from signals.errors import InputError, nearest
-from signals.files import cache_dir, whole_folder
+from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.files import cache_dir, whole_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from recipes.schema import ModelConfig, Recipe
+    from imuscribe.recipes.schema import ModelConfig, Recipe
 
 PACKAGED = "smollm2"
 """The base model that comes with the installation (SmolLM2-135M-Instruct, Apache-2.0)."""
@@ -52,7 +52,7 @@ def load_base(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from prompts.tokens import load_tokenizer
+    from imuscribe.prompts.ask.tokens import load_tokenizer
 
     if adapter is not None:
         check_adapter(adapter, model.base)
@@ -168,7 +168,7 @@ def _config(base: str) -> PretrainedConfig:
     """Return the architecture's configuration, from the GGUF while nothing is converted yet."""
     from transformers import AutoConfig
 
-    from prompts.tokens import packaged_gguf
+    from imuscribe.prompts.ask.tokens import packaged_gguf
 
     if base != PACKAGED:
         return AutoConfig.from_pretrained(base)
@@ -189,7 +189,7 @@ def _convert() -> Path:
     import torch
     from transformers import AutoModelForCausalLM, GgufConfig
 
-    from prompts.tokens import packaged_gguf
+    from imuscribe.prompts.ask.tokens import packaged_gguf
 
     gguf = packaged_gguf()
     network = AutoModelForCausalLM.from_pretrained(

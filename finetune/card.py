@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from finetune.base import adapter_precision
-from signals.recording import Recording
+from imuscribe.finetune.base import adapter_precision
+from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
-    from recipes.schema import Recipe
+    from imuscribe.recipes.schema import Recipe
 
 
 def model_card(
@@ -34,7 +34,7 @@ def model_card(
     example : str
         One whole training row.
     """
-    from recipes.schema import dump
+    from imuscribe.recipes.schema import dump
 
     people = sorted({rec.subject for rec in recordings})
     devices = sorted({rec.device for rec in recordings} - {""}) or ["unknown"]

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.packaged import adapter_path
-from signals.errors import InputError
-from signals.files import sha256
-from signals.recording import Recording
+from imuscribe.finetune.adapters import adapter_path
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import sha256
+from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
-    from recipes.schema import Recipe
+    from imuscribe.recipes.schema import Recipe
 
 KEY = "learnt_from"
 """Where ``training.json`` says it: a list of ``{"data", "subjects", "recordings"}``, and in those

@@ -9,9 +9,9 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from prompts.chat import ChatModel, Reply, Request, Unanswered
-from recipes.schema import ModelConfig
-from signals.errors import InputError
+from imuscribe.prompts.teacher.chat import ChatModel, Reply, Request, Unanswered
+from imuscribe.recipes.schema import ModelConfig
+from imuscribe.signals.errors import InputError
 
 _TOGETHER = 16
 """Most requests answered at once: reading the weights costs as much for many as for one."""
@@ -30,7 +30,7 @@ def chat_model(
     model : str, optional
         The model to ask at that server.
     endpoint : mapping
-        Further settings of `prompts.endpoint.EndpointConfig`.
+        Further settings of `prompts.teacher.endpoint.EndpointConfig`.
     stop : threading.Event
         Ends waiting for the server.
 
@@ -40,7 +40,7 @@ def chat_model(
         If a server comes without a model or a local model with one, or it is not to be found.
     """
     if teacher.startswith(("http://", "https://")):
-        from prompts.endpoint import Endpoint, EndpointConfig
+        from imuscribe.prompts.teacher.endpoint import Endpoint, EndpointConfig
 
         if not model:
             raise InputError("--teacher is a server: name the model to ask there with --model")
@@ -69,7 +69,7 @@ class LocalModel:
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        from finetune.base import load_base
+        from imuscribe.finetune.base import load_base
 
         self.config = config
         self._network, self._tokenizer = load_base(config)
@@ -145,7 +145,7 @@ class LocalModel:
         """
         import torch
 
-        from finetune.tokenise import pad_id, pad_left
+        from imuscribe.finetune.tokenise import pad_id, pad_left
 
         device = self._network.device
         draws = [torch.Generator().manual_seed(request.seed) for request, _ in asked]

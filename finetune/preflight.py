@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from finetune.base import adapter_precision, precision, skeleton
-from finetune.data import Row, tokenised, training_rows
-from signals.errors import InputError, nearest
-from signals.recording import Recording
+from imuscribe.finetune.base import adapter_precision, precision, skeleton
+from imuscribe.finetune.rows import Row, tokenised, training_rows
+from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from recipes.schema import LoraConfig, Recipe
+    from imuscribe.recipes.schema import LoraConfig, Recipe
 
 GIB = 2**30
 PROCESS = 1.2 * GIB
@@ -120,8 +120,8 @@ def preflight(
         If a label has no recording, a row is too long, an adapter target does not exist, or the
         base model cannot be found.
     """
-    from prompts.serialize import build_serializer
-    from prompts.templates import PromptBuilder
+    from imuscribe.prompts.ask.templates import PromptBuilder
+    from imuscribe.prompts.serialize import build_serializer
 
     builder = PromptBuilder(tokenizer, recipe.label_set, recipe.prompt)
     rows = training_rows(train_recordings, recipe, builder, build_serializer(recipe.text), epochs=1)
@@ -221,7 +221,7 @@ def _memory(recipe: Recipe, network: PreTrainedModel, trainable: int, longest: i
     width = 2 if precision(recipe.model) == "bf16" else 4
     weights = float(width * sum(p.numel() for p in network.parameters()))
     if recipe.model.load_in_4bit:
-        from recipes.schema import LoraConfig
+        from imuscribe.recipes.schema import LoraConfig
 
         linear = sum(layer.weight.numel() for layer in adapted(network, LoraConfig()).values())
         # Half a byte a weight, and 0.127 bits of doubly quantised scale (Dettmers et al. 2023).

@@ -14,14 +14,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from finetune.base import PACKAGED, converted
-from signals.files import cache_dir
+from imuscribe.finetune.base import PACKAGED, converted
+from imuscribe.signals.files import cache_dir
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from recipes.schema import ModelConfig
+    from imuscribe.recipes.schema import ModelConfig
 
 
 def load_quick(
@@ -41,7 +41,7 @@ def load_quick(
     Returns
     -------
     (model, tokenizer) or None
-        What `finetune.scoring.LabelScorer` and `prompts.templates.PromptBuilder` need of the real
+        What `LabelScorer` and `PromptBuilder` need of the real
         ones. None where only the real ones will do: for another base, 4-bit weights, DoRA, a GPU,
         a base that has not been converted yet, or labels of several tokens.
     """

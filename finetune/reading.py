@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.errors import InputError
-from signals.recording import Recording
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
-    from finetune.scoring import LabelScorer
-    from prompts.templates import PromptBuilder
+    from imuscribe.finetune.scoring import LabelScorer
+    from imuscribe.prompts.ask.templates import PromptBuilder
 
 
 class Reader:
@@ -33,10 +33,10 @@ class Reader:
     """
 
     def __init__(self, adapter: str | Path | None = None) -> None:
-        from finetune.base import check_adapter
-        from finetune.packaged import adapter_path
-        from prompts.serialize import build_serializer
-        from recipes.schema import load_recipe
+        from imuscribe.finetune.adapters import adapter_path
+        from imuscribe.finetune.base import check_adapter
+        from imuscribe.prompts.serialize import build_serializer
+        from imuscribe.recipes.schema import load_recipe
 
         self.adapter = folder = adapter_path(adapter)
         if not (folder / "recipe.yaml").is_file():
@@ -66,7 +66,7 @@ class Reader:
         InputError
             If a recording cannot be used.
         """
-        from signals.cleaning import clean
+        from imuscribe.signals.cleaning import clean
 
         texts = self.texts([clean(rec, self.recipe.clean) for rec in recordings])
         return self.score(texts, progress)[0]
@@ -86,10 +86,10 @@ class Reader:
 
     def _loaded(self) -> tuple[PromptBuilder, LabelScorer]:
         if self._model is None:
-            from finetune.base import load_base
-            from finetune.quick import load_quick
-            from finetune.scoring import LabelScorer
-            from prompts.templates import PromptBuilder
+            from imuscribe.finetune.base import load_base
+            from imuscribe.finetune.quick import load_quick
+            from imuscribe.finetune.scoring import LabelScorer
+            from imuscribe.prompts.ask.templates import PromptBuilder
 
             recipe = self.recipe
             quick = None

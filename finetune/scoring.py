@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.tokenise import completion_ids, pad_id, pad_left, prompt_ids
-from signals.errors import InputError
+from imuscribe.finetune.tokenise import completion_ids, pad_id, pad_left, prompt_ids
+from imuscribe.signals.errors import InputError
 
 if TYPE_CHECKING:
     import torch

@@ -1,8 +1,8 @@
 """Teach a base model with LoRA: one recipe, one or many processes, resumable to the bit.
 
-``python -m finetune.sft RECIPE key=value …`` trains in one process; under
-``torchrun --nproc-per-node 2 -m finetune.sft …`` or ``accelerate launch`` the batches are shared
-and the losses are those of one process with as many times the gradient accumulation.
+``python -m imuscribe.finetune.sft RECIPE key=value …`` trains in one process; under
+``torchrun --nproc-per-node 2 -m imuscribe.finetune.sft …`` or ``accelerate launch`` the batches are
+shared and the losses are those of one process with as many times the gradient accumulation.
 """
 
 from __future__ import annotations
@@ -17,22 +17,35 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.base import TORCH_NAMES, adapter_precision, hush_old_names, load_base, weights_folder
-from finetune.card import model_card
-from finetune.data import Row, load_recordings, select, tokenised, training_people, training_rows
-from finetune.lineage import KEY, Lineage, lineage
-from finetune.packaged import check_start, weights_hash
-from finetune.preflight import Preflight, adapted, check_lengths, preflight
-from finetune.tokenise import pad_id
-from signals.errors import InputError
-from signals.files import write_text
-from signals.recording import Recording
+from imuscribe.finetune.adapters import check_start, weights_hash
+from imuscribe.finetune.base import (
+    TORCH_NAMES,
+    adapter_precision,
+    hush_old_names,
+    load_base,
+    weights_folder,
+)
+from imuscribe.finetune.card import model_card
+from imuscribe.finetune.lineage import KEY, Lineage, lineage
+from imuscribe.finetune.preflight import Preflight, adapted, check_lengths, preflight
+from imuscribe.finetune.rows import (
+    Row,
+    load_recordings,
+    select,
+    tokenised,
+    training_people,
+    training_rows,
+)
+from imuscribe.finetune.tokenise import pad_id
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import write_text
+from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from finetune.trainer import Trainer
-    from recipes.schema import LoraConfig, Recipe
+    from imuscribe.finetune.trainer import Trainer
+    from imuscribe.recipes.schema import LoraConfig, Recipe
 
 log = logging.getLogger(__name__)
 
@@ -90,10 +103,10 @@ def train(
     from datasets import Dataset
     from transformers import PrinterCallback, set_seed
 
-    from finetune.trainer import Collate, Monitor, Trainer, settings
-    from prompts.serialize import build_serializer
-    from prompts.templates import PromptBuilder
-    from prompts.tokens import load_tokenizer
+    from imuscribe.finetune.trainer import Collate, Monitor, Trainer, settings
+    from imuscribe.prompts.ask.templates import PromptBuilder
+    from imuscribe.prompts.ask.tokens import load_tokenizer
+    from imuscribe.prompts.serialize import build_serializer
 
     _quiet()
     tokenizer = load_tokenizer(recipe.model.base)
@@ -146,7 +159,7 @@ def plan(recipe: Recipe) -> tuple[list[Recording], Preflight]:
     InputError
         For anything wrong with the recipe or the data; no weight has been loaded by then.
     """
-    from prompts.tokens import load_tokenizer
+    from imuscribe.prompts.ask.tokens import load_tokenizer
 
     check_start(recipe)
     recordings = training_people(load_recordings(recipe), recipe)
@@ -156,10 +169,10 @@ def plan(recipe: Recipe) -> tuple[list[Recording], Preflight]:
 
 def main(arguments: Sequence[str]) -> Path:
     """Train as ``RECIPE key=value …`` says, into ``<out>/<name>``."""
-    from recipes.schema import load_recipe
+    from imuscribe.recipes.schema import load_recipe
 
     if not arguments:
-        raise InputError("no recipe given: python -m finetune.sft RECIPE [key=value …]")
+        raise InputError("no recipe given: python -m imuscribe.finetune.sft RECIPE [key=value …]")
     recipe = load_recipe(arguments[0], arguments[1:])
     recordings, figures = plan(recipe)
     if os.environ.get("RANK", "0") == "0":
@@ -171,7 +184,7 @@ def _identity(
     recipe: Recipe, recordings: Sequence[Recording], rows: Sequence[Row] | None
 ) -> dict[str, str]:
     """Return fingerprints of all that decides the result, by name, to tell what differs."""
-    from recipes.schema import fingerprint
+    from imuscribe.recipes.schema import fingerprint
 
     digest = hashlib.sha256()
     for rec in recordings:
@@ -200,7 +213,7 @@ def _processes() -> int:
 
 def _checkpoint(out: Path, identity: dict[str, str]) -> Path | None:
     """Return the last checkpoint that was written to its end, if it is of this very training."""
-    from finetune.trainer import COMPLETE
+    from imuscribe.finetune.trainer import COMPLETE
 
     whole = [
         folder
@@ -279,7 +292,7 @@ def _save(
     identity: dict[str, str],
     learnt_from: Lineage | None,
 ) -> None:
-    from recipes.schema import dump
+    from imuscribe.recipes.schema import dump
 
     with weights_folder(final, "adapter_config.json") as folder:
         network.save_pretrained(folder, save_embedding_layers=False)

@@ -20,13 +20,13 @@ from tqdm.auto import tqdm
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from finetune.base import precision
-from finetune.tokenise import pad_left
-from signals.errors import InputError
-from signals.files import write_text
+from imuscribe.finetune.base import precision
+from imuscribe.finetune.tokenise import pad_left
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import write_text
 
 if TYPE_CHECKING:
-    from recipes.schema import Recipe
+    from imuscribe.recipes.schema import Recipe
 
 COMPLETE = "complete"
 """Marker in a checkpoint folder: everything in it was written."""

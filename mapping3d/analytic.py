@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.frames import FrameConfig, Motion, Signal, writing_motion
-from signals.recording import ACC, GYRO, STANDARD_GRAVITY, Array, Recording
+from imuscribe.signals.motion.frames import FrameConfig, Motion, Signal, writing_motion
+from imuscribe.signals.recording import ACC, GYRO, STANDARD_GRAVITY, Array, Recording
 
 Float = NDArray[np.float64]
 
@@ -81,7 +81,7 @@ def flat_equivalent(rec: Recording, frame: FrameConfig = FrameConfig()) -> Recor
     Raises
     ------
     InputError
-        As `signals.frames.writing_motion`.
+        As `signals.motion.frames.writing_motion`.
     """
     if rec.case == "2d":
         return rec

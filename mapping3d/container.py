@@ -15,8 +15,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from signals.errors import InputError
-from signals.files import atomic_path
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import atomic_path
 
 _DAMAGE = (
     zipfile.BadZipFile,

@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from mapping3d.encoder import SIDES, Encoder
-from mapping3d.mapper import Mapper
-from mapping3d.recipe import MapRecipe
-from mapping3d.train import History, Samples, fit, split_held_out
-from mapping3d.views import Side, ViewConfig, view
-from signals.augment import AugmentConfig, augment
-from signals.cleaning import clean
-from signals.errors import InputError
-from signals.parquet import load
-from signals.recording import Array, Recording
-from signals.simulate import simulate
+from imuscribe.mapping3d.encoder import SIDES, Encoder
+from imuscribe.mapping3d.mapper import Mapper
+from imuscribe.mapping3d.train import History, Samples, fit, split_held_out
+from imuscribe.mapping3d.views import Side, ViewConfig, view
+from imuscribe.recipes.mapping import MapRecipe
+from imuscribe.signals.cleaning import clean
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.motion.augment import AugmentConfig, augment
+from imuscribe.signals.readers.parquet import load
+from imuscribe.signals.recording import Array, Recording
+from imuscribe.signals.simulate import simulate
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from pydantic import AfterValidator, Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from mapping3d.views import Side, ViewConfig
-from signals.config import Config
-from signals.errors import InputError
-from signals.recording import Array
+from imuscribe.mapping3d.views import Side, ViewConfig
+from imuscribe.signals.config import Config
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.recording import Array
 
 SIDES: tuple[Side, Side] = ("source", "target")
 

@@ -14,11 +14,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mapping3d import container
-from mapping3d.search import Index, Metric
-from mapping3d.space import Space, check_numbers
-from signals.errors import InputError, nearest
-from signals.recording import Array, Recording
+from imuscribe.mapping3d import container
+from imuscribe.mapping3d.search import Index, Metric
+from imuscribe.mapping3d.space import Space, check_numbers
+from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.recording import Array, Recording
 
 Provenance = Literal["same-user", "cross-user"]
 
@@ -207,7 +207,7 @@ class Gallery:
         if id not in self._places:
             raise InputError(f"item '{id}': not in the gallery: {nearest(id, self._places)}")
         if self._stored:  # signals are read when first asked for: searching needs none
-            from signals.parquet import load
+            from imuscribe.signals.readers.parquet import load
 
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "recordings.parquet"
@@ -266,7 +266,7 @@ class Gallery:
         InputError
             If it is empty or cannot be written.
         """
-        from signals.parquet import save
+        from imuscribe.signals.readers.parquet import save
 
         if not self.items:
             raise InputError(f"{path}: the gallery is empty: add recordings before saving it")

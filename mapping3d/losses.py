@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from signals.config import Config
+from imuscribe.signals.config import Config
 
 Mining = Literal["hard", "semi-hard", "all"]
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from mapping3d.encoder import Encoder, EncoderConfig
-from mapping3d.gallery import Gallery, Provenance
-from mapping3d.search import Metric
-from mapping3d.space import Space, check_numbers
-from mapping3d.views import Side, ViewConfig, views
-from signals.cleaning import CleanConfig, clean
-from signals.errors import InputError
-from signals.files import atomic_path
-from signals.recording import Array, Recording
+from imuscribe.mapping3d.encoder import Encoder, EncoderConfig
+from imuscribe.mapping3d.gallery import Gallery, Provenance
+from imuscribe.mapping3d.search import Metric
+from imuscribe.mapping3d.space import Space, check_numbers
+from imuscribe.mapping3d.views import Side, ViewConfig, views
+from imuscribe.signals.cleaning import CleanConfig, clean
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import atomic_path
+from imuscribe.signals.recording import Array, Recording
 
 FORMAT = "1"
 _KEY = "imuscribe"

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.recording import Array
+from imuscribe.signals.recording import Array
 
 Metric = Literal["cosine", "euclidean"]
 

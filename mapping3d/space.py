@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from signals.errors import InputError
-from signals.recording import Array
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.recording import Array
 
 
 @dataclass(frozen=True)

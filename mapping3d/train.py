@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from mapping3d.encoder import Encoder
-from mapping3d.losses import LossConfig, build_loss
-from signals.config import Config
-from signals.errors import InputError
-from signals.recording import Array
+from imuscribe.mapping3d.encoder import Encoder
+from imuscribe.mapping3d.losses import LossConfig, build_loss
+from imuscribe.signals.config import Config
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.recording import Array
 
 log = logging.getLogger(__name__)
 

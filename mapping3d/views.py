@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from mapping3d.analytic import flattened
-from signals.config import Config
-from signals.errors import InputError
-from signals.frames import FrameConfig, writing_motion
-from signals.recording import Array, Recording
+from imuscribe.mapping3d.analytic import flattened
+from imuscribe.signals.config import Config
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.motion.frames import FrameConfig, writing_motion
+from imuscribe.signals.recording import Array, Recording
 
 Letter = Literal["velocity", "acceleration", "rotation"]
 
@@ -59,7 +59,7 @@ def view(rec: Recording, config: ViewConfig, side: Side) -> Array:
     Raises
     ------
     InputError
-        Without a gyroscope, or as `signals.frames.writing_motion`.
+        Without a gyroscope, or as `signals.motion.frames.writing_motion`.
     """
     if config.space == "level":
         rows = _level(rec)

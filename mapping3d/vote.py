@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.errors import InputError
-from signals.recording import Array
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.recording import Array
 
 Float = NDArray[np.float64]
 

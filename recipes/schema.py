@@ -16,15 +16,15 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
-from prompts.serialize import TextConfig
-from prompts.templates import PromptConfig
-from recipes.strict_yaml import as_mapping, parse_mapping, parse_override, set_dotted
-from signals.augment import AugmentConfig
-from signals.cleaning import CleanConfig
-from signals.config import Config
-from signals.errors import InputError, nearest
-from signals.labels import parse_labels
-from signals.simulate import SimulateConfig
+from imuscribe.prompts.ask.templates import PromptConfig
+from imuscribe.prompts.serialize import TextConfig
+from imuscribe.recipes.strict_yaml import as_mapping, parse_mapping, parse_override, set_dotted
+from imuscribe.signals.cleaning import CleanConfig
+from imuscribe.signals.config import Config
+from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.labels import parse_labels
+from imuscribe.signals.motion.augment import AugmentConfig
+from imuscribe.signals.simulate import SimulateConfig
 
 Method = Literal[
     "zero-shot",
@@ -306,7 +306,7 @@ of its own."""
 
 def names(kind: str = "") -> list[str]:
     """Return the names of the packaged recipes of one of `KINDS`."""
-    files = resources.files("recipes").iterdir()
+    files = resources.files("imuscribe.recipes").iterdir()
     found = sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
     others = tuple(k for k in KINDS if k and k != kind)
     return [name for name in found if name.startswith(kind) and not name.startswith(others)]
@@ -318,7 +318,7 @@ def recipe_text(name: str) -> str:
     if name not in known:
         hint = nearest(Path(name).stem, known)
         raise InputError(f"recipe '{name}': no such file or packaged recipe: {hint}")
-    return resources.files("recipes").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    return resources.files("imuscribe.recipes").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:

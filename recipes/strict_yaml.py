@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from signals.errors import InputError
+from imuscribe.signals.errors import InputError
 
 
 class _Loader(yaml.SafeLoader):

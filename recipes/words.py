@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
-from recipes.schema import ModelConfig, Names, resolve
-from signals.cleaning import CleanConfig
-from signals.config import Config
-from signals.errors import nearest
-from signals.frames import FrameConfig
-from signals.simulate import SimulateConfig
+from imuscribe.recipes.schema import ModelConfig, Names, resolve
+from imuscribe.signals.cleaning import CleanConfig
+from imuscribe.signals.config import Config
+from imuscribe.signals.errors import nearest
+from imuscribe.signals.motion.frames import FrameConfig
+from imuscribe.signals.simulate import SimulateConfig
 
 DecoderName = Literal[
     "counting",

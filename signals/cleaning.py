@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from signals.config import Config
-from signals.errors import InputError
-from signals.recording import ACC, GYRO, LIN_ACC, Recording
+from imuscribe.signals.config import Config
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.recording import ACC, GYRO, LIN_ACC, Recording
 
 Float = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from signals.errors import InputError, nearest
+from imuscribe.signals.errors import InputError, nearest
 
 
 class Config(BaseModel):

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote
 
-from signals.errors import InputError
+from imuscribe.signals.errors import InputError
 
 _LONGEST = 200
 """Bytes of a file name made from a text; file systems take 255, and endings are added."""

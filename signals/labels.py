@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from signals.errors import InputError
+from imuscribe.signals.errors import InputError
 
 _RANGES = re.compile(r"(?:[A-Za-z0-9]-[A-Za-z0-9])+")
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from signals.cleaning import clean
-from signals.errors import InputError
-from signals.files import atomic_path
-from signals.frames import writing_motion
-from signals.recording import ACC, GYRO, Recording
+from imuscribe.signals.cleaning import clean
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import atomic_path
+from imuscribe.signals.motion.frames import writing_motion
+from imuscribe.signals.recording import ACC, GYRO, Recording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.cleaning import SENSORS, CleanConfig, fresh_samples
-from signals.errors import InputError
-from signals.recording import ACC, GYRO, STANDARD_GRAVITY, Recording
+from imuscribe.signals.cleaning import SENSORS, CleanConfig, fresh_samples
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.recording import ACC, GYRO, STANDARD_GRAVITY, Recording
 
 KINDS = (
     "implausible units",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.errors import InputError
+from imuscribe.signals.errors import InputError
 
 Array = NDArray[np.float32]
 

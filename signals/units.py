@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from signals.errors import InputError, nearest
-from signals.recording import STANDARD_GRAVITY
+from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.recording import STANDARD_GRAVITY
 
 Quantity = Literal["acceleration", "rotation", "time"]
 

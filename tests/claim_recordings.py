@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.recording import ACC, GYRO, STANDARD_GRAVITY, Recording
+from imuscribe.signals.recording import ACC, GYRO, STANDARD_GRAVITY, Recording
 
 Values = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from signals.recording import Recording
+from imuscribe.signals.recording import Recording
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # two busy-waiting suites starve each other
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches for the network
@@ -37,7 +37,7 @@ def shared_data() -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def letters() -> Callable[..., list[Recording]]:
     """Return a maker of simulated mid-air letters: `letters(people, per_label, labels)`."""
-    from signals.simulate import SimulateConfig, simulate
+    from imuscribe.signals.simulate import SimulateConfig, simulate
 
     def make(n_people: int = 2, per_label: int = 2, labels: str = "A-D") -> list[Recording]:
         return simulate(

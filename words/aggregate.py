@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from words.letters import Letters
-from words.lexicon import fold
+from imuscribe.words.decode.lexicon import fold
+from imuscribe.words.letters import Letters
 
 UNREAD = "?"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.errors import InputError, nearest
+from imuscribe.signals.errors import InputError, nearest
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]

@@ -15,9 +15,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.errors import InputError
-from signals.frames import Motion
-from signals.recording import Array
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.motion.frames import Motion
+from imuscribe.signals.recording import Array
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.errors import InputError
-from signals.frames import Motion
-from words.segment import Track, plane_first
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.motion.frames import Motion
+from imuscribe.words.segment import Track, plane_first
 
 Float = NDArray[np.float64]
 

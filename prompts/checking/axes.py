@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from prompts.checking.results import CheckedClaim, Judged, sure
-from prompts.checking.sentence import Sentence
+from imuscribe.prompts.checking.results import CheckedClaim, Judged, sure
+from imuscribe.prompts.checking.sentence import Sentence
 
 
 def read_axes(s: Sentence) -> Iterable[CheckedClaim]:

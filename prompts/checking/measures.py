@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prompts.checking.number import Number
-from prompts.checking.results import UNSURE, Judged, sure
-from prompts.checking.sentence import Frame, Sentence
-from prompts.facts import Facts, Values
+from imuscribe.prompts.captions.facts import Facts, Values
+from imuscribe.prompts.checking.number import Number
+from imuscribe.prompts.checking.results import UNSURE, Judged, sure
+from imuscribe.prompts.checking.sentence import Frame, Sentence
 
 if TYPE_CHECKING:
-    from prompts.claims import CheckConfig
+    from imuscribe.prompts.checking.claims import CheckConfig
 
 Measured = tuple[str, Judged]
 """The kind of claim, and what became of it."""

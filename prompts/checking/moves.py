@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from prompts.checking.results import CheckedClaim, Judged, sure
-from prompts.checking.sentence import Frame, Sentence
-from prompts.explain import compass, runs
-from prompts.facts import UP, Facts
+from imuscribe.prompts.captions.explain import compass, runs
+from imuscribe.prompts.captions.facts import UP, Facts
+from imuscribe.prompts.checking.results import CheckedClaim, Judged, sure
+from imuscribe.prompts.checking.sentence import Frame, Sentence
 
 _SAME, _OTHER = 0.5, 0.2
 """Cosine from which a movement goes in a direction, and below which it does not."""

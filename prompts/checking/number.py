@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from prompts.checking.sentence import Sentence
+from imuscribe.prompts.checking.sentence import Sentence
 
 if TYPE_CHECKING:
-    from prompts.claims import CheckConfig
+    from imuscribe.prompts.checking.claims import CheckConfig
 
 Floats = NDArray[np.float64]
 

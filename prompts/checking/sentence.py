@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from prompts.checking.results import CheckedClaim, Judged
-from prompts.checking.words import Token
-from prompts.facts import Facts, Window
+from imuscribe.prompts.captions.facts import Facts, Window
+from imuscribe.prompts.checking.results import CheckedClaim, Judged
+from imuscribe.prompts.checking.words import Token
 
 VALUES = ("acc", "gyro", "speed", "length", "rate", "")
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prompts.checking.results import CheckedClaim
-from prompts.explain import COMPASS, Phase, compass
-from prompts.facts import UP, Facts, Window
+from imuscribe.prompts.captions.explain import COMPASS, Phase, compass
+from imuscribe.prompts.captions.facts import UP, Facts, Window
+from imuscribe.prompts.checking.results import CheckedClaim
 
 if TYPE_CHECKING:
-    from prompts.claims import CheckConfig
+    from imuscribe.prompts.checking.claims import CheckConfig
 
 _N = r"([-+−]?\d+(?:\.\d+)?)"
 _WAY = "|".join((*sorted(COMPASS, key=len, reverse=True), "in place"))

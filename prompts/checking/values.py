@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prompts.checking.measures import MEASURES
-from prompts.checking.number import Number
-from prompts.checking.results import UNITS, UNSURE, CheckedClaim, Judged, sure
-from prompts.checking.sentence import Frame, Sentence
-from prompts.facts import Facts, Values, Window
+from imuscribe.prompts.captions.facts import Facts, Values, Window
+from imuscribe.prompts.checking.measures import MEASURES
+from imuscribe.prompts.checking.number import Number
+from imuscribe.prompts.checking.results import UNITS, UNSURE, CheckedClaim, Judged, sure
+from imuscribe.prompts.checking.sentence import Frame, Sentence
 
 if TYPE_CHECKING:
-    from prompts.claims import CheckConfig
+    from imuscribe.prompts.checking.claims import CheckConfig
 
 _DEFINITE = frozenset(
     ("max", "min", "peak", "valley", "top", "mean", "median", "std", "rms", "span", "amplitude")

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import pi
 
-from prompts.checking.lexicon import BEGUN, KNOWN, TABLE, Roles
-from signals.recording import STANDARD_GRAVITY
+from imuscribe.prompts.checking.lexicon import BEGUN, KNOWN, TABLE, Roles
+from imuscribe.signals.recording import STANDARD_GRAVITY
 
 
 @dataclass(slots=True)

@@ -8,14 +8,20 @@ from collections.abc import Iterator
 from pydantic import Field
 from tqdm import tqdm
 
-from signals.config import Config
-from signals.errors import InputError, nearest
-from signals.labels import parse_labels
-from signals.recording import Recording
-from signals.simulate.glyphs import characters
-from signals.simulate.pen import read_pen
-from signals.simulate.sensor import Trajectory
-from signals.simulate.writer import Case, Writer, repetition_stream, write_letter, write_word
+from imuscribe.signals.config import Config
+from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.labels import parse_labels
+from imuscribe.signals.recording import Recording
+from imuscribe.signals.simulate.glyphs import characters
+from imuscribe.signals.simulate.pen import read_pen
+from imuscribe.signals.simulate.sensor import Trajectory
+from imuscribe.signals.simulate.writer import (
+    Case,
+    Writer,
+    repetition_stream,
+    write_letter,
+    write_word,
+)
 
 __all__ = [
     "SimulateConfig",

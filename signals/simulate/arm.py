@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.simulate.hand import GRID
+from imuscribe.signals.simulate.hand import GRID
 
 Float = NDArray[np.float64]
 

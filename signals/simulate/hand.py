@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.simulate.glyphs import Stroke, glyph
+from imuscribe.signals.simulate.glyphs import Stroke, glyph
 
 Float = NDArray[np.float64]
 

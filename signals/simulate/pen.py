@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.errors import InputError
-from signals.simulate.glyphs import Stroke
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.simulate.glyphs import Stroke
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.recording import STANDARD_GRAVITY, Array
+from imuscribe.signals.recording import STANDARD_GRAVITY, Array
 
 Float = NDArray[np.float64]
 

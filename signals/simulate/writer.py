@@ -9,12 +9,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from signals.errors import InputError, nearest
-from signals.recording import ACC, GYRO, Recording
-from signals.simulate import arm, hand
-from signals.simulate.glyphs import characters, glyph, n_variants
-from signals.simulate.pen import PenSample
-from signals.simulate.sensor import BMI055, Imu, Trajectory
+from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.recording import ACC, GYRO, Recording
+from imuscribe.signals.simulate import arm, hand
+from imuscribe.signals.simulate.glyphs import characters, glyph, n_variants
+from imuscribe.signals.simulate.pen import PenSample
+from imuscribe.signals.simulate.sensor import BMI055, Imu, Trajectory
 
 Float = NDArray[np.float64]
 Case = Literal["2d", "3d"]

@@ -1,0 +1,1 @@
+"""What answers: language models, classifiers, mappings."""

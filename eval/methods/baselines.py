@@ -1,0 +1,295 @@
+"""Honest rivals: classical classifiers on the same split, from the same cleaned recordings.
+
+Each reads one view of a recording: ``sequences`` (channels × steps), ``table`` (those and summary
+figures), ``texts`` (the very text the language model reads), or ``decoded`` (that text read back
+to numbers, so that a classifier sees what the text still says).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imuscribe.signals.motion.frames import FrameConfig, writing_motion
+from imuscribe.signals.recording import ACC, GYRO, Array, Recording
+
+if TYPE_CHECKING:
+    from imuscribe.prompts.serialize import Serializer
+
+View = Literal["sequences", "table", "texts", "decoded"]
+
+
+class Views:
+    """What the baselines see of a recording, computed once for each.
+
+    Parameters
+    ----------
+    serializer : Serializer
+        Writes the text for the text view.
+    signals : {"writing", "raw"}
+        ``writing``: velocity, acceleration and rotation in the letter's own right and up;
+        ``raw``: the device's acceleration and rotation channels, gravity included.
+    steps : int
+        Samples every sequence is resampled to.
+    frame : FrameConfig
+        How the writing frame is found.
+    """
+
+    def __init__(
+        self,
+        serializer: Serializer,
+        signals: Literal["writing", "raw"] = "writing",
+        steps: int = 64,
+        frame: FrameConfig = FrameConfig(),
+    ) -> None:
+        self.serializer = serializer
+        self.signals = signals
+        self.steps = steps
+        self.frame = frame
+        # Forgotten with the recording, so that varied copies do not pile up.
+        self._known: WeakKeyDictionary[Recording, Array] = WeakKeyDictionary()
+        self._told: WeakKeyDictionary[Recording, str] = WeakKeyDictionary()
+
+    def sequences(self, recordings: Sequence[Recording]) -> Array:
+        """Return equally long sequences, shape (n, n_channels, steps).
+
+        Every physical quantity is divided by its root mean square over the recording: size and
+        speed of writing are personal, direction is not.
+
+        Raises
+        ------
+        InputError
+            For ``writing`` without a gyroscope.
+        """
+        for rec in recordings:
+            if rec not in self._known:
+                self._known[rec] = self._sequence(rec)
+        return np.stack([self._known[rec] for rec in recordings])
+
+    def table(self, recordings: Sequence[Recording]) -> Array:
+        """Return one row a recording: its sequence, per-channel summaries, and log duration."""
+        x = self.sequences(recordings)
+        duration = np.log([[rec.duration] for rec in recordings])
+        summaries = [
+            x.mean(-1),
+            x.std(-1),
+            x.min(-1),
+            x.max(-1),
+            x.argmin(-1) / self.steps,
+            x.argmax(-1) / self.steps,
+            np.abs(np.diff(x)).mean(-1),
+        ]
+        return np.hstack([x.reshape(len(x), -1), *summaries, duration]).astype(np.float32)
+
+    def texts(self, recordings: Sequence[Recording]) -> NDArray[np.object_]:
+        """Return the serialised recordings, as the language model reads them."""
+        new = [rec for rec in recordings if rec not in self._told]
+        self._told.update(
+            zip(
+                new, self.serializer.encode([self.serializer.features(r) for r in new]), strict=True
+            )
+        )
+        return np.array([self._told[rec] for rec in recordings], dtype=object)
+
+    def decoded(self, recordings: Sequence[Recording]) -> Array:
+        """Return what the texts say as numbers, one row a recording.
+
+        Every array of a text is brought to `steps` means over equal times and divided by its root
+        mean square.
+        """
+        rows = []
+        for text in self.texts(recordings):
+            told = [_equal_means(array, self.steps) for array in self.serializer.decode(text)]
+            rows.append(
+                np.concatenate([(x / (np.sqrt(np.mean(x**2)) + 1e-9)).ravel() for x in told])
+            )
+        return np.stack(rows).astype(np.float32)
+
+    def _sequence(self, rec: Recording) -> Array:
+        if self.signals == "writing":
+            motion = writing_motion(rec, self.frame)
+            quantities = [motion.plane(s) for s in ("velocity", "acceleration", "rotation")]
+        else:
+            quantities = [rec.select(ACC)] + ([] if rec.gyro is None else [rec.select(GYRO)])
+        where = np.linspace(rec.t[0], rec.t[-1], self.steps)
+        rows = [
+            np.interp(where, rec.t, row / (np.sqrt(np.mean(quantity**2)) + 1e-9))
+            for quantity in quantities
+            for row in quantity
+        ]
+        return np.stack(rows).astype(np.float32)
+
+
+class Baseline:
+    """A classifier that answers with log-probabilities over a fixed label set.
+
+    Margins and distances become probabilities through a softmax with one temperature, fitted on
+    training people that the classifier was not fitted on (two halves, each predicting the other).
+
+    Parameters
+    ----------
+    name : str
+        A key of `BASELINES`.
+    views : Views
+        Shared between baselines, so that every recording is prepared once.
+    labels : sequence of str
+        Columns of the answer.
+    seed : int
+        Of forests, kernels and network weights.
+    """
+
+    def __init__(self, name: str, views: Views, labels: Sequence[str], seed: int = 0) -> None:
+        view, self._build = BASELINES[name]
+        self.represent: Callable[[Sequence[Recording]], Any] = getattr(views, view)
+        self.labels = tuple(labels)
+        self.seed = seed
+        self.temperature = 1.0
+
+    def fit(self, recordings: Sequence[Recording], copies: Sequence[Recording] = ()) -> Self:
+        """Learn from training recordings and, if given, varied copies of them.
+
+        Sets `fit_seconds`, and `temperature` where the classifier has no probabilities.
+        """
+        begin = time.perf_counter()
+        self._model = self._build(self.seed)
+        x = self.represent([*recordings, *copies])
+        y = np.array([self.labels.index(rec.label) for rec in [*recordings, *copies]])
+        if not hasattr(self._model, "predict_proba"):
+            n = len(recordings)
+            subjects = np.array([rec.subject for rec in recordings])
+            self.temperature = self._fit_temperature(x[:n], y[:n], subjects)
+        self._model.fit(x, y)
+        self.fit_seconds = time.perf_counter() - begin
+        return self
+
+    def log_proba(self, recordings: Sequence[Recording]) -> NDArray[np.float64]:
+        """Return log-probabilities, shape (n, n_labels); every row sums to one, none is −inf."""
+        x = self.represent(recordings)
+        return _log_softmax(self._scores(self._model, x) / self.temperature)
+
+    def _scores(self, model: Any, x: Any) -> NDArray[np.float64]:
+        """Return scores for all labels; those the model never saw get the row's lowest."""
+        if hasattr(model, "predict_proba"):
+            # A forest is often sure: 1 % is shared by all labels so that the logarithm exists.
+            known = np.log(0.99 * model.predict_proba(x) + 0.01 / len(self.labels))
+        else:
+            known = model.decision_function(x)
+            if known.ndim == 1:  # scikit-learn's short form for two classes
+                known = np.stack([-known, known], axis=1)
+        scores = np.repeat(known.min(axis=1, keepdims=True), len(self.labels), axis=1)
+        scores[:, model.classes_] = known
+        return np.asarray(scores, dtype=np.float64)
+
+    def _fit_temperature(self, x: Any, y: NDArray[Any], subjects: NDArray[Any]) -> float:
+        from scipy.optimize import minimize_scalar
+        from sklearn.model_selection import GroupKFold, KFold
+
+        # One training person leaves no other choice than to divide that person's recordings.
+        if len(set(subjects)) == 1:
+            halves = KFold(2, shuffle=True, random_state=self.seed).split(x, y)
+        else:
+            halves = GroupKFold(2).split(x, y, subjects)
+        scores = np.zeros((len(y), len(self.labels)))
+        for fitted, held_out in halves:
+            if len(set(y[fitted])) < 2:
+                return 1.0  # too few recordings to hold any out
+            model = self._build(self.seed).fit(x[fitted], y[fitted])
+            scores[held_out] = self._scores(model, x[held_out])
+
+        def loss(log_temperature: float) -> float:
+            log_probs = _log_softmax(scores / np.exp(log_temperature))
+            return float(-log_probs[np.arange(len(y)), y].mean())
+
+        return float(np.exp(minimize_scalar(loss, bounds=(-6, 6), method="bounded").x))
+
+
+def _random_forest(seed: int) -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(n_estimators=300, n_jobs=-1, random_state=seed)
+
+
+def _svm(seed: int) -> Any:
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    return make_pipeline(StandardScaler(), SVC(C=10, random_state=seed))
+
+
+def _dtw(seed: int) -> Any:
+    from imuscribe.models.estimators import NearestByWarping
+
+    return NearestByWarping(seed=seed)
+
+
+def _minirocket(seed: int) -> Any:
+    from aeon.transformations.collection.convolution_based import MiniRocket
+    from sklearn.linear_model import RidgeClassifierCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(
+        MiniRocket(random_state=seed),
+        StandardScaler(),
+        RidgeClassifierCV(alphas=np.logspace(-1, 5, 7)),
+    )
+
+
+def _cnn(seed: int) -> Any:
+    from imuscribe.models.estimators import SmallCNN
+
+    return SmallCNN(seed=seed)
+
+
+def _text_ngram(seed: int) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.svm import LinearSVC
+
+    words = TfidfVectorizer(
+        ngram_range=(1, 4), token_pattern=r"\S+", lowercase=False, sublinear_tf=True
+    )
+    return make_pipeline(words, LinearSVC(random_state=seed))
+
+
+BASELINES: dict[str, tuple[View, Callable[[int], Any]]] = {
+    "random-forest": ("table", _random_forest),
+    "svm": ("table", _svm),
+    "dtw-1nn": ("sequences", _dtw),
+    "minirocket": ("sequences", _minirocket),
+    "cnn": ("sequences", _cnn),
+    "text-ngram": ("texts", _text_ngram),
+    "text-svm": ("decoded", _svm),
+}
+"""Name → the view it reads and how it is built from a seed. The n-grams are of words between
+spaces: right for `strokes`, but `digits` has one word a channel, which only `text-svm` can read."""
+
+
+def _equal_means(values: Array, steps: int) -> NDArray[np.float64]:
+    """Average over `steps` equal times a signal that is constant within each of its own steps."""
+    n = values.shape[1]
+    area = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
+    edges = np.linspace(0, n, steps + 1)
+    until = np.stack([np.interp(edges, np.arange(n + 1), row) for row in area])
+    return np.asarray(np.diff(until, axis=1) * (steps / n))
+
+
+OWN = "-own"
+"""Ends the name of a method that is also shown one recording of each label by the test person."""
+
+
+def is_baseline(method: str) -> bool:
+    """Tell whether a method is one of `BASELINES`, shown the test person's recordings or not."""
+    return method.removesuffix(OWN) in BASELINES
+
+
+def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.special import log_softmax
+
+    return np.asarray(log_softmax(scores, axis=1), dtype=np.float64)

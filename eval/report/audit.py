@@ -1,0 +1,215 @@
+"""The files of an audit, its summary, and a run's accuracy without what it flags."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imuscribe.eval.audit import ODD_FORM, ODD_RECORDING, Audit, AuditConfig, Form, audit
+from imuscribe.eval.metrics import Interval, wilson
+from imuscribe.eval.report.audit_page import page
+from imuscribe.eval.report.html import share
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import atomic_path, write_text
+from imuscribe.signals.recording import Recording
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def audit_file(
+    path: Path, out: Path, labels: str = "A-Z", neighbours: int = 10, progress: bool = False
+) -> str:
+    """Audit a file of recordings, cleaned as a run cleans them; return the summary.
+
+    Parameters
+    ----------
+    path : Path
+        Canonical Parquet.
+    out : Path
+        Folder that receives what `write_audit` writes.
+    labels : str
+        As `signals.labels.parse_labels` reads them.
+    neighbours : int
+        Nearest recordings of other people that are asked.
+    progress : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or holds fewer than two people.
+    """
+    from imuscribe.eval.methods.baselines import Views
+    from imuscribe.finetune.rows import load_recordings
+    from imuscribe.prompts.serialize import build_serializer
+    from imuscribe.recipes.schema import Recipe
+    from imuscribe.signals.files import sha256
+
+    config = AuditConfig.parse({"neighbours": neighbours}, "audit")
+    recipe = Recipe.parse({"name": "audit", "data": str(path), "labels": labels}, "audit")
+    recordings = load_recordings(recipe)
+    sequences = Views(build_serializer(recipe.text)).sequences(recordings)
+    found = audit(recordings, sequences, config, progress)
+    write_audit(found, recordings, out, path.name, sha256(path))
+    return summary(found, path.name)
+
+
+def write_audit(
+    found: Audit, recordings: Sequence[Recording], folder: Path, data: str, sha256: str
+) -> None:
+    """Write ``audit.json``, ``recordings.parquet``, ``flagged.csv`` and ``audit.html``.
+
+    Parameters
+    ----------
+    found : Audit
+    recordings : sequence of Recording
+        The audited recordings, cleaned.
+    folder : Path
+    data, sha256 : str
+        Name and fingerprint of the file they came from.
+    """
+    import pandas as pd
+
+    values = {
+        "data": data,
+        "sha256": sha256,
+        "labels": sorted({one.label for one in found.recordings}),
+        "rule": found.config.model_dump(mode="json"),
+        "n": len(found.recordings),
+        "flagged": {
+            flag: [one.id for one in found.flagged(flag)] for flag in (ODD_FORM, ODD_RECORDING)
+        },
+        "forms": [asdict(form) for form in found.forms],
+    }
+    frame = pd.DataFrame([asdict(one) for one in found.recordings])
+    with atomic_path(folder / "recordings.parquet") as temporary:
+        frame.to_parquet(temporary, index=False)
+    chosen = frame[frame["flag"] != ""].sort_values(["flag", "subject", "label", "id"])
+    write_text(folder / "flagged.csv", chosen.to_csv(index=False, float_format="%.2f"))
+    write_text(folder / "audit.html", page(found, recordings, data, summary(found, data)))
+    write_text(folder / "audit.json", json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def summary(found: Audit, data: str) -> str:
+    """Return the audit as text: agreement of every person and label, and what is odd."""
+    rule = found.config
+    people = sorted({form.subject for form in found.forms})
+    by = {(form.subject, form.label): form for form in found.forms}
+    width = max(6, *map(len, people)) + 1
+    labels = sorted({form.label for form in found.forms})
+    first = max(5, *map(len, labels))
+    lines = [
+        f"{data}: {len(found.recordings):,} recordings of {len(labels)} labels by {len(people)} "
+        "people",
+        f"agreement: share of the {rule.neighbours} nearest recordings of other people that bear "
+        "the label (* odd form)",
+        "label".ljust(first) + "".join(person.rjust(width) for person in people),
+    ]
+    for label in labels:
+        cells = (by.get((person, label)) for person in people)
+        lines.append(label.ljust(first) + "".join(map(lambda c: _cell(c).rjust(width), cells)))
+    forms = [form for form in found.forms if form.odd]
+    lines += [
+        "",
+        f"odd forms: {len(forms)}, {len(found.flagged(ODD_FORM)):,} recordings (mean agreement "
+        f"below {rule.form_below:g} while the others reach {rule.others_from:g} among themselves)",
+    ]
+    lines += [f"  {form}" for form in forms]
+    odd = found.flagged(ODD_RECORDING)
+    slips = [one for one in odd if not one.habit]
+    lines += [
+        f"odd recordings: {len(odd):,} more (agreement 0, at least {rule.against:g} of the "
+        f"neighbours bear one other label); {len(slips):,} are unlike the person's own as well",
+    ]
+    for person in people:
+        theirs = [one for one in odd if one.subject == person]
+        unlike = sum(one in slips for one in theirs)
+        line = f"  {person}: {len(theirs):,}, {unlike:,} unlike their own"
+        # Where others do not agree either, a person's whole letter is no odd form, but lands here.
+        counts = Counter(one.label for one in theirs)
+        whole = [
+            f"{label} ({n} of {by[person, label].n})"
+            for label, n in sorted(counts.items())
+            if 2 * n >= by[person, label].n
+        ]
+        lines.append(line + (f"; at least half of {', '.join(whole)}" if whole else ""))
+    return "\n".join(lines)
+
+
+def read_audit(path: Path, facts: Mapping[str, Any], labels: Iterable[str]) -> dict[str, set[str]]:
+    """Return the flagged ids of an audit of a run's own data, by flag.
+
+    Parameters
+    ----------
+    path : Path
+        ``audit.json``.
+    facts, labels : mapping, iterable of str
+        The run's environment and label set.
+
+    Raises
+    ------
+    InputError
+        If the file is no audit, or of other data or fewer labels than the run's.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        flagged = {flag: set(ids) for flag, ids in values["flagged"].items()}
+        audited, sha256, labelled = values["data"], values["sha256"], set(values["labels"])
+    except OSError:
+        raise InputError(f"{path}: cannot be read: make it with imuscribe data audit") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{path}: is no audit: give the audit.json of a data audit") from None
+    data = facts["data"]
+    if sha256 != data["sha256"]:
+        raise InputError(
+            f"{path}: audits {audited}, SHA-256 {sha256[:12]}, but the run read {data['path']}, "
+            f"{'SHA-256 ' + data['sha256'][:12] if data['sha256'] else 'no file'}: audit the file "
+            "the run read"
+        )
+    if missing := [label for label in labels if label not in labelled]:
+        raise InputError(
+            f"{path}: has not audited {', '.join(missing[:5])}: audit all labels of the run"
+        )
+    return flagged
+
+
+def without(predictions: pd.DataFrame, flagged: Mapping[str, set[str]]) -> str:
+    """Return each method's accuracy with all recordings beside that without the flagged ones.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        A run's ``predictions.parquet``.
+    flagged : mapping of str to set of str
+        Flag → ids, as `read_audit` returns them.
+    """
+    tested = set(predictions["id"])
+    out = set().union(*flagged.values())
+    counts = ", ".join(f"{len(ids & tested):,} {flag}" for flag, ids in flagged.items())
+    lines = ["| method | all recordings | without flagged |", "| --- | --- | --- |"]
+    right = predictions["top1"] == predictions["label"]
+    kept = ~predictions["id"].isin(out)
+    for method in predictions["method"].unique():
+        rows = predictions["method"] == method
+        lines.append(f"| {method} | {_share(right[rows])} | {_share(right[rows & kept])} |")
+    return "\n".join(lines) + (
+        f"\n\n{len(out & tested):,} of {len(tested):,} test recordings are flagged ({counts}), by "
+        "their neighbours alone, no model asked. Leaving them out favours every method: the figure "
+        "over all recordings is the result."
+    )
+
+
+def _cell(form: Form | None) -> str:
+    if form is None or form.agreement is None:
+        return "–"
+    return f"{'*' if form.odd else ''}{form.agreement:.2f}"
+
+
+def _share(right: pd.Series[bool]) -> str:
+    k, n = int(right.sum()), len(right)
+    return share(asdict(Interval(k / n, *wilson(k, n), n))) if n else "none left"

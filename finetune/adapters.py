@@ -1,0 +1,170 @@
+"""Adapters that come with the installation, and what may be done with any adapter's folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imuscribe.finetune.base import check_adapter, skeleton, weights_folder
+from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.files import safe_name, sha256
+
+if TYPE_CHECKING:
+    from imuscribe.recipes.schema import Recipe
+
+DEFAULT = "air-letters"
+"""The adapter that reads a letter when none is named: capitals written in the air."""
+
+FOLDER = Path(__file__).parent / "adapters"
+"""Holds one folder an adapter, as `finetune.sft.train` writes it."""
+
+
+def names() -> list[str]:
+    """Return the names of the packaged adapters."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/adapter_config.json"))
+
+
+def adapter_path(name_or_path: str | Path | None = None) -> Path:
+    """Return the folder of an adapter.
+
+    Parameters
+    ----------
+    name_or_path : str or Path, optional
+        A packaged adapter's name, which means the same wherever one stands, or a folder; a folder
+        of such a name is ``./name``. `DEFAULT` when not given.
+
+    Raises
+    ------
+    InputError
+        If there is neither; it names the nearest packaged adapter.
+    """
+    known = names()
+    if name_or_path is None:
+        if DEFAULT not in known:
+            raise InputError("no adapter comes with this installation: name one with --adapter")
+        name_or_path = DEFAULT
+    if str(name_or_path) in known:
+        return FOLDER / name_or_path
+    if Path(name_or_path).is_dir():
+        return Path(name_or_path)
+    hint = nearest(str(name_or_path), known) if known else "none is packaged here: give a folder"
+    raise InputError(f"adapter '{name_or_path}': no such folder or packaged adapter: {hint}")
+
+
+def weights_hash(name_or_path: str | Path) -> str:
+    """Return the SHA-256 of an adapter's weights.
+
+    Raises
+    ------
+    InputError
+        If there is no such adapter, or its folder holds no weights.
+    """
+    path = adapter_path(name_or_path) / "adapter_model.safetensors"
+    if not path.is_file():
+        raise InputError(f"adapter '{name_or_path}': no {path.name} there: train one first")
+    return sha256(path)
+
+
+def pack(adapter: Path, name: str, shelf: Path | None = None) -> Path:
+    """Put a trained adapter among those that come with the installation, in half the bytes.
+
+    Parameters
+    ----------
+    adapter : Path
+        Folder written by `finetune.sft.train`.
+    name : str
+        What it is to be called; one of that name is replaced.
+    shelf : Path, optional
+        `FOLDER` when not given.
+
+    Returns
+    -------
+    Path
+        The new folder: the same files, the weights rounded to bf16.
+    """
+    import shutil
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(adapter / "adapter_model.safetensors")
+    small = {key: value.to(torch.bfloat16).contiguous() for key, value in weights.items()}
+    place = (shelf or FOLDER) / safe_name(name)
+    with weights_folder(place, "adapter_config.json") as folder:
+        for path in adapter.iterdir():
+            if path.suffix != ".safetensors":
+                shutil.copy(path, folder / path.name)
+        save_file(small, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    return place
+
+
+def check_start(recipe: Recipe) -> Path | None:
+    """Return the folder of the adapter that training goes on from, None for a fresh one.
+
+    Raises
+    ------
+    InputError
+        If it is not there, belongs to another base model, or is not of the shape that the recipe's
+        ``lora`` section says: the adapter's own would be trained, and the recipe would lie.
+    """
+    start = recipe.train.start_from
+    if start is None:
+        return None
+    folder = adapter_path(start)
+    check_adapter(folder, recipe.model.base)
+    weights_hash(folder)
+    config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+    lora = recipe.lora
+    ours, theirs = _layers(recipe, config.get("target_modules"))
+    shape = {
+        "r": (lora.r, config.get("r", 0)),
+        "alpha": (lora.alpha, config.get("lora_alpha", 0)),
+        "dropout": (lora.dropout, config.get("lora_dropout", 0)),
+        "rslora": (lora.rslora, config.get("use_rslora", False)),
+        "dora": (lora.dora, config.get("use_dora", False)),
+        "targets": (ours, theirs),
+    }
+    differ = {key: pair for key, pair in shape.items() if pair[0] != pair[1]}
+    if differ:
+        here = ", ".join(f"lora.{key}={_said(mine)}" for key, (mine, _) in differ.items())
+        there = " ".join(f"lora.{key}={_said(its)}" for key, (_, its) in differ.items())
+        raise InputError(f"{here}, but adapter '{start}' has another shape: set {there}")
+    return folder
+
+
+def _said(value: Any) -> str:
+    """Write a value as an override has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _layers(recipe: Recipe, modules: Any) -> tuple[str, str]:
+    """Return which layers the recipe and the adapter adapt, as an override says it.
+
+    An adapter's configuration names layers by their ends or, where they are few, in full.
+    """
+    from imuscribe.finetune.preflight import adapted
+
+    network = skeleton(recipe.model)
+    everything = set(adapted(network, recipe.lora.model_copy(update={"targets": "all-linear"})))
+    ends = tuple(f".{name}" for name in modules) if isinstance(modules, list) else ()
+    theirs = {name for name in everything if f".{name}".endswith(ends)}
+
+    def said(layers: set[str]) -> str:
+        if layers == everything:
+            return "all-linear"
+        short = {name.rsplit(".", 1)[-1] for name in layers}
+        whole = {name for name in everything if name.rsplit(".", 1)[-1] in short}
+        return f"[{','.join(sorted(short if whole == layers else layers))}]"
+
+    return said(set(adapted(network, recipe.lora))), said(theirs)
+
+
+if __name__ == "__main__":
+    import sys
+
+    if len(sys.argv) != 3:
+        sys.exit("python -m imuscribe.finetune.adapters ADAPTER_FOLDER NAME")
+    sys.stdout.write(f"{pack(Path(sys.argv[1]), sys.argv[2])}\n")

@@ -1,0 +1,304 @@
+"""`imuscribe data info | import | plot | audit` and `imuscribe simulate`."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imuscribe.cli.options import examples
+from imuscribe.signals.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from imuscribe.signals.quality import Summary
+    from imuscribe.signals.recording import Recording
+
+LAYOUTS = ("csv", "charsense", "motion-pen")
+
+_SHOWN = 40
+_SHARES = {
+    "repeats": "of their samples",
+    "irregular clock": "spread of the steps",
+    "gap": "of their time",
+    "zero steps": "of their steps",
+    "clipping": "of their samples",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    data = typer.Typer(help="Look at recordings, convert them, draw them.", no_args_is_help=True)
+    data.command("info", epilog=examples("imuscribe data info recordings.parquet"))(info)
+    data.command(
+        "import",
+        epilog=examples(
+            "imuscribe data import log.csv --layout csv --out mine.parquet --column t=time "
+            "--column acc_x=ax --column acc_y=ay --column acc_z=az --column gyro_x=gx "
+            "--column gyro_y=gy --column gyro_z=gz --acc-unit g --gyro-unit deg/s --time-unit ms "
+            "--label A --subject ann",
+            "imuscribe data import folder --layout csv ... --label '{folder}' --subject '{parent}'",
+            "imuscribe data import CharSense --layout charsense --out charsense.parquet",
+        ),
+    )(import_)
+    data.command(
+        "plot", epilog=examples("imuscribe data plot recordings.parquet ann-A-03 --out A.png")
+    )(plot)
+    data.command(
+        "audit",
+        epilog=examples(
+            "imuscribe data audit charsense.parquet --labels A-Z",
+            "imuscribe report runs/charsense-lopo --audit audit/audit.json",
+        ),
+    )(audit)
+    app.add_typer(data, name="data")
+    app.command(
+        "simulate",
+        epilog=examples(
+            "imuscribe simulate letters.parquet",
+            "imuscribe simulate capitals.parquet --people 6 --labels A-Z --case 3d --seed 1",
+        ),
+    )(simulate)
+
+
+def info(
+    path: Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Show people, labels, rates, durations and problems of a data set."""
+    from imuscribe.signals.quality import summarise
+    from imuscribe.signals.readers.parquet import scan
+
+    recordings, refused = scan(path)
+    if not recordings:
+        raise refused[0]
+    summary = summarise(recordings, refused, progress=True)
+    if as_json:
+        typer.echo(json.dumps(summary.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        _show(path.name, summary)
+
+
+def import_(
+    source: Annotated[Path, typer.Argument(help="A CSV file, a folder of them, or a data set.")],
+    layout: Annotated[str, typer.Option(help=f"One of {', '.join(LAYOUTS)}.")],
+    out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="csv: OURS=THEIRS, for t, acc_x … gyro_z, lin_acc_*; repeat."),
+    ] = None,
+    acc_unit: Annotated[str, typer.Option(help="csv: m/s^2, g or mg.")] = "",
+    gyro_unit: Annotated[str, typer.Option(help="csv: rad/s or deg/s.")] = "",
+    time_unit: Annotated[str, typer.Option(help="csv: s (default), ms, us or ns.")] = "",
+    rate: Annotated[float | None, typer.Option(help="csv: Hz, for files without times.")] = None,
+    label: Annotated[str, typer.Option(help="csv: what was done.")] = "",
+    subject: Annotated[str, typer.Option(help="csv: who did it.")] = "",
+    session: Annotated[str, typer.Option(help="csv: when.")] = "",
+    device: Annotated[str, typer.Option(help="csv: with what.")] = "",
+    case: Annotated[str, typer.Option(help="csv: 2d (flat surface) or 3d (mid-air).")] = "",
+    person: Annotated[
+        list[str] | None,
+        typer.Option(help="motion-pen: SESSION=WRITER, where one person wrote several; repeat."),
+    ] = None,
+) -> None:
+    """Convert recordings to the canonical Parquet layout, in m/s², rad/s and seconds.
+
+    In texts such as --label, {file}, {folder} and {parent} name a CSV file and its folders.
+    """
+    from imuscribe.signals.quality import check_units, summarise
+    from imuscribe.signals.readers.layouts import read_charsense, read_motion_pen
+    from imuscribe.signals.readers.parquet import save
+
+    if out.suffix != ".parquet":
+        raise InputError(f"--out {out}: ends in '{out.suffix}': what is written is .parquet")
+    if layout == "charsense":
+        recordings = read_charsense(source)
+    elif layout == "motion-pen":
+        recordings = read_motion_pen(source, _pairs(person or [], "--person SESSION=WRITER"))
+    elif layout == "csv":
+        recordings = _read_csvs(
+            source,
+            {"label": label, "subject": subject, "session": session, "device": device},
+            columns=_pairs(column or [], "--column OURS=THEIRS"),
+            acc_unit=acc_unit,
+            gyro_unit=gyro_unit,
+            time_unit=time_unit,
+            rate=rate,
+            case=case,
+        )
+    else:
+        raise InputError(f"layout '{layout}' is unknown: {nearest(layout, LAYOUTS)}")
+    for rec in recordings:
+        check_units(rec)
+    save(recordings, out)
+    _show(out.name, summarise(recordings))
+
+
+def plot(
+    path: Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")],
+    recording_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the recording.")],
+    out: Annotated[Path, typer.Option(help="The PNG to write.")],
+) -> None:
+    """Draw the channels of one recording and the stroke they reconstruct."""
+    from imuscribe.signals.plot import plot_recording
+    from imuscribe.signals.readers.parquet import load
+
+    recordings = {rec.id: rec for rec in load(path)}
+    if recording_id not in recordings:
+        hint = nearest(recording_id, recordings)
+        if hint.startswith("valid:"):
+            ids = list(recordings)
+            hint = f"ids run from '{ids[0]}' to '{ids[-1]}'"
+        raise InputError(f"{path}: has no recording '{recording_id}': {hint}")
+    plot_recording(recordings[recording_id], out)
+    typer.echo(f"wrote {out}")
+
+
+def audit(
+    path: Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")],
+    labels: Annotated[str, typer.Option(help="Labels, such as A-Z0-9 or walking,sitting.")] = "A-Z",
+    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("audit"),
+    neighbours: Annotated[int, typer.Option(help="Nearest recordings of others to ask.")] = 10,
+) -> None:
+    """Find recordings unlike their label, and letters one person forms as nobody else does.
+
+    Each recording is compared with those of other people; no model is asked. Writes audit.json,
+    flagged.csv, recordings.parquet and audit.html, which draws what is odd.
+    """
+    import logging
+
+    from imuscribe.eval.report.audit import audit_file
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    typer.echo(audit_file(path, out, labels, neighbours, progress=True))
+    typer.echo(f"drawn: {out / 'audit.html'}")
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
+    people: Annotated[int, typer.Option(help="How many writers.")] = 2,
+    labels: Annotated[str, typer.Option(help="Characters, such as A-Z or a-z0-9.")] = "A-Z",
+    case: Annotated[
+        list[str] | None, typer.Option(help="2d (flat surface) or 3d (mid-air); both by default.")
+    ] = None,
+    repetitions: Annotated[int, typer.Option(help="Of every character, person and case.")] = 10,
+    rate: Annotated[float, typer.Option(help="Mean sampling rate in Hz.")] = 200.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
+    strokes: Annotated[
+        Path | None, typer.Option(help="Pen trajectories to follow instead of our templates.")
+    ] = None,
+) -> None:
+    """Let simulated people write with a simulated sensor.
+
+    By default the air-writing study's protocol: 2 people × 26 letters × 2 cases × 10.
+    """
+    from imuscribe.signals.readers.parquet import save
+    from imuscribe.signals.simulate import SimulateConfig
+    from imuscribe.signals.simulate import simulate as run
+
+    values: dict[str, Any] = {
+        "people": people,
+        "labels": labels,
+        "repetitions": repetitions,
+        "rate": rate,
+        "seed": seed,
+        "strokes": None if strokes is None else str(strokes),
+    }
+    config = SimulateConfig.parse(values | ({"cases": case} if case else {}), "simulate")
+    recordings = run(config, progress=True)
+    save(recordings, out)
+    typer.echo(f"wrote {len(recordings):,} recordings to {out}")
+
+
+def _read_csvs(source: Path, about: Mapping[str, str], **options: Any) -> list[Recording]:
+    """Read one file, or every CSV file in a folder; fill the names of file and folders in."""
+    from tqdm import tqdm
+
+    from imuscribe.signals.readers.layouts import read_csv, unread_columns
+
+    files = sorted(source.rglob("*.csv")) if source.is_dir() else [source]
+    if not files:
+        raise InputError(f"{source}: holds no .csv files")
+    recordings = []
+    for file in tqdm(files, desc="read", unit="file", disable=len(files) == 1):
+        full = file.resolve()
+        names = {
+            "{file}": full.stem,
+            "{folder}": full.parent.name,
+            "{parent}": full.parent.parent.name,
+        }
+        filled: dict[str, Any] = dict(about)
+        for key, text in filled.items():
+            for mark in re.findall(r"\{[^{}]*\}", text):
+                if mark not in names:
+                    raise InputError(f"--{key} '{text}': {mark} is unknown: {nearest(mark, names)}")
+                text = text.replace(mark, names[mark])
+            filled[key] = text
+        inside = file.relative_to(source) if source.is_dir() else Path(file.name)
+        name = inside.with_suffix("").as_posix()
+        recordings.append(read_csv(file, id=name, **filled, **options))
+    if left := unread_columns(files[0], options["columns"]):
+        typer.echo(f"columns not read (of {files[0].name}): {', '.join(left)}")
+    return recordings
+
+
+def _pairs(items: Sequence[str], form: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not (equals and key and value):
+            raise InputError(f"'{item}' has no two sides: write {form}")
+        if key in pairs:
+            raise InputError(f"'{item}': {key} was given as '{pairs[key]}' before: name it once")
+        pairs[key] = value
+    return pairs
+
+
+def _show(name: str, summary: Summary) -> None:
+    width = max(60, shutil.get_terminal_size((100, 24)).columns)
+
+    def line(title: str, text: str) -> None:
+        typer.echo(
+            textwrap.fill(
+                text,
+                width,
+                initial_indent=f"  {title:<18}",
+                subsequent_indent=" " * 20,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
+
+    n = summary.recordings
+    typer.echo(f"{name}: {n:,} recordings")
+    for title in ("people", "labels", "sessions", "devices", "cases"):
+        line(title, _counts(getattr(summary, title)))
+    some = {c: k for c, k in summary.channels.items() if k < n}
+    line("channels", ", ".join(f"{c} ({some[c]:,})" if c in some else c for c in summary.channels))
+    for title, unit, (low, middle, high) in (
+        ("rate", "Hz", summary.rate),
+        ("duration", "s", summary.duration),
+        ("samples", "", summary.samples),
+    ):
+        line(title, f"{low:,.4g} to {high:,.4g} {unit}".rstrip() + f", median {middle:,.4g}")
+    typer.echo("problems" if summary.problems else "no problems found")
+    for kind, found in summary.problems.items():
+        total = n + (found.recordings if kind == "unusable" else 0)
+        text = f"{found.recordings:,} of {total:,} recordings ({found.recordings / total:.1%})"
+        if kind in _SHARES:
+            text += f", median {found.share:.1%} {_SHARES[kind]}"
+        if found.limits:
+            limits = list(found.limits.items())[:4]
+            text += "; limits " + ", ".join(f"{limit} ({k:,})" for limit, k in limits)
+        line(kind, f"{text}; worst {found.example}")
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    items = [f"{name or '(unknown)'} {count:,}" for name, count in counts.items()]
+    more = f" … and {len(items) - _SHOWN} more (--json lists all)" if len(items) > _SHOWN else ""
+    return f"{len(items)}: " + ", ".join(items[:_SHOWN]) + more

@@ -1,0 +1,71 @@
+"""What several commands share: options, how a CSV is read as they say, how a help ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imuscribe.signals.errors import InputError
+
+if TYPE_CHECKING:
+    from imuscribe.signals.recording import Recording
+
+Adapter = Annotated[
+    str | None,
+    typer.Option(help="A trained adapter's folder; the packaged air-letters when not given."),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(help="CSV: OURS=THEIRS for t, acc_x … gyro_z; by default the same names."),
+]
+AccUnit = Annotated[str, typer.Option(help="CSV: m/s^2, g or mg.")]
+GyroUnit = Annotated[str, typer.Option(help="CSV: rad/s or deg/s.")]
+TimeUnit = Annotated[str, typer.Option(help="CSV: s (default), ms, us or ns.")]
+Rate = Annotated[float | None, typer.Option(help="CSV: Hz, for a file without times.")]
+
+
+def refuse_overwriting(out: Path, *read: Path) -> None:
+    """Refuse to write over a file that the command reads.
+
+    Raises
+    ------
+    InputError
+        If `out` is one of them.
+    """
+    if any(out.resolve() == path.resolve() for path in read):
+        raise InputError(f"--out {out}: is the file that is read: give another name")
+
+
+def recording_of_csv(
+    file: Path,
+    columns: Sequence[str] | None,
+    acc_unit: str,
+    gyro_unit: str,
+    time_unit: str,
+    rate: float | None,
+) -> Recording:
+    """Read one recording from a CSV as the options of a command describe it."""
+    from imuscribe.signals.quality import check_units
+    from imuscribe.signals.readers.layouts import read_csv
+    from imuscribe.signals.recording import ACC, GYRO
+
+    named: dict[str, str] = {}
+    for item in columns or ():
+        ours, equals, theirs = item.partition("=")
+        if not (ours and equals and theirs):
+            raise InputError(f"--column '{item}' has no two sides: write OURS=THEIRS")
+        named[ours] = theirs
+    # Who names the acceleration alone has no gyroscope.
+    usual = (*ACC, *(() if set(ACC) & set(named) else GYRO), *(() if rate is not None else ("t",)))
+    names = {name: name for name in usual} | named
+    rec = read_csv(file, names, acc_unit, gyro_unit, time_unit=time_unit, rate=rate)
+    check_units(rec)
+    return rec
+
+
+def examples(*lines: str) -> str:
+    """Return the text below a command's options: lines that can be typed as they stand."""
+    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

@@ -1,0 +1,227 @@
+"""`imuscribe run`, `report`, `results add | render` and `predict`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imuscribe.cli.options import (
+    AccUnit,
+    Adapter,
+    Columns,
+    GyroUnit,
+    Rate,
+    TimeUnit,
+    examples,
+    recording_of_csv,
+)
+from imuscribe.signals.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from imuscribe.signals.recording import Recording
+
+_LONGEST = 10.0
+"""Seconds. Letters take one to three; activities are read by adapters of their own."""
+_STILL = 0.2
+"""m/s²: what a sensor lying on a table stays below."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(
+        "run",
+        epilog=examples(
+            "imuscribe run demo",
+            "imuscribe run charsense-lopo data=charsense.parquet split.folds=p003",
+        ),
+    )(run)
+    app.command(
+        "report",
+        epilog=examples(
+            "imuscribe report runs/demo",
+            "imuscribe report runs/study-two-person --study",
+            "imuscribe report runs/charsense-lopo --audit audit/audit.json",
+        ),
+    )(report)
+    app.command(
+        "predict",
+        epilog=examples(
+            "imuscribe predict letter.csv --acc-unit g --gyro-unit deg/s",
+            "imuscribe predict letters.parquet --adapter runs/demo/folds/given/adapter --json",
+            "imuscribe predict log.csv --acc-unit g --gyro-unit deg/s --time-unit ms "
+            "--column t=time --column acc_x=ax --column acc_y=ay --column acc_z=az "
+            "--column gyro_x=gx --column gyro_y=gy --column gyro_z=gz",
+        ),
+    )(predict)
+    results = typer.Typer(help="Keep results worth keeping.", no_args_is_help=True)
+    results.command("add", epilog=examples("imuscribe results add runs/charsense-lopo"))(add)
+    results.command("render", epilog=examples("imuscribe results render"))(render)
+    app.add_typer(results, name="results")
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or the name of a packaged recipe.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
+    ] = None,
+) -> None:
+    """Run an experiment: split by person, train, compare all methods, write a report.
+
+    Run it again after an interruption: what is finished is kept.
+    """
+    from rich.console import Console
+
+    from imuscribe.eval.report.html import comparison_text, read_run
+    from imuscribe.eval.run import run as run_recipe
+    from imuscribe.recipes.schema import load_recipe
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    changes = overrides or []
+    resolved = load_recipe(recipe, changes)
+    folder = run_recipe(resolved, command=shlex.join(["imuscribe", "run", recipe, *changes]))
+    metrics, _ = read_run(folder)
+    console = Console()
+    console.print(_table(metrics["methods"], metrics["chance"]))
+    for found in metrics["comparisons"]:
+        typer.echo(comparison_text(found))
+    typer.echo(f"report: {folder / 'report.html'}")
+
+
+def report(
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    study: Annotated[
+        bool, typer.Option("--study", help="Print the air-writing study's table beside the run's.")
+    ] = False,
+    audit: Annotated[
+        Path | None,
+        typer.Option(help="Print accuracies with all and without the recordings it flags."),
+    ] = None,
+) -> None:
+    """Write the report of a finished run again."""
+    from imuscribe.eval.report.html import read_run, write_report
+
+    path = write_report(run_dir)
+    if study:
+        from imuscribe.eval.report.study import study_page
+        from imuscribe.recipes.schema import load_recipe
+
+        base = load_recipe(str(run_dir / "recipe.yaml")).model.base
+        typer.echo(study_page(read_run(run_dir)[0], Path(base).name))
+    if audit:
+        import pandas as pd
+
+        from imuscribe.eval.report.audit import read_audit, without
+
+        metrics, facts = read_run(run_dir)
+        flagged = read_audit(audit, facts, metrics["labels"])
+        predictions = run_dir / "predictions.parquet"
+        if not predictions.is_file():
+            raise InputError(f"{run_dir}: has no predictions.parquet: run the recipe again")
+        typer.echo(without(pd.read_parquet(predictions), flagged))
+    typer.echo(f"report: {path}")
+
+
+def add(
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    ledger: Annotated[Path, typer.Option(help="The ledger to add to.")] = Path("docs/results.json"),
+    note: Annotated[str, typer.Option(help="What a reader must know.")] = "",
+) -> None:
+    """Add the results of a run to the ledger and render the page beside it."""
+    from imuscribe.eval.ledger import add as add_rows
+
+    rows = add_rows(run_dir, ledger, note)
+    typer.echo(f"{len(rows)} rows added to {ledger}")
+
+
+def render(
+    ledger: Annotated[Path, typer.Option(help="The ledger.")] = Path("docs/results.json"),
+) -> None:
+    """Render the page from the ledger."""
+    from imuscribe.eval.ledger import read, write
+
+    write(ledger, read(ledger))
+    typer.echo(f"wrote {ledger.with_suffix('.md')}")
+
+
+def predict(
+    file: Annotated[Path, typer.Argument(help="Recordings: canonical Parquet, or one in a CSV.")],
+    adapter: Adapter = None,
+    top: Annotated[int, typer.Option(min=1, help="Labels to name.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a recording.")] = False,
+    column: Columns = None,
+    acc_unit: AccUnit = "",
+    gyro_unit: GyroUnit = "",
+    time_unit: TimeUnit = "",
+    rate: Rate = None,
+) -> None:
+    """Show the most likely labels of a recording with their probabilities.
+
+    A CSV says its units in options or in its header, such as "acc_x (m/s²)".
+    """
+    from imuscribe.finetune.adapters import adapter_path
+    from imuscribe.finetune.reading import most_likely
+
+    folder = adapter_path(adapter)
+    if file.suffix.lower() in (".csv", ".tsv", ".txt"):
+        recordings = [recording_of_csv(file, column, acc_unit, gyro_unit, time_unit, rate)]
+    else:
+        from imuscribe.signals.readers.parquet import load
+
+        if column or acc_unit or gyro_unit or time_unit or rate is not None:
+            raise InputError(f"{file}: Parquet says its columns and units itself: leave them out")
+        recordings = load(file)
+    for rec in recordings:
+        if adapter is None and (doubt := _doubt(rec)):
+            typer.echo(f"{rec.id}: {doubt}", err=True)
+    for rec, ranked in zip(recordings, most_likely(recordings, folder, top), strict=True):
+        if as_json:
+            answers = [{"label": label, "probability": p} for label, p in ranked]
+            typer.echo(json.dumps({"id": rec.id, "answers": answers}, ensure_ascii=False))
+        else:
+            typer.echo("  ".join([rec.id, *(f"{label} {p:.1%}" for label, p in ranked)]))
+
+
+def _doubt(rec: Recording) -> str:
+    """Say what speaks against a recording being one gesture; empty when nothing does."""
+    import numpy as np
+
+    if rec.duration > _LONGEST:
+        return f"lasts {rec.duration:.0f} s: one gesture is read, the first of many or none"
+    if float(np.linalg.norm(rec.acc.std(axis=1))) < _STILL:
+        return "hardly moves: the answer means nothing"
+    return ""
+
+
+def _table(methods: dict[str, Any], chance: float) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from imuscribe.eval.report.html import case_title, cases_of, interval
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    cases = cases_of(methods)
+    titles = ("method", "accuracy [95 %]", *map(case_title, cases), "n", "chance", "tokens")
+    for title in (*titles, "s/recording"):
+        table.add_column(title, justify="left" if title == "method" else "right", no_wrap=True)
+    for name, method in methods.items():
+        table.add_row(
+            name,
+            escape(interval(method["accuracy"])),
+            *(_value(method.get("by_case", {}).get(case)) for case in cases),
+            f"{method['n']:,}",
+            f"{chance:.3f}",
+            f"{method['tokens']['median']:.0f}" if method["tokens"] else "–",
+            f"{method['seconds']:.2g}",
+        )
+    return table
+
+
+def _value(figure: dict[str, Any] | None) -> str:
+    return f"{figure['value']:.3f}" if figure else "–"

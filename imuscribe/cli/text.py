@@ -1,0 +1,259 @@
+"""`imuscribe serialize` and `imuscribe budget`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+
+from imuscribe.cli.options import examples
+from imuscribe.signals.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from imuscribe.prompts.serialize import Features, Serializer, TextConfig
+    from imuscribe.prompts.serialize.budget import BudgetReport
+    from imuscribe.signals.recording import Recording
+
+_SHOWN = 10
+
+Source = Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")]
+FormatName = Annotated[str, typer.Option("--format", help="csv, digits or strokes.")]
+Tokenizer = Annotated[
+    str, typer.Option(help="smollm2, llama3, a directory or a hub id owner/name.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many recordings.")]
+Signals = Annotated[
+    str | None,
+    typer.Option(help="strokes: some of velocity,acceleration,rotation, in this order."),
+]
+Channels = Annotated[
+    str | None, typer.Option(help="csv, digits, --stats: channels, such as acc_x,gyro_z.")
+]
+Stats = Annotated[bool, typer.Option("--stats", help="Append mean and spread of the raw channels.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(
+        "serialize",
+        epilog=examples(
+            "imuscribe serialize letters.parquet --format strokes --budget 64 --limit 100",
+            "imuscribe serialize letters.parquet --format csv --rate 10 --decimals 2",
+            "imuscribe serialize letters.parquet --signals velocity --steps 32 --levels 1",
+        ),
+    )(serialize)
+    app.command(
+        "budget",
+        epilog=examples(
+            "imuscribe budget letters.parquet --format digits --budget 256",
+            "imuscribe budget letters.parquet --budget 128 --prompt study --tokenizer llama3",
+        ),
+    )(budget)
+
+
+def serialize(
+    path: Source,
+    format: FormatName = "strokes",
+    budget: Annotated[
+        int | None, typer.Option(min=1, help="Most tokens a text; chooses settings if need be.")
+    ] = None,
+    tokenizer: Tokenizer = "smollm2",
+    limit: Limit = None,
+    signals: Signals = None,
+    steps: Annotated[int | None, typer.Option(help="strokes, digits: time bins.")] = None,
+    directions: Annotated[int | None, typer.Option(help="strokes: 8 or 16.")] = None,
+    levels: Annotated[int | None, typer.Option(help="strokes: speed levels, 1 to 3.")] = None,
+    channels: Channels = None,
+    digits: Annotated[int | None, typer.Option(help="digits: digits a value, 1 to 3.")] = None,
+    decimals: Annotated[int | None, typer.Option(help="csv: digits after the point.")] = None,
+    rate: Annotated[float | None, typer.Option(help="csv: rows a second.")] = None,
+    stats: Stats = False,
+) -> None:
+    """Write recordings as text: one JSON object a line with id, text and tokens."""
+    from imuscribe.prompts.ask.tokens import count_tokens, load_tokenizer
+    from imuscribe.prompts.serialize import build_serializer
+
+    chosen = {
+        "signals": signals,
+        "steps": steps,
+        "directions": directions,
+        "levels": levels,
+        "channels": channels,
+        "digits": digits,
+        "decimals": decimals,
+        "rate": rate,
+    }
+    given = {name: value for name, value in chosen.items() if value is not None}
+    config = _config(format, given, stats)
+    reader = load_tokenizer(tokenizer)
+    recordings = _cleaned(path, limit)
+    serializer = build_serializer(config)
+    recordings, features = _readable(recordings, serializer)
+    texts = serializer.encode(features)
+    tokens = count_tokens(reader, texts)
+    if budget is not None and max(tokens) > budget:
+        refined = sorted(given.keys() - {"signals", "channels"})
+        if refined:
+            options = ", ".join(f"--{name}" for name in refined)
+            raise InputError(
+                f"budget {budget}: with {options} the longest text has {max(tokens)} tokens: "
+                f"leave them out to have them chosen, or set --budget {max(tokens)}"
+            )
+        from imuscribe.prompts.serialize.budget import fit_budget
+
+        report = fit_budget(recordings, reader, config.format, budget, base=config)
+        typer.echo(f"chosen for {budget} tokens: {_setting(report.config)}", err=True)
+        serializer = build_serializer(report.config)
+        texts = serializer.encode([serializer.features(rec) for rec in recordings])
+        tokens = count_tokens(reader, texts)
+    for rec, text, n in zip(recordings, texts, tokens, strict=True):
+        typer.echo(json.dumps({"id": rec.id, "text": text, "tokens": n}, ensure_ascii=False))
+
+
+def budget(
+    path: Source,
+    budget: Annotated[int, typer.Option(min=1, help="Most tokens.")],
+    format: FormatName = "strokes",
+    tokenizer: Tokenizer = "smollm2",
+    limit: Limit = None,
+    signals: Signals = None,
+    channels: Channels = None,
+    stats: Stats = False,
+    prompt: Annotated[
+        str, typer.Option(help="Count the whole prompt too: none, short or study.")
+    ] = "none",
+    chat: Annotated[bool, typer.Option("--chat", help="With --prompt: as a chat.")] = False,
+) -> None:
+    """Choose the most faithful setting of a format that fits every recording in a budget."""
+    from imuscribe.prompts.ask.templates import PromptBuilder, PromptConfig
+    from imuscribe.prompts.ask.tokens import load_tokenizer
+    from imuscribe.prompts.serialize.budget import fit_budget
+
+    if prompt not in ("none", "short", "study"):
+        raise InputError(f"--prompt '{prompt}': {nearest(prompt, ('none', 'short', 'study'))}")
+    if chat and prompt == "none":
+        raise InputError("--chat: needs a prompt to render: add --prompt short or --prompt study")
+    given = {"signals": signals, "channels": channels}
+    base = _config(format, {k: v for k, v in given.items() if v is not None}, stats)
+    reader = load_tokenizer(tokenizer)
+    recordings = _cleaned(path, limit)
+    around: PromptBuilder | int = 0
+    if prompt != "none":
+        labels = sorted({rec.label for rec in recordings})
+        around = PromptBuilder(
+            reader, labels, PromptConfig.parse({"style": prompt, "chat": chat}, "--prompt")
+        )
+    report = fit_budget(recordings, reader, base.format, budget, around, base)
+    _show(report, tokenizer, whole=prompt != "none")
+
+
+def _config(format: str, given: dict[str, Any], stats: bool) -> TextConfig:
+    """Turn options into a configuration; an option of another format is an error."""
+    from imuscribe.prompts.serialize import Format, TextConfig, View
+
+    if format not in get_args(Format):
+        raise InputError(f"--format '{format}': {nearest(format, get_args(Format))}")
+    used = {
+        "csv": {"channels", "rate", "decimals"},
+        "digits": {"channels", "steps", "digits"},
+        "strokes": {"signals", "steps", "directions", "levels"}
+        | ({"channels"} if stats else set()),
+    }[format]
+    for name in given.keys() - used:
+        options = ", ".join(f"--{option}" for option in sorted(used))
+        raise InputError(f"--{name}: not an option of format '{format}', which has {options}")
+    values: dict[str, Any] = {"format": format, "stats": stats}
+    if "channels" in given:
+        values["channels"] = _names(given["channels"])
+    if format == "strokes":
+        refined = {name: given[name] for name in ("steps", "directions", "levels") if name in given}
+        views = [view.model_dump() for view in TextConfig().views]
+        if "signals" in given:
+            known = {view["signal"]: view for view in views}
+            views = [known.get(s, {}) | {"signal": s} for s in _names(given["signals"])]
+        values["views"] = [View.parse(view | refined, "options") for view in views]
+    else:
+        values |= {name: given[name] for name in given.keys() - {"channels"}}
+    return TextConfig.parse(values, "options")
+
+
+def _names(comma_list: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in comma_list.split(",") if name.strip())
+
+
+def _cleaned(path: Path, limit: int | None) -> list[Recording]:
+    """Read and clean recordings; what cannot be used is listed on stderr."""
+    from tqdm import tqdm
+
+    from imuscribe.signals.cleaning import clean
+    from imuscribe.signals.readers.parquet import load
+
+    cleaned, reasons = [], []
+    for rec in tqdm(load(path)[:limit], desc="clean", unit="rec", leave=False):
+        try:
+            cleaned.append(clean(rec))
+        except InputError as error:
+            reasons.append(str(error))
+    _report_left_out(reasons, len(cleaned))
+    return cleaned
+
+
+def _readable(
+    recordings: Sequence[Recording], serializer: Serializer
+) -> tuple[list[Recording], list[Features]]:
+    """Return the recordings this format can tell, with their features; list the others."""
+    kept, features, reasons = [], [], []
+    for rec in recordings:
+        try:
+            features.append(serializer.features(rec))
+            kept.append(rec)
+        except InputError as error:
+            reasons.append(str(error))
+    _report_left_out(reasons, len(kept))
+    return kept, features
+
+
+def _report_left_out(reasons: Sequence[str], n_left: int) -> None:
+    if not n_left:
+        raise InputError(reasons[0] if reasons else "the file has no recordings")
+    if not reasons:
+        return
+    typer.echo(f"left out {len(reasons)} of {len(reasons) + n_left} recordings:", err=True)
+    for reason in reasons[:_SHOWN]:
+        typer.echo(f"  {reason}", err=True)
+    if len(reasons) > _SHOWN:
+        typer.echo(f"  … and {len(reasons) - _SHOWN} more", err=True)
+
+
+def _setting(config: TextConfig) -> str:
+    """Say a setting in one line."""
+    channels = ",".join(config.channels)
+    if config.format == "strokes":
+        return "strokes: " + "; ".join(
+            f"{v.signal} {v.steps} steps × {v.directions} directions × {v.levels} levels"
+            for v in config.views
+        )
+    if config.format == "digits":
+        return f"digits: {channels}, {config.steps} steps × {config.digits} digits"
+    rate = "every sample" if config.rate is None else f"{config.rate:g} rows a second"
+    return f"csv: {channels}, {rate}, {config.decimals} decimals"
+
+
+def _show(report: BudgetReport, tokenizer: str, whole: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    what = "prompt and answer" if whole else "text"
+    typer.echo(_setting(report.config))
+    typer.echo(
+        f"reconstruction error {report.error:.3f} (0 perfect, 1 nothing kept; measured on "
+        f"{report.n_compared} of {len(report.tokens)} recordings)"
+    )
+    typer.echo(f"tokens of {what} for {tokenizer}, budget {report.budget}:")
+    table = Table("label", "recordings", "min", "median", "max", box=None)
+    for label, (least, middle, most, n) in report.by_class.items():
+        table.add_row(label, str(n), str(least), f"{middle:g}", str(most))
+    Console().print(table)

@@ -1,0 +1,140 @@
+"""`imuscribe train` and `imuscribe recipe ls | show | cp | validate`."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imuscribe.cli.options import examples
+from imuscribe.signals.errors import InputError
+
+Name = Annotated[str, typer.Argument(help="A packaged recipe's name.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(
+        "train",
+        epilog=examples(
+            "imuscribe train demo --dry-run",
+            "imuscribe train recipes/demo.yaml train.lr=5e-4 train.epochs=4",
+            "imuscribe train charsense-lopo data=charsense.parquet preset=fast out=adapters",
+            "imuscribe train mine.yaml data=mine.parquet lora.r=8 --from air-letters",
+            "torchrun --nproc-per-node 2 -m imuscribe.finetune.sft demo",
+        ),
+    )(train)
+    recipe = typer.Typer(help="Look at recipes, copy them, check them.", no_args_is_help=True)
+    recipe.command("ls", epilog=examples("imuscribe recipe ls"))(ls)
+    recipe.command("show", epilog=examples("imuscribe recipe show demo"))(show)
+    recipe.command("cp", epilog=examples("imuscribe recipe cp demo mine.yaml"))(cp)
+    recipe.command(
+        "validate",
+        epilog=examples(
+            "imuscribe recipe validate mine.yaml", "imuscribe recipe validate demo train.lr=1e-4"
+        ),
+    )(validate)
+    app.add_typer(recipe, name="recipe")
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's file or packaged name.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value …, and preset=NAME.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Stop before any weight is loaded.")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start over instead of going on where it stopped.")
+    ] = False,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="ADAPTER",
+            help="Go on training this adapter (a folder or packaged name): train.start_from.",
+        ),
+    ] = None,
+) -> None:
+    """Teach a language model with LoRA; a killed run goes on where it stopped.
+
+    Learns from the people in split.train if the protocol is 'given', else from everybody: to judge
+    what it learns on people it does not know, use `imuscribe run`.
+    """
+    from imuscribe.recipes.schema import dump, load_recipe
+
+    changes = [*(overrides or [])]
+    if start_from is not None:
+        changes.append(f"train.start_from={json.dumps(start_from, ensure_ascii=False)}")
+    resolved = load_recipe(recipe, changes)
+    from imuscribe.finetune import sft
+
+    recordings, figures = sft.plan(resolved)
+    typer.echo(str(figures))
+    if dry_run:
+        typer.echo(f"\nresolved recipe\n{textwrap.indent(dump(resolved), '    ')}", nl=False)
+        return
+    out = Path(resolved.out) / resolved.name
+    typer.echo(sft.train(resolved, recordings, out, resume=not restart))
+
+
+def ls() -> None:
+    """List the packaged recipes with what each is for."""
+    from imuscribe.recipes.schema import KINDS, names, presets, recipe_text
+
+    for name in (name for kind in KINDS for name in names(kind)):
+        about = []
+        for line in recipe_text(name).splitlines():
+            if not line.startswith("# "):
+                break
+            about.append(line.removeprefix("# "))
+        sets = "".join(f" [preset={preset}]" for preset in presets(name))
+        typer.echo(f"{name}{sets}\n    " + "\n    ".join(about))
+
+
+def show(name: Name) -> None:
+    """Print a packaged recipe, comments included."""
+    from imuscribe.recipes.schema import recipe_text
+
+    typer.echo(recipe_text(name), nl=False)
+
+
+def cp(
+    name: Name,
+    path: Annotated[Path, typer.Argument(help="The file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Copy a packaged recipe, to change it."""
+    from imuscribe.recipes.schema import recipe_text
+    from imuscribe.signals.files import write_text
+
+    text = recipe_text(name)
+    path = path / f"{name}.yaml" if path.is_dir() else path
+    if path.exists() and not force:
+        raise InputError(f"'{path}' exists already: give another name, or --force to replace it")
+    write_text(path, text)
+    typer.echo(path)
+
+
+def validate(
+    recipe: Annotated[str, typer.Argument(help="A recipe's file or packaged name.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value …")] = None,
+) -> None:
+    """Check a recipe and each of its presets, and list every mistake at once."""
+    from imuscribe.recipes.schema import load_recipe, presets
+
+    changes = overrides or []
+    mistakes: list[str] = []
+    for preset in [None, *presets(recipe)]:
+        chosen = changes if preset is None else [f"preset={preset}", *changes]
+        try:
+            load_recipe(recipe, chosen)
+        except InputError as error:
+            mistakes += [line for line in str(error).splitlines() if line not in mistakes]
+    if mistakes:
+        raise InputError("\n".join(mistakes))
+    typer.echo(f"{recipe}: valid")

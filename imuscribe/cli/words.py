@@ -1,0 +1,296 @@
+"""`imuscribe words eval | decode | demo`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imuscribe.cli.options import (
+    AccUnit,
+    Adapter,
+    Columns,
+    GyroUnit,
+    Rate,
+    TimeUnit,
+    examples,
+    recording_of_csv,
+)
+from imuscribe.signals.errors import InputError
+
+if TYPE_CHECKING:
+    from imuscribe.signals.recording import Recording
+    from imuscribe.words.decode.decoding import Candidate
+
+
+LexiconNames = Annotated[
+    str, typer.Option(help="english, nouns, a word list, or several joined by +.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    words = typer.Typer(help="From letters to words.", no_args_is_help=True)
+    words.command(
+        "eval",
+        epilog=examples(
+            "imuscribe words eval words-study",
+            "imuscribe words eval words-study letters=runs/charsense-lopo "
+            "method=fine-tuned-retrieval name=words-charsense",
+            "imuscribe words eval words-study only=nouns k=2,3 words=20",
+        ),
+    )(evaluate)
+    words.command(
+        "segment",
+        epilog=examples(
+            "imuscribe words segment words-unsegmented",
+            "imuscribe words segment words-unsegmented preset=pen letters=motion_pen.parquet "
+            "words=motion_pen_words.parquet",
+        ),
+    )(segment)
+    words.command(
+        "decode",
+        epilog=examples(
+            "imuscribe words decode letters/ --acc-unit g --gyro-unit deg/s",
+            "imuscribe words decode h1.csv h2.csv i1.csv i2.csv --k 2 --acc-unit g "
+            "--gyro-unit deg/s --lexicon english+names.txt",
+            "imuscribe words decode letters.parquet --context 'I would like a cup of'",
+            "ls -tr letters/*.csv | imuscribe words decode - --acc-unit g --gyro-unit deg/s",
+        ),
+    )(decode)
+    words.command(
+        "demo",
+        epilog=examples(
+            "imuscribe words demo --word HELLO",
+            "imuscribe words demo --word IMUSCRIBE --k 3 --seed 7",
+        ),
+    )(demo)
+    app.add_typer(words, name="words")
+    app.command(
+        "adapt",
+        epilog=examples(
+            "imuscribe adapt words-adapt",
+            "imuscribe adapt words-adapt letters=runs/charsense-lopo method=fine-tuned-retrieval "
+            "data=charsense.parquet",
+        ),
+    )(adapt)
+
+
+def evaluate(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or words-study.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
+    ] = None,
+) -> None:
+    """Decode words of people whose letters taught nothing; print the length × k tables.
+
+    Run it again after an interruption: finished people are kept.
+    """
+    from imuscribe.eval.report.words import caption, pages, read_words
+    from imuscribe.eval.tasks.words import evaluate_words
+    from imuscribe.recipes.words import load_words_recipe
+
+    changes = overrides or []
+    resolved = load_words_recipe(recipe, changes)
+    command = shlex.join(["imuscribe", "words", "eval", recipe, *changes])
+    folder = evaluate_words(resolved, command)
+    found = read_words(folder)
+    for title, heading, rows in pages(found):
+        _print_table(title, heading, rows)
+    typer.echo(f"letters: {found['letters']}")
+    typer.echo(caption())
+    typer.echo(f"report: {folder / 'words.md'}")
+
+
+def segment(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or words-unsegmented.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
+    ] = None,
+) -> None:
+    """Decode words written without stopping, their letters' bounds unknown; print what is right.
+
+    Letters and bounds are found together, beside rivals that are told the bounds or cut at pauses.
+    """
+    from imuscribe.eval.report.html import read_run
+    from imuscribe.eval.report.segments import FILE, caption, pages
+    from imuscribe.eval.tasks.segments import evaluate_unsegmented
+    from imuscribe.recipes.words import load_segment_recipe
+
+    changes = overrides or []
+    resolved = load_segment_recipe(recipe, changes)
+    command = shlex.join(["imuscribe", "words", "segment", recipe, *changes])
+    folder = evaluate_unsegmented(resolved, command)
+    found, _ = read_run(folder, FILE)
+    for title, heading, rows in pages(found):
+        _print_table(title, heading, rows)
+    typer.echo(f"words: {found['letters']}")
+    typer.echo(caption())
+    typer.echo(f"report: {folder / 'unsegmented.md'}")
+
+
+def decode(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            help="Recordings in the order of writing: CSV or Parquet files, or a folder of them "
+            "(by name, 2 before 10); - takes file names from standard input as they come."
+        ),
+    ],
+    k: Annotated[
+        int, typer.Option("--k", min=1, help="Recordings of each letter, one behind another.")
+    ] = 1,
+    adapter: Adapter = None,
+    lexicon: LexiconNames = "english",
+    top: Annotated[int, typer.Option(min=1, help="Candidates to name.")] = 5,
+    context: Annotated[
+        str, typer.Option(help="What stands before the word: a language model weighs it in.")
+    ] = "",
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Below this probability no word is named.")
+    ] = 0.0,
+    column: Columns = None,
+    acc_unit: AccUnit = "",
+    gyro_unit: GyroUnit = "",
+    time_unit: TimeUnit = "",
+    rate: Rate = None,
+) -> None:
+    """Spell a word from recordings of its letters; print candidates as letters arrive.
+
+    After every letter: how it was read, and the likeliest words of as many letters so far.
+    """
+    from imuscribe.signals.readers.parquet import load
+    from imuscribe.words.speller import Speller, bars, rescored
+
+    def recordings() -> Iterator[Recording]:
+        for file in in_writing_order(files):
+            if file.suffix.lower() in (".csv", ".tsv", ".txt"):
+                yield recording_of_csv(file, column, acc_unit, gyro_unit, time_unit, rate)
+            else:
+                yield from load(file)
+
+    speller = Speller.load(adapter, lexicon)
+    readings, waiting = [], []
+    for recording in recordings():
+        waiting.append(recording)
+        if len(waiting) < k:
+            continue
+        readings.append(speller.read(waiting))
+        waiting = []
+        letters = speller.letters(readings)
+        typer.echo(f"{len(letters):2}  {bars(letters)[-1]}")
+        typer.echo(f"    {_listed(speller.candidates(letters, top))}")
+    if waiting:
+        raise InputError(
+            f"--k {k}: {len(waiting)} recordings are left over: give {k} recordings a letter"
+        )
+    if not readings:
+        raise InputError(f"{', '.join(files)}: no recording there: give CSV or Parquet files")
+    found = speller.candidates(letters, max(top, 20))
+    if context:
+        found = rescored(found, context)
+        typer.echo(f"after '{context}':  {_listed(found[:top])}")
+    if found[0].probability < threshold:
+        typer.echo(f"word: ? ({found[0].word} is below {threshold:g}: record a letter again)")
+    else:
+        typer.echo(f"word: {found[0].word}")
+
+
+def demo(
+    word: Annotated[str, typer.Option(help="What the person writes.")] = "HELLO",
+    k: Annotated[int, typer.Option("--k", min=1, help="Times each letter is written.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the person.")] = 61,
+    adapter: Adapter = None,
+    lexicon: LexiconNames = "english",
+) -> None:
+    """Let a simulated stranger write a word; show every letter's posterior and the decoded word.
+
+    Below it stands what the air-writing study's way makes of the same letters: the language model
+    itself is told the guesses and asked for the word.
+    """
+    from imuscribe.words.speller import Speller, asked_as_the_study, bars, written_by_a_stranger
+
+    speller = Speller.load(adapter, lexicon)
+    written = written_by_a_stranger(word, k, speller.reader.labels, seed)
+    typer.echo(
+        f"A simulated person that nothing was learnt from writes {word}, each letter "
+        f"{k} time{'s' * (k > 1)}, in the air."
+    )
+    readings = []
+    for recordings in written:
+        readings.append(speller.read(recordings))
+        letters = speller.letters(readings)
+        typer.echo(f"{recordings[0].label}:  {bars(letters)[-1]}")
+    typer.echo(f"likeliest letters: {letters.likeliest}")
+    typer.echo(f"candidates:        {_listed(speller.candidates(letters))}")
+    answer, said = asked_as_the_study(letters)
+    typer.echo(f"the study's way:   {said or 'no word of that length'}  ({answer!r})")
+    typer.echo(f"decoded word:      {speller.candidates(letters)[0].word}")
+
+
+def adapt(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or words-adapt.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
+    ] = None,
+) -> None:
+    """Learn people's own letters from the words they write, without labels; print what it is worth.
+
+    Words decoded with high confidence label their letters, and what is read next is compared with
+    these too. Letters are judged before and after on recordings that no word was spelt from.
+    """
+    import json
+
+    from imuscribe.eval.report.adaptation import adapt_caption, adapt_table
+    from imuscribe.eval.tasks.adaptation import adapt as adapt_to_people
+    from imuscribe.recipes.words import load_adapt_recipe
+
+    changes = overrides or []
+    resolved = load_adapt_recipe(recipe, changes)
+    folder = adapt_to_people(resolved, shlex.join(["imuscribe", "adapt", recipe, *changes]))
+    found = json.loads((folder / "adapt.json").read_text(encoding="utf-8"))
+    _print_table("letters before and after", *adapt_table(found))
+    typer.echo(adapt_caption(found))
+    typer.echo(f"report: {folder / 'adapt.md'}")
+
+
+def _print_table(title: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), box=None, title_justify="left", pad_edge=False)
+    for name in heading:
+        table.add_column(escape(name), justify="left" if name == "decoder" else "right")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    # Only a terminal has a width: elsewhere no row is broken.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def in_writing_order(given: Sequence[str]) -> Iterator[Path]:
+    """Yield the files meant, folders by name of their files."""
+    for name in given:
+        if name == "-":
+            yield from (Path(line.strip()) for line in sys.stdin if line.strip())
+        elif Path(name).is_dir():
+            known = (".csv", ".tsv", ".txt", ".parquet")
+            found = (f for f in Path(name).iterdir() if f.suffix.lower() in known and f.is_file())
+            yield from sorted(found, key=_in_order)
+        else:
+            yield Path(name)
+
+
+def _in_order(file: Path) -> list[int | str]:
+    """Sort by name, numbers in it by their size: the tenth letter comes after the ninth."""
+    parts = re.split(r"(\d+)", file.name)
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
+
+
+def _listed(candidates: Sequence[Candidate]) -> str:
+    return "  ".join(f"{c.word} {c.probability:.2f}" for c in candidates)

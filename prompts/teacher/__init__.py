@@ -1,0 +1,1 @@
+"""Explanations by a teacher, checked and kept."""

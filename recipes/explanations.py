@@ -1,0 +1,104 @@
+"""The recipe of a study of explanations: what it is worth to learn them, and whose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+
+from imuscribe.prompts.captions.explain import ExplainConfig
+from imuscribe.prompts.teacher.teachers import TeachConfig
+from imuscribe.recipes.schema import EvalConfig, Recipe, as_names, resolve
+from imuscribe.signals.config import Config
+
+Arm = Literal["label", "computed", "teacher", "teacher-checked"]
+"""What a student learns: the bare label; or before it a computed explanation, a language model's
+whatever it says, or a language model's that holds no claim the recording refutes."""
+
+_ROLES = Literal["explain", "restructure", "critique"]
+
+
+class TeacherConfig(Config):
+    """The language model that explains."""
+
+    name: str = "smollm2"
+    """A local model (``smollm2``, a directory, a hub id), or the address of an OpenAI-compatible
+    server."""
+    model: str | None = None
+    """The model to ask at that server."""
+    endpoint: dict[str, Any] = Field(default_factory=dict)
+    """Further settings of the server: timeout, retries, key_env, extra."""
+    roles: dict[_ROLES, str] = Field(default_factory=dict)
+    """Texts to ask with, in the form of the packaged ones, which are used for the others."""
+    teach: TeachConfig = TeachConfig()
+    forbid_label: bool = True
+    """Whether reasoning that names its label counts as wrong."""
+    workers: PositiveInt = 16
+    """Recordings in the teacher's hands at once."""
+    cache: str | None = None
+    """File that keeps every answer; null is the one in the user's cache."""
+
+
+class PairsRecipe(Recipe):
+    """One study: the same recordings, students and tokens, other answers to learn."""
+
+    arms: Annotated[tuple[Arm, ...], BeforeValidator(as_names), Field(min_length=1)] = (
+        "label",
+        "computed",
+        "teacher",
+        "teacher-checked",
+    )
+    """Students that are trained."""
+    tokens: PositiveInt = 50_000
+    """Tokens of prompts and answers each student is trained on; `train.epochs` means nothing."""
+    facts: ExplainConfig = ExplainConfig()
+    """How much computed explanations tell, and teachers are told."""
+    teacher: TeacherConfig = TeacherConfig()
+    evaluate: EvalConfig = EvalConfig(methods=("zero-shot", "random-forest", "text-ngram"))
+    """What stands beside the students: ``zero-shot``, ``adapter`` and baselines."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        mistakes = []
+        if twice := sorted({arm for arm in self.arms if self.arms.count(arm) > 1}):
+            mistakes.append(f"'arms' names {', '.join(twice)} twice: name each once")
+        if self.prompt.reasoning:
+            mistakes.append("'prompt.reasoning' is set by each arm: leave it out")
+        if self.teacher.teach.keep_wrong:
+            mistakes.append("'teacher.teach.keep_wrong' is set by each arm: leave it out")
+        if self.train.augment is not None:
+            mistakes.append(
+                "'train.augment' varies recordings, and what was explained of them would no "
+                "longer be true: leave it out"
+            )
+        for method in self.evaluate.methods:
+            if method.startswith(("fine-tuned", "generate")):
+                mistakes.append(f"'evaluate.methods' names {method}: the students are the 'arms'")
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+        return self
+
+    def student(self, explains: bool) -> Recipe:
+        """Return the recipe of a student who explains, or gives the bare label."""
+        values = {name: getattr(self, name) for name in Recipe.model_fields}
+        if explains:
+            values["prompt"] = self.prompt.model_copy(update={"reasoning": True})
+            values["train"] = self.train.model_copy(update={"loss": "explanation"})
+        return Recipe(**values)
+
+
+def load_pairs_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> PairsRecipe:
+    """Read the recipe of a study, apply ``key=value`` overrides, check everything.
+
+    Parameters
+    ----------
+    path_or_name : str
+        A YAML file, or the name of the packaged one, ``pairs-study``.
+
+    Raises
+    ------
+    InputError
+        With every mistake at once.
+    """
+    return PairsRecipe.parse(resolve(path_or_name, overrides, "pairs-"), path_or_name)

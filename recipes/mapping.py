@@ -1,0 +1,180 @@
+"""The recipe of a mapping: which two conditions, who trains, who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
+
+from imuscribe.mapping3d.encoder import EncoderConfig
+from imuscribe.mapping3d.gallery import Provenance
+from imuscribe.mapping3d.search import Metric
+from imuscribe.mapping3d.train import FitConfig
+from imuscribe.mapping3d.views import ViewConfig
+from imuscribe.recipes.schema import Experiment, SplitConfig, as_names, resolve
+from imuscribe.signals.config import Config
+from imuscribe.signals.motion.augment import AugmentConfig
+from imuscribe.signals.simulate import SimulateConfig
+
+Column = Literal["case", "device", "session"]
+Method = Literal[
+    "mapping",
+    "mapping-vote",
+    "analytic",
+    "analytic-dtw",
+    "llm-3d",
+    "llm-retrieved",
+    "llm-synthesised",
+    "fusion",
+    "random-forest",
+    "svm",
+    "dtw-1nn",
+    "minirocket",
+    "cnn",
+]
+
+
+class GalleryConfig(Config):
+    """Whose recordings answer.
+
+    Attributes
+    ----------
+    provenance : {"same-user", "cross-user"}
+        ``cross-user``: training people's and supporters'. ``same-user``: the query person's own as
+        well, of the target condition.
+    metric : {"cosine", "euclidean"}
+    most_per_label : int or None
+        At most so many recordings of each label, drawn evenly over people; null holds all.
+    supporters : bool
+        Whether supporters' recordings are in it, or only train.
+    """
+
+    provenance: Provenance = "cross-user"
+    metric: Metric = "cosine"
+    most_per_label: PositiveInt | None = None
+    supporters: bool = True
+
+
+class SupportConfig(Config):
+    """People who train and may be in the gallery, but are never tested: simulated ones.
+
+    Attributes
+    ----------
+    simulate : SimulateConfig
+        Who writes what; with `strokes`, what people drew with a pen. Recordings of the source
+        condition become anchors, those of the target condition references and gallery items.
+    share : float
+        Of a class's anchors that are theirs; 0 leaves their source recordings out.
+    augment : AugmentConfig or None
+        How theirs are varied.
+    copies : int
+        Varied copies of each of their recordings.
+    """
+
+    simulate: SimulateConfig
+    share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    augment: AugmentConfig | None = AugmentConfig(late=0.45)
+    copies: NonNegativeInt = 1
+
+
+class EvalConfig(Config):
+    """What is compared on the test people.
+
+    Attributes
+    ----------
+    methods : tuple of str
+        ``mapping``: the nearest item's label, ``mapping-vote`` what the nearest of each label say;
+        ``analytic``: the same without an encoder, in the best plane; ``analytic-dtw`` by time
+        warping. ``llm-3d``: a language model on the query's text; ``llm-retrieved`` on the nearest
+        item's, as in the study; ``llm-synthesised`` on the query's flat equivalent; ``fusion``:
+        vote and 3D text together. The others are classifiers that learnt from the same recordings
+        of the source condition as the encoder.
+    neighbours : int
+        Nearest items of a label that vote.
+    baseline_per_label : int or None
+        Recordings of a label that the classifiers learn from at most; null is all.
+    dtw_per_label : int
+        Items of a label that ``analytic-dtw`` compares with; its time grows with them.
+    adapter : str or None
+        Packaged name or folder of the language model's adapter; the llm methods need one.
+    bootstrap : int
+        Resamples of people behind each interval.
+    """
+
+    methods: Annotated[tuple[Method, ...], BeforeValidator(as_names), Field(min_length=1)] = (
+        "mapping",
+        "mapping-vote",
+        "analytic",
+        "dtw-1nn",
+        "cnn",
+    )
+    neighbours: PositiveInt = 5
+    baseline_per_label: PositiveInt | None = None
+    dtw_per_label: PositiveInt = 40
+    adapter: str | None = None
+    bootstrap: NonNegativeInt = 1000
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        asking = [m for m in self.methods if m.startswith("llm-") or m == "fusion"]
+        if asking and self.adapter is None:
+            raise ValueError(
+                f"'methods' names {asking[0]} but 'adapter' is null: name a language model's "
+                "adapter, such as evaluate.adapter=air-letters"
+            )
+        if "fusion" in self.methods and not {"mapping-vote", "llm-3d"} <= set(self.methods):
+            raise ValueError(
+                "'methods' names fusion, which needs mapping-vote and llm-3d before it"
+            )
+        return self
+
+
+class MapRecipe(Experiment):
+    """One mapping from data to report."""
+
+    source: dict[Column, str] = Field(default={"case": "3d"})
+    """Columns and values of the condition that is mapped."""
+    target: dict[Column, str] = Field(default={"case": "2d"})
+    """Columns and values of the condition that it is mapped to."""
+    view: ViewConfig = ViewConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    fit: FitConfig = FitConfig()
+    augment: AugmentConfig | None = AugmentConfig()
+    """How training recordings are varied; null trains on them as they are."""
+    copies: NonNegativeInt = 4
+    """Varied copies of each training recording; prepared once, before the first epoch."""
+    support: SupportConfig | None = None
+    gallery: GalleryConfig = GalleryConfig()
+    split: SplitConfig = SplitConfig()
+    evaluate: EvalConfig = EvalConfig()
+    out: str = "runs"
+    """Folder that receives run folders."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        mistakes = self.label_mistakes()
+        if not self.source or not self.target:
+            mistakes.append(
+                "'source' and 'target' each need a column and its value, such as case: 3d"
+            )
+        elif self.source == self.target:
+            mistakes.append(
+                f"'source' and 'target' are both {self.source}: name two different conditions"
+            )
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+        return self
+
+
+def load_map_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> MapRecipe:
+    """Read a mapping's recipe, apply overrides, check everything.
+
+    Parameters as for `recipes.schema.load_recipe`.
+
+    Raises
+    ------
+    InputError
+        With every mistake at once.
+    """
+    return MapRecipe.parse(resolve(path_or_name, overrides, "map-"), where=path_or_name)

@@ -1,0 +1,1 @@
+"""Recordings turned: into the writing frame, varied, compared by time warping."""

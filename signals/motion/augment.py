@@ -1,0 +1,121 @@
+"""Recordings as if the same hand had written the letter slightly differently.
+
+The change is made to the motion, not to the numbers: linear acceleration and rotation rate are
+turned, stretched and warped in the writing frame, gravity stays what it is, and the result is read
+again by a device held a little differently. So every format downstream sees a possible recording.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from imuscribe.signals.cleaning import resample
+from imuscribe.signals.config import Config
+from imuscribe.signals.motion.frames import FrameConfig, writing_motion
+from imuscribe.signals.recording import ACC, GYRO, Array, Recording
+
+_LEAST = 10
+"""Samples that a late start leaves."""
+
+
+class AugmentConfig(Config):
+    """How far a varied recording may differ from the real one (standard deviations).
+
+    Attributes
+    ----------
+    turn : float
+        Slant of the letter in its plane, degrees.
+    heading : float
+        Turn of the writing plane about the vertical, degrees.
+    stretch : float
+        Relative change of width against height.
+    warp : float
+        Relative change of local speed along the gesture.
+    noise : float
+        Smooth acceleration noise relative to the recording's own root mean square.
+    tilt : float
+        Turn of the device in the hand, degrees.
+    late : float
+        Most of the gesture, as a share of its time, that is missing at the beginning because the
+        recording started late; the share is uniform between nothing and this. On CharSense, where
+        most people did so, it makes simulated writers look like real ones.
+    """
+
+    turn: float = Field(default=10.0, ge=0, le=45)
+    heading: float = Field(default=10.0, ge=0, le=45)
+    stretch: float = Field(default=0.15, ge=0, le=0.5)
+    warp: float = Field(default=0.15, ge=0, le=0.5)
+    noise: float = Field(default=0.08, ge=0, le=1)
+    tilt: float = Field(default=10.0, ge=0, le=90)
+    late: float = Field(default=0.0, ge=0, le=0.9)
+
+
+def augment(
+    rec: Recording,
+    rng: np.random.Generator,
+    config: AugmentConfig = AugmentConfig(),
+    frame: FrameConfig = FrameConfig(),
+) -> Recording:
+    """Vary a cleaned recording; id, label and person stay, so splits by person stay honest.
+
+    Parameters
+    ----------
+    rec : Recording
+        At a fixed rate, with accelerometer and gyroscope.
+    rng : numpy.random.Generator
+        Source of all randomness: the same state gives the same recording.
+    config : AugmentConfig
+        How far to vary.
+    frame : FrameConfig
+        How the writing frame is found.
+
+    Raises
+    ------
+    InputError
+        As `signals.motion.frames.writing_motion`.
+    """
+    from scipy.spatial.transform import Rotation
+
+    motion = writing_motion(rec, frame)
+    turn, heading = np.radians(rng.normal(0, [config.turn, config.heading]))
+    change = _turn(heading, 0, 2) @ _turn(turn, 0, 2 if rec.case == "2d" else 1)
+    change = change @ np.diag(np.exp(rng.normal(0, config.stretch, 3)))
+    speed = np.exp(_smooth(rng, (1, rec.n_samples), config.warp))
+    slope = np.gradient(speed[0], motion.t)
+    # The same path at another pace: v' = s·v, hence a' = dv'/dt' = s²·a + s·(ds/dt)·v.
+    linear = change @ (speed**2 * motion.acceleration + speed * slope * motion.velocity)
+    linear += _smooth(rng, linear.shape, config.noise * float(np.sqrt(np.mean(linear**2))))
+    force = linear + np.linalg.norm(motion.gravity) * np.array([[0.0], [1.0], [0.0]])
+    tilt = Rotation.from_rotvec(rng.normal(0, config.tilt, 3), degrees=True).as_matrix()
+    to_device = tilt @ motion.to_device
+    varied = dict(zip(rec.channels, rec.data, strict=True))
+    varied.update(zip(ACC, np.einsum("tij,jt->it", to_device, force), strict=True))
+    rotation = np.einsum("tij,jt->it", to_device, speed * motion.rotation)
+    varied.update(zip(GYRO, rotation, strict=True))
+    warped = np.concatenate([[0.0], np.cumsum(np.diff(rec.t) / speed[0, 1:])])
+    whole = resample(
+        rec.replace(data=np.stack([varied[name] for name in rec.channels]), t=warped), rec.rate
+    )
+    return _late(whole, rng.uniform(0, config.late)) if config.late else whole
+
+
+def _late(rec: Recording, share: float) -> Recording:
+    """Leave out the beginning, but keep what a frame needs (`_LEAST` samples or all there are)."""
+    first = max(0, min(round(share * rec.n_samples), rec.n_samples - _LEAST))
+    return rec.replace(data=rec.data[:, first:], t=rec.t[first:] - rec.t[first])
+
+
+def _turn(angle: float, i: int, j: int) -> Array:
+    """Rotate by `angle` radians in the plane of axes `i` and `j`."""
+    matrix = np.eye(3, dtype=np.float32)
+    matrix[[i, j], [i, j]] = np.cos(angle)
+    matrix[i, j], matrix[j, i] = -np.sin(angle), np.sin(angle)
+    return matrix
+
+
+def _smooth(rng: np.random.Generator, shape: tuple[int, int], scale: float) -> Array:
+    """Noise of standard deviation `scale` that changes over about a sixth of the gesture."""
+    knots = rng.normal(0, scale, (shape[0], 7))
+    at = np.linspace(0, 6, shape[1])
+    return np.stack([np.interp(at, np.arange(7), row) for row in knots]).astype(np.float32)

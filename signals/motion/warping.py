@@ -1,0 +1,37 @@
+"""How far apart two movements are, whatever their pace: dynamic time warping."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imuscribe.signals.recording import Array
+
+Float = NDArray[np.float64]
+
+
+def warping_distances(x: Array | Float, y: Array | Float, band: float = 0.1) -> Float:
+    """Return the dependent DTW distance of every sequence of `x` to every one of `y`.
+
+    All channels are warped together (Shokoohi-Yekta et al., DMKD 2017).
+
+    Parameters
+    ----------
+    x, y : ndarray, shapes (n, n_channels, n_steps) and (m, n_channels, n_steps)
+        Sequences of one length.
+    band : float
+        Half width of the Sakoe–Chiba band as a share of the length.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, m)
+    """
+    from dtaidistance import dtw_ndim
+
+    series = np.concatenate([x, y]).transpose(0, 2, 1).astype(np.float64, order="C")
+    block = ((0, len(x)), (len(x), len(series)))
+    window = round(band * x.shape[2]) + 1  # shifts smaller than this; 1 is the diagonal
+    flat = dtw_ndim.distance_matrix_fast(
+        series, window=window, block=block, compact=True, parallel=False
+    )
+    return np.asarray(flat, dtype=np.float64).reshape(len(x), len(y))

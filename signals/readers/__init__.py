@@ -1,0 +1,1 @@
+"""Files of recordings, one module a dialect."""

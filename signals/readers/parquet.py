@@ -1,0 +1,265 @@
+"""The canonical Parquet layout: one row a recording, readable by `datasets` as it is."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.files import atomic_path
+from imuscribe.signals.recording import ACC, GYRO, LIN_ACC, Recording
+from imuscribe.signals.units import Quantity, to_si
+
+TEXT = ("id", "subject", "session", "label", "device", "case")
+UNITS = ("acc_unit", "gyro_unit")
+CHANNELS = (*ACC, *LIN_ACC, *GYRO)
+_SENSORS: tuple[tuple[tuple[str, ...], str, Quantity], ...] = (
+    (ACC, "acc_unit", "acceleration"),
+    (LIN_ACC, "acc_unit", "acceleration"),
+    (GYRO, "gyro_unit", "rotation"),
+)
+CASES = ("2d", "3d", "")
+
+MAX_LEFT_OUT = 0.01
+"""Share of unusable recordings in a data set that is left out with a warning; more is an error."""
+
+_BATCH = 512
+_log = logging.getLogger(__name__)
+
+
+def load(path: str | os.PathLike[str]) -> list[Recording]:
+    """Read recordings in the canonical layout, converted to m/s², rad/s and seconds.
+
+    A row whose time goes back is two takes glued together and no recording; one that is far from
+    gravity at the median is in another unit than it says. Where such rows are at most
+    `MAX_LEFT_OUT` of a file they are left out and named in a warning.
+
+    Parameters
+    ----------
+    path : path-like
+        A Parquet file as `save` writes it.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or not Parquet, a column is missing or unknown, a unit is missing
+        or unknown, or a row is inconsistent; the message names the row's id. If more than
+        `MAX_LEFT_OUT` of the rows cannot be used.
+    """
+    from imuscribe.signals.quality import check_units
+
+    found, refused = scan(path)
+    recordings = []
+    for rec in found:
+        try:
+            check_units(rec)
+            recordings.append(rec)
+        except InputError as error:
+            refused.append(error)
+    leave_out(refused, len(recordings) + len(refused), Path(path).name)
+    return recordings
+
+
+def scan(path: str | os.PathLike[str]) -> tuple[list[Recording], list[InputError]]:
+    """Read like `load`, but return the errors of rows whose time goes back instead of judging."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    recordings: list[Recording] = []
+    refused: list[InputError] = []
+    if Path(path).is_dir():
+        raise InputError(f"{path}: is a folder: make one file of it with 'imuscribe data import'")
+    try:
+        with pq.ParquetFile(path) as file:
+            _check_columns(file.schema_arrow.names, path)
+            for batch in file.iter_batches(_BATCH):
+                for row in _rows(batch, path):
+                    try:
+                        recordings.append(Recording(**row))
+                    except InputError as error:
+                        if not (np.diff(row["t"]) < 0).any():
+                            raise
+                        refused.append(error)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file: {_siblings(path)}") from None
+    except (OSError, pa.ArrowException):
+        raise InputError(
+            f"{path}: not a readable Parquet file: convert other formats with "
+            "'imuscribe data import'"
+        ) from None
+    if not recordings and not refused:
+        raise InputError(f"{path}: holds no recordings: a data set needs one row or more")
+    ids = [r.id for r in recordings]
+    if len(set(ids)) != len(ids):
+        raise InputError(f"{path}: id '{_repeated(ids)}' occurs twice: ids must be unique")
+    return recordings, refused
+
+
+def leave_out(refused: Sequence[InputError], total: int, where: str) -> None:
+    """Warn about recordings that could not be used, or raise when they are too many.
+
+    Raises
+    ------
+    InputError
+        If more than `MAX_LEFT_OUT` of `total` were refused.
+    """
+    if not refused:
+        return
+    if len(refused) > MAX_LEFT_OUT * total:
+        raise InputError(f"{where}: {len(refused)} of {total} recordings unusable: {refused[0]}")
+    for error in refused:
+        _log.warning("%s: left out 1 of %d recordings: %s", where, total, error)
+
+
+def save(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> None:
+    """Write recordings in the canonical layout; `load` returns them exactly.
+
+    Raises
+    ------
+    InputError
+        If there are none, an id repeats, a channel is not in the layout, or writing fails.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = _table(recordings, path)
+    with atomic_path(path) as temporary:
+        try:
+            pq.write_table(table, temporary, row_group_size=_BATCH, compression="zstd")
+        except pa.ArrowException as error:
+            raise InputError(f"cannot write {path}: {str(error).splitlines()[0]}") from None
+
+
+def _table(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> Any:
+    import pyarrow as pa
+
+    if not recordings:
+        raise InputError(f"{path}: no recordings to write: a data set needs one or more")
+    ids = [r.id for r in recordings]
+    if len(set(ids)) != len(ids):
+        raise InputError(f"{path}: id '{_repeated(ids)}' occurs twice: ids must be unique")
+    for rec in recordings:
+        for name in rec.channels:
+            if name not in CHANNELS:
+                raise InputError(
+                    f"recording '{rec.id}': channel '{name}' is not in the layout: "
+                    f"{nearest(name, CHANNELS)}"
+                )
+        rec.select(ACC)
+    columns: dict[str, Any] = {name: [getattr(r, name) for r in recordings] for name in TEXT}
+    columns["acc_unit"] = ["m/s^2"] * len(recordings)
+    columns["gyro_unit"] = ["rad/s" if r.gyro is not None else "" for r in recordings]
+    columns["t"] = pa.array([r.t for r in recordings], pa.list_(pa.float64()))
+    for name in CHANNELS:
+        if any(name in r.channels for r in recordings):
+            rows = [r.select((name,))[0] if name in r.channels else None for r in recordings]
+            columns[name] = pa.array(rows, pa.list_(pa.float32()))
+    return pa.table(columns)
+
+
+def _check_columns(names: Sequence[str], path: str | os.PathLike[str]) -> None:
+    if {"pen_down", "x", "y"} <= set(names):
+        raise InputError(
+            f"{path}: holds pen trajectories, not motion-sensor recordings: give it to the "
+            "simulator instead ('imuscribe simulate OUT --strokes FILE')"
+        )
+    valid = (*TEXT, *UNITS, "t", *CHANNELS)
+    for name in names:
+        if name not in valid:
+            raise InputError(f"{path}: unknown column '{name}': {nearest(name, valid)}")
+    required = ["id", "t", *ACC, "acc_unit"]
+    for group in (GYRO, LIN_ACC):
+        if any(name in names for name in group):
+            required += [*group, *(["gyro_unit"] if group is GYRO else [])]
+    missing = [name for name in required if name not in names]
+    if missing:
+        raise InputError(
+            f"{path}: has no column {', '.join(missing)}: a recording needs id, t, acc_x, acc_y, "
+            "acc_z and the unit of every sensor"
+        )
+    if len(set(names)) != len(names):
+        raise InputError(f"{path}: column '{_repeated(names)}' occurs twice")
+
+
+def _rows(batch: Any, path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+    """Yield the fields of one `Recording` a row, in SI units."""
+    text = {
+        name: ["" if v is None else str(v).strip() for v in batch[name].to_pylist()]
+        for name in (*TEXT, *UNITS)
+        if name in batch.schema.names
+    }
+    lists = {
+        name: _lists(batch[name], name, path)
+        for name in ("t", *CHANNELS)
+        if name in batch.schema.names
+    }
+    for i in range(batch.num_rows):
+        fields: dict[str, Any] = {name: text[name][i] for name in TEXT if name in text}
+        where = f"{path}: recording '{fields['id']}'"
+        if not fields["id"]:
+            raise InputError(f"{path}: row {i} of a row group has an empty id: ids name recordings")
+        if fields.get("case", "") not in CASES:
+            raise InputError(f"{where}: case '{fields['case']}' is unknown: valid: 2d, 3d or empty")
+        t = lists["t"][i]
+        values = {name: lists[name][i] for name in CHANNELS if name in lists}
+        present = {name: row for name, row in values.items() if row is not None}
+        if t is None:
+            raise InputError(f"{where}: has no times: t must be a list of seconds")
+        for name, row in present.items():
+            if len(row) != len(t):
+                raise InputError(
+                    f"{where}: {name} has {len(row)} values but t has {len(t)}: "
+                    "all lists of a row need one length"
+                )
+        data = []
+        for group, unit, quantity in _SENSORS:
+            lacking = [name for name in group if name not in present]
+            if len(lacking) == len(group) and group is not ACC:
+                continue
+            if lacking:
+                raise InputError(f"{where}: {', '.join(lacking)} is empty: a sensor needs x, y, z")
+            rows = [present[name] for name in group]
+            try:
+                data.append(to_si(np.stack(rows), text[unit][i], quantity))
+            except InputError as error:
+                raise InputError(f"{where}: {unit}: {error}") from None
+        channels = tuple(name for name in CHANNELS if name in present)
+        yield {**fields, "data": np.concatenate(data), "channels": channels, "t": t}
+
+
+def _lists(
+    column: Any, name: str, path: str | os.PathLike[str]
+) -> list[NDArray[np.float64] | NDArray[np.float32] | None]:
+    """Split a list column into one array a row; None where the row has none."""
+    import pyarrow as pa
+
+    try:
+        column = column.cast(pa.list_(pa.float64() if name == "t" else pa.float32()))
+    except pa.ArrowException:
+        raise InputError(
+            f"{path}: column '{name}' holds {column.type}: it must hold a list of numbers a row"
+        ) from None
+    values = column.values.to_numpy(zero_copy_only=False)
+    offsets = column.offsets.to_numpy()
+    valid = column.is_valid().to_numpy(zero_copy_only=False)
+    return [
+        values[start:stop] if ok else None
+        for start, stop, ok in zip(offsets[:-1], offsets[1:], valid, strict=True)
+    ]
+
+
+def _repeated(names: Sequence[str]) -> str:
+    return Counter(names).most_common(1)[0][0]
+
+
+def _siblings(path: str | os.PathLike[str]) -> str:
+    folder = Path(path).parent
+    files = sorted(p.name for p in folder.glob("*.parquet")) if folder.is_dir() else []
+    return nearest(Path(path).name, files) if files else f"no Parquet files in '{folder}'"

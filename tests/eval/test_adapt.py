@@ -1,0 +1,129 @@
+"""Adaptation without labels: a hand unlike all others is learnt from its words, noise is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imuscribe.eval.report.adaptation import adapt_caption, adapt_table, write_adaptation
+from imuscribe.eval.tasks.adaptation import adapt_people
+from imuscribe.eval.tasks.letter_pool import LetterPool
+from imuscribe.recipes.words import AdaptRecipe, load_adapt_recipe
+from imuscribe.signals.errors import InputError
+from imuscribe.words.decode.lexicon import LETTERS
+from imuscribe.words.personalise import OwnHand
+
+PEOPLE, PER_LETTER = 4, 8
+
+
+def hands(odd: tuple[str, ...] = (), told: float = 1.0) -> tuple[LetterPool, dict]:
+    """Return made-up letters: readings with errors, and distances that tell letters apart.
+
+    For p0 the reader takes every letter of `odd` for its neighbour in the alphabet.
+    """
+    rng = np.random.default_rng(0)
+    n = PEOPLE * 26 * PER_LETTER
+    truth = np.tile(np.repeat(np.arange(26), PER_LETTER), PEOPLE)
+    subjects = np.repeat([f"p{i}" for i in range(PEOPLE)], 26 * PER_LETTER)
+    scores = rng.normal(size=(n, 26))
+    for row, letter in enumerate(truth):
+        swapped = subjects[row] == "p0" and LETTERS[letter] in odd
+        scores[row, (letter + swapped) % 26] += 3.5
+    scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    pool = LetterPool(
+        LETTERS, np.arange(n).astype(str), subjects, truth, scores[:, None], "made up"
+    )
+    distances = {}
+    for person in pool.people:
+        mine = truth[subjects == person]
+        far = rng.gamma(4.0, 0.25, size=(len(mine), len(mine)))
+        far = far + told * (mine[:, None] != mine)
+        distances[person] = (far + far.T) / 2
+        np.fill_diagonal(distances[person], np.inf)
+    return pool, distances
+
+
+def recipe(**changes) -> AdaptRecipe:
+    values = {"rounds": 3, "fit_words": 60, "size": 5000, "lengths": [5, 6, 7]} | changes
+    return AdaptRecipe.parse(values)
+
+
+def change(found: dict, person: str) -> float:
+    (p,) = (p for p in found["people"] if p["person"] == person)
+    return (p["rounds"][-1]["correct"] - p["rounds"][0]["correct"]) / p["n"]
+
+
+def test_letters_that_are_read_wrongly_are_learnt_from_the_words_they_stand_in():
+    pool, distances = hands(odd=("E", "S"))
+    found = adapt_people(recipe(), pool, distances, progress=False)
+    assert change(found, "p0") > 0.03
+    assert all(change(found, person) > -0.02 for person in pool.people)
+    p0 = found["people"][0]
+    assert p0["n"] == 26 * PER_LETTER // 2
+    assert p0["rounds"][0]["labelled"] == 0
+    last = p0["rounds"][-1]
+    assert last["right"] >= 0.9 * last["labelled"] > 0
+    assert last["labelled"] <= 26 * PER_LETTER // 2  # held-out recordings are never labelled
+
+
+def test_distances_that_say_nothing_change_nothing():
+    pool, distances = hands(told=0.0)
+    found = adapt_people(recipe(), pool, distances, progress=False)
+    assert all(abs(change(found, person)) < 0.06 for person in pool.people)
+
+
+def test_a_persons_own_labels_are_not_used():
+    pool, distances = hands(odd=("E",))
+    mine = pool.subjects == "p0"
+    lied = pool.truth.copy()
+    found = adapt_people(recipe(rounds=1), pool, distances, progress=False)
+    # Scoring with other truths changes the figures of p0, but not what anybody's hand teaches.
+    lied[mine] = np.roll(lied[mine], 1)
+    other = adapt_people(recipe(rounds=1), replace(pool, truth=lied), distances, progress=False)
+    assert found["people"][0]["hand"] == pytest.approx(other["people"][0]["hand"], rel=1e-3)
+
+
+def test_without_a_gallery_for_a_letter_the_predictor_decides():
+    hand = OwnHand(trust=1.0, slope=2.0, far=1.0)
+    log_probs = np.log(np.array([[0.6, 0.4], [0.5, 0.5]]))
+    distances = np.array([[np.inf, 3.0], [3.0, np.inf]])
+    assert hand.read(log_probs, distances, {}) == pytest.approx(log_probs)
+    near = np.array([[np.inf, 0.2], [0.2, np.inf]])
+    read = np.exp(hand.read(log_probs, near, {1: 1}))
+    assert read[0, 1] > 0.7  # 0.4 : 0.6 times exp(2 (1 − 0.2))
+    assert read[0, 1] / read[0, 0] == pytest.approx(0.4 / 0.6 * np.exp(1.6))
+
+
+def test_the_table_and_the_page_hold_every_person(tmp_path: Path):
+    pool, distances = hands()
+    found = adapt_people(recipe(rounds=1, words=4), pool, distances, progress=False)
+    heading, rows = adapt_table(found)
+    assert [row[0] for row in rows] == pool.people
+    assert all(len(row) == len(heading) for row in rows)
+    write_adaptation(tmp_path, found)
+    assert adapt_caption(found) in (tmp_path / "adapt.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["words=3"], "greater than or equal to 4"),
+        (["letters=runs/x"], "'method' is empty"),
+        (["treshold=0.9"], "did you mean 'threshold'"),
+    ],
+)
+def test_mistakes_in_the_recipe_are_named(changes, message):
+    assert load_adapt_recipe("words-adapt").rounds == 5
+    with pytest.raises(InputError, match=message):
+        load_adapt_recipe("words-adapt", changes)
+    with pytest.raises(InputError, match="did you mean 'words-adapt'"):
+        load_adapt_recipe("words-adept")
+
+
+def test_a_length_that_the_lexicon_lacks_is_named_before_anything_is_compared():
+    pool, _ = hands()
+    with pytest.raises(InputError, match="25 letters: no word of the lexicon is that long"):
+        adapt_people(recipe(lengths=[5, 25]), pool, {}, progress=False)

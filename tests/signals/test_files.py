@@ -1,0 +1,136 @@
+"""Nothing outside the folder that was named is ever written or removed, whatever the data says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imuscribe.eval.run import run
+from imuscribe.recipes.schema import Recipe
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import inside, safe_name, text_of_name, whole_folder
+from imuscribe.signals.readers.parquet import save
+
+HOSTILE = ["..", ".", "../x", "a/b", "/etc/x", "~", "", " ", "x.", "con", "AUX.txt", "a\0b", "a\\b"]
+TEXTS = st.one_of(st.text(max_size=20), st.sampled_from(HOSTILE), st.text("./\\%~ \0", max_size=8))
+
+
+@given(TEXTS)
+def test_any_text_is_one_file_name_and_comes_back(text):
+    name = safe_name(text)
+    assert text_of_name(name) == text
+    assert name not in ("", ".", "..") and not name.startswith((".", " "))
+    assert Path(name).name == name and name.isascii() and name.isprintable()
+
+
+@given(TEXTS, TEXTS)
+def test_two_texts_never_share_a_name(a, b):
+    assert (safe_name(a) == safe_name(b)) == (a == b)
+
+
+def test_plain_names_stay_and_long_ones_are_refused():
+    for plain in ("p001", "group-1", "Anna B.", "sim-001", "cnn_2"):
+        assert safe_name(plain) == plain or plain.endswith(".")
+    assert safe_name("con") == "%63on"
+    assert safe_name("Jürgen") == "J%C3%BCrgen"
+    with pytest.raises(InputError, match="too long for a file name"):
+        safe_name("x" * 201)
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=3))
+def test_a_path_stays_inside(texts):
+    folder = Path("runs/one")
+    assert inside(folder, *texts).resolve().is_relative_to(folder.resolve())
+
+
+def test_a_link_that_leads_out_is_refused(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run" / "folds").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="leads out of"):
+        inside(tmp_path / "run", "folds", "p001")
+    (tmp_path / "linked").symlink_to(tmp_path / "run")  # the run folder itself may be a link
+    assert inside(tmp_path / "linked", "other") == tmp_path / "linked" / "other"
+
+
+def test_a_folder_of_somebody_else_is_not_replaced(tmp_path):
+    final = tmp_path / "adapter"
+    final.mkdir()
+    (final / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="not ours to replace"), whole_folder(final, "ours.json"):
+        pass
+    assert (final / "thesis.txt").read_text() == "mine"
+
+
+def test_a_link_is_replaced_not_followed(tmp_path):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "ours.json").write_text("theirs")
+    final = tmp_path / "adapter"
+    for target in (theirs, tmp_path / "nowhere"):
+        final.symlink_to(target)
+        with whole_folder(final, "ours.json") as folder:
+            (folder / "ours.json").write_text("new")
+        assert not final.is_symlink() and (final / "ours.json").read_text() == "new"
+        (final / "ours.json").unlink()
+        final.rmdir()
+    assert (theirs / "ours.json").read_text() == "theirs"
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
+
+
+def test_the_old_folder_stays_until_the_new_one_stands(tmp_path, monkeypatch):
+    final = tmp_path / "adapter"
+    with whole_folder(final) as folder:
+        (folder / "a").write_text("first")
+    rename = Path.rename
+
+    def full(self, target):
+        if self.name.endswith(".tmp"):
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(InputError, match="No space left"), whole_folder(final) as folder:
+        (folder / "a").write_text("second")
+    assert (final / "a").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
+
+
+def test_subjects_named_like_paths_touch_nothing_outside_the_run(letters, tiny_model_dir, tmp_path):
+    names = {"sim-001": "../x", "sim-002": str(tmp_path / "victim"), "sim-003": "..",
+             "sim-004": "a/b"}  # fmt: skip
+    found = [replace(rec, subject=names[rec.subject]) for rec in letters(4, 2, "A-C")]
+    save(found, tmp_path / "hostile.parquet")
+    out = tmp_path / "runs"
+    for place in (out / "tiny" / "x", out / "tiny", out / "x", tmp_path / "victim"):
+        (place / "adapter").mkdir(parents=True)
+        (place / "adapter" / "thesis.txt").write_text("mine")
+
+    def around():
+        return {
+            str(path): path.read_bytes() if path.is_file() else b""
+            for path in tmp_path.rglob("*")
+            if not path.is_relative_to(out / "tiny" / "folds") and path.parent != out / "tiny"
+        }
+
+    before = around()
+    run(
+        Recipe.parse(
+            {
+                "name": "tiny",
+                "data": str(tmp_path / "hostile.parquet"),
+                "labels": "A-C",
+                "model": {"base": str(tiny_model_dir), "dtype": "fp32"},
+                "lora": {"r": 2},
+                "train": {"epochs": 1, "batch_size": 8},
+                "evaluate": {"methods": ["fine-tuned", "random-forest"]},
+                "out": str(out),
+            }
+        ),
+        progress=False,
+    )
+    assert around() == before
+    folds = {text_of_name(path.name) for path in (out / "tiny" / "folds").iterdir()}
+    assert folds == set(names.values())

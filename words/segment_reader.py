@@ -1,0 +1,163 @@
+"""Reads stretches of continuous writing: as one of the letters, or as none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imuscribe.models.estimators import SmallCNN
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.recording import Array
+from imuscribe.words.decode.lattice import Lattice
+from imuscribe.words.segment import Durations, Track
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+TOLERANCE = 0.06
+"""Seconds by which a cut may miss the move between two letters and still teach to part them."""
+
+_SHARE = 1e-3
+"""Shared by all answers, so that every logarithm exists."""
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A word somebody wrote without stopping.
+
+    Parameters
+    ----------
+    id, person, word : str
+    track : Track
+    spans : ndarray, shape (n_letters, 2), or None
+        Seconds when each letter begins and ends, where that is known.
+    """
+
+    id: str
+    person: str
+    word: str
+    track: Track
+    spans: Float | None = None
+
+    def between(self, tolerance: float = TOLERANCE) -> tuple[Float, Float]:
+        """Return where the word may be cut before and after each letter: earliest and latest.
+
+        Both of shape (n_letters + 1,), in seconds; the first and the last are the recording's
+        ends. A cut may miss the move between two letters by `tolerance`.
+        """
+        if self.spans is None:
+            raise InputError(f"word '{self.id}': its letters' bounds are not known")
+        end = (self.track.n - 1) / self.track.rate
+        earliest = np.concatenate([[0.0], self.spans[:-1, 1] - tolerance, [end]])
+        latest = np.concatenate([[0.0], self.spans[1:, 0] + tolerance, [end]])
+        return earliest, latest
+
+
+class SegmentReader:
+    """A small convolutional network over segments, letters against wrongly cut stretches.
+
+    Parameters
+    ----------
+    labels : sequence of str
+    step : float
+        Seconds between neighbouring cuts, at most.
+    epochs : int
+        Passes over the segments.
+    per_letter : int
+        Segments of every written letter that are learnt from, and as many wrong ones.
+    seed : int
+    progress : bool
+        Show a bar while training.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        step: float = 0.1,
+        epochs: int = 12,
+        per_letter: int = 3,
+        seed: int = 0,
+        progress: bool = False,
+    ) -> None:
+        self.labels = tuple(labels)
+        self.step = step
+        self.per_letter = per_letter
+        self.seed = seed
+        self._net = SmallCNN(epochs, batch_size=128, seed=seed, progress=progress)
+
+    def fit(self, words: Sequence[Written]) -> Self:
+        """Learn from training people's words whose letters' bounds are known."""
+        lengths = []
+        for written in words:
+            earliest, latest = written.between()
+            lengths.append(np.diff((earliest + latest) / 2))
+        self.durations = Durations.fit(np.concatenate(lengths))
+        rng = np.random.default_rng(self.seed)
+        x, y = [], []
+        for written in words:
+            views, truth = self._lesson(written, rng)
+            x.append(views)
+            y.append(truth)
+        self._net.fit(np.concatenate(x), np.concatenate(y))
+        return self
+
+    def lattice(self, track: Track) -> Lattice:
+        """Return all segments of a recording, each letter weighed against none."""
+        cuts = track.cuts(self.step)
+        segments = self.durations.segments(cuts, track.rate)
+        return Lattice.of_segments(
+            self.labels, cuts / track.rate, segments, self.scores(track, cuts[segments])
+        )
+
+    def chain(self, track: Track, samples: Int) -> Lattice:
+        """Return the lattice whose only way leads through these samples."""
+        places = np.arange(len(samples))
+        segments = np.stack([places[:-1], places[1:]], axis=1)
+        scores = self.scores(track, samples[segments])
+        return Lattice.of_segments(self.labels, samples / track.rate, segments, scores)
+
+    def scores(self, track: Track, bounds: Int) -> Float:
+        """Return ``log p(letter) − log p(none)``, (n, n_labels), of stretches (n, 2) in samples."""
+        known = self._net.predict_proba(track.views(bounds[:, 0], bounds[:, 1]))
+        answers = np.zeros((len(bounds), len(self.labels) + 1))
+        answers[:, self._net.classes_] = known
+        logs = np.log((1 - _SHARE) * answers + _SHARE / answers.shape[1])
+        return np.asarray(logs[:, :-1] - logs[:, -1:])
+
+    def _lesson(self, written: Written, rng: np.random.Generator) -> tuple[Array, Int]:
+        """Return views of some segments of a word and what they are."""
+        track = written.track
+        cuts = track.cuts(self.step)
+        segments = self.durations.segments(cuts, track.rate)
+        letter, near = whose(written, cuts / track.rate, segments)
+        chosen: list[int] = []
+        for i in range(len(written.word)):
+            mine = rng.permutation(np.flatnonzero(letter == i))
+            chosen += mine[: self.per_letter].tolist()
+        wrong = np.flatnonzero(letter < 0)
+        n = self.per_letter * len(written.word)
+        # Half of the wrong ones have one end right: these are what the right ways compete with.
+        hard = rng.permutation(wrong[near[wrong]])[: n // 2]
+        chosen += hard.tolist()
+        chosen += rng.permutation(np.setdiff1d(wrong, hard))[: n - len(hard)].tolist()
+        truth = [
+            len(self.labels) if letter[i] < 0 else self.labels.index(written.word[letter[i]])
+            for i in chosen
+        ]
+        bounds = cuts[segments[chosen]]
+        return track.views(bounds[:, 0], bounds[:, 1]), np.array(truth)
+
+
+def whose(written: Written, times: Float, segments: Int) -> tuple[Int, NDArray[np.bool_]]:
+    """Return which letter each segment is (−1: none), and whether one of its ends is right."""
+    earliest, latest = written.between()
+    at = times[:, None]
+    parts = (at >= earliest - 1e-9) & (at <= latest + 1e-9)
+    begins, ends = parts[segments[:, 0], :-1], parts[segments[:, 1], 1:]
+    both = begins & ends
+    near = np.asarray(parts[segments[:, 0]].any(axis=1) | parts[segments[:, 1]].any(axis=1))
+    return np.asarray(np.where(both.any(axis=1), both.argmax(axis=1), -1)), near

@@ -89,10 +89,10 @@ def recorded(recipe: SegmentRecipe, labels: Sequence[str], lexicon: Lexicon) -> 
     InputError
         If a file is missing, or a person who wrote letters is known to have written the words.
     """
-    from imuscribe.signals.readers.parquet import load
+    from imuscribe.signals.load import clean_all, read
 
     assert recipe.letters is not None
-    letters, words = load(recipe.letters), load(recipe.words)
+    letters, words = read(recipe.letters), read(recipe.words)
     if common := sorted({r.subject for r in letters} & {r.subject for r in words} - {""}):
         raise InputError(f"{common[0]} wrote letters and words: leave one of them out")
     known = [r for r in words if set(r.label) <= set(labels)]
@@ -123,8 +123,7 @@ def recorded(recipe: SegmentRecipe, labels: Sequence[str], lexicon: Lexicon) -> 
             wanted = _strings(recipe.train_words, can, rng)
             teach += hands[person].spell(person, wanted, rng)
     test = []
-    for rec in known:
-        rec = clean(rec, recipe.clean)
+    for rec in clean_all(known, recipe.clean, recipe.frame, recipe.words):
         track = Track.of_motion(writing_motion(rec, recipe.frame))
         test.append(Written(rec.id, rec.subject or rec.session, rec.label, track))
     return Material(

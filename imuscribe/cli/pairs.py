@@ -259,10 +259,10 @@ def _chosen(
     """Return cleaned recordings in the order of the file, and every label of the file."""
     import numpy as np
 
-    from imuscribe.signals.cleaning import clean
-    from imuscribe.signals.readers.parquet import leave_out, load
+    from imuscribe.signals.load import clean_all, read
+    from imuscribe.signals.readers.parquet import MAX_LEFT_OUT
 
-    found = load(path)
+    found = read(path)
     labels = tuple(sorted({rec.label for rec in found} - {""}))
     people = Counter(rec.subject for rec in found)
     for subject in subjects:
@@ -273,15 +273,7 @@ def _chosen(
         # Drawn over the whole file: its first rows are often one person's or one letter's.
         drawn = np.random.default_rng(seed).permutation(len(chosen))[:limit]
         chosen = [chosen[i] for i in sorted(drawn)]
-    cleaned: list[Recording] = []
-    refused: list[InputError] = []
-    for rec in chosen:
-        try:
-            cleaned.append(clean(rec))
-        except InputError as error:
-            refused.append(error)
-    leave_out(refused, len(chosen), path.name)
-    return cleaned, labels
+    return clean_all(chosen, where=path.name, most=MAX_LEFT_OUT), labels
 
 
 def _of_people(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -13,11 +12,8 @@ from imuscribe.cli.options import examples
 from imuscribe.signals.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from imuscribe.prompts.serialize import Features, Serializer, TextConfig
+    from imuscribe.prompts.serialize import TextConfig
     from imuscribe.prompts.serialize.budget import BudgetReport
-    from imuscribe.signals.recording import Recording
-
-_SHOWN = 10
 
 Source = Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")]
 FormatName = Annotated[str, typer.Option("--format", help="csv, digits or strokes.")]
@@ -75,6 +71,8 @@ def serialize(
     """Write recordings as text: one JSON object a line with id, text and tokens."""
     from imuscribe.prompts.ask.tokens import count_tokens, load_tokenizer
     from imuscribe.prompts.serialize import build_serializer
+    from imuscribe.signals.errors import usable
+    from imuscribe.signals.load import clean_all, read
 
     chosen = {
         "signals": signals,
@@ -89,10 +87,11 @@ def serialize(
     given = {name: value for name, value in chosen.items() if value is not None}
     config = _config(format, given, stats)
     reader = load_tokenizer(tokenizer)
-    recordings = _cleaned(path, limit)
+    recordings = clean_all(read(path)[:limit], where=path.name)
     serializer = build_serializer(config)
-    recordings, features = _readable(recordings, serializer)
-    texts = serializer.encode(features)
+    readable = usable(recordings, lambda rec: (rec, serializer.features(rec)), path.name)
+    recordings = [rec for rec, _ in readable]
+    texts = serializer.encode([features for _, features in readable])
     tokens = count_tokens(reader, texts)
     if budget is not None and max(tokens) > budget:
         refined = sorted(given.keys() - {"signals", "channels"})
@@ -131,6 +130,7 @@ def budget(
     from imuscribe.prompts.ask.templates import PromptBuilder, PromptConfig
     from imuscribe.prompts.ask.tokens import load_tokenizer
     from imuscribe.prompts.serialize.budget import fit_budget
+    from imuscribe.signals.load import clean_all, read
 
     if prompt not in ("none", "short", "study"):
         raise InputError(f"--prompt '{prompt}': {nearest(prompt, ('none', 'short', 'study'))}")
@@ -139,7 +139,7 @@ def budget(
     given = {"signals": signals, "channels": channels}
     base = _config(format, {k: v for k, v in given.items() if v is not None}, stats)
     reader = load_tokenizer(tokenizer)
-    recordings = _cleaned(path, limit)
+    recordings = clean_all(read(path)[:limit], where=path.name)
     around: PromptBuilder | int = 0
     if prompt != "none":
         labels = sorted({rec.label for rec in recordings})
@@ -182,50 +182,6 @@ def _config(format: str, given: dict[str, Any], stats: bool) -> TextConfig:
 
 def _names(comma_list: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in comma_list.split(",") if name.strip())
-
-
-def _cleaned(path: Path, limit: int | None) -> list[Recording]:
-    """Read and clean recordings; what cannot be used is listed on stderr."""
-    from tqdm import tqdm
-
-    from imuscribe.signals.cleaning import clean
-    from imuscribe.signals.readers.parquet import load
-
-    cleaned, reasons = [], []
-    for rec in tqdm(load(path)[:limit], desc="clean", unit="rec", leave=False):
-        try:
-            cleaned.append(clean(rec))
-        except InputError as error:
-            reasons.append(str(error))
-    _report_left_out(reasons, len(cleaned))
-    return cleaned
-
-
-def _readable(
-    recordings: Sequence[Recording], serializer: Serializer
-) -> tuple[list[Recording], list[Features]]:
-    """Return the recordings this format can tell, with their features; list the others."""
-    kept, features, reasons = [], [], []
-    for rec in recordings:
-        try:
-            features.append(serializer.features(rec))
-            kept.append(rec)
-        except InputError as error:
-            reasons.append(str(error))
-    _report_left_out(reasons, len(kept))
-    return kept, features
-
-
-def _report_left_out(reasons: Sequence[str], n_left: int) -> None:
-    if not n_left:
-        raise InputError(reasons[0] if reasons else "the file has no recordings")
-    if not reasons:
-        return
-    typer.echo(f"left out {len(reasons)} of {len(reasons) + n_left} recordings:", err=True)
-    for reason in reasons[:_SHOWN]:
-        typer.echo(f"  {reason}", err=True)
-    if len(reasons) > _SHOWN:
-        typer.echo(f"  … and {len(reasons) - _SHOWN} more", err=True)
 
 
 def _setting(config: TextConfig) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,26 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.errors import InputError, nearest, usable
 from imuscribe.signals.files import atomic_path
-from imuscribe.signals.recording import ACC, GYRO, LIN_ACC, Recording
+from imuscribe.signals.quality import check_units
+from imuscribe.signals.recording import ACC, CHANNELS, GYRO, LIN_ACC, METADATA, Recording
 from imuscribe.signals.units import Quantity, to_si
 
-TEXT = ("id", "subject", "session", "label", "device", "case")
-UNITS = ("acc_unit", "gyro_unit")
-CHANNELS = (*ACC, *LIN_ACC, *GYRO)
 _SENSORS: tuple[tuple[tuple[str, ...], str, Quantity], ...] = (
     (ACC, "acc_unit", "acceleration"),
     (LIN_ACC, "acc_unit", "acceleration"),
     (GYRO, "gyro_unit", "rotation"),
 )
-CASES = ("2d", "3d", "")
-
 MAX_LEFT_OUT = 0.01
 """Share of unusable recordings in a data set that is left out with a warning; more is an error."""
 
 _BATCH = 512
-_log = logging.getLogger(__name__)
 
 
 def load(path: str | os.PathLike[str]) -> list[Recording]:
@@ -39,7 +33,7 @@ def load(path: str | os.PathLike[str]) -> list[Recording]:
 
     A row whose time goes back is two takes glued together and no recording; one that is far from
     gravity at the median is in another unit than it says. Where such rows are at most
-    `MAX_LEFT_OUT` of a file they are left out and named in a warning.
+    `MAX_LEFT_OUT` of a file they are left out with a warning.
 
     Parameters
     ----------
@@ -53,18 +47,8 @@ def load(path: str | os.PathLike[str]) -> list[Recording]:
         or unknown, or a row is inconsistent; the message names the row's id. If more than
         `MAX_LEFT_OUT` of the rows cannot be used.
     """
-    from imuscribe.signals.quality import check_units
-
     found, refused = scan(path)
-    recordings = []
-    for rec in found:
-        try:
-            check_units(rec)
-            recordings.append(rec)
-        except InputError as error:
-            refused.append(error)
-    leave_out(refused, len(recordings) + len(refused), Path(path).name)
-    return recordings
+    return usable(found, check_units, Path(path).name, MAX_LEFT_OUT, refused=refused)
 
 
 def scan(path: str | os.PathLike[str]) -> tuple[list[Recording], list[InputError]]:
@@ -96,26 +80,8 @@ def scan(path: str | os.PathLike[str]) -> tuple[list[Recording], list[InputError
         ) from None
     if not recordings and not refused:
         raise InputError(f"{path}: holds no recordings: a data set needs one row or more")
-    ids = [r.id for r in recordings]
-    if len(set(ids)) != len(ids):
-        raise InputError(f"{path}: id '{_repeated(ids)}' occurs twice: ids must be unique")
+    _check_ids(recordings, path)
     return recordings, refused
-
-
-def leave_out(refused: Sequence[InputError], total: int, where: str) -> None:
-    """Warn about recordings that could not be used, or raise when they are too many.
-
-    Raises
-    ------
-    InputError
-        If more than `MAX_LEFT_OUT` of `total` were refused.
-    """
-    if not refused:
-        return
-    if len(refused) > MAX_LEFT_OUT * total:
-        raise InputError(f"{where}: {len(refused)} of {total} recordings unusable: {refused[0]}")
-    for error in refused:
-        _log.warning("%s: left out 1 of %d recordings: %s", where, total, error)
 
 
 def save(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> None:
@@ -142,9 +108,7 @@ def _table(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> Any
 
     if not recordings:
         raise InputError(f"{path}: no recordings to write: a data set needs one or more")
-    ids = [r.id for r in recordings]
-    if len(set(ids)) != len(ids):
-        raise InputError(f"{path}: id '{_repeated(ids)}' occurs twice: ids must be unique")
+    _check_ids(recordings, path)
     for rec in recordings:
         for name in rec.channels:
             if name not in CHANNELS:
@@ -153,7 +117,7 @@ def _table(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> Any
                     f"{nearest(name, CHANNELS)}"
                 )
         rec.select(ACC)
-    columns: dict[str, Any] = {name: [getattr(r, name) for r in recordings] for name in TEXT}
+    columns: dict[str, Any] = {name: [getattr(r, name) for r in recordings] for name in METADATA}
     columns["acc_unit"] = ["m/s^2"] * len(recordings)
     columns["gyro_unit"] = ["rad/s" if r.gyro is not None else "" for r in recordings]
     columns["t"] = pa.array([r.t for r in recordings], pa.list_(pa.float64()))
@@ -170,7 +134,7 @@ def _check_columns(names: Sequence[str], path: str | os.PathLike[str]) -> None:
             f"{path}: holds pen trajectories, not motion-sensor recordings: give it to the "
             "simulator instead ('imuscribe simulate OUT --strokes FILE')"
         )
-    valid = (*TEXT, *UNITS, "t", *CHANNELS)
+    valid = (*METADATA, "acc_unit", "gyro_unit", "t", *CHANNELS)
     for name in names:
         if name not in valid:
             raise InputError(f"{path}: unknown column '{name}': {nearest(name, valid)}")
@@ -185,14 +149,14 @@ def _check_columns(names: Sequence[str], path: str | os.PathLike[str]) -> None:
             "acc_z and the unit of every sensor"
         )
     if len(set(names)) != len(names):
-        raise InputError(f"{path}: column '{_repeated(names)}' occurs twice")
+        raise InputError(f"{path}: column '{Counter(names).most_common(1)[0][0]}' occurs twice")
 
 
 def _rows(batch: Any, path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     """Yield the fields of one `Recording` a row, in SI units."""
     text = {
         name: ["" if v is None else str(v).strip() for v in batch[name].to_pylist()]
-        for name in (*TEXT, *UNITS)
+        for name in (*METADATA, "acc_unit", "gyro_unit")
         if name in batch.schema.names
     }
     lists = {
@@ -201,12 +165,10 @@ def _rows(batch: Any, path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
         if name in batch.schema.names
     }
     for i in range(batch.num_rows):
-        fields: dict[str, Any] = {name: text[name][i] for name in TEXT if name in text}
+        fields: dict[str, Any] = {name: text[name][i] for name in METADATA if name in text}
         where = f"{path}: recording '{fields['id']}'"
         if not fields["id"]:
             raise InputError(f"{path}: row {i} of a row group has an empty id: ids name recordings")
-        if fields.get("case", "") not in CASES:
-            raise InputError(f"{where}: case '{fields['case']}' is unknown: valid: 2d, 3d or empty")
         t = lists["t"][i]
         values = {name: lists[name][i] for name in CHANNELS if name in lists}
         present = {name: row for name, row in values.items() if row is not None}
@@ -255,8 +217,10 @@ def _lists(
     ]
 
 
-def _repeated(names: Sequence[str]) -> str:
-    return Counter(names).most_common(1)[0][0]
+def _check_ids(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> None:
+    for name, times in Counter(rec.id for rec in recordings).most_common(1):
+        if times > 1:
+            raise InputError(f"{path}: id '{name}' occurs twice: ids must be unique")
 
 
 def _siblings(path: str | os.PathLike[str]) -> str:

@@ -47,40 +47,20 @@ _TAIL = 2.576
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a stroke without a corner, or a move between strokes.
+    """A part of a stroke without a corner, or a move between strokes."""
 
-    Attributes
-    ----------
-    path : ndarray of float64, shape (n_points, 2)
-        Points at equal distances.
-    length : float
-        Its length in heights of a capital.
-    turn : float
-        Angle in radians between the end of the piece before and the start of this one.
-    up : bool
-        The pen is up.
-    """
-
-    path: Stroke
-    length: float
-    turn: float
-    up: bool
+    path: Stroke  # points at equal distances
+    length: float  # in heights of a capital
+    turn: float  # radians between the end of the piece before and the start of this one
+    up: bool  # the pen is up
 
 
 @dataclass(frozen=True)
 class Plane:
-    """A movement in the writing plane on the time grid.
+    """A movement in the writing plane on the time grid."""
 
-    Attributes
-    ----------
-    xy : ndarray of float64, shape (2, n)
-        Right and up, in heights of a capital.
-    lift : ndarray of float64, shape (n,)
-        0 while writing, rising to 1 in the middle of a pen-up move.
-    """
-
-    xy: Float
-    lift: Float
+    xy: Float  # (2, n), right and up, in heights of a capital
+    lift: Float  # (n,), 0 while writing, rising to 1 in the middle of a pen-up move
 
 
 @cache
@@ -117,22 +97,9 @@ def sigma_lognormal(
 ) -> Plane:
     """Move along pieces as overlapping lognormal strokes.
 
-    Parameters
-    ----------
-    pieces : sequence of Piece
-        What is written.
-    height : float
-        Height of a capital in metres.
-    tempo : float
-        Seconds a movement of `REFERENCE` metres takes.
-    fluency : float
-        How much neighbouring pieces overlap; about 1.
-    skew : float
-        The lognormal σ: how early a movement reaches its greatest speed.
-    jitter : float
-        Relative standard deviation of every piece's duration.
-    rng : numpy.random.Generator
-        Source of the variation.
+    A capital is `height` metres high and a movement of `REFERENCE` metres takes `tempo` seconds.
+    Neighbouring pieces overlap by `fluency`, about 1; `skew`, the lognormal σ, is how early a
+    movement is fastest; `jitter` is the relative standard deviation of every piece's duration.
     """
     from scipy.special import ndtr
 
@@ -163,18 +130,8 @@ def replay(strokes: Sequence[Stroke], rate: float, height: float, tempo: float) 
     """Move along recorded pen strokes with their own timing.
 
     A letter much larger than on paper takes longer by the same law as our own movements,
-    time ∝ length^⅓. Pen-up moves, which tablets don't record, are minimum-jerk.
-
-    Parameters
-    ----------
-    strokes : sequence of ndarray, each of shape (n_points, 2)
-        In heights of a capital, sampled at `rate`.
-    rate : float
-        Hz.
-    height : float
-        Height in metres at which a capital is written now.
-    tempo : float
-        Seconds that a pen-up move of `REFERENCE` metres takes.
+    time ∝ length^⅓. Pen-up moves, which tablets don't record, are minimum-jerk. Strokes are in
+    heights of a capital, sampled at `rate` Hz; `height` and `tempo` as for `sigma_lognormal`.
     """
     stretch = tempo / _PEN_TEMPO * np.cbrt(height / _PEN_HEIGHT)
     tau = np.linspace(0, 1, 33)
@@ -207,24 +164,9 @@ def join(
 ) -> tuple[Plane, Float]:
     """Write letters one after another; their movements and the moves between them add up.
 
-    Parameters
-    ----------
-    letters : sequence of Plane
-        From their first to their last stroke.
-    pace : float
-        Seconds that a pen-up move as long as a capital takes; others by time ∝ length^⅓.
-    fluency : float
-        How much a move overlaps its letters; about 1.
-    apart : bool
-        Side by side; otherwise one on top of the other.
-    rng : numpy.random.Generator
-        Source of distances and pauses.
-
-    Returns
-    -------
-    plane : Plane
-    spans : ndarray of float64, shape (n_letters, 2)
-        Seconds when each letter begins and ends.
+    A pen-up move as long as a capital takes `pace` seconds, others by time ∝ length^⅓, and overlaps
+    its letters by `fluency`, about 1. Letters stand `apart`, side by side, or one on top of the
+    other. Returns the seconds (n_letters, 2) when each begins and ends as well.
     """
     placed = [letters[0].xy]
     for letter in letters[1:]:
@@ -260,10 +202,12 @@ def _minimum_jerk(tau: Float) -> Float:
     return np.asarray(tau**3 * (10 - 15 * tau + 6 * tau**2))
 
 
-def rest(plane: Plane, before: float, after: float) -> Plane:
-    """Hold still for so many seconds before and after."""
-    pad = (int(before * GRID), int(after * GRID))
-    return Plane(np.pad(plane.xy, ((0, 0), pad), mode="edge"), np.pad(plane.lift, pad, mode="edge"))
+def rest(plane: Plane, rng: np.random.Generator) -> tuple[Plane, float]:
+    """Hold still for a while before and after; return the seconds before as well."""
+    before, after = (int(seconds * GRID) for seconds in rng.uniform(0.15, 0.4, 2))
+    rows = np.vstack([plane.xy, plane.lift])
+    rows = np.pad(rows, ((0, 0), (before, after)), mode="edge")
+    return Plane(rows[:2], rows[2]), before / GRID
 
 
 def _smooth(plane: Plane, sigma: float) -> Plane:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,57 +26,28 @@ _COLUMNS = ("writer", "label", "rate_hz", *_LISTS)
 
 @dataclass(frozen=True)
 class PenSample:
-    """One character as somebody wrote it.
+    """One character as somebody wrote it."""
 
-    Attributes
-    ----------
-    strokes : tuple of ndarray, each of shape (n_points, 2)
-        Right and up in heights of the writer's capitals, from the lower left corner.
-    rate : float
-        Points a second; 0 where unknown.
-    """
-
-    strokes: tuple[Stroke, ...]
-    rate: float
+    strokes: tuple[Stroke, ...]  # in heights of the writer's capitals, from the lower left corner
+    rate: float  # points a second; 0 where unknown
 
 
 @dataclass(frozen=True)
 class PenWriter:
-    """One person of a pen file.
-
-    Attributes
-    ----------
-    name : str
-        The file's name for the person.
-    index : int
-        Place among all the file's people, whoever is selected.
-    samples : dict of str to tuple of PenSample
-        Characters by label, in the file's order.
-    """
+    """One person of a pen file."""
 
     name: str
-    index: int
-    samples: dict[str, tuple[PenSample, ...]]
+    index: int  # place among all the file's people, whoever is selected
+    samples: dict[str, tuple[PenSample, ...]]  # by label, in the file's order
 
 
 def read_pen(
     path: str | Path, labels: Sequence[str], people: int, repetitions: int
 ) -> list[PenWriter]:
-    """Read the people who wrote most of the labels.
+    """Read the people who wrote most of the labels, in the file's order.
 
-    Parameters
-    ----------
-    path : path-like
-        The Parquet file.
-    labels : sequence of str
-        Characters wanted.
-    people, repetitions : int
-        At most so many people, and so many samples of a label from each.
-
-    Returns
-    -------
-    list of PenWriter
-        In the file's order. A person lacks the labels that they did not write.
+    At most so many `people`, and so many `repetitions` of a label from each; a person lacks the
+    labels that they did not write.
 
     Raises
     ------
@@ -84,22 +55,7 @@ def read_pen(
         If the file is missing, is not Parquet, lacks a column, holds none of the labels, or its
         lists are no numbers or differ in length within a row.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path)
-    except FileNotFoundError:
-        raise InputError(f"pen strokes '{path}': no such file") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"pen strokes '{path}': not a readable Parquet file: {reason}") from None
-    missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
-    if missing:
-        raise InputError(
-            f"pen strokes '{path}': lacks the column {', '.join(missing)}: "
-            f"need {', '.join(_COLUMNS)}"
-        )
+    file = _opened(path)
     heads = file.read(columns=["writer", "label"]).to_pydict()
     order = {name: i for i, name in enumerate(dict.fromkeys(heads["writer"]))}
     rows: dict[str, dict[str, list[int]]] = {}
@@ -128,35 +84,51 @@ def read_pen(
     return writers
 
 
+def _opened(path: str | Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+    except FileNotFoundError:
+        raise InputError(f"pen strokes '{path}': no such file") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"pen strokes '{path}': not a readable Parquet file: {reason}") from None
+    if missing := [name for name in _COLUMNS if name not in file.schema_arrow.names]:
+        raise InputError(
+            f"pen strokes '{path}': lacks the column {', '.join(missing)}: "
+            f"need {', '.join(_COLUMNS)}"
+        )
+    return file
+
+
 class _Shapes:
     """The lists of a pen file as flat arrays with one offset a row."""
 
     def __init__(self, path: str, table: pa.Table) -> None:
-        import pyarrow as pa
-
         self.path = path
         self.rate = np.nan_to_num(table.column("rate_hz").to_numpy().astype(float))
-        self.values, self.offsets = {}, {}
-        for name in _LISTS:
-            column = table.column(name).combine_chunks()
-            if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
-                raise InputError(f"pen strokes '{path}': {name} is {column.type}: need lists")
-            try:
-                flat = column.flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)
-            except pa.ArrowInvalid:
-                kind = column.type.value_type
-                raise InputError(
-                    f"pen strokes '{path}': {name} holds lists of {kind}: need numbers"
-                ) from None
-            lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-            self.values[name] = flat
-            self.offsets[name] = np.concatenate([[0], np.cumsum(lengths)])
+        self.lists = {name: self._flat(name, table.column(name)) for name in _LISTS}
+
+    def _flat(self, name: str, chunks: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        import pyarrow as pa
+
+        column = chunks.combine_chunks()
+        if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+            raise InputError(f"pen strokes '{self.path}': {name} is {column.type}: need lists")
+        try:
+            flat = column.flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)
+        except pa.ArrowInvalid:
+            kind = column.type.value_type
+            raise InputError(
+                f"pen strokes '{self.path}': {name} holds lists of {kind}: need numbers"
+            ) from None
+        lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+        return flat, np.concatenate([[0], np.cumsum(lengths)])
 
     def _row(self, row: int) -> list[NDArray[np.float64]]:
-        lists = []
-        for name in _LISTS:
-            start, stop = self.offsets[name][row : row + 2]
-            lists.append(self.values[name][start:stop])
+        lists = [flat[offsets[row] : offsets[row + 1]] for flat, offsets in self.lists.values()]
         lengths = [len(values) for values in lists]
         if not lengths[0] or len(set(lengths)) > 1:
             raise InputError(

@@ -28,58 +28,27 @@ _STYLE, _HABIT, _SESSION, _REPETITION = range(4)
 
 @dataclass(frozen=True)
 class Writer:
-    """One person's style; `Writer.draw` makes up a person.
+    """One person's style; `Writer.draw` makes up a person."""
 
-    Attributes
-    ----------
-    name : str
-        Subject name of the recordings.
-    index, seed : int
-        They determine the person's letter habits and how the device is held.
-    heights : dict of str to float
-        Height of a capital by case, metres.
-    slant : float
-        Angle of the letters to the right, radians.
-    aspect : float
-        Width relative to the templates.
-    tempo : float
-        Seconds for a movement of 0.2 m.
-    fluency, skew : float
-        Overlap and σ of the lognormal movements.
-    lever : float
-        Distance of the hand from the arm's pivot, metres.
-    elevation : float
-        Angle of the arm above the horizontal, radians.
-    wrist, roll : float
-        Turn that the wrist adds to the forearm's yaw and pitch, and roll a radian of yaw.
-    lift : float
-        Height of pen-up moves, or how far they are drawn back in mid-air, metres.
-    tremor, sway : float
-        Root mean square amplitudes at 8–12 Hz and below 1 Hz, metres.
-    variability : float
-        How much repetitions differ; about 1.
-    strokes : mapping of str to tuple of PenSample
-        Recorded strokes by label that replace templates and habits.
-    """
-
-    name: str
-    index: int
+    name: str  # the subject of the recordings
+    index: int  # with the seed: the person's letter habits and how the device is held
     seed: int
-    heights: Mapping[str, float]
-    slant: float
-    aspect: float
-    tempo: float
-    fluency: float
-    skew: float
-    lever: float
-    elevation: float
-    wrist: float
-    roll: float
-    lift: float
-    tremor: float
-    sway: float
-    variability: float
+    heights: Mapping[str, float]  # of a capital by case, metres
+    slant: float  # of the letters to the right, radians
+    aspect: float  # width relative to the templates
+    tempo: float  # seconds for a movement of 0.2 m
+    fluency: float  # overlap of the lognormal movements
+    skew: float  # their σ
+    lever: float  # distance of the hand from the arm's pivot, metres
+    elevation: float  # of the arm above the horizontal, radians
+    wrist: float  # what the wrist adds to the forearm's yaw and pitch, as a share
+    roll: float  # a radian of yaw
+    lift: float  # of pen-up moves, or how far they are drawn back in mid-air, metres
+    tremor: float  # root mean square at 8–12 Hz, metres
+    sway: float  # and below 1 Hz
+    variability: float  # how much repetitions differ; about 1
     strokes: Mapping[str, tuple[PenSample, ...]] = field(default_factory=dict, repr=False)
+    """Recorded strokes by label; they replace templates and habits."""
 
     @classmethod
     def draw(
@@ -119,30 +88,10 @@ class Writer:
         """Whether there are strokes for this character."""
         return char in (self.strokes or characters())
 
-    def plane(self, char: str, case: Case, repetition: int, rng: np.random.Generator) -> hand.Plane:
-        """Write a character in the plane, with rest at both ends; parameters as `drawn`."""
-        drawn = self.drawn(char, case, repetition, rng)
-        before, after = rng.uniform(0.15, 0.4, 2)
-        return hand.rest(drawn, before, after)
-
     def drawn(self, char: str, case: Case, repetition: int, rng: np.random.Generator) -> hand.Plane:
-        """Write a character in the plane.
+        """Write a character that the person `writes`, from its first to its last stroke.
 
-        Parameters
-        ----------
-        char : str
-            One that the person `writes`.
-        case : {"2d", "3d"}
-            Where; it sets the size.
-        repetition : int
-            Picks among recorded strokes.
-        rng : numpy.random.Generator
-            Variation from one repetition to the next.
-
-        Returns
-        -------
-        hand.Plane
-            The movement from its first to its last stroke; heights of a capital.
+        The repetition picks among recorded strokes; `rng` is what differs from one to the next.
         """
         height = self.heights[case]
         tempo = self.tempo * np.exp(0.06 * self.variability * rng.standard_normal())
@@ -209,8 +158,8 @@ def write_letter(
         If the character or the case is unknown.
     """
     _check(writer, char, case)
-    plane = writer.plane(char, case, repetition, rng)
-    return _sensed(writer, plane, case, f"{case}-{char}-{repetition:02d}", char, rng, rate, imu)
+    plane, _ = hand.rest(writer.drawn(char, case, repetition, rng), rng)
+    return _sensed(writer, plane, case, char, repetition, rng, rate, imu)
 
 
 def write_word(
@@ -250,12 +199,16 @@ def write_word(
         writer = replace(writer, heights={**writer.heights, "2d": min(writer.heights["2d"], 0.05)})
     letters = [writer.drawn(char, case, repetition + i, rng) for i, char in enumerate(word)]
     pace = writer.tempo * np.cbrt(writer.heights[case] / hand.REFERENCE)
-    plane, spans = hand.join(letters, pace, writer.fluency, case == "2d", rng)
-    before, after = rng.uniform(0.15, 0.4, 2)
-    name = f"{case}-{word}-{repetition:02d}"
-    plane = hand.rest(plane, before, after)
-    recording, _ = _sensed(writer, plane, case, name, word, rng, rate, imu)
-    return recording, spans + int(before * hand.GRID) / hand.GRID
+    joined, spans = hand.join(letters, pace, writer.fluency, case == "2d", rng)
+    plane, before = hand.rest(joined, rng)
+    return _sensed(writer, plane, case, word, repetition, rng, rate, imu)[0], spans + before
+
+
+def repetition_stream(
+    seed: int, index: int, case: Case, label: str, repetition: int
+) -> np.random.Generator:
+    """Return the random stream of one recording, whatever else is drawn."""
+    return _stream(seed, _REPETITION, index, _CASES.index(case), repetition, *label.encode())
 
 
 def _check(writer: Writer, char: str, case: Case) -> None:
@@ -270,8 +223,8 @@ def _sensed(
     writer: Writer,
     plane: hand.Plane,
     case: Case,
-    name: str,
     label: str,
+    repetition: int,
     rng: np.random.Generator,
     rate: float,
     imu: Imu,
@@ -296,7 +249,7 @@ def _sensed(
         grip.T @ rotation_rate,
     )
     recording = Recording(
-        id=f"{writer.name}-{name}",
+        id=f"{writer.name}-{case}-{label}-{repetition:02d}",
         data=imu.read(trajectory.force, trajectory.rotation_rate, rate, offsets, rng),
         channels=(*ACC, *GYRO),
         t=t,
@@ -370,10 +323,3 @@ def _at(t: Float, grid: Float, rows: Float) -> Float:
 
 def _stream(seed: int, *key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
-
-
-def repetition_stream(
-    seed: int, index: int, case: Case, label: str, repetition: int
-) -> np.random.Generator:
-    """Return the random stream of one recording, whatever else is drawn."""
-    return _stream(seed, _REPETITION, index, _CASES.index(case), repetition, *label.encode())

@@ -45,7 +45,7 @@ def read_motion_pen(
     sessions = {path.parent.name for path in files}
     for session in people:
         if session not in sessions:
-            raise InputError(f"{root}: has no session '{session}': {nearest(session, sessions)}")
+            raise InputError(f"{root}: has no session '{session}': {nearest(session, sorted(sessions))}")
     sequences = [(path, i, lines) for path in files for i, lines in enumerate(_sequences(path))]
     return usable(
         sequences, lambda sequence: _recording(*sequence, people), str(root), MAX_LEFT_OUT

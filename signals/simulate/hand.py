@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 from imuscribe.signals.simulate.glyphs import Stroke, glyph
 
 Float = NDArray[np.float64]
+Plane = NDArray[np.float64]
+"""A movement in the writing plane on the time grid, (3, n): right and up in heights of a capital;
+lift is 0 while writing and rises to 1 in the middle of a pen-up move."""
 
 GRID = 400.0
 """Samples a second of the movement from which sensor readings are taken."""
@@ -53,14 +56,6 @@ class Piece:
     length: float  # in heights of a capital
     turn: float  # radians between the end of the piece before and the start of this one
     up: bool  # the pen is up
-
-
-@dataclass(frozen=True)
-class Plane:
-    """A movement in the writing plane on the time grid."""
-
-    xy: Float  # (2, n), right and up, in heights of a capital
-    lift: Float  # (n,), 0 while writing, rising to 1 in the middle of a pen-up move
 
 
 @cache
@@ -115,15 +110,14 @@ def sigma_lognormal(
     scale = durations / (np.exp(_TAIL * skew) - np.exp(-_TAIL * skew))
     since = t - (begins - scale * np.exp(-_TAIL * skew))[:, None]
     progress = ndtr(np.log(np.maximum(since, 1e-9) / scale[:, None]) / skew)
-    xy = np.tile(pieces[0].path[0][:, None], t.size)
-    lift = np.zeros(t.size)
+    plane = np.tile([[x] for x in (*pieces[0].path[0], 0.0)], t.size)
     knots = np.linspace(0, 1, _POINTS)
     for piece, done in zip(pieces, progress, strict=True):
-        for row, values in zip(xy, piece.path.T, strict=True):
+        for row, values in zip(plane[:2], piece.path.T, strict=True):
             row += np.interp(done, knots, values - values[0])
         if piece.up:
-            lift += 4 * done * (1 - done)
-    return _smooth(Plane(xy, lift), _SMOOTH)
+            plane[2] += 4 * done * (1 - done)
+    return _smooth(plane, _SMOOTH)
 
 
 def replay(strokes: Sequence[Stroke], rate: float, height: float, tempo: float) -> Plane:
@@ -137,26 +131,24 @@ def replay(strokes: Sequence[Stroke], rate: float, height: float, tempo: float) 
     tau = np.linspace(0, 1, 33)
     minimum_jerk = _minimum_jerk(tau)
     times: list[Float] = []
-    points: list[Stroke] = []
-    lifts: list[Float] = []
+    points: list[Float] = []
     now = 0.0
-    for i, stroke in enumerate(strokes):
-        if i:
-            last = points[-1][-1]
-            move = stroke[0] - last
-            takes = tempo * np.cbrt(max(float(np.hypot(*move)), 0.05) * height / REFERENCE)
+    for stroke in strokes:
+        if points:
+            last = points[-1][:2, -1:]
+            move = stroke[:1].T - last
+            takes = tempo * np.cbrt(max(float(np.hypot(*move[:, 0])), 0.05) * height / REFERENCE)
             times.append(now + takes * tau)
-            points.append(last + minimum_jerk[:, None] * move)
-            lifts.append(4 * minimum_jerk * (1 - minimum_jerk))
+            lift = 4 * minimum_jerk * (1 - minimum_jerk)
+            points.append(np.vstack([last + minimum_jerk * move, lift]))
             now += takes
         times.append(now + np.arange(len(stroke)) / rate * stretch)
-        points.append(stroke)
-        lifts.append(np.zeros(len(stroke)))
+        points.append(np.vstack([stroke.T, np.zeros(len(stroke))]))
         now = float(times[-1][-1])
     t = np.arange(int(now * GRID) + 2) / GRID
-    knots, path = np.concatenate(times), np.concatenate(points)
-    xy = np.stack([np.interp(t, knots, path[:, 0]), np.interp(t, knots, path[:, 1])])
-    return _smooth(Plane(xy, np.interp(t, knots, np.concatenate(lifts))), _PEN_SMOOTH * stretch)
+    knots = np.concatenate(times)
+    plane = np.stack([np.interp(t, knots, row) for row in np.concatenate(points, axis=1)])
+    return _smooth(plane, _PEN_SMOOTH * stretch)
 
 
 def join(
@@ -168,12 +160,12 @@ def join(
     its letters by `fluency`, about 1. Letters stand `apart`, side by side, or one on top of the
     other. Returns the seconds (n_letters, 2) when each begins and ends as well.
     """
-    placed = [letters[0].xy]
+    placed = [letters[0][:2]]
     for letter in letters[1:]:
         shift = 0.0
         if apart:
-            shift = placed[-1][0].max() - letter.xy[0].min() + rng.uniform(0.12, 0.3)
-        placed.append(letter.xy + np.array([[shift], [0.0]]))
+            shift = placed[-1][0].max() - letter[0].min() + rng.uniform(0.12, 0.3)
+        placed.append(letter[:2] + np.array([[shift], [0.0]]))
     moves = [after[:, 0] - before[:, -1] for before, after in pairwise(placed)]
     takes = [pace * np.cbrt(max(float(np.hypot(*move)), 0.05)) for move in moves]
     begins = [0]
@@ -181,21 +173,20 @@ def join(
     for letter, seconds in zip(letters, takes, strict=False):
         shared = 0.3 * fluency * seconds * rng.uniform(0.5, 1.2, 2)
         pause = rng.exponential(0.12) if rng.random() < 0.3 else 0.0
-        starts.append(begins[-1] + letter.lift.size + int((pause - shared[0]) * GRID))
+        starts.append(begins[-1] + letter.shape[1] + int((pause - shared[0]) * GRID))
         begins.append(starts[-1] + int((seconds - shared[1]) * GRID))
-    n = begins[-1] + letters[-1].lift.size
+    spans = [(b, b + letter.shape[1]) for b, letter in zip(begins, letters, strict=True)]
+    n = spans[-1][1]
     xy, lift = np.tile(placed[0][:, :1], n), np.zeros(n)
-    for letter, begin in zip(letters, begins, strict=True):
-        stop = begin + letter.lift.size
-        xy[:, begin:stop] += letter.xy - letter.xy[:, :1]
-        xy[:, stop:] += letter.xy[:, -1:] - letter.xy[:, :1]
-        lift[begin:stop] += letter.lift
+    for letter, (begin, stop) in zip(letters, spans, strict=True):
+        xy[:, begin:stop] += letter[:2] - letter[:2, :1]
+        xy[:, stop:] += letter[:2, -1:] - letter[:2, :1]
+        lift[begin:stop] += letter[2]
     for move, seconds, start in zip(moves, takes, starts, strict=True):
         done = _minimum_jerk(np.clip((np.arange(n) - start) / (seconds * GRID), 0, 1))
         xy += move[:, None] * done
         lift += 4 * done * (1 - done)
-    spans = [(b, b + letter.lift.size) for b, letter in zip(begins, letters, strict=True)]
-    return Plane(xy, lift), np.array(spans) / GRID
+    return np.vstack([xy, lift]), np.array(spans) / GRID
 
 
 def _minimum_jerk(tau: Float) -> Float:
@@ -205,18 +196,15 @@ def _minimum_jerk(tau: Float) -> Float:
 def rest(plane: Plane, rng: np.random.Generator) -> tuple[Plane, float]:
     """Hold still for a while before and after; return the seconds before as well."""
     before, after = (int(seconds * GRID) for seconds in rng.uniform(0.15, 0.4, 2))
-    rows = np.vstack([plane.xy, plane.lift])
-    rows = np.pad(rows, ((0, 0), (before, after)), mode="edge")
-    return Plane(rows[:2], rows[2]), before / GRID
+    return np.pad(plane, ((0, 0), (before, after)), mode="edge"), before / GRID
 
 
 def _smooth(plane: Plane, sigma: float) -> Plane:
     """Low-pass with a Gaussian of `sigma` seconds: muscles don't follow instantly."""
     reach = int(np.ceil(4 * sigma * GRID))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (sigma * GRID)) ** 2)
-    rows = np.pad(np.vstack([plane.xy, plane.lift]), ((0, 0), (2 * reach, 2 * reach)), mode="edge")
-    rows = np.stack([np.convolve(row, kernel / kernel.sum(), mode="valid") for row in rows])
-    return Plane(rows[:2], rows[2])
+    rows = np.pad(plane, ((0, 0), (2 * reach, 2 * reach)), mode="edge")
+    return np.stack([np.convolve(row, kernel / kernel.sum(), mode="valid") for row in rows])
 
 
 def _bends(stroke: Stroke) -> list[Stroke]:

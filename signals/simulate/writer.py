@@ -88,6 +88,10 @@ class Writer:
         """Whether there are strokes for this character."""
         return char in (self.strokes or characters())
 
+    def most(self, char: str, repetitions: int) -> int:
+        """Return how often a character is written at most: recorded strokes are never repeated."""
+        return min(repetitions, len(self.strokes[char])) if self.strokes else repetitions
+
     def drawn(self, char: str, case: Case, repetition: int, rng: np.random.Generator) -> hand.Plane:
         """Write a character that the person `writes`, from its first to its last stroke.
 
@@ -111,10 +115,10 @@ class Writer:
             plane = hand.sigma_lognormal(
                 pieces, height, tempo, self.fluency, self.skew, jitter, rng
             )
-        xy = plane.xy + _warp(plane.xy, bend)
+        plane[:2] += _warp(plane[:2], bend)
         if not self.strokes:
-            xy[0] = self.aspect * xy[0] + np.tan(self.slant) * xy[1]
-        return hand.Plane(xy, plane.lift)
+            plane[0] = self.aspect * plane[0] + np.tan(self.slant) * plane[1]
+        return plane
 
 
 def write_letter(
@@ -147,10 +151,8 @@ def write_letter(
 
     Returns
     -------
-    recording : Recording
-        Six channels as the sensor reports them.
-    trajectory : Trajectory
-        The truth at the same times.
+    recording, trajectory
+        Six channels as the sensor reports them, and the truth at the same times.
 
     Raises
     ------
@@ -177,19 +179,9 @@ def write_word(
     while the next begins, and now and then by a short pause. On a surface they stand side by side,
     in mid-air one on top of the other, as people do who write words there.
 
-    Parameters as `write_letter`.
-
-    Returns
-    -------
-    recording : Recording
-        Its label is the word.
-    spans : ndarray of float64, shape (n_letters, 2)
-        Seconds when each letter's movement begins and ends; the move to the next lies between.
-
-    Raises
-    ------
-    InputError
-        If the word is empty, or a character or the case is unknown.
+    Parameters and errors as for `write_letter`. Returns a recording labelled with the word, and the
+    seconds (n_letters, 2) when each letter's movement begins and ends; the move to the next lies
+    between.
     """
     if not word:
         raise InputError("an empty word cannot be written: give one letter or more")
@@ -265,10 +257,9 @@ def _sensed(
 def _habitual(char: str, habit: np.random.Generator) -> tuple[hand.Piece, ...]:
     """Choose how a writer makes a letter: mostly the common way, seldom one of nobody else's."""
     if habit.random() < 0.1:
-        strokes = list(glyph(char))
-        own = [strokes[i] for i in habit.permutation(len(strokes))]
-        own[0] = own[0][::-1]
-        return hand.cut(own)
+        strokes = glyph(char)
+        first, *others = (strokes[i] for i in habit.permutation(len(strokes)))
+        return hand.cut([first[::-1], *others])
     variants = n_variants(char)
     odd = variants > 1 and habit.random() < 0.35
     return hand.template(char, int(habit.integers(1, variants)) if odd else 0)
@@ -278,10 +269,11 @@ def _in_world(
     writer: Writer, plane: hand.Plane, case: Case, rng: np.random.Generator
 ) -> tuple[Float, Float]:
     """Place the written plane in the world: position (3, n) and angles (3, n) as `arm.mid_air`."""
-    middle = (plane.xy.min(axis=1) + plane.xy.max(axis=1))[:, None] / 2
-    xy = (plane.xy - middle) * writer.heights[case]
-    n = plane.lift.size
-    back = writer.lift * plane.lift
+    xy = plane[:2]
+    middle = (xy.min(axis=1) + xy.max(axis=1))[:, None] / 2
+    xy = (xy - middle) * writer.heights[case]
+    n = plane.shape[1]
+    back = writer.lift * plane[2]
     tremor = writer.tremor * arm.wander(rng, n, 8, 12)
     sway = arm.wander(rng, n, 0.1, 0.8)
     wobble = arm.wander(rng, n, 0.1, 0.8)

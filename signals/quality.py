@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,8 @@ KINDS = (
     "clipping",
     "little rotation",
     "short",
-    "unusable",
 )
-"""Every kind of problem, the gravest first; ``"unusable"`` is used by `Summary` only."""
+"""Every kind of problem, the gravest first; `summarise` adds ``"unusable"``."""
 
 # Hz. Slower than any motion recording, faster than any motion sensor.
 _PLAUSIBLE_RATES = (2.0, 20_000.0)
@@ -48,63 +48,19 @@ _MOVING, _TURNING = 2.0, 0.4
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem of one recording: one of `KINDS`, with figures, in a share of its samples.
+    """One problem of one recording."""
 
-    `limits` are the values at which channels stand still, such as ``"2 g"``, for clipping.
-    """
-
-    kind: str
-    detail: str
-    share: float = 1.0
-    limits: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One kind of problem over a data set: in how many recordings, and where it is worst.
-
-    `share` is the median share of samples concerned in those recordings; `limits` says in how many
-    of them each limit of a clipped channel occurs.
-    """
-
-    recordings: int
-    share: float
-    limits: dict[str, int]
-    example: str
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A data set at a glance; counts are recordings, triples are minimum, median, maximum."""
-
-    recordings: int
-    people: dict[str, int]
-    labels: dict[str, int]
-    sessions: dict[str, int]
-    devices: dict[str, int]
-    cases: dict[str, int]
-    channels: dict[str, int]
-    rate: tuple[float, float, float]
-    duration: tuple[float, float, float]
-    samples: tuple[float, float, float]
-    problems: dict[str, Finding]
+    kind: str  # one of `KINDS`
+    detail: str  # what was found, with figures
+    share: float = 1.0  # of the samples concerned, 0 to 1
+    limits: tuple[str, ...] = ()  # for clipping: where channels stand still, such as "2 g"
 
 
 def inspect(rec: Recording, reach: Mapping[str, float] | None = None) -> list[Problem]:
-    """Look for everything that cleaning must handle or nothing can mend.
+    """Look, before cleaning, for what it must handle or nothing can mend, in the order of `KINDS`.
 
-    Parameters
-    ----------
-    rec : Recording
-        As read from a file, before cleaning.
-    reach : mapping of str to float, optional
-        Largest magnitude that each sensor (``"acc"``, ``"gyro"``) of this device ever delivered;
-        what lies well below it is no clipping. Taken from the recording alone when not given.
-
-    Returns
-    -------
-    list of Problem
-        In the order of `KINDS`; empty when nothing was found.
+    `reach` is the largest magnitude that each sensor (``"acc"``, ``"gyro"``) of this device ever
+    delivered, by default in this recording: what lies well below it is no clipping.
     """
     fresh = {
         name: fresh_samples(rec.select(channels), rec.t)
@@ -122,54 +78,56 @@ def inspect(rec: Recording, reach: Mapping[str, float] | None = None) -> list[Pr
 
 
 def check_units(rec: Recording) -> Recording:
-    """Return the recording, or refuse it when its units cannot be what they are said to be.
-
-    Raises
-    ------
-    InputError
-        Saying what gives them away, and the likely unit.
-    """
+    """Return the recording, or refuse it when its units cannot be what they are said to be."""
     for problem in _units(rec):
         raise InputError(f"recording '{rec.id}': {problem.detail}", problem.kind)
     return rec
 
 
 def summarise(
-    recordings: Iterable[Recording], refused: Iterable[InputError] = (), progress: bool = False
-) -> Summary:
-    """Count who, what and how in a data set of one or more recordings, and its problems by kind.
+    recordings: Sequence[Recording], refused: Sequence[InputError] = (), progress: bool = False
+) -> dict[str, Any]:
+    """Count who, what and how in a data set of one or more recordings, and its problems.
 
     `refused` are the errors of rows that could not become recordings, reported as ``"unusable"``.
+    Returns plain values: how many `recordings`; how many of each of the `people`, `labels`,
+    `sessions`, `devices`, `cases` and `channels`; minimum, median and maximum of `rate`, `duration`
+    and `samples`; and by kind of `problems` how many recordings have it, in what `share` of their
+    samples at the median, how many at each of the clipping `limits`, and an `example`, the worst.
     """
     from tqdm import tqdm
 
-    records = list(recordings)
     found: dict[str, list[tuple[Problem, str]]] = {}
     reach: dict[str, dict[str, float]] = {}
-    for rec in records:
+    for rec in recordings:
         ever = reach.setdefault(rec.device, {})
         for sensor, magnitude in _reach(rec).items():
             ever[sensor] = max(magnitude, ever.get(sensor, 0.0))
-    for rec in tqdm(records, desc="inspect", unit="rec", disable=not progress):
+    for rec in tqdm(recordings, desc="inspect", unit="rec", disable=not progress):
         for problem in inspect(rec, reach[rec.device]):
             found.setdefault(problem.kind, []).append((problem, rec.id))
     problems = {kind: _finding(found[kind]) for kind in KINDS if kind in found}
-    errors = [str(error) for error in refused]
-    if errors:
-        problems["unusable"] = Finding(len(errors), 1.0, {}, errors[0])
-    return Summary(
-        recordings=len(records),
-        people=_count(r.subject for r in records),
-        labels=_count(r.label for r in records),
-        sessions=_count(r.session for r in records),
-        devices=_count(r.device for r in records),
-        cases=_count(r.case for r in records),
-        channels=_count(name for r in records for name in r.channels),
-        rate=_spread([r.rate for r in records]),
-        duration=_spread([r.duration for r in records]),
-        samples=_spread([float(r.n_samples) for r in records]),
-        problems=problems,
-    )
+    if refused:
+        example = str(refused[0])
+        problems["unusable"] = {
+            "recordings": len(refused),
+            "share": 1.0,
+            "limits": {},
+            "example": example,
+        }
+    return {
+        "recordings": len(recordings),
+        "people": _count(rec.subject for rec in recordings),
+        "labels": _count(rec.label for rec in recordings),
+        "sessions": _count(rec.session for rec in recordings),
+        "devices": _count(rec.device for rec in recordings),
+        "cases": _count(rec.case for rec in recordings),
+        "channels": _count(name for rec in recordings for name in rec.channels),
+        "rate": _spread([rec.rate for rec in recordings]),
+        "duration": _spread([rec.duration for rec in recordings]),
+        "samples": _spread([rec.n_samples for rec in recordings]),
+        "problems": problems,
+    }
 
 
 def _units(rec: Recording) -> Iterator[Problem]:
@@ -307,20 +265,20 @@ def _short(rec: Recording) -> Iterator[Problem]:
         yield Problem("short", f"{rec.duration:.3f} s, {rec.n_samples} samples: under {least} s")
 
 
-def _finding(found: list[tuple[Problem, str]]) -> Finding:
+def _finding(found: list[tuple[Problem, str]]) -> dict[str, Any]:
     worst, worst_id = max(found, key=lambda item: item[0].share)
     limits = Counter(limit for problem, _ in found for limit in problem.limits)
-    return Finding(
-        recordings=len({rec_id for _, rec_id in found}),
-        share=float(np.median([problem.share for problem, _ in found])),
-        limits=dict(limits.most_common()),
-        example=f"{worst_id}: {worst.detail}",
-    )
+    return {
+        "recordings": len({rec_id for _, rec_id in found}),
+        "share": float(np.median([problem.share for problem, _ in found])),
+        "limits": dict(limits.most_common()),
+        "example": f"{worst_id}: {worst.detail}",
+    }
 
 
 def _count(values: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(values).items()))
 
 
-def _spread(values: list[float]) -> tuple[float, float, float]:
+def _spread(values: Sequence[float]) -> tuple[float, float, float]:
     return float(min(values)), float(np.median(values)), float(max(values))

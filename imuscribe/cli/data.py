@@ -7,7 +7,7 @@ import shutil
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,9 +22,6 @@ from imuscribe.cli.options import (
 )
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.readers import READERS, reader
-
-if TYPE_CHECKING:
-    from imuscribe.signals.quality import Summary
 
 _LAYOUTS = "; ".join(f"{name}: {what}" for name, (_, what) in READERS.items())
 _SHOWN = 40
@@ -77,8 +74,6 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show people, labels, rates, durations and problems of a data set."""
-    from dataclasses import asdict
-
     from imuscribe.signals.quality import summarise
     from imuscribe.signals.readers.parquet import scan
 
@@ -87,7 +82,7 @@ def info(
         raise refused[0]
     summary = summarise(recordings, refused, progress=True)
     if as_json:
-        typer.echo(json.dumps(asdict(summary), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(summary, indent=2, ensure_ascii=False))
     else:
         _show(path.name, summary)
 
@@ -226,43 +221,34 @@ def simulate(
     typer.echo(f"wrote {len(recordings):,} recordings to {out}")
 
 
-def _show(name: str, summary: Summary) -> None:
+def _show(name: str, summary: dict[str, Any]) -> None:
     width = max(60, shutil.get_terminal_size((100, 24)).columns)
+    wrap = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    wrap.subsequent_indent = " " * 20
 
     def line(title: str, text: str) -> None:
-        typer.echo(
-            textwrap.fill(
-                text,
-                width,
-                initial_indent=f"  {title:<18}",
-                subsequent_indent=" " * 20,
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-        )
+        wrap.initial_indent = f"  {title:<18}"
+        typer.echo(wrap.fill(text))
 
-    n = summary.recordings
+    n = summary["recordings"]
     typer.echo(f"{name}: {n:,} recordings")
     for title in ("people", "labels", "sessions", "devices", "cases"):
-        line(title, _counts(getattr(summary, title)))
-    some = {c: k for c, k in summary.channels.items() if k < n}
-    line("channels", ", ".join(f"{c} ({some[c]:,})" if c in some else c for c in summary.channels))
-    for title, unit, (low, middle, high) in (
-        ("rate", "Hz", summary.rate),
-        ("duration", "s", summary.duration),
-        ("samples", "", summary.samples),
-    ):
-        line(title, f"{low:,.4g} to {high:,.4g} {unit}".rstrip() + f", median {middle:,.4g}")
-    typer.echo("problems" if summary.problems else "no problems found")
-    for kind, found in summary.problems.items():
-        total = n + (found.recordings if kind == "unusable" else 0)
-        text = f"{found.recordings:,} of {total:,} recordings ({found.recordings / total:.1%})"
+        line(title, _counts(summary[title]))
+    channels = summary["channels"].items()
+    line("channels", ", ".join(f"{c} ({k:,})" if k < n else c for c, k in channels))
+    for title, unit in (("rate", " Hz"), ("duration", " s"), ("samples", "")):
+        low, middle, high = summary[title]
+        line(title, f"{low:,.4g} to {high:,.4g}{unit}, median {middle:,.4g}")
+    typer.echo("problems" if summary["problems"] else "no problems found")
+    for kind, found in summary["problems"].items():
+        count, limits = found["recordings"], list(found["limits"].items())[:4]
+        total = n + (count if kind == "unusable" else 0)
+        text = f"{count:,} of {total:,} recordings ({count / total:.1%})"
         if kind in _SHARES:
-            text += f", median {found.share:.1%} {_SHARES[kind]}"
-        if found.limits:
-            limits = list(found.limits.items())[:4]
+            text += f", median {found['share']:.1%} {_SHARES[kind]}"
+        if limits:
             text += "; limits " + ", ".join(f"{limit} ({k:,})" for limit, k in limits)
-        line(kind, f"{text}; worst {found.example}")
+        line(kind, f"{text}; worst {found['example']}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:

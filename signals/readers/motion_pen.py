@@ -42,10 +42,10 @@ def read_motion_pen(
     """
     people = people or {}
     files = files_of(root, "data/<session>/<letter>.csv", "motion-pen")
-    sessions = {path.parent.name for path in files}
+    sessions = sorted({path.parent.name for path in files})
     for session in people:
         if session not in sessions:
-            raise InputError(f"{root}: has no session '{session}': {nearest(session, sorted(sessions))}")
+            raise InputError(f"{root}: has no session '{session}': {nearest(session, sessions)}")
     sequences = [(path, i, lines) for path in files for i, lines in enumerate(_sequences(path))]
     return usable(
         sequences, lambda sequence: _recording(*sequence, people), str(root), MAX_LEFT_OUT

@@ -17,11 +17,9 @@ from imuscribe.signals.quality import check_units
 from imuscribe.signals.recording import ACC, CHANNELS, GYRO, LIN_ACC, METADATA, Recording
 from imuscribe.signals.units import Quantity, to_si
 
-_SENSORS: tuple[tuple[tuple[str, ...], str, Quantity], ...] = (
-    (ACC, "acc_unit", "acceleration"),
-    (LIN_ACC, "acc_unit", "acceleration"),
-    (GYRO, "gyro_unit", "rotation"),
-)
+_UNITS: dict[str, Quantity] = {"acc_unit": "acceleration", "gyro_unit": "rotation"}
+_SENSORS = ((ACC, "acc_unit"), (LIN_ACC, "acc_unit"), (GYRO, "gyro_unit"))
+
 MAX_LEFT_OUT = 0.01
 """Share of unusable recordings in a data set that is left out with a warning; more is an error."""
 
@@ -43,9 +41,8 @@ def load(path: str | os.PathLike[str]) -> list[Recording]:
     Raises
     ------
     InputError
-        If the file is missing or not Parquet, a column is missing or unknown, a unit is missing
-        or unknown, or a row is inconsistent; the message names the row's id. If more than
-        `MAX_LEFT_OUT` of the rows cannot be used.
+        If the file is missing or not Parquet, a column or unit is missing or unknown, a row is
+        inconsistent, or more than `MAX_LEFT_OUT` of the rows cannot be used.
     """
     found, refused = scan(path)
     return usable(found, check_units, Path(path).name, MAX_LEFT_OUT, refused=refused)
@@ -110,12 +107,11 @@ def _table(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> Any
         raise InputError(f"{path}: no recordings to write: a data set needs one or more")
     _check_ids(recordings, path)
     for rec in recordings:
-        for name in rec.channels:
-            if name not in CHANNELS:
-                raise InputError(
-                    f"recording '{rec.id}': channel '{name}' is not in the layout: "
-                    f"{nearest(name, CHANNELS)}"
-                )
+        if odd := [name for name in rec.channels if name not in CHANNELS]:
+            raise InputError(
+                f"recording '{rec.id}': channel '{odd[0]}' is not in the layout: "
+                f"{nearest(odd[0], CHANNELS)}"
+            )
         rec.select(ACC)
     columns: dict[str, Any] = {name: [getattr(r, name) for r in recordings] for name in METADATA}
     columns["acc_unit"] = ["m/s^2"] * len(recordings)
@@ -134,14 +130,15 @@ def _check_columns(names: Sequence[str], path: str | os.PathLike[str]) -> None:
             f"{path}: holds pen trajectories, not motion-sensor recordings: give it to the "
             "simulator instead ('imuscribe simulate OUT --strokes FILE')"
         )
-    valid = (*METADATA, "acc_unit", "gyro_unit", "t", *CHANNELS)
+    valid = (*METADATA, *_UNITS, "t", *CHANNELS)
     for name in names:
         if name not in valid:
             raise InputError(f"{path}: unknown column '{name}': {nearest(name, valid)}")
     required = ["id", "t", *ACC, "acc_unit"]
-    for group in (GYRO, LIN_ACC):
-        if any(name in names for name in group):
-            required += [*group, *(["gyro_unit"] if group is GYRO else [])]
+    if set(GYRO) & set(names):
+        required += [*GYRO, "gyro_unit"]
+    if set(LIN_ACC) & set(names):
+        required += LIN_ACC
     missing = [name for name in required if name not in names]
     if missing:
         raise InputError(
@@ -154,26 +151,23 @@ def _check_columns(names: Sequence[str], path: str | os.PathLike[str]) -> None:
 
 def _rows(batch: Any, path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     """Yield the fields of one `Recording` a row, in SI units."""
+    names = batch.schema.names
     text = {
         name: ["" if v is None else str(v).strip() for v in batch[name].to_pylist()]
-        for name in (*METADATA, "acc_unit", "gyro_unit")
-        if name in batch.schema.names
+        for name in (*METADATA, *_UNITS)
+        if name in names
     }
-    lists = {
-        name: _lists(batch[name], name, path)
-        for name in ("t", *CHANNELS)
-        if name in batch.schema.names
-    }
+    lists = {name: _lists(batch[name], name, path) for name in ("t", *CHANNELS) if name in names}
     for i in range(batch.num_rows):
         fields: dict[str, Any] = {name: text[name][i] for name in METADATA if name in text}
         where = f"{path}: recording '{fields['id']}'"
         if not fields["id"]:
             raise InputError(f"{path}: row {i} of a row group has an empty id: ids name recordings")
         t = lists["t"][i]
-        values = {name: lists[name][i] for name in CHANNELS if name in lists}
-        present = {name: row for name, row in values.items() if row is not None}
         if t is None:
             raise InputError(f"{where}: has no times: t must be a list of seconds")
+        values = {name: lists[name][i] for name in CHANNELS if name in lists}
+        present = {name: row for name, row in values.items() if row is not None}
         for name, row in present.items():
             if len(row) != len(t):
                 raise InputError(
@@ -181,19 +175,18 @@ def _rows(batch: Any, path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
                     "all lists of a row need one length"
                 )
         data = []
-        for group, unit, quantity in _SENSORS:
+        for group, unit in _SENSORS:
             lacking = [name for name in group if name not in present]
             if len(lacking) == len(group) and group is not ACC:
                 continue
             if lacking:
                 raise InputError(f"{where}: {', '.join(lacking)} is empty: a sensor needs x, y, z")
-            rows = [present[name] for name in group]
             try:
-                data.append(to_si(np.stack(rows), text[unit][i], quantity))
+                rows = np.stack([present[name] for name in group])
+                data.append(to_si(rows, text[unit][i], _UNITS[unit]))
             except InputError as error:
                 raise InputError(f"{where}: {unit}: {error}") from None
-        channels = tuple(name for name in CHANNELS if name in present)
-        yield {**fields, "data": np.concatenate(data), "channels": channels, "t": t}
+        yield {**fields, "data": np.concatenate(data), "channels": tuple(present), "t": t}
 
 
 def _lists(

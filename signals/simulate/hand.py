@@ -28,24 +28,16 @@ lift is 0 while writing and rises to 1 in the middle of a pen-up move."""
 
 GRID = 400.0
 """Samples a second of the movement from which sensor readings are taken."""
-
 REFERENCE = 0.2
 """Metres that a movement covers in one `tempo`."""
 
-_POINTS = 129
-"""Points that stand for a piece of a stroke."""
-_RESOLUTION = 0.03
-"""Distance, in heights of a capital, over which the direction of a stroke is measured."""
-_SMOOTH = 0.018
-"""Seconds (Gaussian σ) of the muscles' low-pass: about 9 Hz."""
-_PEN_SMOOTH = 0.010
-"""The same for recorded strokes, on the pen's own clock: it also hides the tablet's steps."""
-_PEN_HEIGHT = 0.007
-"""Metres of a capital on paper."""
-_PEN_TEMPO = 0.4
-"""The `tempo` at which recorded strokes keep the time that their size asks for."""
-_TAIL = 2.576
-"""Standard deviations about the mean that hold 99 % of a normal distribution."""
+_POINTS = 129  # that stand for a piece of a stroke
+_RESOLUTION = 0.03  # heights of a capital over which the direction of a stroke is measured
+_SMOOTH = 0.018  # seconds (Gaussian σ) of the muscles' low-pass: about 9 Hz
+_PEN_SMOOTH = 0.010  # the same for recorded strokes: it also hides the tablet's steps
+_PEN_HEIGHT = 0.007  # metres of a capital on paper
+_PEN_TEMPO = 0.4  # at which recorded strokes keep the time that their size asks for
+_TAIL = 2.576  # standard deviations about the mean that hold 99 % of a normal distribution
 
 
 @dataclass(frozen=True)
@@ -209,22 +201,19 @@ def _smooth(plane: Plane, sigma: float) -> Plane:
 
 def _bends(stroke: Stroke) -> list[Stroke]:
     """Cut one stroke where its direction jumps by 50° and share long bends out below 150°."""
-    length = _length(stroke)
-    count = max(round(length / _RESOLUTION), 4)
+    count = max(round(_length(stroke) / _RESOLUTION), 4)
     points = _resample(stroke, np.linspace(0, 1, count + 1))
     steps = np.diff(points, axis=0)
     turns = _wrap(np.diff(np.arctan2(steps[:, 1], steps[:, 0])))
     pair = np.abs(turns[:-1] + turns[1:])
     cuts = [0.0]
-    i = 0
-    while i < len(pair):
-        if pair[i] > np.radians(50):
+    sharp = -2
+    for i in np.flatnonzero(pair > np.radians(50)):
+        if i > sharp + 1:
             # Vertices i + 1 and i + 2 share the corner; it lies nearer to the sharper one.
             share = abs(turns[i + 1]) / (abs(turns[i]) + abs(turns[i + 1]))
             cuts.append((i + 1 + share) / count)
-            i += 2
-        else:
-            i += 1
+            sharp = i
     cuts.append(1.0)
     bent = np.concatenate([[0.0], np.cumsum(np.abs(turns)), [np.abs(turns).sum()]])
     where = np.arange(count + 1) / count
@@ -234,8 +223,7 @@ def _bends(stroke: Stroke) -> list[Stroke]:
         first, last = np.interp(inside, where, bent) if inside[0] < inside[1] else (0.0, 0.0)
         n = int((last - first) / np.radians(150)) + 1
         shares = np.interp(np.linspace(first, last, n + 1)[1:-1], bent, where)
-        edges = [low, *shares, high]
-        for a, b in pairwise(edges):
+        for a, b in pairwise([low, *shares, high]):
             paths.append(_resample(stroke, np.linspace(a, b, _POINTS)))
     return paths
 

@@ -70,14 +70,16 @@ def read_pen(
     # Whoever wrote the most labels, then the most samples; a stable sort keeps the file's order.
     ranked = sorted(rows, key=lambda name: (-len(rows[name]), -sum(map(len, rows[name].values()))))
     chosen = sorted(ranked[:people], key=order.__getitem__)
-    shapes = _Shapes(str(path), file.read(columns=list(_COLUMNS[2:])))
+    table = file.read(columns=list(_COLUMNS[2:])).combine_chunks()
     writers = []
     for name in chosen:
         # The unit comes from everything a person wrote, so it does not depend on the selection.
         everything = [row for row, writer in enumerate(heads["writer"]) if writer == name]
-        unit = float(np.median([shapes.size(row) for row in everything])) or 1.0
+        unit = float(
+            np.median([np.ptp(_lists(path, table, row)[:2], 1).max() for row in everything])
+        )
         samples = {
-            label: tuple(shapes.sample(row, unit) for row in found)
+            label: tuple(_sample(path, table, row, unit or 1.0) for row in found)
             for label, found in rows[name].items()
         }
         writers.append(PenWriter(name, order[name], samples))
@@ -88,71 +90,51 @@ def _opened(path: str | Path) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    where = f"pen strokes '{path}'"
     try:
         file = pq.ParquetFile(path)
     except FileNotFoundError:
-        raise InputError(f"pen strokes '{path}': no such file") from None
+        raise InputError(f"{where}: no such file") from None
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"pen strokes '{path}': not a readable Parquet file: {reason}") from None
-    if missing := [name for name in _COLUMNS if name not in file.schema_arrow.names]:
+        raise InputError(f"{where}: not a readable Parquet file: {reason}") from None
+    schema = file.schema_arrow
+    if missing := [name for name in _COLUMNS if name not in schema.names]:
         raise InputError(
-            f"pen strokes '{path}': lacks the column {', '.join(missing)}: "
-            f"need {', '.join(_COLUMNS)}"
+            f"{where}: lacks the column {', '.join(missing)}: need {', '.join(_COLUMNS)}"
         )
+    for name in _LISTS:
+        kind = schema.field(name).type
+        if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+            raise InputError(f"{where}: {name} is {kind}: need lists")
+        inner = kind.value_type
+        if not (pa.types.is_primitive(inner) or pa.types.is_null(inner)):
+            raise InputError(f"{where}: {name} holds lists of {inner}: need numbers")
     return file
 
 
-class _Shapes:
-    """The lists of a pen file as flat arrays with one offset a row."""
+def _lists(path: str | Path, table: pa.Table, row: int) -> NDArray[np.float64]:
+    """Return x, y, pen_down and stroke_start of a row, shape (4, n_points)."""
+    lists = [np.array(table[name][row].as_py() or (), dtype=np.float64) for name in _LISTS]
+    lengths = [len(values) for values in lists]
+    if not lengths[0] or len(set(lengths)) > 1:
+        raise InputError(
+            f"pen strokes '{path}': row {row} has lists of {lengths} values for "
+            f"{', '.join(_LISTS)}: they need one length above 0"
+        )
+    if not np.isfinite(lists).all():
+        raise InputError(f"pen strokes '{path}': row {row} lacks a number: drop the row")
+    return np.stack(lists)
 
-    def __init__(self, path: str, table: pa.Table) -> None:
-        self.path = path
-        self.rate = np.nan_to_num(table.column("rate_hz").to_numpy().astype(float))
-        self.lists = {name: self._flat(name, table.column(name)) for name in _LISTS}
 
-    def _flat(self, name: str, chunks: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        import pyarrow as pa
-
-        column = chunks.combine_chunks()
-        if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
-            raise InputError(f"pen strokes '{self.path}': {name} is {column.type}: need lists")
-        try:
-            flat = column.flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)
-        except pa.ArrowInvalid:
-            kind = column.type.value_type
-            raise InputError(
-                f"pen strokes '{self.path}': {name} holds lists of {kind}: need numbers"
-            ) from None
-        lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-        return flat, np.concatenate([[0], np.cumsum(lengths)])
-
-    def _row(self, row: int) -> list[NDArray[np.float64]]:
-        lists = [flat[offsets[row] : offsets[row + 1]] for flat, offsets in self.lists.values()]
-        lengths = [len(values) for values in lists]
-        if not lengths[0] or len(set(lengths)) > 1:
-            raise InputError(
-                f"pen strokes '{self.path}': row {row} has lists of {lengths} values for "
-                f"{', '.join(_LISTS)}: they need one length above 0"
-            )
-        if not np.isfinite(lists).all():
-            raise InputError(f"pen strokes '{self.path}': row {row} lacks a number: drop the row")
-        return lists
-
-    def size(self, row: int) -> float:
-        """Return the larger of a character's height and width in the file's unit."""
-        x, y, *_ = self._row(row)
-        return float(max(np.ptp(x), np.ptp(y)))
-
-    def sample(self, row: int, unit: float) -> PenSample:
-        """Return the strokes of a row in `unit`, without what the pen did in the air."""
-        x, y, down, start = self._row(row)
-        if not down.any():
-            raise InputError(
-                f"pen strokes '{self.path}': row {row} never has the pen down: drop the row"
-            )
-        points = np.stack([x - x.min(), y - y.min()], axis=1) / unit
-        ends = np.flatnonzero(start[1:]) + 1
-        parts = zip(np.split(points, ends), np.split(down > 0, ends), strict=True)
-        strokes = tuple(part[on] for part, on in parts if on.any())
-        return PenSample(strokes, float(max(self.rate[row], 0.0)))
+def _sample(path: str | Path, table: pa.Table, row: int, unit: float) -> PenSample:
+    """Return the strokes of a row in `unit`, without what the pen did in the air."""
+    x, y, down, start = _lists(path, table, row)
+    if not down.any():
+        raise InputError(f"pen strokes '{path}': row {row} never has the pen down: drop the row")
+    points = np.stack([x - x.min(), y - y.min()], axis=1) / unit
+    ends = np.flatnonzero(start[1:]) + 1
+    parts = zip(np.split(points, ends), np.split(down > 0, ends), strict=True)
+    strokes = tuple(part[on] for part, on in parts if on.any())
+    rate = table["rate_hz"][row].as_py() or 0.0
+    return PenSample(strokes, max(float(np.nan_to_num(rate)), 0.0))

@@ -98,19 +98,17 @@ def drop_repeats(rec: Recording) -> Recording:
     return rec.replace(data=data[:, keep], t=rec.t[keep])
 
 
-def fresh_samples(
-    values: NDArray[np.float32], t: Float, max_hold: float = MAX_HOLD
-) -> NDArray[np.bool_]:
+def fresh_samples(values: NDArray[np.float32], t: Float) -> NDArray[np.bool_]:
     """Tell which samples of one sensor (n_axes, n_samples) are new, not held from the one before.
 
-    In a run held longer than `max_hold` seconds every sample counts as new; the first always does.
+    In a run held longer than `MAX_HOLD` seconds every sample counts as new; the first always does.
     """
     # Rotating equal samples may round them differently in the last bits, hence a tolerance.
     same = np.abs(np.diff(values)) <= 1e-6 * np.abs(values).max()
     fresh = np.concatenate([[True], ~same.all(axis=0)])
     starts = np.flatnonzero(fresh)
     ends = np.append(t[starts[1:]], t[-1])
-    long = ends - t[starts] > max_hold
+    long = ends - t[starts] > MAX_HOLD
     return np.asarray(fresh | long[np.cumsum(fresh) - 1])
 
 
@@ -144,7 +142,10 @@ def resample(rec: Recording, rate: float, max_gap: float = 0.5) -> Recording:
     fine = np.arange(n) / (rate * k)
     values = np.stack([np.interp(fine, t, row) for row in data])
     if k > 1:
-        values = _low_pass(values, k)[:, ::k]
+        from scipy.ndimage import convolve1d
+
+        # Symmetric, so without delay; passes up to 0.8 of what every k-th sample can carry.
+        values = convolve1d(values, _kernel(k), axis=1, mode="nearest")[:, ::k]
     return rec.replace(data=values.astype(np.float32), t=np.arange(values.shape[1]) / rate)
 
 
@@ -211,13 +212,6 @@ def _merge_same_time(t: Float, data: Float) -> tuple[Float, Float]:
         return t, data
     counts = np.diff(np.append(starts, len(t)))
     return t[starts], np.asarray(np.add.reduceat(data, starts, axis=1) / counts)
-
-
-def _low_pass(values: Float, k: int) -> Float:
-    """Symmetric low-pass (no delay) that passes up to 0.8 of what every k-th sample can carry."""
-    from scipy.ndimage import convolve1d
-
-    return np.asarray(convolve1d(values, _kernel(k), axis=1, mode="nearest"))
 
 
 @lru_cache(maxsize=64)

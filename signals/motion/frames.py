@@ -258,10 +258,9 @@ def _rotation_power(rate: Float) -> Float:
 
 
 def _heading(velocity: Float, rate: Float, up: Float) -> Float:
-    """Find the writer's right from the way an arm moves a hand.
+    """Find the writer's right from the way an arm moves a hand, v = ω × ρ as in `_start`.
 
-    A hand at the end of an arm that turns about a pivot moves with v = ω × ρ, where ρ points from
-    the pivot to the hand: forward. Least squares over the gesture gives
+    From the pivot to the hand is forward: least squares over the gesture gives
     ρ = (Σ|ω|²I − ωωᵀ)⁻¹ Σ v × ω, with a small ridge for the direction the gesture left open.
     Without rotation there is no pivot: the principal horizontal axis of movement is right then,
     pointing where the faster strokes go.

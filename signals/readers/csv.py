@@ -8,14 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.readers.tables import in_si, read_table
-from imuscribe.signals.recording import CHANNELS, GYRO, METADATA, SENSORS, Recording
-from imuscribe.signals.units import Quantity, unit_factor
+from imuscribe.signals.recording import ACC, CHANNELS, GYRO, METADATA, SENSORS, Recording
+from imuscribe.signals.units import Quantity, is_unit, unit_factor
 
 _WITH_UNIT = re.compile(r"(.*\S)\s*[(\[]([^()\[\]]+)[)\]]")
 _UNIT_OPTIONS: dict[Quantity, tuple[str, str, str]] = {
@@ -57,27 +56,24 @@ def read_csv(
     InputError
         If a column or a unit is missing or unknown, or a cell is not a number.
     """
-    channels = _check(path, columns, rate, metadata)
+    _check(path, columns, rate, metadata)
     table = read_table(path)
     if rate is not None and "t" in table.columns:
         raise InputError(f"{path}: has a column 't': leave the rate out, or rename the column")
     headers = {ours: _header(table.columns, ours, columns[ours], path) for ours in columns}
-    units: dict[Quantity, str] = {
-        "acceleration": acc_unit,
-        "rotation": gyro_unit,
-        "time": time_unit,
-    }
-
-    def values(name: str, quantity: Quantity) -> Any:
-        header, written = headers[name]
+    units = {"acceleration": acc_unit, "rotation": gyro_unit, "time": time_unit}
+    values = {}
+    for name, (header, written) in headers.items():
+        quantity: Quantity = "time" if name == "t" else "acceleration"
+        quantity = "rotation" if name in GYRO else quantity
         where = f"{path}: {name}"
         unit = _unit(units[quantity], written, quantity, where)
-        return in_si(table, header, unit, quantity, where)
-
-    data = [values(name, "rotation" if name in GYRO else "acceleration") for name in channels]
-    t = values("t", "time") if rate is None else np.arange(len(table)) / rate
+        values[name] = in_si(table, header, unit, quantity, where)
+    t = values["t"] if rate is None else np.arange(len(table)) / rate
+    channels = tuple(name for name in CHANNELS if name in values)
     about = {key: text.strip() for key, text in {"id": Path(path).stem, **metadata}.items()}
-    return Recording(data=np.stack(data), channels=channels, t=t - t[0], **about)
+    data = np.stack([values[name] for name in channels])
+    return Recording(data=data, channels=channels, t=t - t[0], **about)
 
 
 def read_csvs(
@@ -121,11 +117,8 @@ def read_csvs(
 
 def _filled(about: Mapping[str, str], file: Path) -> dict[str, str]:
     """Fill in the names of a file and its folders."""
-    names = {
-        "{file}": file.stem,
-        "{folder}": file.parent.name,
-        "{parent}": file.parent.parent.name,
-    }
+    folder = file.parent
+    names = {"{file}": file.stem, "{folder}": folder.name, "{parent}": folder.parent.name}
     filled = dict(about)
     for key, text in about.items():
         for mark in re.findall(r"\{[^{}]*\}", text):
@@ -140,8 +133,8 @@ def _check(
     columns: Mapping[str, str],
     rate: float | None,
     metadata: Mapping[str, str],
-) -> tuple[str, ...]:
-    """Refuse what is wrong before the file is read; return the channels in our order."""
+) -> None:
+    """Refuse what is wrong before the file is read."""
     for name in columns:
         if name not in ("t", *CHANNELS):
             raise InputError(f"column '{name}' is unknown: {nearest(name, ('t', *CHANNELS))}")
@@ -158,16 +151,9 @@ def _check(
         raise InputError(f"{path}: rate is {rate:g} Hz: it must be above 0")
     if twice := [name for name, n in Counter(columns.values()).items() if n > 1]:
         raise InputError(f"{path}: column '{twice[0]}' is named twice: each is one channel")
-    missing = [
-        name
-        for sensor, names in SENSORS.items()
-        if sensor == "acc" or set(names) & set(columns)
-        for name in names
-        if name not in columns
-    ]
-    if missing:
+    sensors = [names for names in SENSORS.values() if names == ACC or set(names) & set(columns)]
+    if missing := [name for names in sensors for name in names if name not in columns]:
         raise InputError(f"{path}: no column is named for {', '.join(missing)}: a sensor has three")
-    return tuple(name for name in CHANNELS if name in columns)
 
 
 def _header(
@@ -176,8 +162,7 @@ def _header(
     """Return a column's whole header and the unit that stands in it, if one does."""
     split = {header: _WITH_UNIT.fullmatch(header) for header in headers}
     found = [header for header, match in split.items() if match and match[1] == theirs]
-    if theirs in split:
-        found = [theirs]
+    found = [theirs] if theirs in split else found
     if len(found) > 1:
         raise InputError(
             f"{path}: column '{theirs}' may be {' or '.join(found)}: name it with its unit"
@@ -203,15 +188,9 @@ def _unit(given: str, written: str, quantity: Quantity, where: str) -> str:
             f"or write it into the header: '{example}'"
         )
     # Brackets may hold something else, as in "ax (filtered)".
-    if given and _factor(written, quantity) not in (None, unit_factor(given, quantity)):
+    known = given and is_unit(written, quantity)
+    if known and unit_factor(written, quantity) != unit_factor(given, quantity):
         raise InputError(
             f"{where}: {option} is '{given}' but the header says '{written}': leave {option} out"
         )
     return given or written
-
-
-def _factor(text: str, quantity: Quantity) -> float | None:
-    try:
-        return unit_factor(text, quantity)
-    except InputError:
-        return None

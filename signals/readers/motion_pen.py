@@ -76,13 +76,13 @@ def _recording(path: Path, i: int, lines: list[str], people: Mapping[str, str]) 
     name = f"motion-pen-{session}-{label}-{i:02d}"
     try:
         values = np.array([line.split(",")[:_COLUMNS] for line in lines], dtype=np.float64)
+        if values.shape[1] != _COLUMNS:
+            raise ValueError
     except ValueError:
         raise InputError(
             f"{path}: sequence '{name}': a row is not {_COLUMNS} numbers: "
             "id, td, yaw, pitch, roll, ax, ay, az, gx, gy, gz, qx, qy, qz, qw"
         ) from None
-    if values.shape[1] != _COLUMNS:
-        raise InputError(f"{path}: rows have {values.shape[1]} columns: need {_COLUMNS}")
     acc, gyro = values[:, 5:8].T, values[:, 8:11].T
     # The first step leads from the sequence before.
     steps = np.concatenate([[0.0], values[1:, 1]]) / 1000

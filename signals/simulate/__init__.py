@@ -14,13 +14,7 @@ from imuscribe.signals.recording import Recording
 from imuscribe.signals.simulate.glyphs import characters
 from imuscribe.signals.simulate.pen import read_pen
 from imuscribe.signals.simulate.sensor import Trajectory
-from imuscribe.signals.simulate.writer import (
-    Case,
-    Writer,
-    repetition_stream,
-    write_letter,
-    write_word,
-)
+from imuscribe.signals.simulate.writer import Case, Writer, write_letter, write_word
 
 __all__ = [
     "SimulateConfig",
@@ -91,17 +85,11 @@ def simulate(config: SimulateConfig, progress: bool = False) -> list[Recording]:
         for repetition in range(writer.most(label, config.repetitions))
     ]
     bar = tqdm(tasks, "simulating", unit=" letters", file=sys.stderr, disable=not progress)
-    return [
-        write_letter(
-            writer,
-            label,
-            case,
-            repetition_stream(config.seed, writer.index, case, label, repetition),
-            repetition,
-            config.rate,
-        )[0]
-        for writer, case, label, repetition in bar
-    ]
+    recordings = []
+    for writer, case, label, repetition in bar:
+        rng = writer.stream(label, case, repetition)
+        recordings.append(write_letter(writer, label, case, rng, repetition, config.rate)[0])
+    return recordings
 
 
 def _writers(config: SimulateConfig, labels: tuple[str, ...]) -> list[Writer]:

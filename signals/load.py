@@ -7,12 +7,12 @@ What cannot be used is left out and counted by reason, in one warning (`signals.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from imuscribe.signals.cleaning import CleanConfig, clean
 from imuscribe.signals.errors import InputError, nearest, usable
+from imuscribe.signals.files import AnyPath
 from imuscribe.signals.labels import parse_labels
 from imuscribe.signals.motion.frames import FrameConfig, writing_motion
 from imuscribe.signals.readers.parquet import load
@@ -23,13 +23,13 @@ _log = logging.getLogger(__name__)
 
 
 def load_recordings(
-    data: str | os.PathLike[str],
+    data: AnyPath,
     labels: str = "",
     config: CleanConfig = CleanConfig(),
     simulation: SimulateConfig | None = None,
     frame: FrameConfig | None = None,
 ) -> list[Recording]:
-    """Read or simulate recordings, keep those of some labels, clean each.
+    """Read or simulate recordings, keep those of some labels, clean each; their order stays.
 
     Parameters
     ----------
@@ -43,11 +43,6 @@ def load_recordings(
         Who writes what when `data` is ``"simulated"``.
     frame : FrameConfig, optional
         Also refuse, here and not hours later, what has no writing frame.
-
-    Returns
-    -------
-    list of Recording
-        At ``config.rate``, in the order of the file.
 
     Raises
     ------
@@ -68,7 +63,7 @@ def load_recordings(
     return clean_all(chosen, config, frame, Path(data).name)
 
 
-def read(data: str | os.PathLike[str], simulation: SimulateConfig | None = None) -> list[Recording]:
+def read(data: AnyPath, simulation: SimulateConfig | None = None) -> list[Recording]:
     """Read a Parquet file in the canonical layout, or simulate where `data` is ``"simulated"``."""
     if str(data) == "simulated":
         return simulate(simulation or SimulateConfig(), progress=True)

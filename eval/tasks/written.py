@@ -166,8 +166,7 @@ def _written(writer: Writer, word: str, recipe: SegmentRecipe, rng: np.random.Ge
     raw, spans = write_word(writer, word, recipe.case, rng, rate=2 * recipe.clean.rate)
     rec = clean(raw, recipe.clean.model_copy(update={"trim": False}))
     if recipe.clean.trim:
-        c = recipe.clean
-        first, last = moving_span(rec, c.min_duration, c.trim_threshold, c.trim_margin)
+        first, last = moving_span(rec, recipe.clean)
         rec = rec.replace(
             data=rec.data[:, first : last + 1], t=rec.t[first : last + 1] - rec.t[first]
         )

@@ -194,10 +194,10 @@ def rest(plane: Plane, rng: np.random.Generator) -> tuple[Plane, float]:
     return np.pad(plane, ((0, 0), (before, after)), mode="edge"), before / GRID
 
 
-def wander(rng: np.random.Generator, n: int, low: float, high: float, rows: int = 3) -> Float:
-    """Return `rows` random oscillations between `low` and `high` Hz of unit power, (rows, n)."""
-    frequency = rng.uniform(low, high, (rows, 3, 1))
-    phase = rng.uniform(0, 2 * np.pi, (rows, 3, 1))
+def wander(rng: np.random.Generator, n: int, low: float, high: float) -> Float:
+    """Return random oscillations between `low` and `high` Hz of unit power, shape (3, n)."""
+    frequency = rng.uniform(low, high, (3, 3, 1))
+    phase = rng.uniform(0, 2 * np.pi, (3, 3, 1))
     waves = np.sin(2 * np.pi * frequency * np.arange(n) / GRID + phase)
     return np.asarray(waves.sum(axis=1) * np.sqrt(2 / 3))
 
@@ -214,15 +214,6 @@ def mid_air(xy: Float, back: Float, lever: float, elevation: float) -> tuple[Flo
     above = elevation + pitch
     direction = np.stack([-np.sin(yaw) * np.cos(above), np.cos(yaw) * np.cos(above), np.sin(above)])
     return (lever - back) * direction, np.stack([yaw, pitch, np.zeros_like(yaw)])
-
-
-def table(xy: Float, lift: Float, pivot: float) -> tuple[Float, Float]:
-    """Write on a flat surface: up the letter is forward, and the forearm turns about the elbow.
-
-    As `mid_air`; `pivot` metres of sideways movement turn the device by one radian.
-    """
-    still = np.zeros_like(lift)
-    return np.stack([xy[0], xy[1], lift]), np.stack([-xy[0] / pivot, still, still])
 
 
 def turn(angles: Float, rates: Float) -> tuple[Float, Float]:

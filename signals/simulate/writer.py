@@ -88,10 +88,6 @@ class Writer:
         """Whether there are strokes for this character."""
         return char in (self.strokes or characters())
 
-    def most(self, char: str, repetitions: int) -> int:
-        """Return how often a character is written at most: recorded strokes are never repeated."""
-        return min(repetitions, len(self.strokes[char])) if self.strokes else repetitions
-
     def stream(self, char: str, case: Case, repetition: int) -> np.random.Generator:
         """Return the random stream of one recording, whatever else is drawn."""
         place = (self.index, _CASES.index(case), repetition)
@@ -214,7 +210,7 @@ def _sensed(
     rng: np.random.Generator,
     rate: float,
 ) -> tuple[Recording, Trajectory, float]:
-    """Return what the sensor in the writing hand reads, the truth, and the seconds of rest first."""
+    """Return what the sensor in the hand reads, the truth behind it, and the seconds of rest."""
     plane, before = hand.rest(plane, rng)
     position, angles = _in_world(writer, plane, case, rng)
 
@@ -276,9 +272,11 @@ def _in_world(
         angles *= 1 + writer.wrist
         angles[2] += writer.roll * angles[0]
         return position + tremor + writer.sway * sway, angles + np.radians(0.5) * wobble
-    # The surface carries the hand: it trembles less, and it cannot move vertically.
-    position, angles = hand.table(xy, back, pivot=2 * writer.lever)
-    return position + 0.3 * tremor * _FLAT, angles + np.radians(0.1) * wobble
+    # Up the letter is forward, and the forearm turns about the elbow. The surface carries the hand:
+    # it trembles less, and it cannot move vertically.
+    still = np.zeros(n)
+    angles = np.stack([-xy[0] / (2 * writer.lever), still, still])
+    return np.stack([*xy, back]) + 0.3 * tremor * _FLAT, angles + np.radians(0.1) * wobble
 
 
 def _held(case: Case, session: np.random.Generator, rng: np.random.Generator) -> Float:

@@ -20,14 +20,13 @@ from scipy.spatial.transform import Rotation
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.simulate import (
     SimulateConfig,
-    Trajectory,
     Writer,
     simulate,
     study_protocol,
     write_letter,
 )
 from imuscribe.signals.simulate.glyphs import characters, glyph, n_variants
-from imuscribe.signals.simulate.sensor import readings
+from imuscribe.signals.simulate.sensor import Trajectory, readings
 
 RIGHT, UP, FORWARD = range(3)
 CASES = ("2d", "3d")
@@ -333,8 +332,8 @@ def test_pen_strokes_are_followed_in_order_and_joined_in_the_air(
     from imuscribe.signals.simulate.pen import read_pen
 
     path = write_pen(tmp_path / "pen.parquet", [pen_row(rate=rate)])
-    (person,) = read_pen(path, ["L"], people=5, repetitions=5)
-    writer = Writer.draw(person.index, 0, person.name, person.samples)
+    ((index, name, samples),) = read_pen(path, ["L"], people=5, repetitions=5)
+    writer = Writer.draw(index, 0, name, samples)
     writer = replace(writer, variability=0.0, sway=0.0, tremor=0.0)
     _, truth = write_letter(writer, "L", case, rng())
     right, up = truth.position[[RIGHT, FORWARD if case == "2d" else UP]] / writer.heights[case]

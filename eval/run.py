@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from imuscribe.eval.environment import as_json, environment
 from imuscribe.eval.report.page import Page
 from imuscribe.eval.report.render import as_html, as_markdown
 from imuscribe.eval.store import Store
-from imuscribe.eval.task import Task
+from imuscribe.eval.task import Task, Unit
 from imuscribe.recipes.load import dump
 from imuscribe.recipes.schema import Experiment
 from imuscribe.signals.errors import InputError
@@ -62,13 +63,24 @@ def run(recipe: Experiment, command: str = "", progress: bool = True) -> Path:
         For anything wrong with the recipe, the data or the split, and for an adapter to start
         from that has learnt from somebody who is tested.
     """
-    from tqdm.auto import tqdm
-
     folder = recipe.folder
     task = task_of(recipe.kind)(recipe, folder, progress)
     _begin(folder, recipe, environment(command) | task.source())
-    store = Store(folder / "folds")
-    units = task.units()
+    answers = work(task.units(), Store(folder / "folds"), progress)
+    about = {"kind": recipe.kind, "name": recipe.name, "seed": recipe.seed}
+    values = about | task.judge(answers)
+    facts = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    values["results"] = [result.row() for result in task.results(values, facts)]
+    task.write_tables(answers)
+    write_text(folder / METRICS, as_json(values))
+    write_report(folder)
+    return folder
+
+
+def work(units: Sequence[Unit], store: Store, progress: bool = True) -> dict[tuple[str, ...], Any]:
+    """Return what pieces of work come to, those done before from the store."""
+    from tqdm.auto import tqdm
+
     answers: dict[tuple[str, ...], Any] = {}
     with tqdm(total=len(units), unit="part", disable=not progress) as bar:
         for unit in units:
@@ -78,14 +90,7 @@ def run(recipe: Experiment, command: str = "", progress: bool = True) -> Path:
             else:
                 answers[unit.names] = store.predictions(unit.names, unit.key, unit.asked, unit.make)
             bar.update()
-    about = {"kind": recipe.kind, "name": recipe.name, "seed": recipe.seed}
-    values = about | task.judge(answers)
-    facts = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    values["results"] = [result.row() for result in task.results(values, facts)]
-    task.write_tables(answers)
-    write_text(folder / METRICS, as_json(values))
-    write_report(folder)
-    return folder
+    return answers
 
 
 def task_of(kind: str) -> type[Task[Any]]:

@@ -27,15 +27,22 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def values(self, names: Sequence[str], key: Any, make: Callable[[], Any]) -> Any:
-        """Return plain values for JSON, made or found."""
+    def values(
+        self,
+        names: Sequence[str],
+        key: Any,
+        make: Callable[[], Any],
+        keep: Callable[[Any], bool] = lambda value: True,
+    ) -> Any:
+        """Return plain values for JSON, made or found; what is not to be kept is made again."""
         path = self.path(names, ".json")
         if path.is_file():
             stored = json.loads(path.read_text(encoding="utf-8"))
             if stored["key"] == _digest(key):
                 return stored["value"]
         value = make()
-        write_text(path, json.dumps({"key": _digest(key), "value": value}, ensure_ascii=False))
+        if keep(value):
+            write_text(path, json.dumps({"key": _digest(key), "value": value}, ensure_ascii=False))
         return value
 
     def predictions(

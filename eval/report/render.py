@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def as_html(page: Page) -> str:
     """Return the page; every text is escaped, pictures are inside it."""
-    return _templates().get_template("page.html").render(page=page)
+    return templates().get_template("page.html").render(page=page)
 
 
 def as_markdown(page: Page) -> str:
@@ -76,7 +76,8 @@ def print_table(table: Table) -> None:
 
 
 @cache
-def _templates() -> Environment:
+def templates() -> Environment:
+    """Return the templates of pages; they escape every text."""
     from jinja2 import Environment, PackageLoader
 
     found = Environment(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.eval.predictions import PREFIX
+from imuscribe.eval.predictions import PREFIX, Predictions
+from imuscribe.eval.store import Store
 from imuscribe.models.calibrate import Calibration
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.words.letters import Confusion, RepeatFusion
@@ -134,8 +136,8 @@ class Channel:
         return _pooled(self.calibrations, readings)
 
 
-def load_pool(recipe: WordsRecipe | AdaptRecipe, progress: bool = True) -> LetterPool:
-    """Return the letters a word recipe names.
+def load_pool(recipe: WordsRecipe | AdaptRecipe, store: Store, progress: bool = True) -> LetterPool:
+    """Return the letters a word recipe names; what simulated ones were read as is kept.
 
     Raises
     ------
@@ -143,7 +145,7 @@ def load_pool(recipe: WordsRecipe | AdaptRecipe, progress: bool = True) -> Lette
         If a run has no such predictions, the runs differ, or there are fewer than two people.
     """
     if recipe.letters == ("simulated",):
-        pool = _simulated(recipe, progress)
+        pool = _simulated(recipe, store, progress)
     else:
         pool = _of_runs([Path(folder) for folder in recipe.letters], recipe.method)
     if len(pool.people) < 2:
@@ -210,9 +212,9 @@ def _of_runs(folders: Sequence[Path], methods: Sequence[str]) -> LetterPool:
     return pool_of_frames(frames, methods, " + ".join(map(str, folders)))
 
 
-def _simulated(recipe: WordsRecipe | AdaptRecipe, progress: bool) -> LetterPool:
+def _simulated(recipe: WordsRecipe | AdaptRecipe, store: Store, progress: bool) -> LetterPool:
     """Let simulated people write and the recipe's adapter read what they wrote."""
-    from imuscribe.finetune.adapters import adapter_path
+    from imuscribe.finetune.adapters import adapter_path, weights_hash
     from imuscribe.finetune.lineage import read
     from imuscribe.finetune.reading import Reader
     from imuscribe.signals.labels import parse_labels
@@ -233,15 +235,45 @@ def _simulated(recipe: WordsRecipe | AdaptRecipe, progress: bool) -> LetterPool:
             f"read: it reads {', '.join(labels)}"
         )
     recordings = simulate(recipe.simulate, progress)
-    log_probs = reader.log_probs(recordings, progress)
+
+    def read_them() -> Predictions:
+        log_probs = reader.log_probs(recordings, progress).astype(np.float64)
+        return Predictions.of(recordings, labels, log_probs)
+
+    key = [recipe.simulate.model_dump(mode="json"), weights_hash(recipe.adapter)]
+    found = store.predictions(("letters", "read"), key, recordings, read_them)
     return LetterPool(
         labels,
-        np.array([rec.id for rec in recordings]),
-        np.array([rec.subject for rec in recordings]),
-        np.array([labels.index(rec.label) for rec in recordings]),
-        _normalised(log_probs[:, None].astype(np.float64)),
+        np.array(found.ids),
+        np.array(found.subjects),
+        np.array([labels.index(label) for label in found.truth]),
+        _normalised(found.log_probs[:, None]),
         f"people {people}, read by the adapter {recipe.adapter}",
     )
+
+
+def letters_source(recipe: WordsRecipe | AdaptRecipe) -> dict[str, dict[str, Any]]:
+    """Return the data file whose recordings are the letters: the runs', where runs read them.
+
+    Raises
+    ------
+    InputError
+        If the runs do not say, or read different files.
+    """
+    if recipe.letters == ("simulated",):
+        return {"data": {"path": "simulated", "sha256": ""}}
+    found = []
+    for folder in recipe.letters:
+        path = Path(folder) / "environment.json"
+        if not path.is_file():
+            raise InputError(f"letters '{folder}': has no environment.json: give a run's folder")
+        found.append(json.loads(path.read_text(encoding="utf-8"))["data"])
+    if odd := [one for one in found if one["sha256"] != found[0]["sha256"]]:
+        raise InputError(
+            f"letters: the runs read different files, {found[0]['path']} and {odd[0]['path']}: "
+            "give runs of one experiment"
+        )
+    return {"data": found[0]}
 
 
 def _pooled(calibrations: Sequence[Calibration], readings: Float) -> Float:

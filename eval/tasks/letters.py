@@ -30,10 +30,16 @@ from imuscribe.signals.files import inside
 class Letters(Task[Recipe]):
     """Every method of the recipe answers every fold."""
 
-    def __init__(self, recipe: Recipe, folder: Path, progress: bool = True) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        progress: bool = True,
+        folds: Sequence[Fold] | None = None,
+    ) -> None:
         super().__init__(recipe, folder, progress)
         self.facts = data_facts(recipe.data)
-        self.folds = folds_of(recipe)
+        self.folds = folds_of(recipe) if folds is None else folds
         self.predictors = Predictors(recipe, progress)
 
     def source(self) -> dict[str, Values]:
@@ -82,7 +88,7 @@ class Letters(Task[Recipe]):
         return self.predictors.predict(method, fold, inside(self.folder, "folds", fold.name))
 
 
-def folds_of(recipe: Recipe) -> list[Fold]:
+def folds_of(recipe: Recipe) -> Sequence[Fold]:
     """Return who trains and who is tested; every method learns from the very same recordings.
 
     Raises
@@ -100,7 +106,8 @@ def folds_of(recipe: Recipe) -> list[Fold]:
         replace(fold, train=select(fold.train, recipe))
         for fold in make_folds(recordings, recipe.split, recipe.label_set, recipe.seed)
     ]
-    if any(is_tuned(method) or method == "adapter" for method in recipe.evaluate.methods):
+    trains = recipe.kind != "letters"  # its students do
+    if trains or any(is_tuned(m) or m == "adapter" for m in recipe.evaluate.methods):
         check_start(recipe)
         check_strangers(recipe, recordings, [rec for fold in folds for rec in fold.test])
     return folds

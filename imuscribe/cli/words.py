@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imuscribe.cli.experiments import run_experiment
 from imuscribe.cli.options import (
     AccUnit,
     Adapter,
@@ -91,21 +91,7 @@ def evaluate(
 
     Run it again after an interruption: finished people are kept.
     """
-    from imuscribe.eval.report.words import caption, pages, read_words
-    from imuscribe.eval.tasks.words import evaluate_words
-    from imuscribe.recipes.load import load_as
-    from imuscribe.recipes.words import WordsRecipe
-
-    changes = overrides or []
-    resolved = load_as(WordsRecipe, recipe, changes)
-    command = shlex.join(["imuscribe", "words", "eval", recipe, *changes])
-    folder = evaluate_words(resolved, command)
-    found = read_words(folder)
-    for title, heading, rows in pages(found):
-        _print_table(title, heading, rows)
-    typer.echo(f"letters: {found['letters']}")
-    typer.echo(caption())
-    typer.echo(f"report: {folder / 'words.md'}")
+    run_experiment(["words", "eval"], recipe, overrides or [], "words")
 
 
 def segment(
@@ -118,22 +104,7 @@ def segment(
 
     Letters and bounds are found together, beside rivals that are told the bounds or cut at pauses.
     """
-    from imuscribe.eval.report.html import read_run
-    from imuscribe.eval.report.segments import FILE, caption, pages
-    from imuscribe.eval.tasks.segments import evaluate_unsegmented
-    from imuscribe.recipes.load import load_as
-    from imuscribe.recipes.words import SegmentRecipe
-
-    changes = overrides or []
-    resolved = load_as(SegmentRecipe, recipe, changes)
-    command = shlex.join(["imuscribe", "words", "segment", recipe, *changes])
-    folder = evaluate_unsegmented(resolved, command)
-    found, _ = read_run(folder, FILE)
-    for title, heading, rows in pages(found):
-        _print_table(title, heading, rows)
-    typer.echo(f"words: {found['letters']}")
-    typer.echo(caption())
-    typer.echo(f"report: {folder / 'unsegmented.md'}")
+    run_experiment(["words", "segment"], recipe, overrides or [], "segments")
 
 
 def decode(
@@ -246,34 +217,7 @@ def adapt(
     Words decoded with high confidence label their letters, and what is read next is compared with
     these too. Letters are judged before and after on recordings that no word was spelt from.
     """
-    import json
-
-    from imuscribe.eval.report.adaptation import adapt_caption, adapt_table
-    from imuscribe.eval.tasks.adaptation import adapt as adapt_to_people
-    from imuscribe.recipes.load import load_as
-    from imuscribe.recipes.words import AdaptRecipe
-
-    changes = overrides or []
-    resolved = load_as(AdaptRecipe, recipe, changes)
-    folder = adapt_to_people(resolved, shlex.join(["imuscribe", "adapt", recipe, *changes]))
-    found = json.loads((folder / "adapt.json").read_text(encoding="utf-8"))
-    _print_table("letters before and after", *adapt_table(found))
-    typer.echo(adapt_caption(found))
-    typer.echo(f"report: {folder / 'adapt.md'}")
-
-
-def _print_table(title: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=escape(title), box=None, title_justify="left", pad_edge=False)
-    for name in heading:
-        table.add_column(escape(name), justify="left" if name == "decoder" else "right")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    # Only a terminal has a width: elsewhere no row is broken.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    run_experiment(["adapt"], recipe, overrides or [], "adaptation")
 
 
 def in_writing_order(given: Sequence[str]) -> Iterator[Path]:

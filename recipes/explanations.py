@@ -81,7 +81,7 @@ class PairsRecipe(Recipe):
 
     def student(self, explains: bool) -> Recipe:
         """Return the recipe of a student who explains, or gives the bare label."""
-        values = {name: getattr(self, name) for name in Recipe.model_fields}
+        values = {name: getattr(self, name) for name in Recipe.model_fields if name != "kind"}
         if explains:
             values["prompt"] = self.prompt.model_copy(update={"reasoning": True})
             values["train"] = self.train.model_copy(update={"loss": "explanation"})

@@ -94,11 +94,11 @@ def write_audit(
         frame.to_parquet(temporary, index=False)
     chosen = frame[frame["flag"] != ""].sort_values(["flag", "subject", "label", "id"])
     write_text(folder / "flagged.csv", chosen.to_csv(index=False, float_format="%.2f"))
-    write_text(folder / "audit.html", as_html(_page(found, recordings, data)))
+    write_text(folder / "audit.html", as_html(audit_page(found, recordings, data)))
     write_text(folder / "audit.json", json.dumps(values, indent=1, ensure_ascii=False) + "\n")
 
 
-def _page(found: Audit, recordings: Sequence[Recording], data: str) -> Page:
+def audit_page(found: Audit, recordings: Sequence[Recording], data: str) -> Page:
     """Return what is odd, drawn beside what the others write."""
     draw = _Drawer(found, recordings)
     odd = found.flagged(ODD_RECORDING)

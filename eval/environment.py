@@ -49,13 +49,7 @@ def environment(command: str) -> dict[str, Any]:
 
 
 def data_facts(path: str) -> dict[str, str]:
-    """Return a data file as the recipe names it and its SHA-256, empty for simulated data.
-
-    Raises
-    ------
-    InputError
-        If there is no such file.
-    """
+    """Return a data file as the recipe names it and its SHA-256, empty for simulated data."""
     try:
         return {"path": path, "sha256": "" if path == "simulated" else sha256(path)}
     except OSError as error:

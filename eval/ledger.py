@@ -45,25 +45,6 @@ def add(run_dir: Path, ledger: Path = LEDGER, note: str = "") -> list[Result]:
     """Append the results of a run to the ledger and render the pages beside it.
 
     Results of the same recipe, protocol, people tested, method, commit and seed are replaced.
-
-    Parameters
-    ----------
-    run_dir : Path
-        Folder of a finished run of any kind.
-    ledger : Path
-        JSON file with one object a result; created when missing.
-    note : str
-        Put before the run's own notes.
-
-    Returns
-    -------
-    list of Result
-        What was added.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no finished run, or the ledger is damaged.
     """
     added = results_of(run_dir, note)
     replaced = set(map(_identity, added))
@@ -88,13 +69,7 @@ def write(ledger: Path, results: Sequence[Result]) -> None:
 
 
 def read(ledger: Path) -> list[Result]:
-    """Return the results of a ledger.
-
-    Raises
-    ------
-    InputError
-        If it is missing, no JSON, or a row is not a `Result`.
-    """
+    """Return the results of a ledger."""
     try:
         rows = json.loads(ledger.read_text(encoding="utf-8"))
     except OSError:

@@ -100,13 +100,7 @@ def task_of(kind: str) -> type[Task[Any]]:
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what a finished run measured and its environment.
-
-    Raises
-    ------
-    InputError
-        If either is missing or damaged.
-    """
+    """Return what a finished run measured and its environment."""
     found = []
     for name in (METRICS, "environment.json"):
         path = folder / name
@@ -126,13 +120,7 @@ def report(folder: Path) -> Page:
 
 
 def write_report(folder: Path) -> Path:
-    """Write ``report.html`` and ``report.md`` of a finished run; return the first.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no finished run.
-    """
+    """Write ``report.html`` and ``report.md`` of a finished run; return the first."""
     values, facts = read_run(folder)
     page = report(folder).closed(values, facts, (folder / "recipe.yaml").read_text("utf-8"))
     write_text(folder / "report.html", as_html(page))

@@ -82,13 +82,7 @@ class Cell:
 
 
 def cells(recipe: Recipe, grid: Grid) -> list[Cell]:
-    """Return every setting of a grid as a checked recipe, format by format.
-
-    Raises
-    ------
-    InputError
-        If a value of the grid is one that no recipe may have.
-    """
+    """Return every setting of a grid as a checked recipe, format by format."""
     return [
         Cell(form, rate, steps, precision, _changed(recipe, form, rate, steps, precision))
         for form in grid.formats

@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuscribe.eval.audit import ODD_FORM, ODD_RECORDING, Audit, AuditConfig, Form, Judged, audit
 from imuscribe.eval.metrics import Interval, wilson
 from imuscribe.eval.report.figures import drawings
 from imuscribe.eval.report.page import Page, Picture, Section, Text, counted
 from imuscribe.eval.report.render import as_html, markdown_table
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path, write_text
+from imuscribe.signals.motion.audit import (
+    ODD_FORM,
+    ODD_RECORDING,
+    Audit,
+    AuditConfig,
+    Form,
+    Judged,
+    audit,
+)
 from imuscribe.signals.motion.frames import writing_motion
 from imuscribe.signals.recording import Array, Recording
 
@@ -34,26 +42,7 @@ _MOST_DRAWN = 30
 def audit_file(
     path: Path, out: Path, labels: str = "A-Z", neighbours: int = 10, progress: bool = False
 ) -> str:
-    """Audit a file of recordings, cleaned as a run cleans them; return the summary.
-
-    Parameters
-    ----------
-    path : Path
-        Canonical Parquet.
-    out : Path
-        Folder that receives what `write_audit` writes.
-    labels : str
-        As `signals.labels.parse_labels` reads them.
-    neighbours : int
-        Nearest recordings of other people that are asked.
-    progress : bool
-        Show a progress bar.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or holds fewer than two people.
-    """
+    """Audit a file of recordings, cleaned as a run cleans them; return the summary."""
     from imuscribe.eval.methods.baselines import Views
     from imuscribe.finetune.rows import load_recordings
     from imuscribe.prompts.serialize import build_serializer
@@ -168,13 +157,7 @@ def summary(found: Audit, data: str) -> str:
 
 
 def read_audit(path: Path, facts: Mapping[str, Any], labels: Iterable[str]) -> dict[str, set[str]]:
-    """Return the flagged ids of an audit of a run's own data, by flag.
-
-    Raises
-    ------
-    InputError
-        If the file is no audit, or of other data or fewer labels than the run's.
-    """
+    """Return the flagged ids of an audit of a run's own data, by flag."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         flagged = {flag: set(ids) for flag, ids in values["flagged"].items()}

@@ -31,13 +31,7 @@ def write_results(folder: Path, found: Values) -> None:
 
 
 def read_sweep(folder: Path) -> Values:
-    """Return the content of ``sweep.json``.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no finished sweep.
-    """
+    """Return the content of ``sweep.json``."""
     path = folder / "sweep.json"
     if not path.is_file():
         raise InputError(f"{folder}: has no sweep.json: give the folder of a finished sweep")

@@ -89,14 +89,7 @@ class Letters(Task[Recipe]):
 
 
 def folds_of(recipe: Recipe) -> Sequence[Fold]:
-    """Return who trains and who is tested; every method learns from the very same recordings.
-
-    Raises
-    ------
-    InputError
-        For anything wrong with the data or the split, and for an adapter to start from that has
-        learnt from somebody who is tested.
-    """
+    """Return who trains and who is tested; every method learns from the very same recordings."""
     from imuscribe.finetune.adapters import check_start
     from imuscribe.finetune.lineage import check_strangers
     from imuscribe.finetune.rows import load_recordings, select
@@ -117,11 +110,6 @@ def method_key(recipe: Recipe, method: str) -> str:
     """Return a fingerprint of all settings that the answers of a method depend on.
 
     Which folds and methods are run beside it is not among them.
-
-    Raises
-    ------
-    InputError
-        If the adapter that a tuned method starts from is not there.
     """
     from imuscribe.finetune.adapters import weights_hash
 

@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 from imuscribe.cli import app
-from imuscribe.eval.audit import ODD_FORM, ODD_RECORDING, AuditConfig, audit
 from imuscribe.eval.methods.baselines import Views
 from imuscribe.eval.report.audit import audit_page, summary, without, write_audit
 from imuscribe.eval.report.render import as_html
@@ -17,6 +16,7 @@ from imuscribe.prompts.serialize import TextConfig, build_serializer
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import sha256
+from imuscribe.signals.motion.audit import ODD_FORM, ODD_RECORDING, AuditConfig, audit
 from imuscribe.signals.readers.parquet import save
 
 LABELS = "CLMZ"

@@ -7,16 +7,18 @@ jerk (Flash & Hogan 1985), turning as this hand turns when it moves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from imuscribe.signals.cleaning import CleanConfig, clean
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.motion.frames import Motion
-from imuscribe.words.segment import Track, plane_first
-
-Float = NDArray[np.float64]
+from imuscribe.signals.motion.frames import FrameConfig, Motion, writing_motion
+from imuscribe.signals.recording import Recording
+from imuscribe.words.letters import Float
+from imuscribe.words.segment_reader import Written
+from imuscribe.words.track import Track, plane_first
 
 MOVES = (0.12, 0.4)
 """Seconds that a move between letters takes."""
@@ -26,6 +28,33 @@ SPACES = (0.1, 0.4)
 _DESCENDERS = frozenset("gjpqy")
 _BELOW = 0.4
 """Share of such a letter that is below the line."""
+
+
+@dataclass
+class IsolatedLetters:
+    """One person's recordings of letters, prepared when they are first needed."""
+
+    person: str
+    cleaning: CleanConfig
+    frame: FrameConfig
+    letters: dict[str, list[Recording]] = field(default_factory=dict)
+    _motions: dict[str, Motion] = field(default_factory=dict)
+
+    def add(self, rec: Recording) -> None:
+        """Add a recording, to be used for its label."""
+        self.letters.setdefault(rec.label, []).append(rec)
+
+    def spell(self, words: Sequence[str], rng: np.random.Generator) -> Iterator[Written]:
+        """Spell words, each letter by any of its recordings."""
+        for nth, word in enumerate(words):
+            chosen = [self.letters[c][rng.integers(len(self.letters[c]))] for c in word]
+            track, spans = splice([self._motion(rec) for rec in chosen], word, rng)
+            yield Written(f"{self.person}-{word}-{nth}", self.person, word, track, spans)
+
+    def _motion(self, rec: Recording) -> Motion:
+        if rec.id not in self._motions:
+            self._motions[rec.id] = writing_motion(clean(rec, self.cleaning), self.frame)
+        return self._motions[rec.id]
 
 
 def splice(motions: Sequence[Motion], word: str, rng: np.random.Generator) -> tuple[Track, Float]:

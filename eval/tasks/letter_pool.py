@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,15 +14,12 @@ from numpy.typing import NDArray
 from imuscribe.eval.predictions import PREFIX
 from imuscribe.models.calibrate import Calibration
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.words.letters import Confusion, RepeatFusion
+from imuscribe.words.letters import Confusion, Float, Int, RepeatFusion
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from imuscribe.recipes.words import AdaptRecipe, WordsRecipe
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 _FLOOR = -30.0
 _REPEATS = 4
@@ -30,26 +28,17 @@ _REPEATS = 4
 
 @dataclass(frozen=True)
 class LetterPool:
-    """Recordings of letters as one or several predictors read them.
-
-    Parameters
-    ----------
-    labels : tuple of str
-    ids, subjects : ndarray of str, shape (n,)
-    truth : ndarray of int64, shape (n,)
-        Column of the letter written.
-    readings : ndarray of float64, shape (n, n_methods, n_labels)
-        Natural logarithms, normalised.
-    source : str
-        Whose letters, read by what.
-    """
+    """Recordings of letters as one or several predictors read them."""
 
     labels: tuple[str, ...]
     ids: NDArray[np.str_]
     subjects: NDArray[np.str_]
     truth: Int
+    """Column of the letter written, (n,)."""
     readings: Float
+    """Natural logarithms, normalised, (n, n_methods, n_labels)."""
     source: str
+    """Whose letters, read by what."""
 
     @property
     def people(self) -> list[str]:
@@ -83,12 +72,7 @@ class LetterPool:
 class Channel:
     """What training people teach about a reader: how sure to be, how repeats add up, what it mixes.
 
-    Parameters
-    ----------
-    calibrations : tuple of Calibration
-        One a method.
-    fusion : RepeatFusion
-    confusion : Confusion
+    A calibration for each method.
     """
 
     calibrations: tuple[Calibration, ...]
@@ -106,7 +90,7 @@ class Channel:
             Calibration.fit(pool.readings[rows, m], truth.tolist())
             for m in range(pool.readings.shape[1])
         )
-        fused = _pooled(calibrations, pool.readings)
+        read = _pooled(calibrations, pool.readings)
         stacks, right = [], []
         for k in ks:
             drawn = [
@@ -115,14 +99,10 @@ class Channel:
                 for letter in sorted(pool.writes(person))
                 for _ in range(_REPEATS)
             ]
-            stacks.append(fused[np.array([rows for rows, _ in drawn])])
+            stacks.append(read[np.array([rows for rows, _ in drawn])])
             right.append(np.array([letter for _, letter in drawn]))
-        guesses = fused[rows].argmax(axis=1)
-        return cls(
-            calibrations,
-            RepeatFusion.fit(stacks, right),
-            Confusion.fit(truth, guesses, len(pool.labels)),
-        )
+        confusion = Confusion.fit(truth, read[rows].argmax(axis=1), len(pool.labels))
+        return cls(calibrations, RepeatFusion.fit(stacks, right), confusion)
 
     def read(self, readings: Float) -> Float:
         """Return one calibrated distribution a recording, (n, n_labels), of all methods together.
@@ -164,32 +144,29 @@ def pool_of_frames(frames: Sequence[pd.DataFrame], methods: Sequence[str], name:
     """
     import pandas as pd
 
-    columns = [c for c in frames[0].columns if c.startswith(PREFIX)]
-    for frame in frames[1:]:
-        if [c for c in frame.columns if c.startswith(PREFIX)] != columns:
-            raise InputError(f"{name}: the runs have other labels: give runs of one experiment")
+    columns, *others = ([c for c in frame.columns if c.startswith(PREFIX)] for frame in frames)
+    if any(other != columns for other in others):
+        raise InputError(f"{name}: the runs have other labels: give runs of one experiment")
     table = pd.concat(frames)
-    known = sorted(table["method"].unique())
-    wanted: pd.Index | None = None
     parts = []
     for method in methods:
         part = table[table["method"] == method].set_index("id")
         if part.empty:
+            known = sorted(table["method"].unique())
             raise InputError(f"method '{method}': not in {name}: {nearest(method, known)}")
         if part.index.has_duplicates:
             raise InputError(
                 f"{name}: recording {part.index[part.index.duplicated()][0]} is predicted twice by "
                 f"{method}: give each fold once"
             )
-        wanted = part.index if wanted is None else wanted.intersection(part.index)
         parts.append(part)
-    assert wanted is not None
-    readings = np.stack([_normalised(part.loc[wanted, columns].to_numpy()) for part in parts], 1)
+    common = reduce(pd.Index.intersection, [part.index for part in parts])
+    readings = np.stack([_normalised(part.loc[common, columns].to_numpy()) for part in parts], 1)
     labels = tuple(c.removeprefix(PREFIX) for c in columns)
-    first = parts[0].loc[wanted]
+    first = parts[0].loc[common]
     return LetterPool(
         labels,
-        wanted.to_numpy(dtype=np.str_),
+        common.to_numpy(dtype=np.str_),
         first["subject"].to_numpy(dtype=np.str_),
         np.array([labels.index(c) for c in first["label"]]),
         readings,

@@ -24,8 +24,8 @@ from imuscribe.recipes.words import SegmentRecipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path, sha256, write_text
 from imuscribe.signals.labels import parse_labels
-from imuscribe.words.decode.confidence import Confidence
 from imuscribe.words.decode.decoding import Candidate
+from imuscribe.words.decode.fitting import MISSED, Confidence, likeliest_value
 from imuscribe.words.decode.lattice import Lattice, LatticeBeam, LatticeDecoder
 from imuscribe.words.decode.lexicon import Lexicon, load_lexicon
 from imuscribe.words.decode.ngram import CharModel
@@ -51,8 +51,6 @@ OPEN_FIT = 16
 """Tuning words on which the open decoder's weight is fitted: it is slower."""
 REPEATS = 3
 """Times that a word divided by the reader itself is shown to it, where there are few."""
-_MISSED = -12.0
-_WEIGHED = 50
 
 Row = dict[str, Any]
 Float = NDArray[np.float64]
@@ -142,23 +140,21 @@ class _Judge:
 
     def fit(self, words: Sequence[Written], names: Sequence[str]) -> None:
         """Choose weights on words that are not tested, one after another."""
-        raw = [(one.word, self.reader.lattice(one.track)) for one in words]
+        raw = [(self.reader.lattice(one.track), one.word) for one in words]
         decoder = next(iter(self.decoders.values()))
 
-        def likelihood(name: str, value: float) -> float:
+        def decode(name: str, value: float, lattice: Lattice, n_best: int) -> list[Candidate]:
             tried = self.weights | {name: value}
             decoder.prior_weight = tried["prior"]
-            weighed = [(w, x.weighed(tried["scale"], tried["offset"])) for w, x in raw]
-            return float(np.mean([_log_prob(decoder, lattice, word) for word, lattice in weighed]))
+            return decoder.decode(lattice.weighed(tried["scale"], tried["offset"]), n_best)
 
         for name in names:
-            self.weights[name] = max(VALUES[name], key=partial(likelihood, name))
+            self.weights[name] = likeliest_value(VALUES[name], partial(decode, name), raw)
         for each in self.decoders.values():
             each.prior_weight = self.weights["prior"]
-        seen = ((w, x.weighed(self.weights["scale"], self.weights["offset"])) for w, x in raw)
-        firsts = [(_first(decoder.decode, lattice), word) for word, lattice in seen]
+        seen = ((x.weighed(self.weights["scale"], self.weights["offset"]), w) for x, w in raw)
         self.confidence = Confidence.fit(
-            [c.log_prob for c, _ in firsts], [c.word == word for c, word in firsts]
+            [(_first(decoder.decode, lattice), word) for lattice, word in seen]
         )
 
     def learn(self, words: Sequence[Written], teach: Sequence[Written]) -> None:
@@ -178,7 +174,7 @@ class _Judge:
                         self._decoded(written, name, method + suffix, decoder.decode, lattice)
                     )
                 word, way = lattice.likeliest()
-                raw = Candidate(word, _MISSED)
+                raw = Candidate(word, MISSED)
                 found.append(
                     self._row(written, NO_LEXICON, method + suffix, raw, lattice.times[way])
                 )
@@ -211,16 +207,15 @@ class _Judge:
     def _fit_open(self, model: CharModel, words: Sequence[Written]) -> None:
         longest = max(len(w) for d in self.decoders.values() for w in d.lexicon.counts)
         order = np.random.default_rng(self.recipe.seed).permutation(len(words))[:OPEN_FIT]
-        seen = [(words[i].word, self._see(words[i], alone=True)["joint"]) for i in order]
+        seen = [(self._see(words[i], alone=True)["joint"], words[i].word) for i in order]
 
         def made(weight: float) -> LatticeBeam:
             return LatticeBeam(model, weight, self.recipe.beam, longest)
 
-        def likelihood(weight: float) -> float:
-            beam = made(weight)
-            return float(np.mean([_log_prob(beam, lattice, word) for word, lattice in seen]))
+        def decode(weight: float, lattice: Lattice, n_best: int) -> list[Candidate]:
+            return made(weight).decode(lattice, n_best)
 
-        self.weights["open"] = max(OPEN_WEIGHTS, key=likelihood)
+        self.weights["open"] = likeliest_value(OPEN_WEIGHTS, decode, seen)
         self.open = made(self.weights["open"])
 
     def _divided(self, written: Written) -> Written | None:
@@ -252,7 +247,7 @@ class _Judge:
             "answer": best.word,
             "correct": best.word == written.word,
             "edits": edit_distance(best.word, written.word),
-            "confidence": float(self.confidence([best.log_prob])[0]),
+            "confidence": self.confidence(best),
         }
         if written.spans is not None:
             row |= boundary_hits(written, cuts[1:-1])
@@ -316,8 +311,7 @@ def _lexicon(names: str, size: int | None, labels: Sequence[str], written: list[
     known = [name for name in parts if name != "written"]
     counts: dict[str, float] = {}
     if known:
-        lexicon = load_lexicon("+".join(known), labels)
-        counts = (lexicon if size is None else lexicon.most_common(size)).counts
+        counts = load_lexicon("+".join(known), labels, size).counts
     if "written" in parts:
         usual = float(np.median(list(counts.values()))) if counts else 1.0
         counts = {word: usual for word in written} | counts
@@ -338,21 +332,12 @@ def _first(decode: Decode, lattice: Lattice) -> Candidate:
     try:
         return decode(lattice, 1)[0]
     except InputError:
-        return Candidate("", _MISSED)
-
-
-def _log_prob(decoder: LatticeDecoder | LatticeBeam, lattice: Lattice, word: str) -> float:
-    try:
-        found = [c.log_prob for c in decoder.decode(lattice, _WEIGHED) if c.word == word]
-    except InputError:
-        return _MISSED
-    return max(found[0], _MISSED) if found else _MISSED
+        return Candidate("", MISSED)
 
 
 def _middles(written: Written) -> NDArray[np.int64]:
     """Return the samples in the middle of the moves between letters, and the ends."""
-    earliest, latest = written.between()
-    at = np.round((earliest + latest) / 2 * written.track.rate).astype(np.int64)
+    at = np.round(written.middles() * written.track.rate).astype(np.int64)
     return np.clip(at, 0, written.track.n - 1)
 
 

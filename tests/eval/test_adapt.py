@@ -14,7 +14,7 @@ from imuscribe.eval.tasks.letter_pool import LetterPool
 from imuscribe.recipes.words import AdaptRecipe, load_adapt_recipe
 from imuscribe.signals.errors import InputError
 from imuscribe.words.decode.lexicon import LETTERS
-from imuscribe.words.personalise import OwnHand
+from imuscribe.words.personalise import Personalisation
 
 PEOPLE, PER_LETTER = 4, 8
 
@@ -87,12 +87,12 @@ def test_a_persons_own_labels_are_not_used():
 
 
 def test_without_a_gallery_for_a_letter_the_predictor_decides():
-    hand = OwnHand(trust=1.0, slope=2.0, far=1.0)
+    own = Personalisation(trust=1.0, slope=2.0, far=1.0)
     log_probs = np.log(np.array([[0.6, 0.4], [0.5, 0.5]]))
     distances = np.array([[np.inf, 3.0], [3.0, np.inf]])
-    assert hand.read(log_probs, distances, {}) == pytest.approx(log_probs)
+    assert own.read(log_probs, distances, {}) == pytest.approx(log_probs)
     near = np.array([[np.inf, 0.2], [0.2, np.inf]])
-    read = np.exp(hand.read(log_probs, near, {1: 1}))
+    read = np.exp(own.read(log_probs, near, {1: 1}))
     assert read[0, 1] > 0.7  # 0.4 : 0.6 times exp(2 (1 − 0.2))
     assert read[0, 1] / read[0, 0] == pytest.approx(0.4 / 0.6 * np.exp(1.6))
 

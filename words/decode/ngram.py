@@ -12,13 +12,10 @@ string has a probability.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError
 from imuscribe.words.decode.lexicon import Lexicon
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
+from imuscribe.words.letters import Float, Int
 
 
 class CharModel:
@@ -66,13 +63,7 @@ class CharModel:
         self.start = int(first[-2] + np.searchsorted(contexts[-1], before)) if order > 1 else 0
 
     def log_prob(self, word: str) -> float:
-        """Return the natural-log probability of a word, its end included.
-
-        Raises
-        ------
-        InputError
-            If a character is not in the alphabet.
-        """
+        """Return the natural-log probability of a word, its end included."""
         state, total = self.start, 0.0
         for character in word:
             if character not in self.labels:

@@ -27,21 +27,15 @@ _FLOOR = -30.0
 
 @dataclass(frozen=True)
 class Letters:
-    """The positions of one word.
-
-    Parameters
-    ----------
-    labels : tuple of str
-        The alphabet, in the order of the columns.
-    log_probs : ndarray of float64, shape (n_positions, n_labels)
-        Natural logarithms, the readings of a position fused; every row sums to one.
-    guesses : ndarray of int64, shape (n_positions, k)
-        The label each reading finds most likely; `UNREADABLE` for none.
-    """
+    """The positions of one word."""
 
     labels: tuple[str, ...]
+    """The alphabet, in the order of the columns."""
     log_probs: Float
+    """Natural logarithms (n_positions, n_labels), the readings of a position fused; every row sums
+    to one."""
     guesses: Int
+    """The label each reading finds most likely, (n_positions, k); `UNREADABLE` for none."""
 
     def __post_init__(self) -> None:
         if self.log_probs.ndim != 2 or self.log_probs.shape[1] != len(self.labels):
@@ -92,12 +86,11 @@ class RepeatFusion:
         labels. With a single k the redundancy stays 0.
         """
         from scipy.optimize import minimize
-        from scipy.special import log_softmax
 
         summed = [(stack.shape[1], stack.sum(axis=1)) for stack in stacks]
 
         def loss(x: Float) -> float:
-            fused = [log_softmax(s / np.exp(x[0]) / k ** x[1], axis=1) for k, s in summed]
+            fused = [log_softmax(s / np.exp(x[0]) / k ** x[1]) for k, s in summed]
             right = [f[np.arange(len(t)), t] for f, t in zip(fused, truth, strict=True)]
             return -float(np.mean([r.mean() for r in right]))
 
@@ -111,12 +104,10 @@ class RepeatFusion:
 
         A reading that is −inf throughout, an answer nobody could parse, says nothing.
         """
-        from scipy.special import log_softmax
-
         parsed = np.isfinite(readings).any(axis=2, keepdims=True)
         k = np.maximum(parsed.sum(axis=1), 1)
         summed = np.where(parsed, np.maximum(readings, _FLOOR), 0.0).sum(axis=1)
-        return np.asarray(log_softmax(summed / self.temperature / k**self.redundancy, axis=1))
+        return log_softmax(summed / self.temperature / k**self.redundancy)
 
     def letters(self, labels: Sequence[str], readings: Float) -> Letters:
         """Return what a decoder needs of one word.
@@ -172,14 +163,17 @@ class Confusion:
         InputError
             If there is no position or no guess, or a guess is no label.
         """
-        from scipy.special import log_softmax
-
         checked = _checked_guesses(labels, guesses)
-        likelihood = np.where(
-            (checked == UNREADABLE)[..., None], 0.0, self.log_probs.T[checked]
-        )  # of every letter, given the guess
-        fused = np.asarray(log_softmax(likelihood.sum(axis=1), axis=1))
-        return Letters(tuple(labels), fused, checked)
+        unread = (checked == UNREADABLE)[..., None]
+        likelihood = np.where(unread, 0.0, self.log_probs.T[checked])  # of letters given the guess
+        return Letters(tuple(labels), log_softmax(likelihood.sum(axis=1)), checked)
+
+
+def log_softmax(scores: Float) -> Float:
+    """Return the log-probabilities of scores: every row sums to one."""
+    from scipy.special import log_softmax
+
+    return np.asarray(log_softmax(scores, axis=-1))
 
 
 def _checked_readings(labels: Sequence[str], readings: Float) -> Float:

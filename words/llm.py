@@ -22,17 +22,7 @@ _UNREAD = "?"
 
 
 class LanguageModelWords:
-    """The words of one language model.
-
-    Parameters
-    ----------
-    config : LanguageModelConfig
-
-    Raises
-    ------
-    InputError
-        If the model or its adapter cannot be found.
-    """
+    """The words of one language model; an `InputError` says if it, or its adapter, is not there."""
 
     def __init__(self, config: LanguageModelConfig) -> None:
         from imuscribe.finetune.adapters import adapter_path
@@ -70,14 +60,8 @@ class LanguageModelWords:
         from imuscribe.finetune.scoring import generate
 
         prompts = [self._as_chat(aggregation_prompt(letters)) for letters in words]
-        return generate(
-            self.model,
-            self.tokenizer,
-            prompts,
-            self.config.max_new_tokens,
-            self.config.batch_size,
-            progress,
-        )
+        tokens, batch = self.config.max_new_tokens, self.config.batch_size
+        return generate(self.model, self.tokenizer, prompts, tokens, batch, progress)
 
     def _as_chat(self, question: str) -> str:
         if not self.tokenizer.chat_template:
@@ -91,17 +75,13 @@ class LanguageModelWords:
 def aggregation_prompt(letters: Letters) -> str:
     """Return the prompt that lists the candidates of every letter and asks for the word."""
     lines = [
-        f"Letter {i}: {', '.join(letters.labels[g] if g >= 0 else _UNREAD for g in guesses)}"
-        for i, guesses in enumerate(letters.guesses, 1)
+        f"Someone wrote an English word of {len(letters)} capital letters in the air. Each "
+        "letter was read several times, sometimes wrongly. The candidates of each letter:"
     ]
-    return "\n".join(
-        [
-            f"Someone wrote an English word of {len(letters)} capital letters in the air. Each "
-            "letter was read several times, sometimes wrongly. The candidates of each letter:",
-            *lines,
-            "Which word was written? Answer with the word alone.",
-        ]
-    )
+    for i, guesses in enumerate(letters.guesses, 1):
+        named = (letters.labels[g] if g >= 0 else _UNREAD for g in guesses)
+        lines.append(f"Letter {i}: {', '.join(named)}")
+    return "\n".join([*lines, "Which word was written? Answer with the word alone."])
 
 
 def parse_word(answer: str, n_letters: int, labels: Sequence[str]) -> str:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError
@@ -21,7 +20,10 @@ from imuscribe.signals.motion.warping import equally_long, warping_distances
 from imuscribe.signals.recording import Array, Recording
 from imuscribe.words.decode.decoding import Candidate, Decoder
 from imuscribe.words.decode.fitting import Confidence
-from imuscribe.words.letters import Float, Int, RepeatFusion
+from imuscribe.words.letters import Float, Int, RepeatFusion, log_softmax
+
+if TYPE_CHECKING:
+    from imuscribe.finetune.reading import Reader
 
 Gallery = Mapping[int, int]
 """Number of a recording → the letter it is taken for."""
@@ -32,18 +34,6 @@ _APART = 4
 """One word of so many is kept apart."""
 _STEPS = 32
 """Samples of a recording that is compared with others."""
-
-
-class LetterReader(Protocol):
-    """Reads recordings of letters, as `finetune.reading.Reader` does."""
-
-    labels: tuple[str, ...]
-
-    def log_probs(
-        self, recordings: Sequence[Recording], progress: bool = False
-    ) -> NDArray[np.floating[Any]]:
-        """Return the natural-log probability of every label, shape (n_recordings, n_labels)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -70,12 +60,8 @@ class Personalisation:
         gallery : mapping
             Of columns of `distances` to columns of labels.
         """
-        from scipy.special import log_softmax
-
         near = _nearest(distances, gallery, log_probs.shape[1])
-        return np.asarray(
-            log_softmax(self.trust * log_probs - self.slope * np.minimum(near, self.far), axis=1)
-        )
+        return log_softmax(self.trust * log_probs - self.slope * np.minimum(near, self.far))
 
     @classmethod
     def fit(cls, people: Sequence[tuple[Float, Float, Int, Gallery, Int]]) -> Personalisation:
@@ -84,7 +70,6 @@ class Personalisation:
         Of each: log-probabilities, distances, true letters, a gallery, and the rows to read.
         """
         from scipy.optimize import minimize
-        from scipy.special import log_softmax
 
         parts = []
         for log_probs, distances, truth, gallery, rows in people:
@@ -95,26 +80,26 @@ class Personalisation:
 
         def loss(x: Float) -> float:
             a, s, far = np.exp(x)
-            scores = log_softmax(a * log_probs - s / usual * np.minimum(near, far * usual), axis=1)
+            scores = log_softmax(a * log_probs - s / usual * np.minimum(near, far * usual))
             return -float(scores[np.arange(len(truth)), truth].mean())
 
         a, s, far = np.exp(minimize(loss, [0.0, 1.0, 0.0], method="Nelder-Mead").x)
         return cls(float(a), float(s / usual), float(far * usual))
 
 
-FITTED = Personalisation(1.0, 1.0, 1.0)
+FITTED = Personalisation(0.9, 4.0, 6.5)
 FITTED_CONFIDENCE = Confidence()
 """As fitted to the six simulated people of ``words-adapt``, read by the packaged adapter."""
 
 
 class PersonalReader:
-    """Reads one person's letters with the help of words that the person has written.
+    """Reads one person's letters with the help of words that the person has written, unlabelled.
 
-    No label is needed. It takes the place of the reader that it was made of, as in a `Speller`.
+    It takes the place of the reader that it was made of, as in a `Speller`.
 
     Parameters
     ----------
-    reader : LetterReader
+    reader : Reader
     decoder : Decoder
         Says which words were written.
     words : sequence of sequence of Recording
@@ -126,6 +111,8 @@ class PersonalReader:
 
     Attributes
     ----------
+    labels : tuple of str
+        As the reader's.
     known : list of str
         The letters that were learnt, one a recording.
 
@@ -137,53 +124,47 @@ class PersonalReader:
 
     def __init__(
         self,
-        reader: LetterReader,
+        reader: Reader,
         decoder: Decoder,
         words: Sequence[Sequence[Recording]],
         personalisation: Personalisation = FITTED,
         confidence: Confidence = FITTED_CONFIDENCE,
     ) -> None:
         if len(words) < _APART:
-            raise InputError(
-                f"{len(words)} words: give at least {_APART}: one is kept apart as a check"
-            )
+            raise InputError(f"{len(words)} words: give at least {_APART}: one is kept as a check")
         self.labels = reader.labels
-        self._reader = reader
+        self.reader = reader
+        self.words = words
         self._personalisation = personalisation
         recordings = [rec for word in words for rec in word]
-        sequences = _sequences([clean(rec) for rec in recordings])
+        moved = sequences([clean(rec) for rec in recordings])
+        read = np.asarray(reader.log_probs(recordings), dtype=np.float64)
         letters = PersonalLetters(
-            self.labels,
-            np.asarray(reader.log_probs(recordings), dtype=np.float64),
-            _between(sequences),
-            personalisation,
-            decoder,
-            confidence,
+            self.labels, read, own_distances(moved), personalisation, decoder, confidence
         )
         rows = np.split(np.arange(len(recordings)), np.cumsum([len(word) for word in words])[:-1])
         for first in range(0, len(rows), ROUND):
             letters.learn(rows[first : first + ROUND])
-        self._own = sequences[list(letters.gallery)]
+        self._own = moved[list(letters.gallery)]
         self._gallery = dict(enumerate(letters.gallery.values()))
         self.known = [self.labels[letter] for letter in letters.gallery.values()]
 
     def log_probs(self, recordings: Sequence[Recording], progress: bool = False) -> Float:
         """Return the natural-log probability of every label, shape (n_recordings, n_labels)."""
-        found = np.asarray(self._reader.log_probs(recordings, progress), dtype=np.float64)
+        read = np.asarray(self.reader.log_probs(recordings, progress), dtype=np.float64)
         if not self.known:
-            return found
-        distances = warping_distances(_sequences([clean(rec) for rec in recordings]), self._own)
-        return self._personalisation.read(found, distances, self._gallery)
+            return read
+        distances = warping_distances(sequences([clean(rec) for rec in recordings]), self._own)
+        return self._personalisation.read(read, distances, self._gallery)
 
 
 @dataclass
 class PersonalLetters:
     """One person's recordings, and the letters that decoded words have given them so far.
 
-    `log_probs` (n, n_labels) are what a reader finds, `distances` (n, n) what `own_distances` does.
-    A decoded word labels its letters from a confidence of `threshold` on. What a round of words
-    teaches is undone where letters then agree with the words kept apart less often by more than
-    `drift`; `undone` counts such rounds.
+    `log_probs` (n, n_labels) are a reader's, `distances` (n, n) of `own_distances`. A decoded word
+    labels its letters from a confidence of `threshold` on. What a round of words teaches is undone
+    where letters then agree with the words kept apart less often by more than `drift`.
     """
 
     labels: tuple[str, ...]
@@ -192,11 +173,12 @@ class PersonalLetters:
     personalisation: Personalisation
     decoder: Decoder
     confidence: Confidence
-    fusion: RepeatFusion = RepeatFusion()
+    fusion: RepeatFusion = field(default_factory=RepeatFusion)
     threshold: float = 0.95
     drift: float = 0.03
     gallery: Gallery = field(default_factory=dict)
     undone: int = 0
+    """Rounds of words that were."""
     _apart: list[Int] = field(default_factory=list)
 
     def read(self, gallery: Gallery) -> Float:
@@ -227,7 +209,7 @@ class PersonalLetters:
         return sure
 
     def _agreement(self, gallery: Gallery) -> float:
-        """Return how often the likeliest letter is that of the decoded word, of words kept apart."""
+        """Return how often letters of the words kept apart are likeliest that of the word."""
         log_probs = self.read(gallery)
         same = [
             log_probs[row].argmax() == self.labels.index(letter)
@@ -237,31 +219,26 @@ class PersonalLetters:
         return float(np.mean(same))
 
 
-def own_distances(recordings: Sequence[Recording]) -> Float:
-    """Return the warping distances between cleaned recordings of a person; infinite to itself."""
-    return _between(_sequences(recordings))
+def sequences(recordings: Sequence[Recording]) -> Array:
+    """Return cleaned recordings' movements, equally long, (n_recordings, n_channels, n_steps)."""
+    found = []
+    for rec in recordings:
+        motion = writing_motion(rec)
+        planes = [motion.plane("velocity"), motion.plane("acceleration"), motion.plane("rotation")]
+        found.append(equally_long(planes, rec.t, _STEPS))
+    return np.stack(found)
 
 
-def _between(sequences: Array) -> Float:
-    distances = warping_distances(sequences, sequences)
+def own_distances(moved: Array) -> Float:
+    """Return the warping distances between a person's `sequences`; infinite to itself."""
+    distances = warping_distances(moved, moved)
     np.fill_diagonal(distances, np.inf)
     return distances
-
-
-def _sequences(recordings: Sequence[Recording]) -> Array:
-    """Return movements in the writing frame, equally long, (n_recordings, n_channels, n_steps)."""
-    moved = [(writing_motion(rec), rec.t) for rec in recordings]
-    return np.stack(
-        [
-            equally_long([m.plane(s) for s in ("velocity", "acceleration", "rotation")], t, _STEPS)
-            for m, t in moved
-        ]
-    )
 
 
 def _nearest(distances: Float, gallery: Gallery, n_labels: int) -> Float:
     """Return the distance of every recording to the nearest of each letter; infinite for none."""
     near = np.full((len(distances), n_labels), np.inf)
-    for row, letter in gallery.items():
-        near[:, letter] = np.minimum(near[:, letter], distances[:, row])
+    for column, letter in gallery.items():
+        near[:, letter] = np.minimum(near[:, letter], distances[:, column])
     return near

@@ -27,21 +27,14 @@ _SHARE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """A word somebody wrote without stopping.
-
-    Parameters
-    ----------
-    id, person, word : str
-    track : Track
-    spans : ndarray, shape (n_letters, 2), or None
-        Seconds when each letter begins and ends, where that is known.
-    """
+    """A word somebody wrote without stopping."""
 
     id: str
     person: str
     word: str
     track: Track
     spans: Float | None = None
+    """Seconds when each letter begins and ends, (n_letters, 2), where that is known."""
 
     @classmethod
     def of(

@@ -23,9 +23,10 @@ from imuscribe.words.decode.decoding import (
 from imuscribe.words.decode.lexicon import Lexicon, fold, load_lexicon
 from imuscribe.words.decode.ngram import CharModel
 from imuscribe.words.letters import Float, Letters, RepeatFusion
-from imuscribe.words.personalise import LetterReader, PersonalReader
+from imuscribe.words.personalise import PersonalReader
 
 if TYPE_CHECKING:
+    from imuscribe.finetune.reading import Reader
     from imuscribe.words.llm import LanguageModelWords
 
 FUSION = RepeatFusion(0.88, 0.89)
@@ -46,13 +47,13 @@ class Speller:
 
     Parameters
     ----------
-    reader : LetterReader
+    reader : Reader or PersonalReader
     lexicon : Lexicon
         In the alphabet of the reader.
     decoder : Decoder
     """
 
-    reader: LetterReader
+    reader: Reader | PersonalReader
     lexicon: Lexicon
     decoder: Decoder
 
@@ -78,9 +79,14 @@ class Speller:
         Parameters
         ----------
         words : sequence of sequence of Recording
-            For every word one recording of each letter; at least four words, better twenty.
+            For every word one recording of each letter; at least four words, better twenty. They
+            are added to those of which this speller has learnt already.
         """
-        return replace(self, reader=PersonalReader(self.reader, self.decoder, words))
+        reader = self.reader
+        if isinstance(reader, PersonalReader):
+            words = [*reader.words, *words]
+            reader = reader.reader
+        return replace(self, reader=PersonalReader(reader, self.decoder, words))
 
     def read(self, recordings: Sequence[Recording]) -> Float:
         """Return the log-probabilities of one letter's recordings, shape (k, n_labels)."""

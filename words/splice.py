@@ -60,21 +60,9 @@ class IsolatedLetters:
 def splice(motions: Sequence[Motion], word: str, rng: np.random.Generator) -> tuple[Track, Float]:
     """Set isolated letters one behind another as if a word had been written.
 
-    Parameters
-    ----------
-    motions : sequence of Motion
-        One a letter, at one rate, without idle ends. On a surface they are put side by side, in
-        mid-air one on top of the other.
-    word : str
-        What they spell.
-    rng : numpy.random.Generator
-        Draws durations of moves and spaces.
-
-    Returns
-    -------
-    track : Track
-    spans : ndarray of float64, shape (n_letters, 2)
-        Seconds when each letter begins and ends.
+    A motion for each letter of the word, at one rate, without idle ends. On a surface they are put
+    side by side, in mid-air one on top of the other; `rng` draws durations of moves and spaces.
+    Returned are the track and the seconds when each letter begins and ends, (n_letters, 2).
     """
     if not motions or len(motions) != len(word):
         raise InputError(f"{len(motions)} letters for the word '{word}': need one for each letter")

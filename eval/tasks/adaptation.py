@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from imuscribe.words.decode.decoding import ClosedDecoder
 from imuscribe.words.decode.fitting import Confidence
 from imuscribe.words.decode.lexicon import Lexicon, load_lexicon
 from imuscribe.words.letters import Float, Int
-from imuscribe.words.personalise import Personalisation, PersonalLetters, own_distances
+from imuscribe.words.personalise import Personalisation, PersonalLetters, own_distances, sequences
 
 Values = dict[str, Any]
 
@@ -48,11 +48,8 @@ def adapt(recipe: AdaptRecipe, command: str = "", progress: bool = True) -> Path
     """
     pool = load_pool(recipe, progress)
     _lexicon(recipe, pool)  # a wrong one is named before minutes of comparing
-    recordings = _recordings(recipe, pool)
-    distances = {
-        person: own_distances([recordings[row] for row in np.flatnonzero(pool.subjects == person)])
-        for person in pool.people
-    }
+    moved = sequences(_recordings(recipe, pool))
+    distances = {person: own_distances(moved[pool.subjects == person]) for person in pool.people}
     folder = Path(recipe.out) / recipe.name
     write_adaptation(folder, adapt_people(recipe, pool, distances, progress))
     facts = environment(recipe.data or ",".join(recipe.letters), "", command)
@@ -72,11 +69,8 @@ def adapt_people(
     """
     from tqdm.auto import tqdm
 
-    lexicon = _lexicon(recipe, pool)
-    people = [
-        _adapted(recipe, pool, distances, lexicon, person)
-        for person in tqdm(pool.people, unit="person", disable=not progress)
-    ]
+    study = _Study(recipe, pool, distances, _lexicon(recipe, pool))
+    people = [study.adapt(p) for p in tqdm(pool.people, unit="person", disable=not progress)]
     before, after = (
         np.array([p["rounds"][at]["correct"] / p["n"] for p in people]) for at in (0, -1)
     )
@@ -84,7 +78,7 @@ def adapt_people(
         float(np.mean([p["rounds"][at]["words_right"] for p in people])) / TEST_WORDS
         for at in (0, -1)
     )
-    gain = bootstrap_people(after - before, [p["person"] for p in people], recipe.seed)
+    gain = bootstrap_people(after - before, pool.people, recipe.seed)
     return {
         "name": recipe.name,
         "letters": pool.source,
@@ -98,131 +92,116 @@ def adapt_people(
     }
 
 
-def _adapted(
-    recipe: AdaptRecipe,
-    pool: LetterPool,
-    distances: Mapping[str, Float],
-    lexicon: Lexicon,
-    person: str,
-) -> Values:
-    """Let one person write round after round; return what each has changed."""
-    index = pool.people.index(person)
-    rng, fresh = (np.random.default_rng([recipe.seed, index, *more]) for more in ((), (1,)))
-    hands, letters = _taught(recipe, pool, distances, lexicon, person, rng)
-    hand = hands[person]
-    unseen = [hand.spell(hand.judged, lexicon, recipe, fresh) for _ in range(TEST_WORDS)]
-    rounds = [_judged(hand, letters, unseen) | {"words": 0, "sure": 0}]
-    for _ in range(recipe.rounds):
-        words = [hand.spell(hand.writing, lexicon, recipe, rng) for _ in range(recipe.words)]
-        sure = rounds[-1]["sure"] + letters.learn(words)
-        seen = rounds[-1]["words"] + recipe.words - recipe.words // 4
-        rounds.append(_judged(hand, letters, unseen) | {"words": seen, "sure": sure})
-    own = letters.personalisation
-    return {
-        "person": person,
-        "n": len(hand.judged),
-        "rounds": rounds,
-        "undone": letters.undone,
-        "hand": {"trust": own.trust, "slope": own.slope, "far": own.far},
-    }
-
-
 @dataclass(frozen=True)
 class _Hand:
     """One person's recordings: their rows in the pool, and places among these."""
 
-    labels: Sequence[str]
     rows: Int
     truth: Int
     writing: Int
     """Words are spelt from these."""
     judged: Int
 
-    @classmethod
-    def drawn(cls, pool: LetterPool, person: str, rng: np.random.Generator) -> _Hand:
-        """Divide a person's recordings of every letter by chance."""
-        rows = np.flatnonzero(pool.subjects == person)
-        truth = pool.truth[rows]
-        writing, judged = [], []
-        for letter in range(len(pool.labels)):
-            places = rng.permutation(np.flatnonzero(truth == letter))
-            writing += places[: len(places) // 2].tolist()
-            judged += places[len(places) // 2 :].tolist()
-        return cls(pool.labels, rows, truth, np.array(sorted(writing)), np.array(sorted(judged)))
 
-    def spell(
-        self, half: Int, lexicon: Lexicon, recipe: AdaptRecipe, rng: np.random.Generator
-    ) -> Int:
-        """Draw a word and a recording of each of its letters."""
-        by_letter = {c: half[self.truth[half] == i] for i, c in enumerate(self.labels)}
-        while True:
-            words = lexicon.of_length(int(rng.choice(recipe.lengths))).words
-            word = words[rng.integers(len(words))]
-            if all(len(by_letter[c]) for c in word):
-                return np.array([rng.choice(by_letter[c]) for c in word])
+@dataclass(frozen=True)
+class _Study:
+    recipe: AdaptRecipe
+    pool: LetterPool
+    distances: Mapping[str, Float]
+    lexicon: Lexicon
 
-    def word(self, places: Int) -> str:
-        """Return what is written in these recordings."""
-        return "".join(self.labels[i] for i in self.truth[places])
+    def adapt(self, person: str) -> Values:
+        """Let one person write round after round; return what each has changed."""
+        recipe, index = self.recipe, self.pool.people.index(person)
+        rng = np.random.default_rng([recipe.seed, index])
+        hand, letters = self._taught(person, rng)
+        fresh = np.random.default_rng([recipe.seed, index, 1])
+        unseen = [self._spell(hand, hand.judged, fresh) for _ in range(TEST_WORDS)]
+        rounds = [self._judged(hand, letters, unseen) | {"words": 0, "sure": 0}]
+        for _ in range(recipe.rounds):
+            words = [self._spell(hand, hand.writing, rng) for _ in range(recipe.words)]
+            sure = rounds[-1]["sure"] + letters.learn(words)
+            seen = rounds[-1]["words"] + recipe.words - recipe.words // 4
+            judged = self._judged(hand, letters, unseen)
+            rounds.append(judged | {"words": seen, "sure": sure})
+        own = letters.personalisation
+        return {
+            "person": person,
+            "n": len(hand.judged),
+            "rounds": rounds,
+            "undone": letters.undone,
+            "hand": {"trust": own.trust, "slope": own.slope, "far": own.far},
+        }
 
-
-def _taught(
-    recipe: AdaptRecipe,
-    pool: LetterPool,
-    distances: Mapping[str, Float],
-    lexicon: Lexicon,
-    person: str,
-    rng: np.random.Generator,
-) -> tuple[dict[str, _Hand], PersonalLetters]:
-    """Fit what is known before a person writes to everybody else; return everybody's halves too."""
-    others = [other for other in pool.people if other != person]
-    channel = Channel.fit(pool, others, (1,), rng)
-    read = channel.read(pool.readings)
-    hands = {one: _Hand.drawn(pool, one, rng) for one in pool.people}
-    examples = []
-    for other in others:
-        hand = hands[other]
-        # Some letters have no recording yet when a person begins: half of the gallery is left out.
-        some = rng.permutation(hand.writing)[: len(hand.writing) // 2]
-        shown = dict(zip(some.tolist(), hand.truth[some].tolist(), strict=True))
-        examples.append((read[hand.rows], distances[other], hand.truth, shown, hand.judged))
-    personalisation = Personalisation.fit(examples)
-
-    def before(one: str, confidence: Confidence) -> PersonalLetters:
-        return PersonalLetters(
+    def _taught(self, person: str, rng: np.random.Generator) -> tuple[_Hand, PersonalLetters]:
+        """Fit to everybody else what is known before a person writes."""
+        recipe, pool = self.recipe, self.pool
+        others = [other for other in pool.people if other != person]
+        channel = Channel.fit(pool, others, (1,), rng)
+        read = channel.read(pool.readings)
+        hands = {one: self._hand(one, rng) for one in pool.people}
+        examples = []
+        for other in others:
+            hand = hands[other]
+            # Some letters have no recording yet when a person begins: half of them is left out.
+            some = rng.permutation(hand.writing)[: len(hand.writing) // 2]
+            shown = dict(zip(some.tolist(), hand.truth[some].tolist(), strict=True))
+            known = (read[hand.rows], self.distances[other], hand.truth)
+            examples.append((*known, shown, hand.judged))
+        letters = PersonalLetters(
             pool.labels,
-            read[hands[one].rows],
-            distances[one],
-            personalisation,
-            ClosedDecoder(lexicon, recipe.prior_weight),
-            confidence,
+            read[hands[person].rows],
+            self.distances[person],
+            Personalisation.fit(examples),
+            ClosedDecoder(self.lexicon, recipe.prior_weight),
+            Confidence(),
             channel.fusion,
             recipe.threshold,
             recipe.drift,
         )
+        decoded = []
+        for hand in (hands[other] for other in others):
+            for _ in range(recipe.fit_words // len(others)):
+                places = self._spell(hand, hand.writing, rng)
+                best = letters.decode(hand.rows[places], read)
+                decoded.append((best, self._word(hand, places)))
+        return hands[person], replace(letters, confidence=Confidence.fit(decoded))
 
-    decoded = []
-    for other in others:
-        letters = before(other, Confidence())
-        for _ in range(recipe.fit_words // len(others)):
-            places = hands[other].spell(hands[other].writing, lexicon, recipe, rng)
-            best = letters.decode(places, letters.log_probs)
-            decoded.append((best, hands[other].word(places)))
-    return hands, before(person, Confidence.fit(decoded))
+    def _hand(self, person: str, rng: np.random.Generator) -> _Hand:
+        """Divide a person's recordings of every letter by chance."""
+        rows = np.flatnonzero(self.pool.subjects == person)
+        truth = self.pool.truth[rows]
+        writing, judged = [], []
+        for letter in range(len(self.pool.labels)):
+            places = rng.permutation(np.flatnonzero(truth == letter))
+            writing += places[: len(places) // 2].tolist()
+            judged += places[len(places) // 2 :].tolist()
+        return _Hand(rows, truth, np.array(sorted(writing)), np.array(sorted(judged)))
 
+    def _spell(self, hand: _Hand, half: Int, rng: np.random.Generator) -> Int:
+        """Draw a word and a recording of each of its letters; return their places."""
+        by_letter = {c: half[hand.truth[half] == i] for i, c in enumerate(self.pool.labels)}
+        while True:
+            words = self.lexicon.of_length(int(rng.choice(self.recipe.lengths))).words
+            word = words[rng.integers(len(words))]
+            if all(len(by_letter[c]) for c in word):
+                return np.array([rng.choice(by_letter[c]) for c in word])
 
-def _judged(hand: _Hand, letters: PersonalLetters, unseen: Sequence[Int]) -> Values:
-    """Return how many held-out letters, labelled letters and unseen words are right now."""
-    read = letters.read(letters.gallery)
-    answers = read[hand.judged].argmax(axis=1)
-    right = sum(hand.truth[place] == letter for place, letter in letters.gallery.items())
-    words = sum(letters.decode(places, read).word == hand.word(places) for places in unseen)
-    return {
-        "correct": int((answers == hand.truth[hand.judged]).sum()),
-        "labelled": len(letters.gallery),
-        "right": int(right),
-        "words_right": words,
-    }
+    def _word(self, hand: _Hand, places: Int) -> str:
+        return "".join(self.pool.labels[i] for i in hand.truth[places])
+
+    def _judged(self, hand: _Hand, letters: PersonalLetters, unseen: Sequence[Int]) -> Values:
+        """Return how many held-out letters, labelled letters and unseen words are right now."""
+        read = letters.read(letters.gallery)
+        answers = read[hand.judged].argmax(axis=1)
+        right = [hand.truth[place] == letter for place, letter in letters.gallery.items()]
+        words = [letters.decode(x, read).word == self._word(hand, x) for x in unseen]
+        return {
+            "correct": int((answers == hand.truth[hand.judged]).sum()),
+            "labelled": len(letters.gallery),
+            "right": int(sum(right)),
+            "words_right": sum(words),
+        }
 
 
 def _lexicon(recipe: AdaptRecipe, pool: LetterPool) -> Lexicon:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from imuscribe.eval.predictions import PREFIX
 from imuscribe.models.calibrate import Calibration
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.words.letters import Confusion, Float, Int, RepeatFusion
+from imuscribe.words.letters import Confusion, Float, Int, RepeatFusion, log_softmax
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +125,9 @@ def load_pool(recipe: WordsRecipe | AdaptRecipe, progress: bool = True) -> Lette
     if recipe.letters == ("simulated",):
         pool = _simulated(recipe, progress)
     else:
-        pool = _of_runs([Path(folder) for folder in recipe.letters], recipe.method)
+        folders = [Path(folder) for folder in recipe.letters]
+        frames = [frame for folder in folders for frame in _predictions(folder)]
+        pool = pool_of_frames(frames, recipe.method, " + ".join(map(str, folders)))
     if len(pool.people) < 2:
         raise InputError(
             f"letters of {', '.join(pool.people)} alone: the channel is learnt from other people: "
@@ -174,17 +176,14 @@ def pool_of_frames(frames: Sequence[pd.DataFrame], methods: Sequence[str], name:
     )
 
 
-def _of_runs(folders: Sequence[Path], methods: Sequence[str]) -> LetterPool:
+def _predictions(folder: Path) -> list[pd.DataFrame]:
     import pandas as pd
 
-    frames = []
-    for folder in folders:
-        whole = folder / "predictions.parquet"
-        files = [whole] if whole.is_file() else sorted(folder.glob("folds/*/*.parquet"))
-        if not files:
-            raise InputError(f"letters '{folder}': no predictions there: give a run's folder")
-        frames += [pd.read_parquet(file) for file in files]
-    return pool_of_frames(frames, methods, " + ".join(map(str, folders)))
+    whole = folder / "predictions.parquet"
+    files = [whole] if whole.is_file() else sorted(folder.glob("folds/*/*.parquet"))
+    if not files:
+        raise InputError(f"letters '{folder}': no predictions there: give a run's folder")
+    return [pd.read_parquet(file) for file in files]
 
 
 def _simulated(recipe: WordsRecipe | AdaptRecipe, progress: bool) -> LetterPool:
@@ -221,18 +220,13 @@ def _simulated(recipe: WordsRecipe | AdaptRecipe, progress: bool) -> LetterPool:
     )
 
 
-def _pooled(calibrations: Sequence[Calibration], readings: Float) -> Float:
-    from scipy.special import log_softmax
-
-    parts = [calibration(readings[:, m]) for m, calibration in enumerate(calibrations)]
-    return np.asarray(log_softmax(np.sum(parts, axis=0), axis=1))
-
-
 def _normalised(log_probs: Float) -> Float:
     """Return rows that sum to one; what ranks without probabilities gets some, no answer none."""
-    from scipy.special import log_softmax
-
     finite = np.where(np.isnan(log_probs), -np.inf, log_probs)
     high = finite.max(axis=-1, keepdims=True)
-    floored = np.maximum(finite - np.where(np.isfinite(high), high, 0.0), _FLOOR)
-    return np.asarray(log_softmax(floored, axis=-1))
+    return log_softmax(np.maximum(finite - np.where(np.isfinite(high), high, 0.0), _FLOOR))
+
+
+def _pooled(calibrations: Sequence[Calibration], readings: Float) -> Float:
+    parts = [calibration(readings[:, m]) for m, calibration in enumerate(calibrations)]
+    return log_softmax(np.sum(parts, axis=0))

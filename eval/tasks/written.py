@@ -50,8 +50,10 @@ def simulated(
             words = _drawn(lexicon, recipe.lengths, recipe.tune_words, labels, rng)
             tune += _whole(writer, words, recipe, rng)
         else:
-            each = [_drawn(lexicon, (n,), recipe.test_words, labels, rng) for n in recipe.lengths]
-            test += _whole(writer, sum(each, []), recipe, rng)
+            words = []
+            for n in recipe.lengths:
+                words += _drawn(lexicon, (n,), recipe.test_words, labels, rng)
+            test += _whole(writer, words, recipe, rng)
     learnt = "whole words" if recipe.teach == "words" else "isolated letters"
     return Material(
         tuple(teach),
@@ -63,13 +65,7 @@ def simulated(
 
 
 def recorded(recipe: SegmentRecipe, labels: Sequence[str], lexicon: Lexicon) -> Material:
-    """Read real words, and spell others from the isolated letters of other recordings.
-
-    Raises
-    ------
-    InputError
-        If a file is missing, or a person who wrote letters is known to have written the words.
-    """
+    """Read real words, and spell others from the isolated letters of people who wrote none."""
     from imuscribe.signals.readers.parquet import load
 
     assert recipe.letters is not None

@@ -32,20 +32,13 @@ _SPAN = 600.0
 
 @dataclass(frozen=True)
 class Lattice:
-    """Segments between cuts, and how much each speaks for every letter.
-
-    Parameters
-    ----------
-    labels : tuple of str
-    times : ndarray of float64, shape (n_cuts,)
-        Seconds, growing.
-    scores : ndarray of float64, shape (n_labels, n_cuts, n_cuts)
-        ``[c, i, j]``: of letter c between cuts i and j > i; −inf where no letter can be.
-    """
+    """Segments between cuts, and how much each speaks for every letter."""
 
     labels: tuple[str, ...]
     times: Float
+    """Seconds of the cuts (n_cuts,), growing."""
     scores: Float
+    """``[c, i, j]``: of letter c between cuts i and j > i; −inf where no letter can be."""
 
     def __post_init__(self) -> None:
         n = len(self.times)
@@ -105,11 +98,9 @@ class Lattice:
         if row[-1] == -np.inf:
             return "", []
         cuts = [n - 1]
-        while cuts[-1]:
-            cuts.append(int(back[cuts[-1]]))
-        cuts.reverse()
-        pairs = pairwise(cuts)
-        return "".join(self.labels[best_letter[i, j]] for i, j in pairs), cuts
+        while cuts[0]:
+            cuts.insert(0, int(back[cuts[0]]))
+        return "".join(self.labels[best_letter[i, j]] for i, j in pairwise(cuts)), cuts
 
 
 class _Trie:
@@ -239,15 +230,12 @@ class LatticeBeam:
             kept = alive[np.argsort(-hoped[alive], kind="stable")[: self.width]]
             rows, scales, priors = rows[kept], scales[kept], longer[kept]
             states = model.following[states[parents[kept]], letters[kept]]
-            spelt = [
-                spelt[p] + lattice.labels[c]
-                for p, c in zip(parents[kept], letters[kept], strict=True)
-            ]
+            spelt = [spelt[parents[i]] + lattice.labels[letters[i]] for i in kept]
             with np.errstate(divide="ignore"):
                 ended = np.log(rows[:, -1]) + scales + priors + weight * model.log_probs[states, -1]
-            for i in np.flatnonzero(ended > -np.inf):
-                words.append(spelt[i])
-                scores.append(float(ended[i]))
+            complete = np.flatnonzero(ended > -np.inf)
+            words += [spelt[i] for i in complete]
+            scores += ended[complete].tolist()
         if not words:
             raise InputError(
                 f"no string of up to {self.longest} letters divides the recording: it is too short "

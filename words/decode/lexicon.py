@@ -35,7 +35,7 @@ class Words:
 
 
 class Lexicon:
-    """Words with counts, written in an alphabet, sorted by length.
+    """Words with counts, written in an alphabet, by length.
 
     Parameters
     ----------

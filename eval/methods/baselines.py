@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.signals.motion.frames import FrameConfig, writing_motion
+from imuscribe.signals.motion.warping import equally_long
 from imuscribe.signals.recording import ACC, GYRO, Array, Recording
 
 if TYPE_CHECKING:
@@ -116,13 +117,7 @@ class Views:
             quantities = [motion.plane(s) for s in ("velocity", "acceleration", "rotation")]
         else:
             quantities = [rec.select(ACC)] + ([] if rec.gyro is None else [rec.select(GYRO)])
-        where = np.linspace(rec.t[0], rec.t[-1], self.steps)
-        rows = [
-            np.interp(where, rec.t, row / (np.sqrt(np.mean(quantity**2)) + 1e-9))
-            for quantity in quantities
-            for row in quantity
-        ]
-        return np.stack(rows).astype(np.float32)
+        return equally_long(quantities, rec.t, self.steps)
 
 
 class Baseline:

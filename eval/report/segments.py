@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imuscribe.eval.methods.segments import NO_LEXICON
 from imuscribe.eval.metrics import bootstrap_people, calibration_error, wilson
 from imuscribe.eval.report.page import Page, Table, optional
 from imuscribe.eval.report.words import SURE
 from imuscribe.eval.result import Result, dataset_name, measured, origin
 from imuscribe.recipes.words import SegmentRecipe
+from imuscribe.words.divided import NO_LEXICON
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from imuscribe.eval.environment import data_facts
-from imuscribe.eval.methods.segments import FittedReader
 from imuscribe.eval.report.segments import segments_page, segments_results, summarise
 from imuscribe.eval.task import Answers, Task, Unit, Values
 from imuscribe.eval.tasks.written import recorded, sessions, simulated
@@ -23,6 +22,7 @@ from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path
 from imuscribe.signals.labels import parse_labels
 from imuscribe.words.decode.lexicon import Lexicon, load_lexicon
+from imuscribe.words.divided import FittedReader
 from imuscribe.words.segment_reader import Written
 
 FITTED = ", fitted to other words"
@@ -82,7 +82,8 @@ class Segments(Task[SegmentRecipe]):
 
     @cached_property
     def _reader(self) -> FittedReader:
-        return FittedReader(self.recipe, self.labels, self.lexica, self.material, self.progress)
+        teach, tune = self.material.teach, self.material.tune
+        return FittedReader(self.recipe, self.labels, self.lexica, teach, tune, self.progress)
 
     def _as_taught(self) -> Values:
         reader = self._reader
@@ -137,8 +138,7 @@ def _lexicon(names: str, size: int | None, labels: Sequence[str], written: list[
     known = [name for name in parts if name != "written"]
     counts: dict[str, float] = {}
     if known:
-        lexicon = load_lexicon("+".join(known), labels)
-        counts = (lexicon if size is None else lexicon.most_common(size)).counts
+        counts = load_lexicon("+".join(known), labels, size).counts
     if "written" in parts:
         usual = float(np.median(list(counts.values()))) if counts else 1.0
         counts = {word: usual for word in written} | counts

@@ -17,21 +17,22 @@ from typing import Any
 
 import numpy as np
 
-from imuscribe.eval.methods.decoders import (
+from imuscribe.eval.report.words import summarise, words_page, words_results
+from imuscribe.eval.store import Store
+from imuscribe.eval.task import Answers, Task, Unit, Values
+from imuscribe.eval.tasks.letter_pool import letters_source, load_pool
+from imuscribe.recipes.words import WordsRecipe, WordTask
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import atomic_path
+from imuscribe.words.channel import Channel, LetterPool
+from imuscribe.words.decode.lexicon import Lexicon, load_lexicon
+from imuscribe.words.decode.ngram import CharModel
+from imuscribe.words.fitted import (
     LLM_DECODERS,
     FittedDecoders,
     Spelt,
     Vocabulary,
 )
-from imuscribe.eval.report.words import summarise, words_page, words_results
-from imuscribe.eval.store import Store
-from imuscribe.eval.task import Answers, Task, Unit, Values
-from imuscribe.eval.tasks.letter_pool import Channel, LetterPool, letters_source, load_pool
-from imuscribe.recipes.words import WordsRecipe, WordTask
-from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import atomic_path
-from imuscribe.words.decode.lexicon import Lexicon, load_lexicon
-from imuscribe.words.decode.ngram import CharModel
 from imuscribe.words.llm import LanguageModelWords
 
 
@@ -42,7 +43,10 @@ class Words(Task[WordsRecipe]):
         super().__init__(recipe, folder, progress)
         self.tasks = [t for t in recipe.tasks if not recipe.only or t.name in recipe.only]
         self.pool = load_pool(recipe, Store(folder / "folds"), progress)
-        self.lexica = {task.name: _lexicon(task, self.pool.labels) for task in self.tasks}
+        self.lexica = {
+            task.name: load_lexicon(task.lexicon, self.pool.labels, task.size, task.lengths)
+            for task in self.tasks
+        }
         self._written: dict[str, tuple[list[Spelt], list[Spelt], Vocabulary]] = {}
 
     def source(self) -> dict[str, Values]:
@@ -101,15 +105,6 @@ def _table(answers: Answers) -> Any:
     import pandas as pd
 
     return pd.DataFrame([row for rows in answers.values() for row in rows])
-
-
-def _lexicon(task: WordTask, labels: Sequence[str]) -> Lexicon:
-    lexicon = load_lexicon(task.lexicon, labels)
-    if task.size is not None:
-        lexicon = lexicon.most_common(task.size)
-    for length in task.lengths:
-        lexicon.of_length(length)
-    return lexicon
 
 
 def _vocabulary(

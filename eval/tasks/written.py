@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from imuscribe.recipes.words import SegmentRecipe
-from imuscribe.signals.cleaning import CleanConfig, clean, moving_span
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.signals.motion.frames import FrameConfig, Motion, writing_motion
-from imuscribe.signals.recording import Recording
 from imuscribe.signals.simulate import Writer, write_letter, write_word
 from imuscribe.words.decode.lexicon import Lexicon
-from imuscribe.words.segment import Track
 from imuscribe.words.segment_reader import Written
-from imuscribe.words.splice import splice
+from imuscribe.words.splice import IsolatedLetters
 
-_TEACH, _TUNE, _TEST = range(3)
 SHORTEST, LONGEST = 3, 7
 """Letters of the random strings that teach the reader."""
 
 
 @dataclass(frozen=True)
 class Material:
-    """What an experiment reads: people who teach, others for the weights, others who are tested.
-
-    Parameters
-    ----------
-    teach, tune, test : tuple of Written
-    source : str
-        Where all are from, in words.
-    """
+    """People who teach, others whose words the weights are fitted on, others who are tested."""
 
     teach: tuple[Written, ...]
     tune: tuple[Written, ...]
     test: tuple[Written, ...]
     source: str
+    """Where all are from, in words."""
 
 
 def simulated(
@@ -48,47 +36,36 @@ def simulated(
     from tqdm.auto import tqdm
 
     groups = (recipe.train_people, recipe.tune_people, recipe.people)
-    indices = count()
-    made: list[list[Written]] = [[], [], []]
-    with tqdm(total=sum(groups), unit="person", desc="writing", disable=not progress) as bar:
-        for purpose, people in enumerate(groups):
-            for _ in range(people):
-                index = next(indices)
-                writer = Writer.draw(index, recipe.seed)
-                rng = np.random.default_rng([recipe.seed, 4, index])
-                if purpose == _TEACH:
-                    wanted = _strings(recipe.train_words, labels, rng)
-                elif purpose == _TUNE:
-                    wanted = _drawn(lexicon, recipe.lengths, recipe.tune_words, set(labels), rng)
-                else:
-                    wanted = [
-                        word
-                        for n in recipe.lengths
-                        for word in _drawn(lexicon, (n,), recipe.test_words, set(labels), rng)
-                    ]
-                if purpose == _TEACH and recipe.teach == "letters":
-                    made[purpose] += _from_letters(writer, wanted, recipe, rng)
-                else:
-                    made[purpose] += [_written(writer, w, recipe, rng) for w in wanted]
-                bar.update()
+    teach: list[Written] = []
+    tune: list[Written] = []
+    test: list[Written] = []
+    for index in tqdm(range(sum(groups)), "writing", unit="person", disable=not progress):
+        writer = Writer.draw(index, recipe.seed)
+        rng = np.random.default_rng([recipe.seed, 4, index])
+        if index < recipe.train_people:
+            strings = _strings(recipe.train_words, labels, rng)
+            taught = _whole if recipe.teach == "words" else _from_letters
+            teach += taught(writer, strings, recipe, rng)
+        elif index < recipe.train_people + recipe.tune_people:
+            words = _drawn(lexicon, recipe.lengths, recipe.tune_words, labels, rng)
+            tune += _whole(writer, words, recipe, rng)
+        else:
+            words = []
+            for n in recipe.lengths:
+                words += _drawn(lexicon, (n,), recipe.test_words, labels, rng)
+            test += _whole(writer, words, recipe, rng)
     learnt = "whole words" if recipe.teach == "words" else "isolated letters"
     return Material(
-        tuple(made[_TEACH]),
-        tuple(made[_TUNE]),
-        tuple(made[_TEST]),
+        tuple(teach),
+        tuple(tune),
+        tuple(test),
         f"{recipe.people} simulated people, seed {recipe.seed}, {recipe.case}; the reader learnt "
         f"from {learnt} by {recipe.train_people} others",
     )
 
 
 def recorded(recipe: SegmentRecipe, labels: Sequence[str], lexicon: Lexicon) -> Material:
-    """Read real words, and spell others from the isolated letters of other recordings.
-
-    Raises
-    ------
-    InputError
-        If a file is missing, or a person who wrote letters is known to have written the words.
-    """
+    """Read real words, and spell others from the isolated letters of people who wrote none."""
     from imuscribe.signals.readers.parquet import load
 
     assert recipe.letters is not None
@@ -98,10 +75,11 @@ def recorded(recipe: SegmentRecipe, labels: Sequence[str], lexicon: Lexicon) -> 
     known = [r for r in words if set(r.label) <= set(labels)]
     if not known:
         raise InputError(f"{recipe.words}: no word of the letters {''.join(labels)}")
-    hands: dict[str, _Hand] = {}
+    hands: dict[str, IsolatedLetters] = {}
     for r in letters:
         if r.label in labels:
-            hands.setdefault(r.subject, _Hand(recipe.clean, recipe.frame)).add(r)
+            hand = IsolatedLetters(r.subject, recipe.clean, recipe.frame)
+            hands.setdefault(r.subject, hand).add(r)
     people = sorted(hands)
     if unknown := [name for name in recipe.tune if name not in hands]:
         raise InputError(f"tune: {unknown[0]} wrote no letters: {nearest(unknown[0], people)}")
@@ -117,76 +95,46 @@ def recorded(recipe: SegmentRecipe, labels: Sequence[str], lexicon: Lexicon) -> 
         rng = np.random.default_rng([recipe.seed, 6, index])
         can = sorted(hands[person].letters)
         if person in tuning:
-            wanted = _drawn(lexicon, recipe.lengths, recipe.tune_words, set(can), rng)
-            tune += hands[person].spell(person, wanted, rng)
+            wanted = _drawn(lexicon, recipe.lengths, recipe.tune_words, can, rng)
+            tune += hands[person].spell(wanted, rng)
         else:
-            wanted = _strings(recipe.train_words, can, rng)
-            teach += hands[person].spell(person, wanted, rng)
-    test = []
-    for rec in known:
-        rec = clean(rec, recipe.clean)
-        track = Track.of_motion(writing_motion(rec, recipe.frame))
-        test.append(Written(rec.id, rec.subject or rec.session, rec.label, track))
+            teach += hands[person].spell(_strings(recipe.train_words, can, rng), rng)
     return Material(
         tuple(teach),
         tuple(tune),
-        tuple(test),
+        tuple(Written.of(rec, recipe.clean, recipe.frame) for rec in known),
         f"{recipe.words}; the reader learnt from words spelt from the isolated letters of "
         f"{len(people) - len(tuning)} people in {recipe.letters}",
     )
 
 
-@dataclass
-class _Hand:
-    """A person's isolated letters, prepared when they are first needed."""
-
-    cleaning: CleanConfig
-    frame: FrameConfig
-    letters: dict[str, list[Recording]] = field(default_factory=dict)
-    _motions: dict[str, Motion] = field(default_factory=dict)
-
-    def add(self, rec: Recording) -> None:
-        self.letters.setdefault(rec.label, []).append(rec)
-
-    def spell(
-        self, person: str, words: Sequence[str], rng: np.random.Generator
-    ) -> Iterator[Written]:
-        for nth, word in enumerate(words):
-            chosen = [self.letters[c][rng.integers(len(self.letters[c]))] for c in word]
-            track, spans = splice([self._motion(rec) for rec in chosen], word, rng)
-            yield Written(f"{person}-{word}-{nth}", person, word, track, spans)
-
-    def _motion(self, rec: Recording) -> Motion:
-        if rec.id not in self._motions:
-            self._motions[rec.id] = writing_motion(clean(rec, self.cleaning), self.frame)
-        return self._motions[rec.id]
+def sessions(written: Sequence[Written]) -> Mapping[str, list[Written]]:
+    """Return the words of each person, or of each session where people are not known."""
+    found: dict[str, list[Written]] = {}
+    for one in written:
+        found.setdefault(one.person, []).append(one)
+    return found
 
 
-def _written(writer: Writer, word: str, recipe: SegmentRecipe, rng: np.random.Generator) -> Written:
-    """Let a simulated person write a word, and clean it so that its spans stay right."""
-    raw, spans = write_word(writer, word, recipe.case, rng, rate=2 * recipe.clean.rate)
-    rec = clean(raw, recipe.clean.model_copy(update={"trim": False}))
-    if recipe.clean.trim:
-        c = recipe.clean
-        first, last = moving_span(rec, c.min_duration, c.trim_threshold, c.trim_margin)
-        rec = rec.replace(
-            data=rec.data[:, first : last + 1], t=rec.t[first : last + 1] - rec.t[first]
-        )
-        spans = spans - first / recipe.clean.rate
-    track = Track.of_motion(writing_motion(rec, recipe.frame))
-    return Written(rec.id, rec.subject, word, track, spans)
+def _whole(
+    writer: Writer, words: Sequence[str], recipe: SegmentRecipe, rng: np.random.Generator
+) -> Iterable[Written]:
+    """Let a simulated person write words without stopping."""
+    for word in words:
+        rec, spans = write_word(writer, word, recipe.case, rng, rate=2 * recipe.clean.rate)
+        yield Written.of(rec, recipe.clean, recipe.frame, spans)
 
 
 def _from_letters(
     writer: Writer, words: Sequence[str], recipe: SegmentRecipe, rng: np.random.Generator
-) -> Iterator[Written]:
+) -> Iterable[Written]:
     """Let a simulated person write isolated letters, six of each, and spell words from them."""
-    hand = _Hand(recipe.clean, recipe.frame)
+    hand = IsolatedLetters(writer.name, recipe.clean, recipe.frame)
+    rate = 2 * recipe.clean.rate
     for char in sorted(set("".join(words))):
         for repetition in range(6):
-            rate = 2 * recipe.clean.rate
             hand.add(write_letter(writer, char, recipe.case, rng, repetition, rate)[0])
-    return hand.spell(writer.name, words, rng)
+    return hand.spell(words, rng)
 
 
 def _strings(n: int, labels: Sequence[str], rng: np.random.Generator) -> list[str]:
@@ -199,20 +147,13 @@ def _drawn(
     lexicon: Lexicon,
     lengths: Sequence[int],
     n: int,
-    can: set[str],
+    letters: Collection[str],
     rng: np.random.Generator,
 ) -> list[str]:
     """Draw n words of these lengths, all equally likely, that can be spelt."""
+    can = set(letters)
     fitting = [w for k in lengths for w in lexicon.of_length(k).words if set(w) <= can]
     if not fitting:
         raise InputError(f"no word of {', '.join(map(str, lengths))} letters can be spelt")
     chosen = rng.choice(len(fitting), size=min(n, len(fitting)), replace=False)
     return [fitting[i] for i in chosen]
-
-
-def sessions(written: Sequence[Written]) -> Mapping[str, list[Written]]:
-    """Return the words of each person, or of each session where people are not known."""
-    found: dict[str, list[Written]] = {}
-    for one in written:
-        found.setdefault(one.person, []).append(one)
-    return found

@@ -1,4 +1,4 @@
-"""`imuscribe words eval | decode | demo`."""
+"""`imuscribe words eval | segment | decode | demo`, and `imuscribe adapt`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from imuscribe.cli.options import (
     Adapter,
     Columns,
     GyroUnit,
+    Overrides,
     Rate,
     TimeUnit,
     examples,
@@ -26,7 +27,7 @@ from imuscribe.signals.errors import InputError
 if TYPE_CHECKING:
     from imuscribe.signals.recording import Recording
     from imuscribe.words.decode.decoding import Candidate
-
+    from imuscribe.words.letters import Letters
 
 LexiconNames = Annotated[
     str, typer.Option(help="english, nouns, a word list, or several joined by +.")
@@ -83,9 +84,7 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     recipe: Annotated[str, typer.Argument(help="A YAML file, or words-study.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
-    ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Decode words of people whose letters taught nothing; print the length × k tables.
 
@@ -96,15 +95,26 @@ def evaluate(
 
 def segment(
     recipe: Annotated[str, typer.Argument(help="A YAML file, or words-unsegmented.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
-    ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Decode words written without stopping, their letters' bounds unknown; print what is right.
 
-    Letters and bounds are found together, beside rivals that are told the bounds or cut at pauses.
+    Letters and bounds are found together, beside baselines that are given the bounds or cut at
+    pauses.
     """
     run_experiment(["words", "segment"], recipe, overrides or [], "segments")
+
+
+def adapt(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or words-adapt.")],
+    overrides: Overrides = None,
+) -> None:
+    """Learn people's own letters from the words they write, without labels; print what it is worth.
+
+    Words decoded with high confidence label their letters, and what is read next is compared with
+    these too. Letters are judged before and after on recordings that no word was spelt from.
+    """
+    run_experiment(["adapt"], recipe, overrides or [], "adaptation")
 
 
 def decode(
@@ -138,7 +148,7 @@ def decode(
     After every letter: how it was read, and the likeliest words of as many letters so far.
     """
     from imuscribe.signals.readers.parquet import load
-    from imuscribe.words.speller import Speller, bars, rescored
+    from imuscribe.words.speller import Speller
 
     def recordings() -> Iterator[Recording]:
         for file in in_writing_order(files):
@@ -156,7 +166,7 @@ def decode(
         readings.append(speller.read(waiting))
         waiting = []
         letters = speller.letters(readings)
-        typer.echo(f"{len(letters):2}  {bars(letters)[-1]}")
+        typer.echo(f"{len(letters):2}  {_last_as_bars(letters)}")
         typer.echo(f"    {_listed(speller.candidates(letters, top))}")
     if waiting:
         raise InputError(
@@ -164,10 +174,9 @@ def decode(
         )
     if not readings:
         raise InputError(f"{', '.join(files)}: no recording there: give CSV or Parquet files")
-    found = speller.candidates(letters, max(top, 20))
+    found = speller.candidates(letters, top, context)
     if context:
-        found = rescored(found, context)
-        typer.echo(f"after '{context}':  {_listed(found[:top])}")
+        typer.echo(f"after '{context}':  {_listed(found)}")
     if found[0].probability < threshold:
         typer.echo(f"word: ? ({found[0].word} is below {threshold:g}: record a letter again)")
     else:
@@ -181,15 +190,16 @@ def demo(
     adapter: Adapter = None,
     lexicon: LexiconNames = "english",
 ) -> None:
-    """Let a simulated stranger write a word; show every letter's posterior and the decoded word.
+    """Let a simulated person write a word; show every letter's posterior and the decoded word.
 
-    Below it stands what the air-writing study's way makes of the same letters: the language model
-    itself is told the guesses and asked for the word.
+    Nothing was learnt from that person. Below it stands what the air-writing study's way makes of
+    the same letters: the language model itself is given the guesses and asked for the word.
     """
-    from imuscribe.words.speller import Speller, asked_as_the_study, bars, written_by_a_stranger
+    from imuscribe.words.llm import parse_word
+    from imuscribe.words.speller import Speller, write_simulated
 
     speller = Speller.load(adapter, lexicon)
-    written = written_by_a_stranger(word, k, speller.reader.labels, seed)
+    written = write_simulated(word, k, speller.reader.labels, seed)
     typer.echo(
         f"A simulated person that nothing was learnt from writes {word}, each letter "
         f"{k} time{'s' * (k > 1)}, in the air."
@@ -198,26 +208,13 @@ def demo(
     for recordings in written:
         readings.append(speller.read(recordings))
         letters = speller.letters(readings)
-        typer.echo(f"{recordings[0].label}:  {bars(letters)[-1]}")
+        typer.echo(f"{recordings[0].label}:  {_last_as_bars(letters)}")
     typer.echo(f"likeliest letters: {letters.likeliest}")
     typer.echo(f"candidates:        {_listed(speller.candidates(letters))}")
-    answer, said = asked_as_the_study(letters)
+    answer = speller.language_model.answers([letters])[0].strip()
+    said = parse_word(answer, len(letters), letters.labels)
     typer.echo(f"the study's way:   {said or 'no word of that length'}  ({answer!r})")
     typer.echo(f"decoded word:      {speller.candidates(letters)[0].word}")
-
-
-def adapt(
-    recipe: Annotated[str, typer.Argument(help="A YAML file, or words-adapt.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
-    ] = None,
-) -> None:
-    """Learn people's own letters from the words they write, without labels; print what it is worth.
-
-    Words decoded with high confidence label their letters, and what is read next is compared with
-    these too. Letters are judged before and after on recordings that no word was spelt from.
-    """
-    run_experiment(["adapt"], recipe, overrides or [], "adaptation")
 
 
 def in_writing_order(given: Sequence[str]) -> Iterator[Path]:
@@ -237,6 +234,18 @@ def _in_order(file: Path) -> list[int | str]:
     """Sort by name, numbers in it by their size: the tenth letter comes after the ninth."""
     parts = re.split(r"(\d+)", file.name)
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
+
+
+def _last_as_bars(letters: Letters, most: int = 4, width: int = 24) -> str:
+    """Return the last letter's likeliest labels, each with a bar as long as it is likely."""
+    import numpy as np
+
+    probabilities = np.exp(letters.log_probs[-1])
+    parts = []
+    for i in np.argsort(-probabilities)[:most]:
+        bar = "█" * round(width * probabilities[i]) or "▏"
+        parts.append(f"{letters.labels[i]} {bar} {probabilities[i]:.2f}")
+    return "   ".join(parts)
 
 
 def _listed(candidates: Sequence[Candidate]) -> str:

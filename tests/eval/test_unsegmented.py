@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 from imuscribe.cli import app
 from imuscribe.eval.ledger import render, results_of
-from imuscribe.eval.methods.segments import SLACK, boundary_hits, edit_distance
 from imuscribe.eval.run import run
 from imuscribe.eval.tasks.segments import halves
 from imuscribe.eval.tasks.written import recorded, simulated
@@ -22,8 +21,9 @@ from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import save
 from imuscribe.signals.simulate import Writer, write_letter, write_word
 from imuscribe.words.decode.lexicon import LETTERS, Lexicon, load_lexicon
-from imuscribe.words.segment import Track
+from imuscribe.words.divided import SLACK, boundary_hits, edit_distance
 from imuscribe.words.segment_reader import SegmentReader, Written, whose
+from imuscribe.words.track import Track
 
 TINY = (
     *("train_people=2", "train_words=6", "tune_people=1", "tune_words=3", "people=2"),
@@ -126,12 +126,12 @@ def test_segments_are_letters_only_where_both_ends_are_right():
 # Results
 
 
-def test_told_bounds_are_found_and_every_way_reads_the_same_words(finished):
+def test_given_bounds_are_found_and_every_way_reads_the_same_words(finished):
     import pandas as pd
 
     table = pd.read_parquet(finished / "words.parquet")
-    told = table[table["method"] == "oracle"]
-    closed = told[told["lexicon"] == "nouns"]
+    oracle = table[table["method"] == "oracle"]
+    closed = oracle[oracle["lexicon"] == "nouns"]
     assert (closed["bounds_right"] == closed["bounds"]).all()
     counts = table.groupby(["lexicon", "method"])["word"].agg(lambda w: tuple(sorted(w)))
     assert len(set(counts)) == 1
@@ -243,12 +243,11 @@ def test_mistakes_are_told_in_one_line_by_the_command(changes, message, tmp_path
         app, ["words", "segment", "words-unsegmented", *TINY, f"out={tmp_path}", *changes]
     )
     assert found.exit_code != 0
-    told = str(found.exception) if found.exception else found.output
-    assert message in told
+    assert message in (str(found.exception) if found.exception else found.output)
 
 
 @pytest.mark.slow
-def test_a_reader_tells_letters_of_strangers_from_wrong_cuts(tmp_path):
+def test_a_reader_tells_letters_of_held_out_people_from_wrong_cuts(tmp_path):
     """Slow: trains for about half a minute."""
     material = simulated(
         recipe(tmp_path, "train_people=6", "train_words=20", "people=3"),

@@ -15,10 +15,11 @@ from imuscribe.cli.words import in_writing_order
 from imuscribe.eval.ledger import render, results_of
 from imuscribe.eval.report.words import STUDY
 from imuscribe.eval.run import read_run, run
-from imuscribe.eval.tasks.letter_pool import Channel, LetterPool, pool_of_frames
+from imuscribe.eval.tasks.letter_pool import pool_of_frames
 from imuscribe.recipes.load import load_as
 from imuscribe.recipes.words import WordsRecipe
 from imuscribe.signals.errors import InputError
+from imuscribe.words.channel import Channel, LetterPool
 from imuscribe.words.decode.lexicon import LETTERS
 
 KS = (1, 2, 3)
@@ -247,9 +248,9 @@ def test_the_demo_ends_with_the_word():
 @pytest.mark.slow  # reads letters with the packaged model
 def test_decode_takes_a_folder_in_order_and_k_recordings_a_letter(tmp_path):
     from imuscribe.signals.readers.parquet import save
-    from imuscribe.words.speller import written_by_a_stranger
+    from imuscribe.words.speller import write_simulated
 
-    written = written_by_a_stranger("HOUSE", 2, LETTERS)
+    written = write_simulated("HOUSE", 2, LETTERS)
     for i, recordings in enumerate(written):
         save(
             [replace(r, id=f"{i}-{j}") for j, r in enumerate(recordings)], tmp_path / f"{i}.parquet"

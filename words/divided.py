@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.eval.tasks.written import Material
 from imuscribe.recipes.words import SegmentRecipe
 from imuscribe.signals.errors import InputError
-from imuscribe.words.decode.confidence import Confidence
 from imuscribe.words.decode.decoding import Candidate
+from imuscribe.words.decode.fitting import MISSED, Confidence, likeliest_value
 from imuscribe.words.decode.lattice import Lattice, LatticeBeam, LatticeDecoder
 from imuscribe.words.decode.lexicon import Lexicon
 from imuscribe.words.decode.ngram import CharModel
@@ -45,8 +44,6 @@ OPEN_FIT = 16
 """Tuning words on which the open decoder's weight is fitted: it is slower."""
 REPEATS = 3
 """Times that a word divided by the reader itself is shown to it, where there are few."""
-_MISSED = -12.0
-_WEIGHED = 50
 
 Row = dict[str, Any]
 Float = NDArray[np.float64]
@@ -61,41 +58,40 @@ class FittedReader:
         recipe: SegmentRecipe,
         labels: Sequence[str],
         lexica: dict[str, Lexicon],
-        material: Material,
+        teach: Sequence[Written],
+        tune: Sequence[Written],
         progress: bool,
     ) -> None:
         self.recipe = recipe
         self.labels = labels
         self.progress = progress
         self.decoders = {name: LatticeDecoder(lexicon) for name, lexicon in lexica.items()}
-        self.reader = self._taught(material.teach)
+        self.reader = self._taught(teach)
         self.weights: dict[str, float] = {"scale": 1.0, "offset": 0.0, "prior": 0.2}
         apart = self.reader.durations.shortest
-        self.weights["depth"] = max(DEPTHS, key=lambda x: _cut_f1(material.tune, x, apart))
-        self.fit(material.tune, ("offset", "scale", "offset", "prior"))
+        self.weights["depth"] = max(DEPTHS, key=lambda x: _cut_f1(tune, x, apart))
+        self.fit(tune, ("offset", "scale", "offset", "prior"))
         if recipe.open_vocabulary:
             model = CharModel(max(lexica.values(), key=len), recipe.order)
-            self._fit_open(model, material.tune)
+            self._fit_open(model, tune)
 
     def fit(self, words: Sequence[Written], names: Sequence[str]) -> None:
         """Choose weights on words that are not tested, one after another."""
-        raw = [(one.word, self.reader.lattice(one.track)) for one in words]
+        raw = [(self.reader.lattice(one.track), one.word) for one in words]
         decoder = next(iter(self.decoders.values()))
 
-        def likelihood(name: str, value: float) -> float:
+        def decode(name: str, value: float, lattice: Lattice, n_best: int) -> list[Candidate]:
             tried = self.weights | {name: value}
             decoder.prior_weight = tried["prior"]
-            weighed = [(w, x.weighed(tried["scale"], tried["offset"])) for w, x in raw]
-            return float(np.mean([_log_prob(decoder, lattice, word) for word, lattice in weighed]))
+            return decoder.decode(lattice.weighed(tried["scale"], tried["offset"]), n_best)
 
         for name in names:
-            self.weights[name] = max(VALUES[name], key=partial(likelihood, name))
+            self.weights[name] = likeliest_value(VALUES[name], partial(decode, name), raw)
         for each in self.decoders.values():
             each.prior_weight = self.weights["prior"]
-        seen = ((w, x.weighed(self.weights["scale"], self.weights["offset"])) for w, x in raw)
-        firsts = [(_first(decoder.decode, lattice), word) for word, lattice in seen]
+        seen = ((x.weighed(self.weights["scale"], self.weights["offset"]), w) for x, w in raw)
         self.confidence = Confidence.fit(
-            [c.log_prob for c, _ in firsts], [c.word == word for c, word in firsts]
+            [(_first(decoder.decode, lattice), word) for lattice, word in seen]
         )
 
     def learn(self, words: Sequence[Written], teach: Sequence[Written]) -> None:
@@ -115,7 +111,7 @@ class FittedReader:
                         self._decoded(written, name, method + suffix, decoder.decode, lattice)
                     )
                 word, way = lattice.likeliest()
-                raw = Candidate(word, _MISSED)
+                raw = Candidate(word, MISSED)
                 found.append(
                     self._row(written, NO_LEXICON, method + suffix, raw, lattice.times[way])
                 )
@@ -148,16 +144,15 @@ class FittedReader:
     def _fit_open(self, model: CharModel, words: Sequence[Written]) -> None:
         longest = max(len(w) for d in self.decoders.values() for w in d.lexicon.counts)
         order = np.random.default_rng(self.recipe.seed).permutation(len(words))[:OPEN_FIT]
-        seen = [(words[i].word, self._see(words[i], alone=True)["joint"]) for i in order]
+        seen = [(self._see(words[i], alone=True)["joint"], words[i].word) for i in order]
 
         def made(weight: float) -> LatticeBeam:
             return LatticeBeam(model, weight, self.recipe.beam, longest)
 
-        def likelihood(weight: float) -> float:
-            beam = made(weight)
-            return float(np.mean([_log_prob(beam, lattice, word) for word, lattice in seen]))
+        def decode(weight: float, lattice: Lattice, n_best: int) -> list[Candidate]:
+            return made(weight).decode(lattice, n_best)
 
-        self.weights["open"] = max(OPEN_WEIGHTS, key=likelihood)
+        self.weights["open"] = likeliest_value(OPEN_WEIGHTS, decode, seen)
         self.open = made(self.weights["open"])
 
     def _divided(self, written: Written) -> Written | None:
@@ -189,7 +184,7 @@ class FittedReader:
             "answer": best.word,
             "correct": best.word == written.word,
             "edits": edit_distance(best.word, written.word),
-            "confidence": float(self.confidence([best.log_prob])[0]),
+            "confidence": self.confidence(best),
         }
         if written.spans is not None:
             row |= boundary_hits(written, cuts[1:-1])
@@ -228,21 +223,12 @@ def _first(decode: Decode, lattice: Lattice) -> Candidate:
     try:
         return decode(lattice, 1)[0]
     except InputError:
-        return Candidate("", _MISSED)
-
-
-def _log_prob(decoder: LatticeDecoder | LatticeBeam, lattice: Lattice, word: str) -> float:
-    try:
-        found = [c.log_prob for c in decoder.decode(lattice, _WEIGHED) if c.word == word]
-    except InputError:
-        return _MISSED
-    return max(found[0], _MISSED) if found else _MISSED
+        return Candidate("", MISSED)
 
 
 def _middles(written: Written) -> NDArray[np.int64]:
     """Return the samples in the middle of the moves between letters, and the ends."""
-    earliest, latest = written.between()
-    at = np.round((earliest + latest) / 2 * written.track.rate).astype(np.int64)
+    at = np.round(written.middles() * written.track.rate).astype(np.int64)
     return np.clip(at, 0, written.track.n - 1)
 
 

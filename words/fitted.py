@@ -7,17 +7,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from imuscribe.eval.tasks.letter_pool import Channel, Int, LetterPool
 from imuscribe.recipes.words import DecoderName, WordsRecipe, WordTask
-from imuscribe.words.decode.beam import BeamDecoder
-from imuscribe.words.decode.confidence import Confidence
-from imuscribe.words.decode.decoding import Candidate, ClosedDecoder, CountingDecoder, Decoder
+from imuscribe.words.channel import Channel, LetterPool
+from imuscribe.words.decode.decoding import (
+    BeamDecoder,
+    Candidate,
+    ClosedDecoder,
+    CountingDecoder,
+    Decoder,
+    MixtureDecoder,
+    RescoringDecoder,
+)
+from imuscribe.words.decode.fitting import Confidence, likeliest_value
 from imuscribe.words.decode.lexicon import Lexicon
-from imuscribe.words.decode.mixture import MixtureDecoder, RescoringDecoder
 from imuscribe.words.decode.ngram import CharModel
-from imuscribe.words.letters import Letters
+from imuscribe.words.letters import Int, Letters
 from imuscribe.words.llm import LanguageModelWords
 
 PRIOR_WEIGHTS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
@@ -26,10 +30,6 @@ OPEN_SHARES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
 LLM_WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 """Values of the weights; the likeliest on the training people's words is taken."""
 
-_MISSED = -12.0
-"""Log-probability of a right word that is not among the candidates, when weights are compared."""
-_WEIGHED = 50
-"""Candidates among which the right word is looked for, when weights are compared."""
 LLM_FIT = 40
 """Training words that the language model is asked about, when its weight is fitted."""
 LLM_DECODERS: frozenset[DecoderName] = frozenset({"llm-aggregate", "llm-rescored"})
@@ -136,9 +136,7 @@ class FittedDecoders:
             if name == "llm-rescored":
                 seen = seen[:LLM_FIT]
             first = [(decoder.decode(letters, 1)[0], s.word) for s, letters in seen]
-            self.confidence[name] = Confidence.fit(
-                [c.log_prob for c, _ in first], [c.word == word for c, word in first]
-            )
+            self.confidence[name] = Confidence.fit(first)
 
     def _choose(
         self,
@@ -149,12 +147,11 @@ class FittedDecoders:
     ) -> float:
         """Return the value under which the right words are likeliest."""
 
-        def likelihood(value: float) -> float:
-            decoder = make(value)
-            found = [_log_prob(decoder.decode(x, _WEIGHED), s.word) for s, x in words]
-            return float(np.mean(found))
+        def decode(value: float, letters: Letters, n_best: int) -> list[Candidate]:
+            return make(value).decode(letters, n_best)
 
-        self.weights[what] = max(values, key=likelihood)
+        known = [(letters, spelt.word) for spelt, letters in words]
+        self.weights[what] = likeliest_value(values, decode, known)
         return self.weights[what]
 
     def rows(self, words: Sequence[Spelt]) -> list[dict[str, Any]]:
@@ -179,7 +176,7 @@ class FittedDecoders:
     def _answer(self, name: DecoderName, spelt: Spelt, soft: Letters, k: int) -> tuple[str, float]:
         letters = self.letters(spelt, k, True) if name == "confusion" else soft
         first = self.decoders[name].decode(letters, 1)[0]
-        return first.word, float(self.confidence[name]([first.log_prob])[0])
+        return first.word, self.confidence[name](first)
 
     def _row(
         self, spelt: Spelt, k: int, name: DecoderName, answer: str, confidence: float
@@ -198,8 +195,3 @@ class FittedDecoders:
             "confidence": confidence,
             "weights": json.dumps(self.weights),
         }
-
-
-def _log_prob(candidates: Sequence[Candidate], word: str) -> float:
-    found = [c.log_prob for c in candidates if c.word == word]
-    return max(found[0], _MISSED) if found else _MISSED

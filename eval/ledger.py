@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from imuscribe.eval.environment import dataset_name, origin
-from imuscribe.eval.methods.baselines import is_baseline
-from imuscribe.eval.methods.language import is_tuned
 from imuscribe.eval.report.explanations import study_rows
 from imuscribe.eval.report.html import case_title, read_run
 from imuscribe.eval.report.segments import FILE as UNSEGMENTED
 from imuscribe.eval.report.segments import unsegmented_rows
 from imuscribe.eval.report.words_ledger import adapt_rows, words_rows
+from imuscribe.recipes.methods import is_baseline, method_of
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import write_text
 
@@ -131,8 +130,7 @@ def rows_of(run_dir: Path, note: str = "") -> list[Row]:
     rows = []
     for name, method in metrics["methods"].items():
         train_data = "none"
-        learnt = name.startswith("mapping") or name == "fusion"
-        if is_baseline(name) or is_tuned(name) or learnt:
+        if method_of(name).learns:
             # A mapping's rivals may learn from fewer recordings than its encoder does.
             size = "n_rivals" if is_baseline(name) and "n_rivals" in folds[0] else "n_train"
             train_data = _train_data(folds, size)

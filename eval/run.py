@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imuscribe.eval.environment import as_json, environment
-from imuscribe.eval.methods.baselines import OWN, is_baseline
-from imuscribe.eval.methods.language import Predictors, is_tuned
+from imuscribe.eval.methods.language import Predictors
 from imuscribe.eval.metrics import bootstrap_people, evaluate
 from imuscribe.eval.predictions import Predictions, load, save
 from imuscribe.eval.splits import Fold, make_folds
+from imuscribe.recipes.methods import is_baseline, is_tuned, method_of
 from imuscribe.signals.files import atomic_path, inside, sha256, write_text
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ def _pairs(methods: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
     """
 
     def best(own: bool, fits: Callable[[str], bool]) -> str | None:
-        names = [name for name in methods if fits(name) and name.endswith(OWN) == own]
+        names = [name for name in methods if fits(name) and method_of(name).own == own]
         return max(names, key=lambda name: methods[name]["accuracy"]["value"], default=None)
 
     tuned, told = best(False, is_tuned), best(True, is_tuned)

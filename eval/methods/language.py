@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.eval.methods.baselines import OWN, Baseline, Views, is_baseline
+from imuscribe.eval.methods.baselines import Baseline, Views
 from imuscribe.eval.methods.shots import draw_own_shots, draw_shots, generator_of, own_note
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.splits import Fold, check_disjoint
@@ -20,6 +20,7 @@ from imuscribe.models.calibrate import Calibration
 from imuscribe.prompts.ask.retrieval import Retriever, draw_own
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize import build_serializer
+from imuscribe.recipes.methods import METHODS, is_baseline, is_tuned
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Predictors:
 
             adapter = check_start(self.recipe)
         model, tokenizer = self._load(adapter)
-        if method.endswith("generate"):
+        if METHODS[method].generates:
             return self._generate(fold, model, tokenizer, fit_seconds)
         own, test = self._own(fold, method)
         builder = self._builder(tokenizer)
@@ -101,10 +102,10 @@ class Predictors:
         self, method: str, fold: Fold, own: Sequence[Recording], builder: PromptBuilder
     ) -> tuple[Ask, list[str]]:
         """Return what turns recordings into a method's prompts, and where its examples are from."""
-        if method in ("fine-tuned-retrieval", "fine-tuned-own"):
+        if METHODS[method].neighbours:
             notes = [f"neighbours from {len(fold.train)} recordings of training people"]
             return self._with_neighbours(fold, own, builder), notes + own_note(own)
-        k = self.recipe.evaluate.shots if method.endswith("few-shot") else 0
+        k = self.recipe.evaluate.shots if METHODS[method].shots else 0
         shown = draw_shots(fold, k, self.recipe.seed)
         examples = ", ".join(f"{rec.id} ({rec.label}, {rec.subject})" for rec in shown)
         notes = [f"examples from training people: {examples}"] if shown else []
@@ -242,7 +243,7 @@ class Predictors:
         return self._predictions(test, scores, tokens, seconds, fit_seconds, notes)
 
     def _baseline(self, method: str, fold: Fold) -> Predictions:
-        name = method.removesuffix(OWN)
+        name = METHODS[method].classifier
         own, test = self._own(fold, method)
         baseline = Baseline(name, self.views, self.recipe.label_set, self.recipe.seed)
         baseline.fit(fold.train, [*self._copies(fold.train), *own])
@@ -258,7 +259,7 @@ class Predictors:
 
     def _own(self, fold: Fold, method: str) -> tuple[list[Recording], list[Recording]]:
         """Return what a method is shown of the test people, and what is left to test it on."""
-        own = draw_own_shots(fold, self.recipe.seed) if method.endswith(OWN) else []
+        own = draw_own_shots(fold, self.recipe.seed) if METHODS[method].own else []
         shown = {rec.id for rec in own}
         return own, [rec for rec in fold.test if rec.id not in shown]
 
@@ -311,8 +312,3 @@ class Predictors:
             self._held = None
             self._held = (adapter, *load_base(self.recipe.model, adapter))
         return self._held[1:]
-
-
-def is_tuned(method: str) -> bool:
-    """Tell whether a method trains the language model first."""
-    return method.startswith("fine-tuned")

@@ -17,6 +17,7 @@ from imuscribe.eval.predictions import Predictions, load, save
 from imuscribe.eval.tasks.mapping_fold import FoldMapping, gallery_rows, thinned
 from imuscribe.mapping3d.vote import log_posterior, nearness
 from imuscribe.recipes.mapping import MapRecipe
+from imuscribe.recipes.methods import METHODS
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Array, Recording
 
@@ -44,8 +45,9 @@ class Judge:
     def answer(self, method: str) -> Predictions:
         """Return a method's answers, from an earlier run where there are any."""
         path = self.mapping.folder / f"{method}.parquet"
-        asks_model = method.startswith("llm-") or method == "fusion"
-        key = self.mapping.key + (self.reader.identity if self.reader and asks_model else "")
+        key = self.mapping.key
+        if self.reader and METHODS[method].asks_model:
+            key += self.reader.identity
         known = load(path, key, self.fold.test)
         if known is None:
             known = self._methods()[method]()

@@ -12,12 +12,12 @@ import numpy as np
 
 from imuscribe.eval.environment import dataset_name, origin
 from imuscribe.eval.faithfulness import Faithfulness, faithfulness
-from imuscribe.eval.methods.baselines import is_baseline
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.report.html import interval, read_run
 from imuscribe.eval.run import judge, measure
 from imuscribe.eval.splits import Fold
 from imuscribe.prompts.checking.claims import CheckConfig
+from imuscribe.recipes.methods import is_baseline
 from imuscribe.signals.files import write_text
 from imuscribe.signals.recording import Recording
 

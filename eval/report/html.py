@@ -9,12 +9,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from imuscribe.eval.methods.baselines import is_baseline
 from imuscribe.eval.report.figures import (
     accuracy_by_person,
     confusion_matrix,
     tokens_against_accuracy,
 )
+from imuscribe.recipes.methods import is_baseline
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import write_text
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from imuscribe.eval.methods.baselines import BASELINES
+from imuscribe.recipes import mapping, schema
+from imuscribe.recipes.methods import METHODS, is_baseline, is_tuned, method_of
 from imuscribe.recipes.schema import (
     Recipe,
     dump,
@@ -18,6 +22,14 @@ from imuscribe.recipes.schema import (
 )
 from imuscribe.recipes.words import load_adapt_recipe, load_words_recipe
 from imuscribe.signals.errors import InputError
+
+
+def test_every_method_that_a_recipe_may_name_is_in_the_one_registry() -> None:
+    written = {*get_args(schema.Method), *get_args(mapping.Method)}
+    assert written == set(METHODS)
+    assert {m.classifier for m in METHODS.values() if m.kind == "baseline"} == set(BASELINES)
+    assert METHODS["dtw-1nn-own"].own and is_baseline("dtw-1nn-own") and is_tuned("fine-tuned-own")
+    assert not is_baseline("of an older version") and not method_of("of an older version").learns
 
 
 @pytest.mark.parametrize("name", names())

@@ -60,7 +60,7 @@ def run(recipe: Recipe, command: str = "", progress: bool = True) -> Path:
     """
     from imuscribe.eval.report.html import write_report
     from imuscribe.finetune.adapters import check_start
-    from imuscribe.finetune.lineage import check_strangers
+    from imuscribe.finetune.lineage import check_held_out
     from imuscribe.finetune.rows import load_recordings, select
     from imuscribe.recipes.schema import dump
 
@@ -72,7 +72,7 @@ def run(recipe: Recipe, command: str = "", progress: bool = True) -> Path:
     ]
     if any(is_tuned(method) or method == "adapter" for method in recipe.evaluate.methods):
         check_start(recipe)
-        check_strangers(recipe, recordings, [rec for fold in folds for rec in fold.test])
+        check_held_out(recipe, recordings, [rec for fold in folds for rec in fold.test])
     folder = Path(recipe.out) / recipe.name
     data_hash = "" if recipe.data == "simulated" else sha256(recipe.data)
     _warn_of_other_settings(folder / "recipe.yaml", dump(recipe))

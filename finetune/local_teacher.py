@@ -145,7 +145,7 @@ class LocalModel:
         """
         import torch
 
-        from imuscribe.finetune.tokenise import pad_id, pad_left
+        from imuscribe.finetune.rows import pad_id, pad_left
 
         device = self._network.device
         draws = [torch.Generator().manual_seed(request.seed) for request, _ in asked]

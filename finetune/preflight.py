@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from imuscribe.finetune.base import adapter_precision, precision, skeleton
+from imuscribe.finetune.base import adapted, adapter_precision, precision, skeleton
 from imuscribe.finetune.rows import Row, tokenised, training_rows
-from imuscribe.signals.errors import InputError, nearest
+from imuscribe.prompts.ask.templates import PromptBuilder
+from imuscribe.prompts.serialize import build_serializer
+from imuscribe.recipes.schema import LoraConfig, Recipe
+from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
-    from torch import nn
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-
-    from imuscribe.recipes.schema import LoraConfig, Recipe
 
 GIB = 2**30
 PROCESS = 1.2 * GIB
@@ -102,32 +102,20 @@ def preflight(
     tokenizer: PreTrainedTokenizerBase,
     processes: int = 1,
 ) -> Preflight:
-    """Write the rows of one epoch and work out what training on them takes.
+    """Write the rows of one epoch and work out what training on them takes, in so many processes.
 
-    Parameters
-    ----------
-    recipe : Recipe
-    train_recordings : sequence of Recording
-        Cleaned.
-    tokenizer : PreTrainedTokenizerBase
-        Of the recipe's base model.
-    processes : int
-        How many processes will share the batches.
-
-    Raises
-    ------
-    InputError
-        If a label has no recording, a row is too long, an adapter target does not exist, or the
-        base model cannot be found.
+    It is an InputError if a label has no recording, a row is too long, an adapter target does not
+    exist, or the base model cannot be found.
     """
-    from imuscribe.prompts.ask.templates import PromptBuilder
-    from imuscribe.prompts.serialize import build_serializer
-
     builder = PromptBuilder(tokenizer, recipe.label_set, recipe.prompt)
     rows = training_rows(train_recordings, recipe, builder, build_serializer(recipe.text), epochs=1)
     lengths = check_lengths(rows, recipe, tokenizer)
     network = skeleton(recipe.model)
-    trainable = trainable_parameters(network, recipe.lora)
+    lora = recipe.lora
+    trainable = sum(  # with DoRA, a magnitude for each output more
+        lora.r * (layer.in_features + layer.out_features) + lora.dora * layer.out_features
+        for layer in adapted(network, lora).values()
+    )
     by_label: dict[str, list[int]] = defaultdict(list)
     for row, length in zip(rows, lengths, strict=True):
         by_label[row["label"]].append(length)
@@ -156,11 +144,8 @@ def check_lengths(
 ) -> list[int]:
     """Return the tokens of every row, completion and end token included.
 
-    Raises
-    ------
-    InputError
-        If rows are longer than `train.max_length`: which labels, how many, and what would fit.
-        (A trainer left to itself drops such rows without a word, whole classes of them.)
+    Rows longer than `train.max_length` are an InputError that says of which labels, how many, and
+    what would fit. (A trainer left to itself drops them without a word, whole classes of them.)
     """
     lengths = [len(row["input_ids"]) for row in tokenised(rows, tokenizer)]
     allowed = recipe.train.max_length
@@ -181,48 +166,11 @@ def n_steps(rows: int, recipe: Recipe, processes: int = 1) -> int:
     return math.ceil(rows / (recipe.train.batch_size * recipe.train.accumulate * processes))
 
 
-def adapted(network: PreTrainedModel, lora: LoraConfig) -> dict[str, nn.Linear]:
-    """Return the linear layers an adapter goes on, by full name.
-
-    Raises
-    ------
-    InputError
-        If a target names no layer of this model, or its output head.
-    """
-    import torch
-
-    head = network.get_output_embeddings()
-    layers = {
-        name: module
-        for name, module in network.named_modules()
-        if isinstance(module, torch.nn.Linear) and module is not head
-    }
-    if lora.targets == "all-linear":
-        return layers
-    endings = sorted({name.rsplit(".", 1)[-1] for name in layers})
-    for target in lora.targets:
-        if target not in endings:
-            raise InputError(
-                f"lora.targets: no layer is called '{target}': {nearest(target, endings)}"
-            )
-    return {n: layer for n, layer in layers.items() if n.rsplit(".", 1)[-1] in lora.targets}
-
-
-def trainable_parameters(network: PreTrainedModel, lora: LoraConfig) -> int:
-    """Return the size of the adapter: r × (in + out) a layer, and out more with DoRA."""
-    return sum(
-        lora.r * (layer.in_features + layer.out_features) + lora.dora * layer.out_features
-        for layer in adapted(network, lora).values()
-    )
-
-
 def _memory(recipe: Recipe, network: PreTrainedModel, trainable: int, longest: int) -> Memory:
     config: PretrainedConfig = network.config.get_text_config()
     width = 2 if precision(recipe.model) == "bf16" else 4
     weights = float(width * sum(p.numel() for p in network.parameters()))
     if recipe.model.load_in_4bit:
-        from imuscribe.recipes.schema import LoraConfig
-
         linear = sum(layer.weight.numel() for layer in adapted(network, LoraConfig()).values())
         # Half a byte a weight, and 0.127 bits of doubly quantised scale (Dettmers et al. 2023).
         weights -= linear * (width - (4 + 0.127) / 8)

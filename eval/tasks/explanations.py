@@ -109,7 +109,7 @@ def study(recipe: PairsRecipe, command: str = "", progress: bool = True) -> Path
         to start from that has learnt from somebody who is tested.
     """
     from imuscribe.finetune.adapters import check_start
-    from imuscribe.finetune.lineage import check_strangers
+    from imuscribe.finetune.lineage import check_held_out
     from imuscribe.finetune.rows import load_recordings, select
     from imuscribe.recipes.schema import dump
 
@@ -123,7 +123,7 @@ def study(recipe: PairsRecipe, command: str = "", progress: bool = True) -> Path
     school = _School(recipe, data_hash, progress)
     if any(arm.startswith("teacher") for arm in recipe.arms):
         school.chat_model()  # a teacher that cannot be had is told before anything is trained
-    check_strangers(recipe, recordings, [rec for fold in folds for rec in fold.test])
+    check_held_out(recipe, recordings, [rec for fold in folds for rec in fold.test])
     folder = Path(recipe.out) / recipe.name
     facts = environment(recipe.data, data_hash, command)
     write_text(folder / "recipe.yaml", dump(recipe))

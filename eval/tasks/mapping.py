@@ -150,7 +150,7 @@ def _reader(
     if recipe.evaluate.adapter is None:
         return None
     from imuscribe.eval.methods.reader import KeptReader
-    from imuscribe.finetune.lineage import check_strangers
+    from imuscribe.finetune.lineage import check_held_out
     from imuscribe.recipes.schema import TrainConfig
 
     reader = KeptReader(
@@ -164,7 +164,7 @@ def _reader(
         }
     )
     test = [rec for fold in folds for rec in fold.test]
-    check_strangers(asking, data.source.recordings, test)
+    check_held_out(asking, data.source.recordings, test)
     return reader
 
 

@@ -63,10 +63,7 @@ class LabelScorer:
     """
 
     def __init__(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        labels: Sequence[str],
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
@@ -153,13 +150,7 @@ class ContinuationScorer:
     """Scores continuations of a prompt; the last prompt stays in the key-value cache.
 
     The last token of a continuation is only looked up, so most words cost one token or none, where
-    generating costs a pass for each.
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-        In evaluation mode.
-    tokenizer : PreTrainedTokenizerBase
+    generating costs a pass for each. The model is in evaluation mode.
     """
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:

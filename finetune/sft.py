@@ -101,7 +101,7 @@ def train(
         ids = {row["id"] for row in rows}
         used = [rec for rec in recordings if rec.id in ids]
     lengths = check_lengths(rows, recipe, tokenizer)
-    trainer = make_trainer(recipe, rows, lengths, tokenizer, start, out)
+    trainer = make_trainer(recipe, rows, tokenizer, start, out)
     first_process = trainer.is_world_process_zero()
     if first_process:
         if checkpoint is None:

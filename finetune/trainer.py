@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -48,14 +49,13 @@ _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with
 def make_trainer(
     recipe: Recipe,
     rows: Sequence[Row],
-    lengths: Sequence[int],
     tokenizer: PreTrainedTokenizerBase,
     start: Path | None,
     out: Path,
 ) -> Trainer:
     """Load the base with the adapter to start from, or a fresh one, and make all ready to train.
 
-    `lengths` are the tokens of each row. Writes ``checkpoints`` and ``train-log.jsonl`` in `out`.
+    The trainer writes ``checkpoints`` and ``train-log.jsonl`` in `out`.
     """
     set_seed(recipe.seed)
     args = settings(recipe, out / "checkpoints")
@@ -63,12 +63,14 @@ def make_trainer(
         network, _ = load_base(recipe.model, start, trainable=True)
     if start is None:
         network = _with_adapter(network, recipe.lora)
+    data = tokenised(rows, tokenizer)
+    lengths = [len(row["input_ids"]) for row in data]
     rows_per_step = recipe.train.batch_size * recipe.train.accumulate * args.world_size
     trainer = Trainer(
         model=network,
         args=args,
-        train_dataset=Dataset.from_list(tokenised(rows, tokenizer)),
-        data_collator=Collate(pad_id(tokenizer)),
+        train_dataset=Dataset.from_list(data),
+        data_collator=partial(collate, pad_id=pad_id(tokenizer)),
         processing_class=tokenizer,
         callbacks=[Monitor(out / "train-log.jsonl", lengths, rows_per_step, recipe.train.lr)],
     )
@@ -113,22 +115,14 @@ def settings(recipe: Recipe, folder: Path) -> SFTConfig:
     )
 
 
-class Collate:
-    """Pads rows at the front, so that completions end together; padding is never learnt."""
+def collate(rows: Sequence[Row], pad_id: int) -> dict[str, torch.Tensor]:
+    """Return rows as one batch: ids, mask, positions and labels, each (n_rows, longest).
 
-    def __init__(self, pad_id: int) -> None:
-        self.pad_id = pad_id
-
-    def __call__(self, rows: Sequence[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
-        """Return one batch: ids, mask, positions and labels, each (n_rows, longest)."""
-        ids, mask, positions = pad_left([row["input_ids"] for row in rows], self.pad_id)
-        labels, _, _ = pad_left([row["labels"] for row in rows], -100)
-        return {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "position_ids": positions,
-            "labels": labels,
-        }
+    Padding stands at the front, so that completions end together, and is never learnt.
+    """
+    ids, mask, positions = pad_left([row["input_ids"] for row in rows], pad_id)
+    labels, _, _ = pad_left([row["labels"] for row in rows], -100)
+    return {"input_ids": ids, "attention_mask": mask, "position_ids": positions, "labels": labels}
 
 
 class Trainer(SFTTrainer):  # type: ignore[misc]
@@ -241,13 +235,12 @@ class Monitor(TrainerCallback):  # type: ignore[misc]
                 f"{state.global_step}: try train.lr={self._lr / 10:g}, or model.dtype=fp32"
             )
         seconds = time.perf_counter() - self._start
+        read = self._tokens(state.global_step) - self._first
         line = {
             "step": state.global_step,
             "loss": logs["loss"],
             "lr": logs["learning_rate"],
-            "tokens_per_second": round(
-                (self._tokens(state.global_step) - self._first) / seconds, 1
-            ),
+            "tokens_per_second": round(read / seconds, 1),
         }
         if state.is_world_process_zero:
             with self._path.open("a", encoding="utf-8") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
@@ -87,13 +88,10 @@ def ls() -> None:
     from imuscribe.recipes.schema import KINDS, names, presets, recipe_text
 
     for name in (name for kind in KINDS for name in names(kind)):
-        about = []
-        for line in recipe_text(name).splitlines():
-            if not line.startswith("# "):
-                break
-            about.append(line.removeprefix("# "))
         sets = "".join(f" [preset={preset}]" for preset in presets(name))
-        typer.echo(f"{name}{sets}\n    " + "\n    ".join(about))
+        typer.echo(name + sets)
+        for line in takewhile(lambda line: line.startswith("# "), recipe_text(name).splitlines()):
+            typer.echo(f"    {line.removeprefix('# ')}")
 
 
 def show(name: Name) -> None:

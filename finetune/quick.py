@@ -3,6 +3,8 @@
 To read one letter, importing transformers and peft takes longer than all the rest. What scoring
 labels of one token needs of a Llama fits on a page; a test holds it against transformers'. Only for
 the packaged base on a CPU: `finetune.base.load_base` loads everything.
+
+Imports torch: import this module only when reading begins.
 """
 
 from __future__ import annotations
@@ -12,15 +14,17 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn.functional import linear, scaled_dot_product_attention, silu
 
 from imuscribe.finetune.base import PACKAGED, converted
 from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.files import cache_dir
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
 
 
 def load_quick(
@@ -32,9 +36,6 @@ def load_quick(
     the real ones will do: for another base, 4-bit weights, DoRA, a GPU, a base that has not been
     converted yet, or labels (as `PromptBuilder.completion` gives them) of several tokens.
     """
-    import torch
-    from safetensors.torch import load_file
-
     folder, words = converted(), cache_dir() / "tokenizers" / PACKAGED / "tokenizer.json"
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     if (
@@ -84,9 +85,6 @@ class QuickLlama:
         self, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor, **_: Any
     ) -> SimpleNamespace:
         """Return ``logits`` of the last position, shape (n, 1, n_tokens in the vocabulary)."""
-        import torch
-        from torch.nn.functional import linear, silu
-
         w = self._weights
         x = w["model.embed_tokens.weight"][input_ids]
         turn = self._rotation(position_ids)
@@ -107,8 +105,6 @@ class QuickLlama:
         return SimpleNamespace(logits=linear(last, head))
 
     def _attention(self, h: Tensor, name: str, turn: tuple[Tensor, Tensor], seen: Tensor) -> Tensor:
-        from torch.nn.functional import linear, scaled_dot_product_attention
-
         n, length, _ = h.shape
 
         def heads(part: str) -> Tensor:
@@ -123,15 +119,11 @@ class QuickLlama:
         return linear(joined, self._weights[f"{name}o_proj.weight"])
 
     def _norm(self, x: Tensor, name: str) -> Tensor:
-        import torch
-
         scaled = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self._eps)
         return self._weights[f"{name}.weight"] * scaled
 
     def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Return cosine and sine of every position's angles, each (n, 1, length, head_dim)."""
-        import torch
-
         frequency = self._theta ** -(torch.arange(0, self._width, 2) / self._width)
         angle = (positions[:, None, :, None] * frequency).repeat(1, 1, 1, 2)
         return angle.cos(), angle.sin()
@@ -144,8 +136,6 @@ class QuickTokenizer:
     pad_token_id = eos_token_id = None
 
     def __init__(self, path: Path) -> None:
-        from tokenizers import Tokenizer
-
         self.name_or_path = PACKAGED
         self._tokenizer = Tokenizer.from_file(str(path))
 
@@ -160,7 +150,5 @@ class QuickTokenizer:
 
 
 def _rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    import torch
-
     first, second = x.chunk(2, dim=-1)
     return x * turn[0] + torch.cat([-second, first], dim=-1) * turn[1]

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.finetune.adapters import adapter_path
 from imuscribe.finetune.base import check_adapter, load_base
-from imuscribe.finetune.quick import load_quick
-from imuscribe.finetune.scoring import LabelScorer, generate
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize import build_serializer
 from imuscribe.recipes.schema import Recipe, load_recipe
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Recording
+
+if TYPE_CHECKING:
+    from imuscribe.finetune.scoring import LabelScorer
 
 
 class Reader:
@@ -56,17 +57,8 @@ class Reader:
     ) -> NDArray[np.float32]:
         """Return the natural-log probability of every label, shape (n_recordings, n_labels).
 
-        Parameters
-        ----------
-        recordings : sequence of Recording
-            As recorded; they are cleaned as the training data was.
-        progress : bool
-            Show a progress bar.
-
-        Raises
-        ------
-        InputError
-            If a recording cannot be used.
+        Recordings come as recorded and are cleaned as the training data was; it is an InputError if
+        one cannot be used.
         """
         texts = self.texts([clean(rec, self.recipe.clean) for rec in recordings])
         return self.score(self.prompts(texts), progress)
@@ -89,6 +81,8 @@ class Reader:
 
     def write(self, prompts: Sequence[str], progress: bool = False) -> list[str]:
         """Let the model answer each prompt freely."""
+        from imuscribe.finetune.scoring import generate
+
         settings = self.recipe.evaluate
         model, tokenizer = self._loaded
         return generate(
@@ -100,6 +94,8 @@ class Reader:
         recipe, quick = self.recipe, None
         just_labels = not (recipe.prompt.chat or recipe.prompt.reasoning)
         if self._may_be_quick and self.adapter is not None and just_labels:
+            from imuscribe.finetune.quick import load_quick
+
             answers = [f" {label}" for label in self.labels]
             quick = load_quick(recipe.model, self.adapter, answers)
         return quick or load_base(recipe.model, self.adapter)
@@ -110,6 +106,8 @@ class Reader:
 
     @cached_property
     def _scorer(self) -> LabelScorer:
+        from imuscribe.finetune.scoring import LabelScorer
+
         completions = [self._builder.completion(label) for label in self.labels]
         return LabelScorer(*self._loaded, completions)
 

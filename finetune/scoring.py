@@ -4,6 +4,8 @@ Free generation answers in text that must be parsed, one token a pass. Here the 
 prompt once and the log-probability of every label is looked up where the answer would begin. Many
 continuations are laid out as a tree behind the prompt: what two of them begin with is read once,
 and every token sees the prompt and its own ancestors alone.
+
+Imports torch: import this module only when reading begins.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from imuscribe.finetune.rows import completion_ids, pad_id, pad_left, prompt_ids
 from imuscribe.signals.errors import InputError
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -71,19 +73,11 @@ class LabelScorer:
         self._ids = _label_ids(tokenizer, self.labels)
 
     def score(self, prompts: Sequence[str], batch_size: int = 32, progress: bool = False) -> Scores:
-        """Score every label after every prompt.
+        """Score every label after every prompt, `batch_size` sequences a forward pass.
 
-        Parameters
-        ----------
-        prompts : sequence of str
-        batch_size : int
-            Sequences a forward pass (a prompt is one, or one a label where labels are of several
-            tokens); prompts of like length go together. The result does not depend on it.
-        progress : bool
-            Show a progress bar.
+        A sequence is a prompt, or a prompt and a label where labels are of several tokens; prompts
+        of like length go together. The result does not depend on the batch size.
         """
-        import torch
-
         rows = prompt_ids(self.tokenizer, prompts)
         full = np.zeros((len(rows), len(self.labels)), dtype=np.float64)
         single = all(len(ids) == 1 for ids in self._ids)
@@ -104,8 +98,6 @@ class LabelScorer:
 
     def _sequences(self, rows: list[list[int]]) -> torch.Tensor:
         """Return the summed log-probabilities (n, n_labels) of labels of several tokens."""
-        import torch
-
         n, n_labels = len(rows), len(self._ids)
         prefill = self._forward(rows, use_cache=True)
         last: torch.Tensor = prefill.logits[:, -1]
@@ -187,8 +179,6 @@ class ContinuationScorer:
 
     def _read(self, prompt: str) -> None:
         """Bring the prompt into the cache, unless it is there."""
-        import torch
-
         if prompt == self._prompt:
             return
         (ids,) = prompt_ids(self.tokenizer, [prompt])
@@ -204,8 +194,6 @@ class ContinuationScorer:
         self, tree: Sequence[tuple[int, ...]], nodes: dict[tuple[int, ...], int]
     ) -> NDArray[np.float32]:
         """Return the log-probabilities of what follows each node, (n_nodes, n_tokens)."""
-        import torch
-
         n, device, dtype = self._length, self.model.device, self.model.dtype
         seen = torch.zeros(len(tree), n + len(tree), dtype=torch.bool)
         seen[:, :n] = True
@@ -236,8 +224,6 @@ def generate(
 
     End token and padding are removed.
     """
-    import torch
-
     rows = prompt_ids(tokenizer, prompts)
     answers = [""] * len(rows)
     with torch.inference_mode():

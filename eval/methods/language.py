@@ -38,13 +38,6 @@ class Predictors:
 
     `recipes.methods` says what each method is given. Those that are tuned read with an adapter
     trained on the fold's training people, ``adapter`` with the one that training starts from.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Says how signals are written, prompted, trained and scored.
-    progress : bool
-        Show progress bars.
     """
 
     def __init__(self, recipe: Recipe, progress: bool = True) -> None:
@@ -61,19 +54,8 @@ class Predictors:
     def predict(self, method: str, fold: Fold, folder: Path) -> Predictions:
         """Answer the test recordings of a fold, training first where the method needs it.
 
-        Parameters
-        ----------
-        method : str
-            A method of the recipe.
-        fold : Fold
-            Training and test people.
-        folder : Path
-            Where an adapter trained for this fold is kept and found again.
-
-        Raises
-        ------
-        InputError
-            If a prompt does not fit its budget, or training refuses the data.
+        An adapter trained for this fold is kept in `folder` and found again there. It is an
+        InputError if a prompt does not fit its budget, or training refuses the data.
         """
         given = METHODS[method]
         own = draw_own_shots(fold, self.recipe.seed) if given.own else []

@@ -28,6 +28,7 @@ TASKS = {
     "segments": "Segments",
     "adaptation": "Adaptation",
     "explanations": "Explanations",
+    "sweep": "Sweep",
 }
 """Kind of a recipe, a module of `eval.tasks`, → its class there."""
 
@@ -86,7 +87,7 @@ def work(units: Sequence[Unit], store: Store, progress: bool = True) -> dict[tup
         for unit in units:
             bar.set_description(" ".join(unit.names))
             if unit.asked is None:
-                answers[unit.names] = store.values(unit.names, unit.key, unit.make)
+                answers[unit.names] = store.values(unit.names, unit.key, unit.make, unit.keep)
             else:
                 answers[unit.names] = store.predictions(unit.names, unit.key, unit.asked, unit.make)
             bar.update()

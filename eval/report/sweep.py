@@ -1,51 +1,27 @@
-"""What a sweep found, as a table, a CSV, Markdown and a picture."""
+"""What a sweep found, as a page, a CSV and a picture."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from imuscribe.eval.report.figures import tokens_against_accuracy_by_format
-from imuscribe.eval.report.page import Page, Table, Text, interval, only
-from imuscribe.eval.report.render import as_markdown
-from imuscribe.signals.errors import InputError
+from imuscribe.eval.report.page import Page, Picture, Table, Text, interval, only
 from imuscribe.signals.files import atomic_path, write_text
 
 Values = dict[str, Any]
 
-RESULTS = ("sweep.json", "sweep.csv", "sweep.md", "sweep.png")
-"""What a finished sweep leaves beside its recipe, its environment and its cells."""
 
-
-def write_results(folder: Path, found: Values) -> None:
-    """Write the four files of `RESULTS`, ``sweep.json`` last."""
-    write_text(folder / "sweep.csv", as_csv(found))
-    write_text(folder / "sweep.md", as_markdown(sweep_page(found)))
-    with atomic_path(folder / "sweep.png") as temporary:
-        temporary.write_bytes(tokens_against_accuracy_by_format(found))
-    write_text(folder / "sweep.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-
-
-def read_sweep(folder: Path) -> Values:
-    """Return the content of ``sweep.json``."""
-    path = folder / "sweep.json"
-    if not path.is_file():
-        raise InputError(f"{folder}: has no sweep.json: give the folder of a finished sweep")
-    found: Values = json.loads(path.read_text(encoding="utf-8"))
-    return found
-
-
-def sweep_page(found: Values) -> Page:
+def sweep_page(values: Values, facts: Values, folder: Path) -> Page:
     """Return one row a cell, one column of accuracy a method, and what could not be run."""
     titles = ["format", "Hz", "steps", "precision"]
-    titles += [f"tokens\n{Path(name).name}" for name in found["tokenizers"]]
-    titles += [f"{method}\n[95 %]" for method in found["methods"]]
+    titles += [f"tokens\n{Path(name).name}" for name in values["tokenizers"]]
+    titles += [f"{method}\n[95 %]" for method in values["methods"]]
     rows = []
-    for cell in found["cells"]:
+    for cell in values["cells"]:
         unit = cell["unit"].removesuffix("s" if cell["precision"] == 1 else "")
         rows.append(
             [
@@ -53,7 +29,7 @@ def sweep_page(found: Values) -> Page:
                 f"{cell['rate']:g}",
                 "–" if cell["steps"] is None else str(cell["steps"]),
                 f"{cell['precision']} {unit}",
-                *_token_counts(cell, found["tokenizers"]),
+                *_token_counts(cell, values["tokenizers"]),
                 *(
                     # Without leading zeros two methods fit into a terminal of 80 columns.
                     "–" if "reason" in method else interval(method["accuracy"]).replace("0.", ".")
@@ -61,13 +37,29 @@ def sweep_page(found: Values) -> Page:
                 ),
             ]
         )
-    about, missing = _caption(found), _not_run(found)
+    about, missing = _caption(values), _not_run(values)
+    drawn = Picture(tokens_against_accuracy_by_format(values), "Tokens against accuracy")
     return Page(
-        f"{found['name']}: tokens against accuracy",
+        f"{values['name']}: tokens against accuracy",
         f"{about}.",
-        only([Table(titles, rows), Text(["Not run:"], missing) if missing else None]),
-        lines=[about, *(f"not run: {reason}" for reason in missing)],
+        only([Table(titles, rows), Text(["Not run:"], missing) if missing else None, drawn]),
+        lines=[
+            about,
+            *(f"not run: {reason}" for reason in missing),
+            f"plot: {folder / 'sweep.png'}",
+        ],
     )
+
+
+def reasons(row: Values) -> list[str]:
+    """Return why methods of a cell could not be run."""
+    return [method["reason"] for method in row["methods"].values() if "reason" in method]
+
+
+def draw(found: Values, path: Path) -> None:
+    """Draw accuracy against tokens as a PNG."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(tokens_against_accuracy_by_format(found))
 
 
 def _caption(found: Values) -> str:
@@ -93,8 +85,8 @@ def _not_run(found: Values) -> list[str]:
     return lines
 
 
-def as_csv(found: Values) -> str:
-    """Return one row a cell and method, its reason in the last column if it could not be run."""
+def write_csv(found: Values, path: Path) -> None:
+    """Write one row a cell and method, its reason in the last column if it could not be run."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     settings = ("format", "rate", "steps", "precision")
@@ -117,7 +109,7 @@ def as_csv(found: Values) -> str:
                     method.get("reason"),
                 ]
             )
-    return buffer.getvalue()
+    write_text(path, buffer.getvalue())
 
 
 def _token_counts(cell: Values, tokenizers: Sequence[str]) -> list[str]:

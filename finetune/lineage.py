@@ -136,9 +136,7 @@ def model_card(
         origin += f" of the pen strokes in `{recipe.simulate.strokes}`"
     start = f"`{train.start_from}`" if train.start_from else "a fresh adapter"
     return _CARD.read_text(encoding="utf-8").format(
-        name=recipe.name,
-        base=recipe.model.base,
-        labels=recipe.labels,
+        recipe=recipe,
         n_labels=len(recipe.label_set),
         n_recordings=len(recordings),
         origin=origin,
@@ -148,17 +146,14 @@ def model_card(
         people=", ".join(people),
         devices=", ".join(devices),
         cases=", ".join(cases),
-        seed=recipe.seed,
         start=start,
         also=f", and whoever {start} has learnt from" if train.start_from else "",
         precision=adapter_precision(recipe),
-        lora=recipe.lora,
-        train=train,
         steps=steps,
         tokens=tokens,
         loss=loss,
         example=example,
-        recipe=dump(recipe),
+        yaml=dump(recipe),
     )
 
 

@@ -178,7 +178,7 @@ def tokenised(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase) -> list[R
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> list[list[int]]:
     """Return the ids of prompts, with the start token where the tokenizer adds one."""
-    return _ids(tokenizer, prompts, True)
+    return _ids(tokenizer, prompts, special=True)
 
 
 def completion_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
@@ -187,7 +187,7 @@ def completion_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> 
     Tokenised apart from the prompt, because a generating model cannot join tokens across that
     boundary either.
     """
-    return _ids(tokenizer, texts, False)
+    return _ids(tokenizer, texts, special=False)
 
 
 def padded(

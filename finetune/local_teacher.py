@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from imuscribe.finetune.base import load_base
-from imuscribe.finetune.rows import pad_id, pad_left
+from imuscribe.finetune.rows import pad_id, padded
 from imuscribe.prompts.teacher.chat import ChatModel, Reply, Request, Unanswered
 from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.errors import InputError
@@ -125,17 +125,12 @@ class LocalModel:
         draws = [torch.Generator().manual_seed(request.seed) for request, _ in asked]
         written: list[list[int]] = [[] for _ in asked]
         going = [True] * len(asked)
-        ids, mask, positions = pad_left([given for _, given in asked], pad_id(self._tokenizer))
+        given = padded([ids for _, ids in asked], pad_id(self._tokenizer), device)
         cache = None
         with torch.inference_mode():
             while any(going):
                 output = self._network(
-                    input_ids=ids.to(device),
-                    attention_mask=mask.to(device),
-                    position_ids=positions.to(device),
-                    past_key_values=cache,
-                    use_cache=True,
-                    logits_to_keep=1,
+                    **given, past_key_values=cache, use_cache=True, logits_to_keep=1
                 )
                 cache, logits = output.past_key_values, output.logits[:, -1].float().cpu()
                 for i, (request, _) in enumerate(asked):
@@ -148,7 +143,10 @@ class LocalModel:
                         token = int(logits[i].argmax())
                     written[i].append(token)
                     going[i] = token not in self._ends and len(written[i]) < request.max_tokens
-                ids = torch.tensor([[tokens[-1]] for tokens in written])
-                mask = torch.cat([mask, mask.new_ones(len(asked), 1)], 1)
-                positions = positions[:, -1:] + 1
+                mask = given["attention_mask"]
+                given = {
+                    "input_ids": torch.tensor([[ids[-1]] for ids in written], device=device),
+                    "attention_mask": torch.cat([mask, mask.new_ones(len(asked), 1)], 1),
+                    "position_ids": given["position_ids"][:, -1:] + 1,
+                }
         return written

@@ -43,11 +43,8 @@ class Predictors:
     def __init__(self, recipe: Recipe, progress: bool = True) -> None:
         self.recipe = recipe
         self.progress = progress
-        self.views = Views(
-            build_serializer(recipe.text),
-            recipe.evaluate.baseline_signals,
-            frame=recipe.text.frame,
-        )
+        serializer, signals = build_serializer(recipe.text), recipe.evaluate.baseline_signals
+        self.views = Views(serializer, signals, frame=recipe.text.frame)
         # One language model at a time: two would not fit where one just does.
         self._reader: Reader | None = None
 

@@ -109,7 +109,13 @@ def test_a_wheel_holds_every_package_and_its_data():
     folders = {f"imuscribe.{room}": room for room in ROOMS if room != "imuscribe"}
     assert shipped["package-dir"] == {"imuscribe": "imuscribe"} | folders
     globs = ("recipes/*.yaml", "finetune/adapters/*/*", "prompts/**/*.txt", "prompts/**/*.yaml")
-    globs += ("words/*.txt", "eval/report/*.html", "imuscribe/py.typed", "imuscribe/*.pyi")
+    globs += (
+        "finetune/*.md",
+        "words/*.txt",
+        "eval/report/*.html",
+        "imuscribe/py.typed",
+        "imuscribe/*.pyi",
+    )
     known = [
         (package.removeprefix("imuscribe.").replace(".", "/"), pattern)
         for package, patterns in shipped["package-data"].items()

@@ -115,13 +115,7 @@ class Channel:
 
 
 def load_pool(recipe: WordsRecipe | AdaptRecipe, progress: bool = True) -> LetterPool:
-    """Return the letters a word recipe names.
-
-    Raises
-    ------
-    InputError
-        If a run has no such predictions, the runs differ, or there are fewer than two people.
-    """
+    """Return the letters a word recipe names, of at least two people."""
     if recipe.letters == ("simulated",):
         pool = _simulated(recipe, progress)
     else:
@@ -137,13 +131,7 @@ def load_pool(recipe: WordsRecipe | AdaptRecipe, progress: bool = True) -> Lette
 
 
 def pool_of_frames(frames: Sequence[pd.DataFrame], methods: Sequence[str], name: str) -> LetterPool:
-    """Return the letters of prediction tables, one row a recording and method.
-
-    Raises
-    ------
-    InputError
-        If a method is missing, or the tables have other labels or share recordings.
-    """
+    """Return the letters of prediction tables, one row a recording and method."""
     import pandas as pd
 
     columns, *others = ([c for c in frame.columns if c.startswith(PREFIX)] for frame in frames)

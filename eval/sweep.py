@@ -7,23 +7,26 @@ recordings: what differs between two cells is the text alone.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuscribe.eval.environment import as_json, environment
+from imuscribe.eval.comparison import fold_facts
+from imuscribe.eval.environment import as_json, data_facts, environment
 from imuscribe.eval.methods.baselines import BASELINES
 from imuscribe.eval.report.sweep import RESULTS, write_results
-from imuscribe.eval.run import judge, method_key, predict
-from imuscribe.eval.splits import Fold, make_folds
+from imuscribe.eval.run import work
+from imuscribe.eval.splits import Fold
+from imuscribe.eval.store import Store
+from imuscribe.eval.tasks.letters import Letters, folds_of, method_key
 from imuscribe.prompts.ask.tokens import count_tokens, load_tokenizer
 from imuscribe.prompts.serialize import Format, TextConfig, View, build_serializer
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import sha256, write_text
+from imuscribe.signals.files import write_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -79,13 +82,7 @@ class Cell:
 
 
 def cells(recipe: Recipe, grid: Grid) -> list[Cell]:
-    """Return every setting of a grid as a checked recipe, format by format.
-
-    Raises
-    ------
-    InputError
-        If a value of the grid is one that no recipe may have.
-    """
+    """Return every setting of a grid as a checked recipe, format by format."""
     return [
         Cell(form, rate, steps, precision, _changed(recipe, form, rate, steps, precision))
         for form in grid.formats
@@ -135,32 +132,32 @@ def sweep(
     """
     from tqdm.auto import tqdm
 
-    from imuscribe.recipes.schema import dump
+    from imuscribe.recipes.load import dump
 
     planned = cells(recipe, grid)
     readers = {name: load_tokenizer(name) for name in tokenizers or (recipe.model.base,)}
-    data_hash = _data_hash(recipe.data)
+    source = {"data": data_facts(recipe.data)}
     folder = Path(recipe.out) / f"{recipe.name}-sweep"
     write_text(folder / "recipe.yaml", dump(recipe))
-    write_text(folder / "environment.json", as_json(environment(recipe.data, data_hash, command)))
+    write_text(folder / "environment.json", as_json(environment(command) | source))
     for stale in RESULTS:  # figures never stand beside settings they were not made with
         (folder / stale).unlink(missing_ok=True)
 
     rows: dict[str, Values] = {}
     with tqdm(total=len(planned), unit="cell", disable=not progress) as bar:
         for rate in grid.rates:
-            folds: list[Fold] = []  # made only if a cell of this rate is not finished
-            for cell in (cell for cell in planned if cell.rate == rate):
+            same = [cell for cell in planned if cell.rate == rate]
+            folds = cache(partial(folds_of, same[0].recipe))  # if a cell is not finished
+            for cell in same:
                 bar.set_description(cell.name)
-                place = folder / "cells" / cell.name
-                key = _key(cell.recipe, data_hash, list(readers))
-                row = _finished(place / "cell.json", key)
-                if row is None:
-                    folds = folds or _folds(cell.recipe)
-                    row = _run(cell, folds, place, data_hash, readers, progress)
-                    if not _reasons(row):  # what failed may be mended, so it is tried again
-                        write_text(place / "cell.json", as_json({"key": key, "row": row}))
-                rows[cell.name] = row
+                rows[cell.name] = Store(folder / "cells").values(
+                    (cell.name, "cell"),
+                    _key(cell.recipe, source, list(readers)),
+                    lambda cell=cell, folds=folds: _run(  # type: ignore[misc]
+                        cell, folds(), folder / "cells" / cell.name, readers, progress
+                    ),
+                    keep=lambda row: not _reasons(row),  # what failed may be mended
+                )
                 bar.update()
 
     ordered = [rows[cell.name] for cell in planned]
@@ -183,15 +180,6 @@ def sweep(
     return folder
 
 
-def _data_hash(data: str) -> str:
-    try:
-        return "" if data == "simulated" else sha256(data)
-    except OSError as error:
-        raise InputError(
-            f"data '{data}': {error.strerror}: set data= to a Parquet file of recordings"
-        ) from None
-
-
 def _changed(
     recipe: Recipe, form: Format, rate: float, steps: int | None, precision: int
 ) -> Recipe:
@@ -211,19 +199,10 @@ def _changed(
     return type(recipe).parse(values, "sweep")
 
 
-def _folds(recipe: Recipe) -> list[Fold]:
-    """Return the folds as `eval.run.run` makes them; the rate decides nothing about them."""
-    from imuscribe.finetune.rows import load_recordings, select
-
-    folds = make_folds(load_recordings(recipe), recipe.split, recipe.label_set, recipe.seed)
-    return [replace(fold, train=select(fold.train, recipe)) for fold in folds]
-
-
 def _run(
     cell: Cell,
     folds: Sequence[Fold],
     place: Path,
-    data_hash: str,
     readers: Mapping[str, PreTrainedTokenizerBase],
     progress: bool,
 ) -> Values:
@@ -233,7 +212,7 @@ def _run(
     for method in cell.recipe.evaluate.methods:
         try:
             tokens = tokens or _tokens(cell.recipe.text, folds, readers)
-            methods[method] = _judged(cell.recipe, method, folds, place, data_hash, progress)
+            methods[method] = _judged(cell.recipe, method, folds, place, progress)
         except InputError as error:
             methods[method] = {"reason": " ".join(str(error).split())}
     return {
@@ -245,7 +224,7 @@ def _run(
         "unit": PRECISION[cell.format],
         "tokens": tokens,
         "methods": methods,
-        "folds": judge(cell.recipe, folds, {})["folds"],
+        "folds": list(map(fold_facts, folds)),
     }
 
 
@@ -259,33 +238,25 @@ def _tokens(
 
 
 def _judged(
-    recipe: Recipe, method: str, folds: Sequence[Fold], place: Path, data_hash: str, progress: bool
+    recipe: Recipe, method: str, folds: Sequence[Fold], place: Path, progress: bool
 ) -> Values:
     """Ask one method, or find what it answered before, and keep what a sweep shows."""
     alone = recipe.model_copy(
         update={"evaluate": recipe.evaluate.model_copy(update={"methods": (method,)})}
     )
     # The classical methods take seconds: the bar over cells is enough for them.
-    answers = predict(alone, folds, place, data_hash, progress and method not in BASELINES)
-    measured = judge(alone, folds, answers)["methods"][method]
+    task = Letters(alone, place, progress and method not in BASELINES, folds)
+    answers = work(task.units(), Store(place / "folds"), task.progress)
+    found = task.judge(answers)["methods"][method]
     kept = ("n", "accuracy", "people", "tokens", "seconds", "fit_seconds", "notes")
-    return {name: measured[name] for name in kept}
+    return {name: found[name] for name in kept}
 
 
-def _key(recipe: Recipe, data_hash: str, tokenizers: Sequence[str]) -> list[Any]:
+def _key(recipe: Recipe, source: Values, tokenizers: Sequence[str]) -> list[Any]:
     """Return all that the content of a cell depends on."""
     evaluate = recipe.evaluate
     methods = [[method, method_key(recipe, method)] for method in evaluate.methods]
-    return [methods, list(recipe.split.folds), evaluate.bootstrap, data_hash, list(tokenizers)]
-
-
-def _finished(path: Path, key: list[Any]) -> Values | None:
-    """Return the row of a finished cell, None if there is none or something else made it."""
-    if not path.is_file():
-        return None
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    row: Values = stored["row"]
-    return row if stored["key"] == key else None
+    return [methods, list(recipe.split.folds), evaluate.bootstrap, source, list(tokenizers)]
 
 
 def _reasons(row: Values) -> list[str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from imuscribe.eval.report.figures import tokens_against_accuracy_by_format
-from imuscribe.eval.report.html import interval
+from imuscribe.eval.report.page import Page, Table, Text, interval, only
+from imuscribe.eval.report.render import as_markdown
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path, write_text
 
@@ -23,20 +24,14 @@ RESULTS = ("sweep.json", "sweep.csv", "sweep.md", "sweep.png")
 def write_results(folder: Path, found: Values) -> None:
     """Write the four files of `RESULTS`, ``sweep.json`` last."""
     write_text(folder / "sweep.csv", as_csv(found))
-    write_text(folder / "sweep.md", as_markdown(found))
+    write_text(folder / "sweep.md", as_markdown(sweep_page(found)))
     with atomic_path(folder / "sweep.png") as temporary:
         temporary.write_bytes(tokens_against_accuracy_by_format(found))
     write_text(folder / "sweep.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_sweep(folder: Path) -> Values:
-    """Return the content of ``sweep.json``.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no finished sweep.
-    """
+    """Return the content of ``sweep.json``."""
     path = folder / "sweep.json"
     if not path.is_file():
         raise InputError(f"{folder}: has no sweep.json: give the folder of a finished sweep")
@@ -44,11 +39,8 @@ def read_sweep(folder: Path) -> Values:
     return found
 
 
-def table(found: Values) -> tuple[list[str], list[list[str]]]:
-    """Return titles and rows: one row a cell, one column of accuracy a method.
-
-    A long title has a line break where it may be broken.
-    """
+def sweep_page(found: Values) -> Page:
+    """Return one row a cell, one column of accuracy a method, and what could not be run."""
     titles = ["format", "Hz", "steps", "precision"]
     titles += [f"tokens\n{Path(name).name}" for name in found["tokenizers"]]
     titles += [f"{method}\n[95 %]" for method in found["methods"]]
@@ -69,11 +61,16 @@ def table(found: Values) -> tuple[list[str], list[list[str]]]:
                 ),
             ]
         )
-    return titles, rows
+    about, missing = _caption(found), _not_run(found)
+    return Page(
+        f"{found['name']}: tokens against accuracy",
+        f"{about}.",
+        only([Table(titles, rows), Text(["Not run:"], missing) if missing else None]),
+        lines=[about, *(f"not run: {reason}" for reason in missing)],
+    )
 
 
-def caption(found: Values) -> str:
-    """Return what a reader of the table must know, in one line."""
+def _caption(found: Values) -> str:
     people = len({person for fold in found["folds"] for person in fold["test_people"]})
     judged = [m["n"] for cell in found["cells"] for m in cell["methods"].values() if "n" in m]
     counts = " or ".join(f"{n:,}" for n in sorted(set(judged)))
@@ -83,7 +80,7 @@ def caption(found: Values) -> str:
     )
 
 
-def not_run(found: Values) -> list[str]:
+def _not_run(found: Values) -> list[str]:
     """Return a line for every cell that could not be run and for each reason it had."""
     lines = []
     for cell in found["cells"]:
@@ -94,17 +91,6 @@ def not_run(found: Values) -> list[str]:
         for reason, names in methods.items():
             lines.append(f"{cell['name']} ({', '.join(names)}): {reason}")
     return lines
-
-
-def as_markdown(found: Values) -> str:
-    """Return the table with its caption and what could not be run."""
-    titles, rows = table(found)
-    lines = [f"# {found['name']}: tokens against accuracy", "", caption(found) + ".", ""]
-    titles = [title.replace("\n", " ") for title in titles]
-    lines += [_line(titles), _line(["---"] * len(titles)), *map(_line, rows)]
-    if missing := not_run(found):
-        lines += ["", "Not run:", "", *(f"- {reason}" for reason in missing)]
-    return "\n".join(lines) + "\n"
 
 
 def as_csv(found: Values) -> str:
@@ -136,7 +122,3 @@ def as_csv(found: Values) -> str:
 
 def _token_counts(cell: Values, tokenizers: Sequence[str]) -> list[str]:
     return [f"{cell['tokens'][name]:,.0f}" if cell["tokens"] else "–" for name in tokenizers]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -7,89 +7,76 @@ tested on recordings that no word was spelt from; all that is fitted is fitted t
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from imuscribe.eval.environment import environment
-from imuscribe.eval.metrics import bootstrap_people
-from imuscribe.eval.report.adaptation import TEST_WORDS, write_adaptation
-from imuscribe.eval.tasks.letter_pool import Channel, LetterPool, load_pool
+from imuscribe.eval.environment import data_facts
+from imuscribe.eval.report.adaptation import (
+    TEST_WORDS,
+    adaptation_page,
+    adaptation_results,
+    summarise,
+)
+from imuscribe.eval.store import Store
+from imuscribe.eval.task import Answers, Task, Unit, Values
+from imuscribe.eval.tasks.letter_pool import letters_source, load_pool
 from imuscribe.recipes.words import AdaptRecipe
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import write_text
 from imuscribe.signals.recording import Recording
+from imuscribe.words.channel import Channel, LetterPool
 from imuscribe.words.decode.decoding import ClosedDecoder
 from imuscribe.words.decode.fitting import Confidence
 from imuscribe.words.decode.lexicon import Lexicon, load_lexicon
 from imuscribe.words.letters import Float, Int
 from imuscribe.words.personalise import Personalisation, PersonalLetters, own_distances, sequences
 
-Values = dict[str, Any]
 
+class Adaptation(Task[AdaptRecipe]):
+    """Every person is adapted to with what the others teach."""
 
-def adapt(recipe: AdaptRecipe, command: str = "", progress: bool = True) -> Path:
-    """Adapt to every person of the recipe's letters and write the folder of results.
+    def __init__(self, recipe: AdaptRecipe, folder: Path, progress: bool = True) -> None:
+        super().__init__(recipe, folder, progress)
+        self.pool = load_pool(recipe, Store(folder / "folds"), progress)
+        self.lexicon = _lexicon(recipe, self.pool)
 
-    Returns
-    -------
-    Path
-        `recipe.out` / `recipe.name`: ``adapt.json``, ``adapt.md``, ``environment.json``.
+    def source(self) -> dict[str, Values]:
+        """Return the recordings whose letters are read."""
+        if self.recipe.data is not None:
+            return {"data": dict(data_facts(self.recipe.data))}
+        return letters_source(self.recipe)
 
-    Raises
-    ------
-    InputError
-        If the letters, or the recordings they were read from, cannot be found.
-    """
-    pool = load_pool(recipe, progress)
-    _lexicon(recipe, pool)  # a wrong one is named before minutes of comparing
-    moved = sequences(_recordings(recipe, pool))
-    distances = {person: own_distances(moved[pool.subjects == person]) for person in pool.people}
-    folder = Path(recipe.out) / recipe.name
-    write_adaptation(folder, adapt_people(recipe, pool, distances, progress))
-    facts = environment(recipe.data or ",".join(recipe.letters), "", command)
-    write_text(folder / "environment.json", json.dumps(facts, indent=1))
-    return folder
+    def units(self) -> Sequence[Unit]:
+        """Return the people."""
+        settings = self.recipe.model_dump(mode="json", exclude={"name", "out", "letters"})
+        letters = hashlib.sha256(self.pool.readings.tobytes()).hexdigest()
+        key = [settings, letters, self.source()]
+        return [
+            Unit(("people", person), key, partial(self._adapted, person))
+            for person in self.pool.people
+        ]
 
+    def judge(self, answers: Answers) -> Values:
+        """Return letters and words of everybody before and after."""
+        return summarise(self.recipe, self.pool.source, list(answers.values()))
 
-def adapt_people(
-    recipe: AdaptRecipe, pool: LetterPool, distances: Mapping[str, Float], progress: bool = True
-) -> Values:
-    """Adapt to every person with what the others teach; return letters before and after.
+    results = staticmethod(adaptation_results)
+    page = staticmethod(adaptation_page)
 
-    `distances` are between all recordings of a person, in the order of the pool's rows. The result
-    has for each of ``people`` what was right on held-out letters and new words before and after
-    every round, how many words were sure, how many letters were labelled and rightly, and how
-    many rounds were undone.
-    """
-    from tqdm.auto import tqdm
+    def _adapted(self, person: str) -> Values:
+        study = AdaptationStudy(self.recipe, self.pool, self._distances, self.lexicon)
+        return study.adapt(person)
 
-    adaptation = _Adaptation(recipe, pool, distances, _lexicon(recipe, pool))
-    people = [adaptation.adapt(p) for p in tqdm(pool.people, unit="person", disable=not progress)]
-    before, after = (
-        np.array([p["rounds"][at]["correct"] / p["n"] for p in people]) for at in (0, -1)
-    )
-    words_before, words_after = (
-        float(np.mean([p["rounds"][at]["words_right"] for p in people])) / TEST_WORDS
-        for at in (0, -1)
-    )
-    gain = bootstrap_people(after - before, pool.people, recipe.seed)
-    return {
-        "name": recipe.name,
-        "letters": pool.source,
-        "words_a_round": recipe.words,
-        "people": people,
-        "before": float(np.mean(before)),
-        "after": float(np.mean(after)),
-        "words_before": words_before,
-        "words_after": words_after,
-        "gain": {"value": gain.value, "low": gain.low, "high": gain.high, "n": gain.n},
-    }
+    @cached_property
+    def _distances(self) -> dict[str, Float]:
+        moved = sequences(_recordings(self.recipe, self.pool))
+        people = self.pool.people
+        return {person: own_distances(moved[self.pool.subjects == person]) for person in people}
 
 
 @dataclass(frozen=True)
@@ -104,7 +91,9 @@ class _Halves:
 
 
 @dataclass(frozen=True)
-class _Adaptation:
+class AdaptationStudy:
+    """Letters of some people, and the distances between all recordings of each of them."""
+
     recipe: AdaptRecipe
     pool: LetterPool
     distances: Mapping[str, Float]
@@ -205,13 +194,15 @@ class _Adaptation:
 
 
 def _lexicon(recipe: AdaptRecipe, pool: LetterPool) -> Lexicon:
+    """Return the lexicon; a length that it lacks is named before minutes of comparing."""
     return load_lexicon(recipe.lexicon, pool.labels, recipe.size, recipe.lengths)
 
 
 def _recordings(recipe: AdaptRecipe, pool: LetterPool) -> list[Recording]:
     """Return the pool's recordings, cleaned, in the order of its rows."""
     from imuscribe.finetune.rows import load_recordings
-    from imuscribe.recipes.schema import Recipe, load_recipe
+    from imuscribe.recipes.load import load_recipe
+    from imuscribe.recipes.schema import Recipe
     from imuscribe.signals.simulate import simulate
 
     if recipe.letters == ("simulated",):

@@ -85,7 +85,8 @@ def sweep(
     readers = _items("--tokenizer", tokenizer, str, "names") if tokenizer is not None else ()
     from imuscribe.eval.sweep import Grid
     from imuscribe.eval.sweep import sweep as run_sweep
-    from imuscribe.recipes.schema import Method, load_recipe
+    from imuscribe.recipes.load import load_recipe
+    from imuscribe.recipes.schema import Method
 
     methods = _known("--method", method, get_args(Method))
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -93,25 +94,10 @@ def sweep(
     command = shlex.join(["imuscribe", *sys.argv[1:]])
     folder = run_sweep(resolved, Grid(**axes), readers, command)
 
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from imuscribe.eval.report.render import show
+    from imuscribe.eval.report.sweep import read_sweep, sweep_page
 
-    from imuscribe.eval.report.sweep import caption, not_run, read_sweep, table
-
-    found = read_sweep(folder)
-    titles, rows = table(found)
-    shown = Table(box=None, header_style="bold", pad_edge=False)
-    for title in titles:
-        words = title in ("format", "precision")
-        shown.add_column(escape(title), justify="left" if words else "right")
-    for row in rows:
-        shown.add_row(*map(escape, row))
-    # Only a terminal has a width: elsewhere no row is broken.
-    Console(width=None if sys.stdout.isatty() else 200).print(shown)
-    typer.echo(caption(found))
-    for reason in not_run(found):
-        typer.echo(f"not run: {reason}")
+    show(sweep_page(read_sweep(folder)))
     typer.echo(f"plot: {folder / 'sweep.png'}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imuscribe.cli.experiments import run_experiment
 from imuscribe.cli.options import (
     AccUnit,
     Adapter,
     Columns,
     GyroUnit,
+    Overrides,
     Rate,
     TimeUnit,
     examples,
@@ -31,11 +32,6 @@ if TYPE_CHECKING:
 LexiconNames = Annotated[
     str, typer.Option(help="english, nouns, a word list, or several joined by +.")
 ]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
-]
-Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
-"""Title, heading, rows."""
 
 
 def register(app: typer.Typer) -> None:
@@ -94,15 +90,7 @@ def evaluate(
 
     Run it again after an interruption: finished people are kept.
     """
-    from imuscribe.eval.report.words import caption, pages, read_words
-    from imuscribe.eval.tasks.words import evaluate_words
-    from imuscribe.recipes.words import load_words_recipe
-
-    changes = overrides or []
-    command = shlex.join(["imuscribe", "words", "eval", recipe, *changes])
-    folder = evaluate_words(load_words_recipe(recipe, changes), command)
-    found = read_words(folder)
-    _report(pages(found), f"letters: {found['letters']}", caption(), folder / "words.md")
+    run_experiment(["words", "eval"], recipe, overrides or [], "words")
 
 
 def segment(
@@ -114,16 +102,7 @@ def segment(
     Letters and bounds are found together, beside baselines that are given the bounds or cut at
     pauses.
     """
-    from imuscribe.eval.report.html import read_run
-    from imuscribe.eval.report.segments import FILE, caption, pages
-    from imuscribe.eval.tasks.segments import evaluate_unsegmented
-    from imuscribe.recipes.words import load_segment_recipe
-
-    changes = overrides or []
-    command = shlex.join(["imuscribe", "words", "segment", recipe, *changes])
-    folder = evaluate_unsegmented(load_segment_recipe(recipe, changes), command)
-    found, _ = read_run(folder, FILE)
-    _report(pages(found), f"words: {found['letters']}", caption(), folder / "unsegmented.md")
+    run_experiment(["words", "segment"], recipe, overrides or [], "segments")
 
 
 def adapt(
@@ -135,18 +114,7 @@ def adapt(
     Words decoded with high confidence label their letters, and what is read next is compared with
     these too. Letters are judged before and after on recordings that no word was spelt from.
     """
-    import json
-
-    from imuscribe.eval.report.adaptation import adapt_caption, adapt_table
-    from imuscribe.eval.tasks.adaptation import adapt as adapt_to_people
-    from imuscribe.recipes.words import load_adapt_recipe
-
-    changes = overrides or []
-    command = shlex.join(["imuscribe", "adapt", recipe, *changes])
-    folder = adapt_to_people(load_adapt_recipe(recipe, changes), command)
-    found = json.loads((folder / "adapt.json").read_text(encoding="utf-8"))
-    table = ("letters before and after", *adapt_table(found))
-    _report([table], adapt_caption(found), folder / "adapt.md")
+    run_experiment(["adapt"], recipe, overrides or [], "adaptation")
 
 
 def decode(
@@ -247,26 +215,6 @@ def demo(
     said = parse_word(answer, len(letters), letters.labels)
     typer.echo(f"the study's way:   {said or 'no word of that length'}  ({answer!r})")
     typer.echo(f"decoded word:      {speller.candidates(letters)[0].word}")
-
-
-def _report(tables: Sequence[Table], *about: str | Path) -> None:
-    """Print tables, what there is to say about them, and at last where the report is."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table as Shown
-
-    # Only a terminal has a width: elsewhere no row is broken.
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    for title, heading, rows in tables:
-        shown = Shown(title=escape(title), box=None, title_justify="left", pad_edge=False)
-        for name in heading:
-            shown.add_column(escape(name), justify="left" if name == "decoder" else "right")
-        for row in rows:
-            shown.add_row(*map(escape, row))
-        console.print(shown)
-    for line in about[:-1]:
-        typer.echo(line)
-    typer.echo(f"report: {about[-1]}")
 
 
 def in_writing_order(given: Sequence[str]) -> Iterator[Path]:

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from imuscribe.eval.methods.baselines import is_baseline
-from imuscribe.eval.methods.language import is_tuned
 from imuscribe.eval.metrics import bootstrap_people, evaluate
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.result import Result, measured, origin
 from imuscribe.eval.splits import Fold
+from imuscribe.recipes.methods import is_baseline, method_of
 from imuscribe.recipes.schema import RecordingsExperiment
 from imuscribe.signals.files import atomic_path
 
@@ -176,7 +175,7 @@ def train_data(method: str, values: Mapping[str, Any]) -> str:
     folds = values["folds"]
     if method == "few-shot":
         return f"{values['shots']} examples in the prompt"
-    if not (is_baseline(method) or is_tuned(method) or method.startswith(("mapping", "fusion"))):
+    if not method_of(method).learns:
         return "none"
     # A mapping's baselines may learn from fewer recordings than its encoder does.
     size = "n_rivals" if is_baseline(method) and "n_rivals" in folds[0] else "n_train"

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from imuscribe.eval.methods.baselines import is_baseline
 from imuscribe.eval.report.page import optional
 from imuscribe.eval.report.render import markdown_table
 from imuscribe.eval.result import Result
 from imuscribe.eval.run import read_run, task_of
+from imuscribe.recipes.methods import is_baseline
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import write_text
 

@@ -1,4 +1,7 @@
-"""Whom an adapter has learnt from, so that nobody it knows is ever tested as a stranger."""
+"""What an adapter says of itself: whom it has learnt from, and its model card.
+
+Nobody it knows may be tested as one whom it does not.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,15 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from imuscribe.finetune.adapters import adapter_path
+from imuscribe.finetune.base import adapter_precision
+from imuscribe.recipes.load import dump
+from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import sha256
 from imuscribe.signals.recording import Recording
-
-if TYPE_CHECKING:
-    from imuscribe.recipes.schema import Recipe
 
 KEY = "learnt_from"
 """Where ``training.json`` says it: a list of ``{"data", "subjects", "recordings"}``, and in those
@@ -60,24 +63,14 @@ def source(recipe: Recipe) -> str:
     return _SIMULATED + (f"with seed {recipe.simulate.seed}" if pens is None else sha256(pens))
 
 
-def check_strangers(
+def check_held_out(
     recipe: Recipe, recordings: Sequence[Recording], test: Sequence[Recording]
 ) -> None:
-    """Refuse to start from an adapter that has learnt from somebody who is to be tested.
+    """Refuse to start from an adapter that has learnt from somebody who is tested in any fold.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        Its `train.start_from` is the adapter.
-    recordings : sequence of Recording
-        Everything in the data, which tells whether the adapter comes from the same collection.
-    test : sequence of Recording
-        What is tested in any fold.
-
-    Raises
-    ------
-    InputError
-        Naming the people or recordings, or the adapter that does not say whom it knows.
+    `recordings` is everything in the data, which tells whether the adapter comes from the same
+    collection. The InputError names the people or recordings, or the adapter that does not say
+    whom it knows.
     """
     start = recipe.train.start_from
     if start is None:
@@ -119,6 +112,91 @@ def check_strangers(
             f"train.start_from '{start}': has learnt from {_first(copies)}, whatever they were "
             "called there: test only others, or set train.start_from=null"
         )
+
+
+def model_card(
+    recipe: Recipe,
+    recordings: Sequence[Recording],
+    steps: int,
+    tokens: int,
+    loss: float,
+    example: str,
+) -> str:
+    """Return the card as Markdown, with nothing left to fill in.
+
+    The adapter learnt from these recordings, in so many updates and tokens; `loss` is the mean
+    over the last tenth of the updates, in nats a completion token; `example` one whole row.
+    """
+    people = len({rec.subject for rec in recordings})
+    start = recipe.train.start_from
+    also = f", and whoever `{start}` has learnt from" if start else ""
+    return f"""---
+base_model: {recipe.model.base}
+library_name: peft
+tags: [lora, imu, motion-sensor, imuscribe]
+---
+
+# {recipe.name}
+
+A LoRA adapter that lets `{recipe.model.base}` name what a motion-sensor recording shows, given as
+text: one of {len(recipe.label_set)} labels ({recipe.labels}).
+
+## Training
+
+{_facts(recipe, recordings)}
+| updates | {steps}, {tokens:,} tokens |
+| final loss | {loss:.4f} nats a completion token, the end token included |
+
+## Use
+
+    imuscribe predict FILE --adapter this/folder
+
+or, from Python,
+
+    from imuscribe import load, most_likely
+
+    answers = most_likely(load("FILE"), "this/folder")
+
+Recordings are cleaned, written and asked about as the recipe below says. One training row:
+
+```
+{example}
+```
+
+## Limits
+
+- It knows the {people} {"person" if people == 1 else "people"} above{also}. How well it
+  reads a stranger must be measured on people who are not among them.
+- It answers with a label for any movement, also for one that is none of the labels; look at the
+  off-label mass of the scores.
+- Labels, devices and cases other than those above were never seen.
+
+## Recipe
+
+```yaml
+{dump(recipe)}```
+"""
+
+
+def _facts(recipe: Recipe, recordings: Sequence[Recording]) -> str:
+    """Return a table of what the adapter has learnt from, and how."""
+    people = sorted({rec.subject for rec in recordings})
+    devices = sorted({rec.device for rec in recordings} - {""}) or ["unknown"]
+    cases = sorted({rec.case for rec in recordings} - {""}) or ["unknown"]
+    origin = "simulated writers" if recipe.data == "simulated" else f"`{recipe.data}`"
+    if recipe.data == "simulated" and recipe.simulate.strokes:
+        origin += f" of the pen strokes in `{recipe.simulate.strokes}`"
+    train = recipe.train
+    varied = "varied afresh each epoch" if train.augment else "as recorded"
+    return f"""| | |
+|---|---|
+| data | {len(recordings)} recordings of {origin}, {varied} |
+| people | {len(people)}: {", ".join(people)} |
+| devices, cases | {", ".join(devices)}; {", ".join(cases)} |
+| seed | {recipe.seed} |
+| start | {f"`{train.start_from}`" if train.start_from else "a fresh adapter"} |
+| adapter | r {recipe.lora.r}, alpha {recipe.lora.alpha:g}, {adapter_precision(recipe)} |
+| rate | {train.lr:g}, {train.schedule}, {train.epochs} epochs |"""
 
 
 def _first(names: Sequence[str]) -> str:

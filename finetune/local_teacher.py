@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from imuscribe.finetune.base import load_base
+from imuscribe.finetune.rows import pad_id, pad_left
 from imuscribe.prompts.teacher.chat import ChatModel, Reply, Request, Unanswered
 from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.errors import InputError
@@ -22,22 +24,9 @@ def chat_model(
 ) -> ChatModel:
     """Return the language model that a teacher's name means.
 
-    Parameters
-    ----------
-    teacher : str
-        A local model (``smollm2``, a directory, a hub id), or the address of an OpenAI-compatible
-        server.
-    model : str, optional
-        The model to ask at that server.
-    endpoint : mapping
-        Further settings of `prompts.teacher.endpoint.EndpointConfig`.
-    stop : threading.Event
-        Ends waiting for the server.
-
-    Raises
-    ------
-    InputError
-        If a server comes without a model or a local model with one, or it is not to be found.
+    `teacher` is a local model (``smollm2``, a directory, a hub id), or the address of an
+    OpenAI-compatible server, which needs the name of a `model` there and takes the settings of
+    `prompts.teacher.endpoint.EndpointConfig`; `stop` ends waiting for it.
     """
     if teacher.startswith(("http://", "https://")):
         from imuscribe.prompts.teacher.endpoint import Endpoint, EndpointConfig
@@ -57,20 +46,10 @@ def chat_model(
 class LocalModel:
     """Answers with a model on this machine; those who ask while it writes are answered together.
 
-    Parameters
-    ----------
-    config : ModelConfig
-        ``smollm2`` (packaged), a local directory, or a hub id.
-
-    Raises
-    ------
-    InputError
-        If the model is nowhere to be found, or has no chat template.
+    The model needs a chat template.
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        from imuscribe.finetune.base import load_base
-
         self.config = config
         self._network, self._tokenizer = load_base(config)
         if not self._tokenizer.chat_template:
@@ -96,10 +75,7 @@ class LocalModel:
     def answer(self, request: Request) -> Reply:
         """Answer one request; the same request gives the same answer, but for rounding.
 
-        Raises
-        ------
-        Unanswered
-            If question and answer are longer than the model reads.
+        It is `Unanswered` if question and answer are longer than the model reads.
         """
         mine: Future[Reply] = Future()
         self._waiting.append((request, mine))
@@ -144,8 +120,6 @@ class LocalModel:
         own, so that an answer does not hang on which others are written beside it.
         """
         import torch
-
-        from imuscribe.finetune.tokenise import pad_id, pad_left
 
         device = self._network.device
         draws = [torch.Generator().manual_seed(request.seed) for request, _ in asked]

@@ -27,7 +27,7 @@ class LanguageModelWords:
     def __init__(self, config: LanguageModelConfig) -> None:
         from imuscribe.finetune.adapters import adapter_path
         from imuscribe.finetune.base import load_base
-        from imuscribe.finetune.continuations import ContinuationScorer
+        from imuscribe.finetune.scoring import ContinuationScorer
 
         self.config = config
         folder = None if config.adapter is None else adapter_path(config.adapter)

@@ -275,15 +275,6 @@ def _equal_means(values: Array, steps: int) -> NDArray[np.float64]:
     return np.asarray(np.diff(until, axis=1) * (steps / n))
 
 
-OWN = "-own"
-"""Ends the name of a method that is also shown one recording of each label by the test person."""
-
-
-def is_baseline(method: str) -> bool:
-    """Tell whether a method is one of `BASELINES`, shown the test person's recordings or not."""
-    return method.removesuffix(OWN) in BASELINES
-
-
 def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     from scipy.special import log_softmax
 

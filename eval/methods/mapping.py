@@ -17,6 +17,7 @@ from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.tasks.mapping_fold import FoldMapping, gallery_rows, thinned
 from imuscribe.mapping3d.vote import log_posterior, nearness
 from imuscribe.recipes.mapping import MapRecipe
+from imuscribe.recipes.methods import METHODS
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Array, Recording
 
@@ -44,7 +45,7 @@ class Judge:
 
     def key(self, method: str) -> str:
         """Return a fingerprint of all that a method's answers depend on."""
-        asks_model = method.startswith("llm-") or method == "fusion"
+        asks_model = METHODS[method].asks_model
         return self.mapping.key + (self.reader.identity if self.reader and asks_model else "")
 
     def answer(self, method: str) -> Predictions:

@@ -11,13 +11,13 @@ import numpy as np
 
 from imuscribe.eval.comparison import measure
 from imuscribe.eval.faithfulness import Faithfulness, faithfulness
-from imuscribe.eval.methods.baselines import is_baseline
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.report.page import Page, Table, Text, interval
 from imuscribe.eval.result import Result, measured, origin
 from imuscribe.eval.splits import Fold
 from imuscribe.eval.task import Answers
 from imuscribe.prompts.checking.claims import CheckConfig
+from imuscribe.recipes.methods import is_baseline
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:

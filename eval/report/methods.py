@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from imuscribe.eval.comparison import case_title
-from imuscribe.eval.methods.baselines import is_baseline
 from imuscribe.eval.report.figures import (
     accuracy_by_person,
     confusion_matrix,
@@ -26,6 +25,7 @@ from imuscribe.eval.report.page import (
     optional,
     points,
 )
+from imuscribe.recipes.methods import is_baseline
 
 Values = Mapping[str, Any]
 

@@ -16,13 +16,13 @@ from imuscribe.eval.comparison import (
     write_predictions,
 )
 from imuscribe.eval.environment import data_facts
-from imuscribe.eval.methods.baselines import OWN, is_baseline
-from imuscribe.eval.methods.language import Predictors, is_tuned
+from imuscribe.eval.methods.language import Predictors
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.report.methods import letters_page
 from imuscribe.eval.result import Result
 from imuscribe.eval.splits import Fold, make_folds
 from imuscribe.eval.task import Answers, Task, Unit
+from imuscribe.recipes.methods import is_baseline, is_tuned, method_of
 from imuscribe.recipes.schema import EvalConfig, Recipe, TrainConfig, fingerprint
 from imuscribe.signals.files import inside
 
@@ -91,7 +91,7 @@ class Letters(Task[Recipe]):
 def folds_of(recipe: Recipe) -> Sequence[Fold]:
     """Return who trains and who is tested; every method learns from the very same recordings."""
     from imuscribe.finetune.adapters import check_start
-    from imuscribe.finetune.lineage import check_strangers
+    from imuscribe.finetune.lineage import check_held_out
     from imuscribe.finetune.rows import load_recordings, select
 
     recordings = load_recordings(recipe)
@@ -102,7 +102,7 @@ def folds_of(recipe: Recipe) -> Sequence[Fold]:
     trains = recipe.kind != "letters"  # its students do
     if trains or any(is_tuned(m) or m == "adapter" for m in recipe.evaluate.methods):
         check_start(recipe)
-        check_strangers(recipe, recordings, [rec for fold in folds for rec in fold.test])
+        check_held_out(recipe, recordings, [rec for fold in folds for rec in fold.test])
     return folds
 
 
@@ -150,7 +150,7 @@ def _pairs(methods: Values) -> list[tuple[str, str]]:
     The best tuned model with zero-shot and with the best baseline; among those that are shown the
     test person's own recordings the same, and with the best that is not.
     """
-    own = [name for name in methods if name.endswith(OWN)]
+    own = [name for name in methods if method_of(name).own]
     others = [name for name in methods if name not in own]
     tuned, shown = best(methods, filter(is_tuned, others)), best(methods, filter(is_tuned, own))
     pairs = [

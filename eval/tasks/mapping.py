@@ -121,7 +121,7 @@ class Mapping(Task[MapRecipe]):
     @cached_property
     def reader(self) -> KeptReader:
         """The language model, which must not have learnt from anybody tested."""
-        from imuscribe.finetune.lineage import check_strangers
+        from imuscribe.finetune.lineage import check_held_out
         from imuscribe.recipes.schema import TrainConfig
 
         recipe, adapter = self.recipe, self.recipe.evaluate.adapter
@@ -135,7 +135,7 @@ class Mapping(Task[MapRecipe]):
             }
         )
         test = [rec for fold in self.folds for rec in fold.test]
-        check_strangers(asking, self.data.source.recordings, test)
+        check_held_out(asking, self.data.source.recordings, test)
         return reader
 
     def _retrieval(self, position: NDArray[np.int64]) -> Values:

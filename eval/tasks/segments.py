@@ -16,13 +16,13 @@ import numpy as np
 from imuscribe.eval.environment import data_facts
 from imuscribe.eval.report.segments import segments_page, segments_results, summarise
 from imuscribe.eval.task import Answers, Task, Unit, Values
-from imuscribe.eval.tasks.written import recorded, sessions, simulated
 from imuscribe.recipes.words import SegmentRecipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path
 from imuscribe.signals.labels import parse_labels
 from imuscribe.words.decode.lexicon import Lexicon, load_lexicon
 from imuscribe.words.divided import FittedReader
+from imuscribe.words.material import recorded, sessions, simulated
 from imuscribe.words.segment_reader import Written
 
 FITTED = ", fitted to other words"

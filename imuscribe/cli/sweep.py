@@ -83,8 +83,8 @@ def sweep(
     if format is not None:
         axes["formats"] = _formats(format, axes)
     readers = _items("--tokenizer", tokenizer, str, "names") if tokenizer is not None else ()
-    from imuscribe.eval.sweep import Grid
-    from imuscribe.eval.sweep import sweep as run_sweep
+    from imuscribe.eval.tasks.sweep import Grid
+    from imuscribe.eval.tasks.sweep import sweep as run_sweep
     from imuscribe.recipes.load import load_recipe
     from imuscribe.recipes.schema import Method
 

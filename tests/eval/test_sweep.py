@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from imuscribe.cli import sweep as cli_sweep
-from imuscribe.eval.sweep import Grid, cells, sweep
+from imuscribe.eval.tasks.sweep import Grid, cells, sweep
 from imuscribe.recipes.load import load_recipe
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError

@@ -14,7 +14,6 @@ from imuscribe.cli import app
 from imuscribe.eval.ledger import render, results_of
 from imuscribe.eval.run import run
 from imuscribe.eval.tasks.segments import halves
-from imuscribe.eval.tasks.written import recorded, simulated
 from imuscribe.recipes.load import load_as
 from imuscribe.recipes.words import SegmentRecipe
 from imuscribe.signals.errors import InputError
@@ -22,6 +21,7 @@ from imuscribe.signals.readers.parquet import save
 from imuscribe.signals.simulate import Writer, write_letter, write_word
 from imuscribe.words.decode.lexicon import LETTERS, Lexicon, load_lexicon
 from imuscribe.words.divided import SLACK, boundary_hits, edit_distance
+from imuscribe.words.material import recorded, simulated
 from imuscribe.words.segment_reader import SegmentReader, Written, whose
 from imuscribe.words.track import Track
 

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imuscribe.recipes.words import SegmentRecipe
 from imuscribe.signals.errors import InputError
@@ -23,6 +22,7 @@ from imuscribe.words.decode.fitting import MISSED, Confidence, likeliest_value
 from imuscribe.words.decode.lattice import Lattice, LatticeBeam, LatticeDecoder
 from imuscribe.words.decode.lexicon import Lexicon
 from imuscribe.words.decode.ngram import CharModel
+from imuscribe.words.letters import Float, Int
 from imuscribe.words.segment_reader import SegmentReader, Written
 
 NO_LEXICON = "none"
@@ -39,19 +39,18 @@ DEPTHS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 
 SLACK = 0.15
 """Seconds by which a cut may miss the move between two letters and count as right: more than what
-teaches the reader, so that rivals are not judged by its habits."""
+teaches the reader, so that baselines are not measured by its habits."""
 OPEN_FIT = 16
 """Tuning words on which the open decoder's weight is fitted: it is slower."""
 REPEATS = 3
 """Times that a word divided by the reader itself is shown to it, where there are few."""
 
 Row = dict[str, Any]
-Float = NDArray[np.float64]
 Decode = Callable[[Lattice, int], list[Candidate]]
 
 
 class FittedReader:
-    """A reader that has learnt, decoders with fitted weights, and their rivals."""
+    """A reader that has learnt, decoders with fitted weights, and their baselines."""
 
     def __init__(
         self,
@@ -226,7 +225,7 @@ def _first(decode: Decode, lattice: Lattice) -> Candidate:
         return Candidate("", MISSED)
 
 
-def _middles(written: Written) -> NDArray[np.int64]:
+def _middles(written: Written) -> Int:
     """Return the samples in the middle of the moves between letters, and the ends."""
     at = np.round(written.middles() * written.track.rate).astype(np.int64)
     return np.clip(at, 0, written.track.n - 1)

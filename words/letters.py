@@ -117,13 +117,12 @@ class RepeatFusion:
         labels : sequence of str
             The alphabet.
         readings : ndarray, shape (n_positions, k, n_labels) or (n_positions, n_labels)
-            Natural logarithms.
+            Natural logarithms of probabilities; rows that are −inf throughout say nothing.
 
         Raises
         ------
         InputError
-            If there is no position or no reading, a value is no log-probability, or a row does not
-            sum to one.
+            If there is no position or no reading, or a row does not sum to one.
         """
         checked = _checked_readings(labels, readings)
         named = np.where(np.isfinite(checked).any(axis=2), checked.argmax(axis=2), UNREADABLE)
@@ -148,20 +147,9 @@ class Confusion:
         return cls(np.log(counts / counts.sum(axis=1, keepdims=True)))
 
     def letters(self, labels: Sequence[str], guesses: Int | Sequence[Sequence[str]]) -> Letters:
-        """Return what a decoder needs of one word read as hard guesses.
+        """Return what a decoder needs of one word read as hard guesses, k for every position.
 
-        Parameters
-        ----------
-        labels : sequence of str
-            The alphabet.
-        guesses : ndarray of int, shape (n_positions, k), or sequence of sequence of str
-            For every position columns of the guessed labels (`UNREADABLE` says nothing), or the
-            labels themselves (``""`` says nothing).
-
-        Raises
-        ------
-        InputError
-            If there is no position or no guess, or a guess is no label.
+        They are columns of labels (`UNREADABLE` says nothing) or labels (``""`` says nothing).
         """
         checked = _checked_guesses(labels, guesses)
         unread = (checked == UNREADABLE)[..., None]

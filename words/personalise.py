@@ -49,16 +49,10 @@ class Personalisation:
     far: float
 
     def read(self, log_probs: Float, distances: Float, gallery: Gallery) -> Float:
-        """Return log-probabilities (n, n_labels) of a person's recordings.
+        """Return log-probabilities (n, n_labels) of a person's recordings, given a reader's.
 
-        Parameters
-        ----------
-        log_probs : ndarray, shape (n, n_labels)
-            As the reader finds them.
-        distances : ndarray, shape (n, n_known)
-            To recordings of the person; infinite to itself.
-        gallery : mapping
-            Of columns of `distances` to columns of labels.
+        `distances` (n, n_known) are to recordings of the person, infinite to itself; the gallery
+        says which columns are taken for which letters.
         """
         near = _nearest(distances, gallery, log_probs.shape[1])
         return log_softmax(self.trust * log_probs - self.slope * np.minimum(near, self.far))

@@ -1,8 +1,8 @@
-"""Adaptation without labels, judged: letters and words of each person before and after.
+"""Adaptation without labels, measured: letters and words of each person before and after.
 
 The air-writing study leaves open whether context can stand in for labels. Here a person writes
 words, round after round, and `words.personalise` learns from those it is sure of. Letters are
-judged on recordings that no word was spelt from; all that is fitted is fitted to the others.
+tested on recordings that no word was spelt from; all that is fitted is fitted to the others.
 """
 
 from __future__ import annotations
@@ -80,14 +80,14 @@ class Adaptation(Task[AdaptRecipe]):
 
 
 @dataclass(frozen=True)
-class _Hand:
+class _Halves:
     """One person's recordings: their rows in the pool, and places among these."""
 
     rows: Int
     truth: Int
     writing: Int
     """Words are spelt from these."""
-    judged: Int
+    held_out: Int
 
 
 @dataclass(frozen=True)
@@ -103,43 +103,43 @@ class AdaptationStudy:
         """Let one person write round after round; return what each has changed."""
         recipe, index = self.recipe, self.pool.people.index(person)
         rng = np.random.default_rng([recipe.seed, index])
-        hand, letters = self._taught(person, rng)
+        mine, letters = self._taught(person, rng)
         fresh = np.random.default_rng([recipe.seed, index, 1])
-        unseen = [self._spell(hand, hand.judged, fresh) for _ in range(TEST_WORDS)]
-        rounds = [self._judged(hand, letters, unseen) | {"words": 0, "sure": 0}]
+        unseen = [self._spell(mine, mine.held_out, fresh) for _ in range(TEST_WORDS)]
+        rounds = [self._measured(mine, letters, unseen) | {"words": 0, "sure": 0}]
         for _ in range(recipe.rounds):
-            words = [self._spell(hand, hand.writing, rng) for _ in range(recipe.words)]
+            words = [self._spell(mine, mine.writing, rng) for _ in range(recipe.words)]
             sure = rounds[-1]["sure"] + letters.learn(words)
             seen = rounds[-1]["words"] + recipe.words - recipe.words // 4
-            judged = self._judged(hand, letters, unseen)
-            rounds.append(judged | {"words": seen, "sure": sure})
-        own = letters.personalisation
+            now = self._measured(mine, letters, unseen)
+            rounds.append(now | {"words": seen, "sure": sure})
+        model = letters.personalisation
         return {
             "person": person,
-            "n": len(hand.judged),
+            "n": len(mine.held_out),
             "rounds": rounds,
             "undone": letters.undone,
-            "hand": {"trust": own.trust, "slope": own.slope, "far": own.far},
+            "hand": {"trust": model.trust, "slope": model.slope, "far": model.far},
         }
 
-    def _taught(self, person: str, rng: np.random.Generator) -> tuple[_Hand, PersonalLetters]:
+    def _taught(self, person: str, rng: np.random.Generator) -> tuple[_Halves, PersonalLetters]:
         """Fit to everybody else what is known before a person writes."""
         recipe, pool = self.recipe, self.pool
         others = [other for other in pool.people if other != person]
         channel = Channel.fit(pool, others, (1,), rng)
         read = channel.read(pool.readings)
-        hands = {one: self._hand(one, rng) for one in pool.people}
+        halves = {one: self._halves(one, rng) for one in pool.people}
         examples = []
         for other in others:
-            hand = hands[other]
+            theirs = halves[other]
             # Some letters have no recording yet when a person begins: half of them is left out.
-            some = rng.permutation(hand.writing)[: len(hand.writing) // 2]
-            shown = dict(zip(some.tolist(), hand.truth[some].tolist(), strict=True))
-            known = (read[hand.rows], self.distances[other], hand.truth)
-            examples.append((*known, shown, hand.judged))
+            some = rng.permutation(theirs.writing)[: len(theirs.writing) // 2]
+            shown = dict(zip(some.tolist(), theirs.truth[some].tolist(), strict=True))
+            known = (read[theirs.rows], self.distances[other], theirs.truth)
+            examples.append((*known, shown, theirs.held_out))
         letters = PersonalLetters(
             pool.labels,
-            read[hands[person].rows],
+            read[halves[person].rows],
             self.distances[person],
             Personalisation.fit(examples),
             ClosedDecoder(self.lexicon, recipe.prior_weight),
@@ -149,44 +149,44 @@ class AdaptationStudy:
             recipe.drift,
         )
         decoded = []
-        for hand in (hands[other] for other in others):
+        for theirs in (halves[other] for other in others):
             for _ in range(recipe.fit_words // len(others)):
-                places = self._spell(hand, hand.writing, rng)
-                best = letters.decode(hand.rows[places], read)
-                decoded.append((best, self._word(hand, places)))
-        return hands[person], replace(letters, confidence=Confidence.fit(decoded))
+                places = self._spell(theirs, theirs.writing, rng)
+                best = letters.decode(theirs.rows[places], read)
+                decoded.append((best, self._word(theirs, places)))
+        return halves[person], replace(letters, confidence=Confidence.fit(decoded))
 
-    def _hand(self, person: str, rng: np.random.Generator) -> _Hand:
+    def _halves(self, person: str, rng: np.random.Generator) -> _Halves:
         """Divide a person's recordings of every letter by chance."""
         rows = np.flatnonzero(self.pool.subjects == person)
         truth = self.pool.truth[rows]
-        writing, judged = [], []
+        writing, held_out = [], []
         for letter in range(len(self.pool.labels)):
             places = rng.permutation(np.flatnonzero(truth == letter))
             writing += places[: len(places) // 2].tolist()
-            judged += places[len(places) // 2 :].tolist()
-        return _Hand(rows, truth, np.array(sorted(writing)), np.array(sorted(judged)))
+            held_out += places[len(places) // 2 :].tolist()
+        return _Halves(rows, truth, np.array(sorted(writing)), np.array(sorted(held_out)))
 
-    def _spell(self, hand: _Hand, half: Int, rng: np.random.Generator) -> Int:
+    def _spell(self, mine: _Halves, half: Int, rng: np.random.Generator) -> Int:
         """Draw a word and a recording of each of its letters; return their places."""
-        by_letter = {c: half[hand.truth[half] == i] for i, c in enumerate(self.pool.labels)}
+        by_letter = {c: half[mine.truth[half] == i] for i, c in enumerate(self.pool.labels)}
         while True:
             words = self.lexicon.of_length(int(rng.choice(self.recipe.lengths))).words
             word = words[rng.integers(len(words))]
             if all(len(by_letter[c]) for c in word):
                 return np.array([rng.choice(by_letter[c]) for c in word])
 
-    def _word(self, hand: _Hand, places: Int) -> str:
-        return "".join(self.pool.labels[i] for i in hand.truth[places])
+    def _word(self, mine: _Halves, places: Int) -> str:
+        return "".join(self.pool.labels[i] for i in mine.truth[places])
 
-    def _judged(self, hand: _Hand, letters: PersonalLetters, unseen: Sequence[Int]) -> Values:
+    def _measured(self, mine: _Halves, letters: PersonalLetters, unseen: Sequence[Int]) -> Values:
         """Return how many held-out letters, labelled letters and unseen words are right now."""
         read = letters.read(letters.gallery)
-        answers = read[hand.judged].argmax(axis=1)
-        right = [hand.truth[place] == letter for place, letter in letters.gallery.items()]
-        words = [letters.decode(x, read).word == self._word(hand, x) for x in unseen]
+        answers = read[mine.held_out].argmax(axis=1)
+        right = [mine.truth[place] == letter for place, letter in letters.gallery.items()]
+        words = [letters.decode(x, read).word == self._word(mine, x) for x in unseen]
         return {
-            "correct": int((answers == hand.truth[hand.judged]).sum()),
+            "correct": int((answers == mine.truth[mine.held_out]).sum()),
             "labelled": len(letters.gallery),
             "right": int(sum(right)),
             "words_right": sum(words),

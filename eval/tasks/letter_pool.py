@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from imuscribe.recipes.words import AdaptRecipe, WordsRecipe
 
 _FLOOR = -30.0
-_REPEATS = 4
-"""Stacks of each letter and person that a fusion is fitted on."""
 
 
 def load_pool(recipe: WordsRecipe | AdaptRecipe, store: Store, progress: bool = True) -> LetterPool:

@@ -22,7 +22,7 @@ from tests.eval.test_report import FACTS
 PEOPLE, PER_LETTER = 4, 8
 
 
-def hands(odd: tuple[str, ...] = (), told: float = 1.0) -> tuple[LetterPool, dict]:
+def made_up(odd: tuple[str, ...] = (), apart: float = 1.0) -> tuple[LetterPool, dict]:
     """Return made-up letters: readings with errors, and distances that tell letters apart.
 
     For p0 the reader takes every letter of `odd` for its neighbour in the alphabet.
@@ -43,7 +43,7 @@ def hands(odd: tuple[str, ...] = (), told: float = 1.0) -> tuple[LetterPool, dic
     for person in pool.people:
         mine = truth[subjects == person]
         far = rng.gamma(4.0, 0.25, size=(len(mine), len(mine)))
-        far = far + told * (mine[:, None] != mine)
+        far = far + apart * (mine[:, None] != mine)
         distances[person] = (far + far.T) / 2
         np.fill_diagonal(distances[person], np.inf)
     return pool, distances
@@ -67,7 +67,7 @@ def change(found: dict, person: str) -> float:
 
 
 def test_letters_that_are_read_wrongly_are_learnt_from_the_words_they_stand_in():
-    pool, distances = hands(odd=("E", "S"))
+    pool, distances = made_up(odd=("E", "S"))
     found = adapt_people(recipe(), pool, distances)
     assert change(found, "p0") > 0.03
     assert all(change(found, person) > -0.02 for person in pool.people)
@@ -80,17 +80,17 @@ def test_letters_that_are_read_wrongly_are_learnt_from_the_words_they_stand_in()
 
 
 def test_distances_that_say_nothing_change_nothing():
-    pool, distances = hands(told=0.0)
+    pool, distances = made_up(apart=0.0)
     found = adapt_people(recipe(), pool, distances)
     assert all(abs(change(found, person)) < 0.06 for person in pool.people)
 
 
 def test_a_persons_own_labels_are_not_used():
-    pool, distances = hands(odd=("E",))
+    pool, distances = made_up(odd=("E",))
     mine = pool.subjects == "p0"
     lied = pool.truth.copy()
     found = adapt_people(recipe(rounds=1), pool, distances)
-    # Scoring with other truths changes the figures of p0, but not what anybody's hand teaches.
+    # Scoring with other truths changes the figures of p0, but not what anybody's letters teach.
     lied[mine] = np.roll(lied[mine], 1)
     other = adapt_people(recipe(rounds=1), replace(pool, truth=lied), distances)
     assert found["people"][0]["hand"] == pytest.approx(other["people"][0]["hand"], rel=1e-3)
@@ -108,7 +108,7 @@ def test_without_a_gallery_for_a_letter_the_predictor_decides():
 
 
 def test_the_page_and_the_results_hold_what_was_gained():
-    pool, distances = hands()
+    pool, distances = made_up()
     found = adapt_people(recipe(rounds=1, words=4), pool, distances)
     page = adaptation_page(found, FACTS, Path())
     (table,) = page.sections
@@ -137,6 +137,6 @@ def test_mistakes_in_the_recipe_are_named(changes, message):
 
 
 def test_a_length_that_the_lexicon_lacks_is_named_before_anything_is_compared():
-    pool, _ = hands()
+    pool, _ = made_up()
     with pytest.raises(InputError, match="25 letters: no word of the lexicon is that long"):
         adapt_people(recipe(lengths=[5, 25]), pool, {})

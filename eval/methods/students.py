@@ -228,18 +228,7 @@ class StudentTrainer:
 
 
 def schedule(rows: Sequence[Row], lengths: Sequence[int], tokens: int, seed: int) -> list[int]:
-    """Return which rows are learnt, in order: pass after pass, until they hold so many tokens.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-    lengths : sequence of int
-        Tokens of each row.
-    tokens : int
-        The budget. It is met as nearly as whole rows can from below, by one row at least.
-    seed : int
-        Each pass has an order of its own.
-    """
+    """Return which rows are learnt, in order: pass after pass, until they hold so many tokens."""
     order: list[int] = []
     spent = number = 0
     while rows:

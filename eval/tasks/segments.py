@@ -112,11 +112,6 @@ def halves(words: Sequence[Written]) -> list[tuple[list[Written], list[Written]]
     """Return each half of the sessions with the words of the other half.
 
     Every other session goes together. A word that is tested teaches nothing, whoever wrote it.
-
-    Raises
-    ------
-    InputError
-        If there is one session only.
     """
     groups = sessions(words)
     names = sorted(groups)

@@ -125,9 +125,11 @@ def main(n_recordings: int, check: bool) -> None:
     bodies: list[bytes] = []
     post = Endpoint._post
 
-    def noted(self: Endpoint, body: bytes, request: Any) -> Any:
-        bodies.append(body)
-        return post(self, body, request)
+    def noted(self: Endpoint, request: Any) -> bytes:
+        body = {"model": "m", "messages": request.messages, "max_tokens": request.max_tokens}
+        body |= {"temperature": request.temperature, "seed": request.seed}
+        bodies.append(json.dumps(body).encode())
+        return post(self, request)
 
     Endpoint._post = noted  # type: ignore[method-assign]
     memory: list[int] = []

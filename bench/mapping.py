@@ -24,7 +24,8 @@ from imuscribe.mapping3d.gallery import Gallery
 from imuscribe.mapping3d.losses import LossConfig, build_loss
 from imuscribe.mapping3d.mapper import Mapper
 from imuscribe.mapping3d.train import FitConfig, Samples, fit
-from imuscribe.recipes.mapping import load_map_recipe
+from imuscribe.recipes.load import load_as
+from imuscribe.recipes.mapping import MapRecipe
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.recording import Recording
 from imuscribe.signals.simulate import SimulateConfig, simulate
@@ -35,7 +36,7 @@ MOST_MS, MOST_SECONDS = 10.0, 10.0
 
 def main() -> bool:
     """Time both, print them, and tell whether both are within bounds."""
-    recipe = load_map_recipe("map-charsense")
+    recipe = load_as(MapRecipe, "map-charsense")
     encoder = Encoder(recipe.encoder, recipe.view, recipe.clean.rate)
     mapper = Mapper(encoder.eval(), recipe.clean, {}, {}, recipe.label_set, ())
     wall, found = finding(mapper)

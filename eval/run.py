@@ -62,7 +62,7 @@ def run(recipe: Recipe, command: str = "", progress: bool = True) -> Path:
     from imuscribe.finetune.adapters import check_start
     from imuscribe.finetune.lineage import check_strangers
     from imuscribe.finetune.rows import load_recordings, select
-    from imuscribe.recipes.schema import dump
+    from imuscribe.recipes.load import dump
 
     recordings = load_recordings(recipe)
     folds = [

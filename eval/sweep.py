@@ -135,7 +135,7 @@ def sweep(
     """
     from tqdm.auto import tqdm
 
-    from imuscribe.recipes.schema import dump
+    from imuscribe.recipes.load import dump
 
     planned = cells(recipe, grid)
     readers = {name: load_tokenizer(name) for name in tokenizers or (recipe.model.base,)}

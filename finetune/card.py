@@ -34,7 +34,7 @@ def model_card(
     example : str
         One whole training row.
     """
-    from imuscribe.recipes.schema import dump
+    from imuscribe.recipes.load import dump
 
     people = sorted({rec.subject for rec in recordings})
     devices = sorted({rec.device for rec in recordings} - {""}) or ["unknown"]

@@ -36,7 +36,7 @@ class Reader:
         from imuscribe.finetune.adapters import adapter_path
         from imuscribe.finetune.base import check_adapter
         from imuscribe.prompts.serialize import build_serializer
-        from imuscribe.recipes.schema import load_recipe
+        from imuscribe.recipes.load import load_recipe
 
         self.adapter = folder = adapter_path(adapter)
         if not (folder / "recipe.yaml").is_file():

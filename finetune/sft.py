@@ -169,7 +169,7 @@ def plan(recipe: Recipe) -> tuple[list[Recording], Preflight]:
 
 def main(arguments: Sequence[str]) -> Path:
     """Train as ``RECIPE key=value …`` says, into ``<out>/<name>``."""
-    from imuscribe.recipes.schema import load_recipe
+    from imuscribe.recipes.load import load_recipe
 
     if not arguments:
         raise InputError("no recipe given: python -m imuscribe.finetune.sft RECIPE [key=value …]")
@@ -292,7 +292,7 @@ def _save(
     identity: dict[str, str],
     learnt_from: Lineage | None,
 ) -> None:
-    from imuscribe.recipes.schema import dump
+    from imuscribe.recipes.load import dump
 
     with weights_folder(final, "adapter_config.json") as folder:
         network.save_pretrained(folder, save_embedding_layers=False)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from imuscribe.prompts.captions.explain import ExplainConfig
 from imuscribe.prompts.teacher.teachers import TeachConfig
-from imuscribe.recipes.schema import EvalConfig, Recipe, as_names, resolve
+from imuscribe.recipes.schema import EvalConfig, Recipe, as_names
 from imuscribe.signals.config import Config
 
 Arm = Literal["label", "computed", "teacher", "teacher-checked"]
@@ -43,6 +42,7 @@ class TeacherConfig(Config):
 class PairsRecipe(Recipe):
     """One study: the same recordings, students and tokens, other answers to learn."""
 
+    kind: Literal["explanations"] = "explanations"  # type: ignore[assignment]
     arms: Annotated[tuple[Arm, ...], BeforeValidator(as_names), Field(min_length=1)] = (
         "label",
         "computed",
@@ -86,19 +86,3 @@ class PairsRecipe(Recipe):
             values["prompt"] = self.prompt.model_copy(update={"reasoning": True})
             values["train"] = self.train.model_copy(update={"loss": "explanation"})
         return Recipe(**values)
-
-
-def load_pairs_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> PairsRecipe:
-    """Read the recipe of a study, apply ``key=value`` overrides, check everything.
-
-    Parameters
-    ----------
-    path_or_name : str
-        A YAML file, or the name of the packaged one, ``pairs-study``.
-
-    Raises
-    ------
-    InputError
-        With every mistake at once.
-    """
-    return PairsRecipe.parse(resolve(path_or_name, overrides, "pairs-"), path_or_name)

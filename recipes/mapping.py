@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
@@ -12,7 +11,7 @@ from imuscribe.mapping3d.gallery import Provenance
 from imuscribe.mapping3d.search import Metric
 from imuscribe.mapping3d.train import FitConfig
 from imuscribe.mapping3d.views import ViewConfig
-from imuscribe.recipes.schema import Experiment, SplitConfig, as_names, resolve
+from imuscribe.recipes.schema import RecordingsExperiment, SplitConfig, as_names
 from imuscribe.signals.config import Config
 from imuscribe.signals.motion.augment import AugmentConfig
 from imuscribe.signals.simulate import SimulateConfig
@@ -130,9 +129,10 @@ class EvalConfig(Config):
         return self
 
 
-class MapRecipe(Experiment):
+class MapRecipe(RecordingsExperiment):
     """One mapping from data to report."""
 
+    kind: Literal["mapping"] = "mapping"
     source: dict[Column, str] = Field(default={"case": "3d"})
     """Columns and values of the condition that is mapped."""
     target: dict[Column, str] = Field(default={"case": "2d"})
@@ -148,8 +148,6 @@ class MapRecipe(Experiment):
     gallery: GalleryConfig = GalleryConfig()
     split: SplitConfig = SplitConfig()
     evaluate: EvalConfig = EvalConfig()
-    out: str = "runs"
-    """Folder that receives run folders."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -165,16 +163,3 @@ class MapRecipe(Experiment):
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self
-
-
-def load_map_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> MapRecipe:
-    """Read a mapping's recipe, apply overrides, check everything.
-
-    Parameters as for `recipes.schema.load_recipe`.
-
-    Raises
-    ------
-    InputError
-        With every mistake at once.
-    """
-    return MapRecipe.parse(resolve(path_or_name, overrides, "map-"), where=path_or_name)

@@ -110,7 +110,8 @@ def _lexicon(recipe: AdaptRecipe, labels: Sequence[str]) -> Lexicon:
 def _recordings(recipe: AdaptRecipe, pool: LetterPool) -> list[Recording]:
     """Return the pool's recordings, cleaned, in the order of its rows."""
     from imuscribe.finetune.rows import load_recordings
-    from imuscribe.recipes.schema import Recipe, load_recipe
+    from imuscribe.recipes.load import load_recipe
+    from imuscribe.recipes.schema import Recipe
     from imuscribe.signals.simulate import simulate
 
     if recipe.letters == ("simulated",):

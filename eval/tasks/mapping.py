@@ -26,8 +26,8 @@ from imuscribe.eval.tasks.mapping_fold import ENCODER, GALLERY, FoldMapping, bui
 from imuscribe.mapping3d.data import Conditions, fit_mapper, prepare
 from imuscribe.mapping3d.gallery import Gallery
 from imuscribe.mapping3d.mapper import Mapper
+from imuscribe.recipes.load import dump
 from imuscribe.recipes.mapping import MapRecipe
-from imuscribe.recipes.schema import dump
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import inside, sha256, write_text
 

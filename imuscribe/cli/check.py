@@ -236,11 +236,12 @@ def study(
 
     from imuscribe.eval.report.explanations import caption, read_study, tables
     from imuscribe.eval.tasks.explanations import study as run_study
-    from imuscribe.recipes.explanations import load_pairs_recipe
+    from imuscribe.recipes.explanations import PairsRecipe
+    from imuscribe.recipes.load import load_as
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     changes = overrides or []
-    resolved = load_pairs_recipe(recipe, changes)
+    resolved = load_as(PairsRecipe, recipe, changes)
     command = shlex.join(["imuscribe", "pairs", "study", recipe, *changes])
     folder = run_study(resolved, command)
     found = read_study(folder)

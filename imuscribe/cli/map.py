@@ -89,10 +89,11 @@ def fit(recipe: RecipeName, overrides: Overrides = None) -> None:
     a mapping on people it does not know, use `imuscribe map eval`.
     """
     from imuscribe.eval.tasks.mapping import fit_and_save
-    from imuscribe.recipes.mapping import load_map_recipe
+    from imuscribe.recipes.load import load_as
+    from imuscribe.recipes.mapping import MapRecipe
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    folder, mapper, store, note = fit_and_save(load_map_recipe(recipe, overrides or []))
+    folder, mapper, store, note = fit_and_save(load_as(MapRecipe, recipe, overrides or []))
     typer.echo(f"encoder {mapper.version}, {note}: {folder / ENCODER}")
     typer.echo(
         f"{store.provenance} gallery of {len(store)} items by {len(store.people)} people: "
@@ -111,12 +112,13 @@ def evaluate(recipe: RecipeName, overrides: Overrides = None) -> None:
     from imuscribe.eval.report.html import comparison_text
     from imuscribe.eval.report.mapping import summary
     from imuscribe.eval.tasks.mapping import run
-    from imuscribe.recipes.mapping import load_map_recipe
+    from imuscribe.recipes.load import load_as
+    from imuscribe.recipes.mapping import MapRecipe
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     changes = overrides or []
     command = shlex.join(["imuscribe", "map", "eval", recipe, *changes])
-    folder = run(load_map_recipe(recipe, changes), command)
+    folder = run(load_as(MapRecipe, recipe, changes), command)
     titles, rows, lines = summary(folder)
     shown = Table(box=None, header_style="bold", pad_edge=False)
     for title in titles:

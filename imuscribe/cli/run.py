@@ -80,7 +80,7 @@ def run(
 
     from imuscribe.eval.report.html import comparison_text, read_run
     from imuscribe.eval.run import run as run_recipe
-    from imuscribe.recipes.schema import load_recipe
+    from imuscribe.recipes.load import load_recipe
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     changes = overrides or []
@@ -110,7 +110,7 @@ def report(
     path = write_report(run_dir)
     if study:
         from imuscribe.eval.report.study import study_page
-        from imuscribe.recipes.schema import load_recipe
+        from imuscribe.recipes.load import load_recipe
 
         base = load_recipe(str(run_dir / "recipe.yaml")).model.base
         typer.echo(study_page(read_run(run_dir)[0], Path(base).name))

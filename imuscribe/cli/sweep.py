@@ -85,7 +85,8 @@ def sweep(
     readers = _items("--tokenizer", tokenizer, str, "names") if tokenizer is not None else ()
     from imuscribe.eval.sweep import Grid
     from imuscribe.eval.sweep import sweep as run_sweep
-    from imuscribe.recipes.schema import Method, load_recipe
+    from imuscribe.recipes.load import load_recipe
+    from imuscribe.recipes.schema import Method
 
     methods = _known("--method", method, get_args(Method))
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

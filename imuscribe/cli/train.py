@@ -65,7 +65,7 @@ def train(
     Learns from the people in split.train if the protocol is 'given', else from everybody: to judge
     what it learns on people it does not know, use `imuscribe run`.
     """
-    from imuscribe.recipes.schema import dump, load_recipe
+    from imuscribe.recipes.load import dump, load_recipe
 
     changes = [*(overrides or [])]
     if start_from is not None:
@@ -84,9 +84,9 @@ def train(
 
 def ls() -> None:
     """List the packaged recipes with what each is for."""
-    from imuscribe.recipes.schema import KINDS, names, presets, recipe_text
+    from imuscribe.recipes.load import packaged_names, presets, recipe_text
 
-    for name in (name for kind in KINDS for name in names(kind)):
+    for name in packaged_names():
         about = []
         for line in recipe_text(name).splitlines():
             if not line.startswith("# "):
@@ -98,7 +98,7 @@ def ls() -> None:
 
 def show(name: Name) -> None:
     """Print a packaged recipe, comments included."""
-    from imuscribe.recipes.schema import recipe_text
+    from imuscribe.recipes.load import recipe_text
 
     typer.echo(recipe_text(name), nl=False)
 
@@ -109,7 +109,7 @@ def cp(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Copy a packaged recipe, to change it."""
-    from imuscribe.recipes.schema import recipe_text
+    from imuscribe.recipes.load import recipe_text
     from imuscribe.signals.files import write_text
 
     text = recipe_text(name)
@@ -125,14 +125,14 @@ def validate(
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value …")] = None,
 ) -> None:
     """Check a recipe and each of its presets, and list every mistake at once."""
-    from imuscribe.recipes.schema import load_recipe, presets
+    from imuscribe.recipes.load import load_experiment, presets
 
     changes = overrides or []
     mistakes: list[str] = []
     for preset in [None, *presets(recipe)]:
         chosen = changes if preset is None else [f"preset={preset}", *changes]
         try:
-            load_recipe(recipe, chosen)
+            load_experiment(recipe, chosen)
         except InputError as error:
             mistakes += [line for line in str(error).splitlines() if line not in mistakes]
     if mistakes:

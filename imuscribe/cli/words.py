@@ -93,10 +93,11 @@ def evaluate(
     """
     from imuscribe.eval.report.words import caption, pages, read_words
     from imuscribe.eval.tasks.words import evaluate_words
-    from imuscribe.recipes.words import load_words_recipe
+    from imuscribe.recipes.load import load_as
+    from imuscribe.recipes.words import WordsRecipe
 
     changes = overrides or []
-    resolved = load_words_recipe(recipe, changes)
+    resolved = load_as(WordsRecipe, recipe, changes)
     command = shlex.join(["imuscribe", "words", "eval", recipe, *changes])
     folder = evaluate_words(resolved, command)
     found = read_words(folder)
@@ -120,10 +121,11 @@ def segment(
     from imuscribe.eval.report.html import read_run
     from imuscribe.eval.report.segments import FILE, caption, pages
     from imuscribe.eval.tasks.segments import evaluate_unsegmented
-    from imuscribe.recipes.words import load_segment_recipe
+    from imuscribe.recipes.load import load_as
+    from imuscribe.recipes.words import SegmentRecipe
 
     changes = overrides or []
-    resolved = load_segment_recipe(recipe, changes)
+    resolved = load_as(SegmentRecipe, recipe, changes)
     command = shlex.join(["imuscribe", "words", "segment", recipe, *changes])
     folder = evaluate_unsegmented(resolved, command)
     found, _ = read_run(folder, FILE)
@@ -248,10 +250,11 @@ def adapt(
 
     from imuscribe.eval.report.adaptation import adapt_caption, adapt_table
     from imuscribe.eval.tasks.adaptation import adapt as adapt_to_people
-    from imuscribe.recipes.words import load_adapt_recipe
+    from imuscribe.recipes.load import load_as
+    from imuscribe.recipes.words import AdaptRecipe
 
     changes = overrides or []
-    resolved = load_adapt_recipe(recipe, changes)
+    resolved = load_as(AdaptRecipe, recipe, changes)
     folder = adapt_to_people(resolved, shlex.join(["imuscribe", "adapt", recipe, *changes]))
     found = json.loads((folder / "adapt.json").read_text(encoding="utf-8"))
     _print_table("letters before and after", *adapt_table(found))

@@ -11,7 +11,8 @@ import pytest
 from imuscribe.eval.report.adaptation import adapt_caption, adapt_table, write_adaptation
 from imuscribe.eval.tasks.adaptation import adapt_people
 from imuscribe.eval.tasks.letter_pool import LetterPool
-from imuscribe.recipes.words import AdaptRecipe, load_adapt_recipe
+from imuscribe.recipes.load import load_as
+from imuscribe.recipes.words import AdaptRecipe
 from imuscribe.signals.errors import InputError
 from imuscribe.words.decode.lexicon import LETTERS
 from imuscribe.words.personalise import OwnHand
@@ -116,11 +117,11 @@ def test_the_table_and_the_page_hold_every_person(tmp_path: Path):
     ],
 )
 def test_mistakes_in_the_recipe_are_named(changes, message):
-    assert load_adapt_recipe("words-adapt").rounds == 5
+    assert load_as(AdaptRecipe, "words-adapt").rounds == 5
     with pytest.raises(InputError, match=message):
-        load_adapt_recipe("words-adapt", changes)
+        load_as(AdaptRecipe, "words-adapt", changes)
     with pytest.raises(InputError, match="did you mean 'words-adapt'"):
-        load_adapt_recipe("words-adept")
+        load_as(AdaptRecipe, "words-adept")
 
 
 def test_a_length_that_the_lexicon_lacks_is_named_before_anything_is_compared():

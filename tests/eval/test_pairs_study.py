@@ -17,8 +17,9 @@ from imuscribe.eval.tasks.explanations import schedule, study
 from imuscribe.finetune.local_teacher import LocalModel
 from imuscribe.prompts.teacher.chat import Request
 from imuscribe.prompts.teacher.pair_files import read_pairs
-from imuscribe.recipes.explanations import PairsRecipe, load_pairs_recipe
-from imuscribe.recipes.schema import ModelConfig, load_recipe
+from imuscribe.recipes.explanations import PairsRecipe
+from imuscribe.recipes.load import load_as, load_recipe
+from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.errors import InputError
 from tests.chat_server import Answer, ChatServer
 
@@ -175,7 +176,7 @@ def test_a_schedule_meets_its_budget_in_whole_passes(lengths, tokens, seed):
 )
 def test_mistakes_in_the_recipe_are_named(change, reason):
     with pytest.raises(InputError, match=reason):
-        load_pairs_recipe("pairs-study", change.split())
+        load_as(PairsRecipe, "pairs-study", change.split())
 
 
 @pytest.mark.parametrize(
@@ -185,13 +186,13 @@ def test_mistakes_in_the_recipe_are_named(change, reason):
 def test_a_teacher_that_cannot_be_had_is_told_before_anything_runs(tmp_path, teacher, reason):
     settings = f"preset=simulated teacher.name={teacher} out={tmp_path}/runs"
     with pytest.raises(InputError, match=reason):
-        study(load_pairs_recipe("pairs-study", settings.split()))
+        study(load_as(PairsRecipe, "pairs-study", settings.split()))
     assert not (tmp_path / "runs").exists()
 
 
 def test_the_packaged_recipe_goes_with_its_command_only():
-    assert load_pairs_recipe("pairs-study").student(explains=True).prompt.reasoning
-    assert load_pairs_recipe("pairs-study", ["preset=simulated"]).data == "simulated"
+    assert load_as(PairsRecipe, "pairs-study").student(explains=True).prompt.reasoning
+    assert load_as(PairsRecipe, "pairs-study", ["preset=simulated"]).data == "simulated"
     with pytest.raises(InputError, match="'pairs-study' is for 'imuscribe pairs study'"):
         load_recipe("pairs-study")
     result = CliRunner().invoke(app, ["pairs", "study", "--help"])

@@ -8,7 +8,8 @@ import yaml
 from typer.testing import CliRunner
 
 from imuscribe.eval.run import method_key, run
-from imuscribe.recipes.schema import Recipe, load_recipe
+from imuscribe.recipes.load import load_recipe
+from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
 
 METHODS = ["zero-shot", "few-shot", "fine-tuned", "random-forest", "text-ngram"]

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from imuscribe.eval.metrics import evaluate
 from imuscribe.eval.report.study import STUDY, N, study_page
-from imuscribe.recipes.schema import dump, load_recipe
+from imuscribe.recipes.load import dump, load_recipe
 from imuscribe.signals.errors import InputError
 from tests.eval.test_report import FACTS, example
 

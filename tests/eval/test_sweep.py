@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from imuscribe.cli import sweep as cli_sweep
 from imuscribe.eval.sweep import Grid, cells, sweep
-from imuscribe.recipes.schema import Recipe, load_recipe
+from imuscribe.recipes.load import load_recipe
+from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
 
 GRID = Grid(rates=(10.0, 50.0), steps=(4, 8), levels=(1, 2), digits=(1,), decimals=(0, 2))

@@ -20,7 +20,8 @@ from imuscribe.eval.tasks.segments import (
     halves,
 )
 from imuscribe.eval.tasks.written import recorded, simulated
-from imuscribe.recipes.words import load_segment_recipe
+from imuscribe.recipes.load import load_as
+from imuscribe.recipes.words import SegmentRecipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import save
 from imuscribe.signals.simulate import Writer, write_letter, write_word
@@ -36,7 +37,7 @@ TINY = (
 
 
 def recipe(out: Path, *changes: str):
-    return load_segment_recipe("words-unsegmented", [*TINY, f"out={out}", *changes])
+    return load_as(SegmentRecipe, "words-unsegmented", [*TINY, f"out={out}", *changes])
 
 
 def still(word: str, spans, n: int = 200, person: str = "p") -> Written:
@@ -191,7 +192,8 @@ def pen(folder: Path, *changes: str):
     letters, words = folder / "letters.parquet", folder / "words.parquet"
     (folder / "list.txt").write_text("cab\nbac\nab\nabba\n")
     lexica = f"lexica=[{{name: list, lexicon: {folder}/list.txt+written}}]"
-    return load_segment_recipe(
+    return load_as(
+        SegmentRecipe,
         "words-unsegmented",
         [
             *("preset=pen", f"letters={letters}", f"words={words}", "labels=a-c", "learn=true"),

@@ -16,7 +16,8 @@ from imuscribe.eval.ledger import render, rows_of
 from imuscribe.eval.report.words import STUDY, read_words
 from imuscribe.eval.tasks.letter_pool import Channel, LetterPool, pool_of_frames
 from imuscribe.eval.tasks.words import evaluate_words
-from imuscribe.recipes.words import load_words_recipe
+from imuscribe.recipes.load import load_as
+from imuscribe.recipes.words import WordsRecipe
 from imuscribe.signals.errors import InputError
 from imuscribe.words.decode.lexicon import LETTERS
 
@@ -50,7 +51,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def study(run: Path, out: Path, *changes: str):
-    return load_words_recipe(
+    return load_as(
+        WordsRecipe,
         "words-study",
         [
             *("method=sharp", "k=1,3", "words=12", "fit_words=24"),

@@ -25,7 +25,8 @@ from imuscribe.finetune.lineage import check_strangers, read
 from imuscribe.finetune.reading import most_likely
 from imuscribe.finetune.rows import load_recordings
 from imuscribe.finetune.sft import train
-from imuscribe.recipes.schema import Recipe, dump
+from imuscribe.recipes.load import dump
+from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import save
 from imuscribe.signals.recording import Recording

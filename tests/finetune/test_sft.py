@@ -240,7 +240,7 @@ def test_loss_is_that_of_the_model_on_completion_tokens(
 def test_two_processes_give_the_losses_of_one_that_accumulates(
     recipe: Callable[..., Recipe], letters: Letters, tmp_path: Path
 ) -> None:
-    from imuscribe.recipes.schema import dump
+    from imuscribe.recipes.load import dump
     from imuscribe.signals.readers.parquet import save
 
     save(letters(2, 2, "A-D"), tmp_path / "letters.parquet")

@@ -44,7 +44,7 @@ def run():
 
 
 @pytest.fixture
-def pairs(recordings, tmp_path):
+def built(recordings, tmp_path):
     """Two pairs a recording; the first recording's explanation is wrong and names its letter."""
     rows = []
     for i, rec in enumerate(recordings):

@@ -105,11 +105,15 @@ def bare(port: int, bodies: list[bytes]) -> float:
 
 def main(n_recordings: int, check: bool) -> None:
     """Print overhead a request and the growth of memory."""
-    from imuscribe.cli.teaching import TeacherOptions, build_taught
+    from imuscribe.finetune.local_teacher import load_teacher
     from imuscribe.prompts.ask.templates import PromptBuilder, PromptConfig
     from imuscribe.prompts.ask.tokens import load_tokenizer
     from imuscribe.prompts.serialize import TextConfig, build_serializer
     from imuscribe.prompts.teacher.endpoint import Endpoint
+    from imuscribe.prompts.teacher.run import teach_to_file
+    from imuscribe.prompts.teacher.store import TokenBudget
+    from imuscribe.prompts.teacher.teachers import TeachConfig, claims_check, no_check
+    from imuscribe.recipes.explanations import TeacherConfig
     from imuscribe.signals.cleaning import clean
     from imuscribe.signals.simulate import SimulateConfig, simulate
 
@@ -140,29 +144,28 @@ def main(n_recordings: int, check: bool) -> None:
             memory.append(psutil.Process().memory_info().rss)
 
     with tempfile.TemporaryDirectory() as folder:
-        options = TeacherOptions(
-            teacher=f"http://127.0.0.1:{port.value}/v1",
+        teacher = TeacherConfig(
+            name=f"http://127.0.0.1:{port.value}/v1",
             model="m",
-            prompts=None,
-            concurrency=WORKERS,
-            cache=Path(folder) / "answers.sqlite",
-            max_tokens_total=None,
-            check=check,
-            forbid_label=False,
-            config={"keep_wrong": True},
+            cache=str(Path(folder) / "answers.sqlite"),
+            teach=TeachConfig(keep_wrong=True),
         )
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         start, used = time.perf_counter(), time.process_time()
-        told = build_taught(
+        stop, budget = threading.Event(), TokenBudget()
+        test = claims_check(builder.noun, forbid_label=False) if check else no_check
+        summary = teach_to_file(
             recordings,
             build_serializer(TextConfig()),
             builder,
-            PARAPHRASES,
-            0,
-            options,
-            Path("simulated"),
+            load_teacher(teacher, builder, 0, test, budget, stop),
             Path(folder) / "pairs.jsonl",
+            {},
+            budget,
+            PARAPHRASES,
+            workers=WORKERS,
+            stop=stop,
         )
         took, used = time.perf_counter() - start, time.process_time() - used
         done.set()
@@ -174,7 +177,7 @@ def main(n_recordings: int, check: bool) -> None:
     quarter = len(memory) // 4
     grown = (max(memory[-quarter:]) - max(memory[quarter : 2 * quarter])) / 2**20 if quarter else 0
     held = sum(map(len, bodies)) / 2**20
-    print(told.replace(folder, "."))
+    print(summary.replace(folder, "."))
     print(f"{n:,} requests in {took:.2f} s; the same bytes alone {alone:.2f} s")
     print(f"overhead {1e3 * (took - alone) / n:.3f} ms a request, {1e3 * used / n:.3f} ms of CPU")
     print(f"store {size / n:.0f} bytes an answer")

@@ -1,57 +1,70 @@
-"""A teacher in this process: any local causal language model with a chat template."""
+"""Teachers that are language models: one in this process, or behind a server."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
+from imuscribe.prompts.ask.templates import PromptBuilder
+from imuscribe.prompts.captions.explain import ExplainConfig
 from imuscribe.prompts.teacher.chat import ChatModel, Reply, Request, Unanswered
+from imuscribe.prompts.teacher.roles import RolePrompts
+from imuscribe.prompts.teacher.store import AnswerStore, CachedModel, TokenBudget
+from imuscribe.prompts.teacher.teachers import Check, ComputedTeacher, LanguageTeacher
+from imuscribe.recipes.explanations import TeacherConfig
 from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import cache_dir
 
 _TOGETHER = 16
 """Most requests answered at once: reading the weights costs as much for many as for one."""
 
 
-def chat_model(
-    teacher: str, model: str | None, endpoint: Mapping[str, Any], stop: threading.Event
-) -> ChatModel:
+def chat_model(config: TeacherConfig, stop: threading.Event) -> ChatModel:
     """Return the language model that a teacher's name means.
 
-    Parameters
-    ----------
-    teacher : str
-        A local model (``smollm2``, a directory, a hub id), or the address of an OpenAI-compatible
-        server.
-    model : str, optional
-        The model to ask at that server.
-    endpoint : mapping
-        Further settings of `prompts.teacher.endpoint.EndpointConfig`.
-    stop : threading.Event
-        Ends waiting for the server.
-
-    Raises
-    ------
-    InputError
-        If a server comes without a model or a local model with one, or it is not to be found.
+    `stop` ends waiting for a server. InputError if a server comes without a model or a local model
+    with one, or it is not to be found.
     """
-    if teacher.startswith(("http://", "https://")):
+    if config.name.startswith(("http://", "https://")):
         from imuscribe.prompts.teacher.endpoint import Endpoint, EndpointConfig
 
-        if not model:
+        if not config.model:
             raise InputError("--teacher is a server: name the model to ask there with --model")
-        values = {"base_url": teacher, "model": model, **endpoint}
+        values = {"base_url": config.name, "model": config.model, **config.endpoint}
         return Endpoint(EndpointConfig.parse(values, "options"), stop.wait)
-    if model:
+    if config.model:
         raise InputError(
-            f"--model goes with the address of a server, but --teacher is '{teacher}': give one "
-            "that begins with http:// or https://, or drop --model"
+            f"--model goes with the address of a server, but --teacher is '{config.name}': give "
+            "one that begins with http:// or https://, or drop --model"
         )
-    return LocalModel(ModelConfig(base=teacher))
+    return LocalModel(ModelConfig(base=config.name))
+
+
+def load_teacher(
+    config: TeacherConfig,
+    builder: PromptBuilder,
+    seed: int,
+    check: Check,
+    budget: TokenBudget,
+    stop: threading.Event,
+    facts: ExplainConfig = ExplainConfig(),
+    model: ChatModel | None = None,
+) -> ComputedTeacher | LanguageTeacher:
+    """Return the teacher of a name, its answers kept and counted; `model` saves loading it again.
+
+    InputError as for `chat_model`, or if its prompts or the file of answers cannot be read.
+    """
+    if config.name == ComputedTeacher.name:
+        return ComputedTeacher(builder, seed, check, facts)
+    prompts = RolePrompts(config.prompts, {str(role): text for role, text in config.roles.items()})
+    model = model or chat_model(config, stop)
+    store = AnswerStore(config.cache or cache_dir() / "answers.sqlite")
+    cached = CachedModel(model, store, budget, stop)
+    return LanguageTeacher(cached, builder, prompts, config.teach, seed, check, facts)
 
 
 class LocalModel:

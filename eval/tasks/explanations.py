@@ -27,17 +27,16 @@ from imuscribe.eval.splits import Fold, make_folds
 from imuscribe.prompts.ask.answers import parse_answer
 from imuscribe.prompts.ask.templates import PromptBuilder
 from imuscribe.prompts.serialize import build_serializer
-from imuscribe.prompts.teacher.pair_files import Account, open_pairs
-from imuscribe.prompts.teacher.pairs import Row
+from imuscribe.prompts.teacher.pair_files import DataCard, Row, write_pairs
 from imuscribe.prompts.teacher.teach import teach
-from imuscribe.signals.files import cache_dir, inside, sha256, write_text
+from imuscribe.signals.files import inside, sha256, write_text
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from imuscribe.prompts.teacher.chat import ChatModel
-    from imuscribe.prompts.teacher.store import Purse
+    from imuscribe.prompts.teacher.store import TokenBudget
     from imuscribe.prompts.teacher.teachers import Teacher
     from imuscribe.recipes.explanations import Arm, PairsRecipe
     from imuscribe.recipes.schema import Recipe
@@ -120,9 +119,9 @@ def study(recipe: PairsRecipe, command: str = "", progress: bool = True) -> Path
         for fold in make_folds(recordings, recipe.split, recipe.label_set, recipe.seed)
     ]
     check_start(recipe)
-    school = _School(recipe, data_hash, progress)
+    trainer = _StudentTrainer(recipe, data_hash, progress)
     if any(arm.startswith("teacher") for arm in recipe.arms):
-        school.chat_model()  # a teacher that cannot be had is told before anything is trained
+        trainer.chat_model()  # a teacher that cannot be had is told before anything is trained
     check_strangers(recipe, recordings, [rec for fold in folds for rec in fold.test])
     folder = Path(recipe.out) / recipe.name
     facts = environment(recipe.data, data_hash, command)
@@ -133,7 +132,7 @@ def study(recipe: PairsRecipe, command: str = "", progress: bool = True) -> Path
 
     others = predict(recipe, folds, folder, data_hash, progress)
     students: dict[str, list[Student]] = {
-        arm: [school.student(arm, fold, inside(folder, "folds", fold.name)) for fold in folds]
+        arm: [trainer.student(arm, fold, inside(folder, "folds", fold.name)) for fold in folds]
         for arm in recipe.arms
     }
     write_study(folder, summarise(recipe, folds, others, students))
@@ -165,7 +164,7 @@ def schedule(rows: Sequence[Row], lengths: Sequence[int], tokens: int, seed: int
     return order
 
 
-class _School:
+class _StudentTrainer:
     """Teaches, trains and examines students; the teacher is loaded once."""
 
     def __init__(self, recipe: PairsRecipe, data_hash: str, progress: bool) -> None:
@@ -195,30 +194,27 @@ class _School:
         """Have the recordings explained; write pairs, card and what was set aside."""
         from tqdm.auto import tqdm
 
-        from imuscribe.prompts.teacher.store import Purse
+        from imuscribe.prompts.teacher.store import TokenBudget
         from imuscribe.prompts.teacher.teachers import LanguageTeacher
 
-        purse = Purse()
-        teacher = self._teacher(arm, builder, purse)
+        budget = TokenBudget()
+        teacher = self._teacher(arm, builder, budget)
         workers = self.recipe.teacher.workers if isinstance(teacher, LanguageTeacher) else 1
-        lessons = teach(
+        every = teach(
             recordings, self.serializer, builder, teacher, 1, self.recipe.seed, workers, self._stop
         )
-        account, rows = Account(len(recordings)), []
-        bar = tqdm(lessons, f"{arm}: taught", len(recordings), disable=not self.progress)
-        with closing(lessons), bar:
+        card, rows = DataCard(len(recordings)), []
+        bar = tqdm(every, f"{arm}: taught", len(recordings), disable=not self.progress)
+        with closing(every), bar:
             for one in bar:
                 rows += one.rows
-                account.add(one)
-        place.mkdir(parents=True, exist_ok=True)
-        with open_pairs(place / "pairs.jsonl") as file:
-            for row in rows:
-                file.write(row)
-        account.write(place / "pairs.jsonl", {"teacher": teacher.name, "arm": arm})
+                card.add(one.rows, one.set_aside)
+        write_pairs(rows, place / "pairs.jsonl")
+        card.write(place / "pairs.jsonl", {"teacher": teacher.name, "arm": arm})
         asked = {
-            "requests": purse.requests,
-            "prompt_tokens": purse.prompt_tokens,
-            "answer_tokens": purse.answer_tokens,
+            "requests": budget.requests,
+            "prompt_tokens": budget.prompt_tokens,
+            "answer_tokens": budget.answer_tokens,
         }
         return rows, asked
 
@@ -227,25 +223,21 @@ class _School:
         from imuscribe.finetune.local_teacher import chat_model
 
         if self._model is None:
-            named = self.recipe.teacher
-            self._model = chat_model(named.name, named.model, named.endpoint, self._stop)
+            self._model = chat_model(self.recipe.teacher, self._stop)
         return self._model
 
-    def _teacher(self, arm: Arm, builder: PromptBuilder, purse: Purse) -> Teacher:
-        from imuscribe.prompts.teacher.judging import claims_judge
-        from imuscribe.prompts.teacher.roles import RolePrompts
-        from imuscribe.prompts.teacher.store import AnswerStore, Remembering
-        from imuscribe.prompts.teacher.teachers import ComputedTeacher, LanguageTeacher
+    def _teacher(self, arm: Arm, builder: PromptBuilder, budget: TokenBudget) -> Teacher:
+        from imuscribe.finetune.local_teacher import load_teacher
+        from imuscribe.prompts.teacher.teachers import ComputedTeacher, claims_check
 
-        recipe, settings = self.recipe, self.recipe.teacher
-        judge = claims_judge(builder.noun, settings.forbid_label)
+        seed, facts, config = self.recipe.seed, self.recipe.facts, self.recipe.teacher
+        check = claims_check(builder.noun, config.forbid_label)
         if not arm.startswith("teacher"):
-            return ComputedTeacher(builder, recipe.seed, judge, recipe.facts)
-        store = AnswerStore(Path(settings.cache or cache_dir() / "answers.sqlite"))
-        config = settings.teach.model_copy(update={"keep_wrong": arm == "teacher"})
-        model = Remembering(self.chat_model(), store, purse, self._stop)
-        prompts = RolePrompts({str(role): text for role, text in settings.roles.items()})
-        return LanguageTeacher(model, builder, prompts, config, recipe.seed, judge, recipe.facts)
+            return ComputedTeacher(builder, seed, check, facts)
+        teach = config.teach.model_copy(update={"keep_wrong": arm == "teacher"})
+        config = config.model_copy(update={"teach": teach})
+        model = self.chat_model()
+        return load_teacher(config, builder, seed, check, budget, self._stop, facts, model)
 
     def _trained(
         self, taught: Sequence[Row], recordings: Sequence[Recording], recipe: Recipe, place: Path

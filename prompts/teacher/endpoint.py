@@ -179,14 +179,15 @@ class Endpoint:
     def _post(self, request: Request) -> bytes:
         import openai
 
-        fields = {
+        fields: dict[str, Any] = {
             "model": self.config.model,
             "messages": request.messages,
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             "seed": request.seed,
         }
-        body = {k: openai.omit if v is None else v for k, v in (fields | self.config.extra).items()}
+        fields |= self.config.extra
+        body = {key: openai.omit if value is None else value for key, value in fields.items()}
         ask: Any = self._client.chat.completions.with_streaming_response.create
         try:
             with ask(model="", messages=[], extra_body=body) as response:

@@ -20,13 +20,12 @@ import numpy as np
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize.text import Serializer
 from imuscribe.prompts.teacher.chat import Stopped, Unanswered
-from imuscribe.prompts.teacher.pairs import Question, Row, draw_shots, pair
-from imuscribe.prompts.teacher.teachers import Lesson, Teacher
+from imuscribe.prompts.teacher.pair_files import Row, SetAside
+from imuscribe.prompts.teacher.pairs import Question, draw_shots, pair
+from imuscribe.prompts.teacher.teachers import Teacher
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Recording
 
-OUT_OF_TOKENS = "not asked"
-"""Why a recording is set aside when the tokens are spent."""
 _AHEAD = 4
 """Recordings a thread may be ahead of the oldest unfinished one."""
 
@@ -35,43 +34,13 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
-class SetAside:
-    """A recording, or one of its pairs, that nothing can be learnt from, and why.
-
-    Parameters
-    ----------
-    id, label, subject : str
-        Those of the recording.
-    number : int
-        Which of its pairs; -1 for all.
-    reason : str
-        A few words, the same for all such cases.
-    detail : str
-        What happened here.
-    """
-
-    id: str
-    label: str
-    subject: str
-    number: int
-    reason: str
-    detail: str
-
-
-@dataclass(frozen=True)
 class Taught:
-    """What came of one recording.
-
-    Parameters
-    ----------
-    rows : list of dict
-        Its pairs: what `build_pairs` gives, and ``teacher``, ``prompts`` (hash of the texts the
-        teacher was asked with), ``round`` (corrections accepted), ``history`` (errors of each
-        version), ``claims``, ``supported``, ``contradicted`` and ``unchecked``.
-    set_aside : list of SetAside
-    """
+    """What came of one recording."""
 
     rows: list[Row]
+    """Its pairs: what `build_pairs` gives, and ``teacher``, ``prompts`` (hash of the texts the
+    teacher was asked with), ``round`` (corrections accepted), ``history`` (errors of each version),
+    ``claims``, ``supported``, ``contradicted`` and ``unchecked``."""
     set_aside: list[SetAside]
 
 
@@ -114,12 +83,11 @@ def teach(
         If the teacher cannot go on at all.
     """
     labels = [rec.label for rec in recordings]
+    longest = _Longest(builder)
 
     @cache
     def text(place: int) -> str:
         return serializer.text(recordings[place])
-
-    longest = _Longest(builder)
 
     def one(place: int) -> Taught:
         rec = recordings[place]
@@ -195,26 +163,41 @@ def _one(
     teacher: Teacher,
     paraphrases: int,
 ) -> Taught:
-    rows: list[Row] = []
-    aside: list[SetAside] = []
+    """Make the pairs of one recording."""
     try:
-        lesson = teacher.explain(rec, question.text)
+        explained = teacher.explain(rec, question.text)
     except (Unanswered, Stopped) as error:
-        return Taught(rows, [_aside(rec, -1, error)])
+        return Taught([], [_aside(rec, -1, error)])
     try:
-        completion = builder.completion(rec.label, lesson.reasoning)
+        completion = builder.completion(rec.label, explained.reasoning)
     except InputError as error:
-        return Taught(rows, [_aside(rec, -1, error)])
+        return Taught([], [_aside(rec, -1, error)])
+    verdict = explained.verdict
+    about = {
+        "teacher": teacher.name,
+        "prompts": teacher.prompts_hash,
+        "round": explained.round,
+        "history": list(explained.history),
+        "claims": verdict.claims,
+        "supported": verdict.supported,
+        "contradicted": verdict.contradicted,
+        "unchecked": verdict.unchecked,
+    }
+    taught = Taught([], [])
     for number in range(paraphrases):
+        # An InputError of the teacher ends the run; one of the pair sets the pair aside.
         try:
             wording = teacher.instruction(rec, place, number)
-            worded = Question(question.text, question.shots, wording)
-            row = _row(rec, worded, number, completion, lesson, builder, teacher)
         except (Unanswered, Stopped) as error:
-            aside.append(_aside(rec, number, error))
+            taught.set_aside.append(_aside(rec, number, error))
+            continue
+        try:
+            row = pair(rec, Question(question.text, question.shots, wording), completion, builder)
+        except InputError as error:
+            taught.set_aside.append(_aside(rec, number, error))
         else:
-            rows.append(row)
-    return Taught(rows, aside)
+            taught.rows.append(row | {"paraphrase": number} | about)
+    return taught
 
 
 class _Longest:
@@ -235,33 +218,7 @@ def _aside(rec: Recording, number: int, error: Exception) -> SetAside:
     if isinstance(error, Unanswered):
         reason, detail = error.kind, error.detail
     elif isinstance(error, Stopped):
-        reason, detail = OUT_OF_TOKENS, "the tokens of --max-tokens-total are spent"
+        reason, detail = "not asked", "the tokens of --max-tokens-total are spent"
     else:
         reason, detail = "does not fit", str(error)
     return SetAside(rec.id, rec.label, rec.subject, number, reason, detail)
-
-
-def _row(
-    rec: Recording,
-    question: Question,
-    number: int,
-    completion: str,
-    lesson: Lesson,
-    builder: PromptBuilder,
-    teacher: Teacher,
-) -> Row:
-    try:
-        row = pair(rec, question, completion, builder)
-    except InputError as error:
-        raise Unanswered("does not fit", str(error)) from None
-    return row | {
-        "paraphrase": number,
-        "teacher": teacher.name,
-        "prompts": teacher.prompts_hash,
-        "round": lesson.round,
-        "history": list(lesson.history),
-        "claims": lesson.verdict.claims,
-        "supported": lesson.verdict.supported,
-        "contradicted": lesson.verdict.contradicted,
-        "unchecked": lesson.verdict.unchecked,
-    }

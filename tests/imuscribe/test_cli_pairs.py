@@ -93,11 +93,11 @@ def test_export_loads_as_a_dataset(run, data, tmp_path, form):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--style", "studdy"), "'style' is 'studdy'"),
-        (("--format", "stroke"), "'format' is 'stroke'"),
+        (("--style", "studdy"), "'prompt.style' is 'studdy'"),
+        (("--format", "stroke"), "'text.format' is 'stroke'"),
         (("--subject", "nobody"), "subject 'nobody' is not in"),
         (("--paraphrases", "99"), "choose 1 to"),
-        (("--shots", "-1"), "'shots' is -1"),
+        (("--shots", "-1"), "'prompt.shots' is -1"),
         (("--model", "qwen3-8b"), "--model is for a language model that explains"),
         (("--max-tokens-total", 100), "name --teacher too"),
         (("--teacher", "localhost:8000/v1", "--model", "m"), "begins with http://"),

@@ -380,7 +380,10 @@ def test_no_key_and_no_path_is_written_anywhere(run, tmp_path, monkeypatch, capl
         (["--teacher", "http://h/v1", "--model", "m", "--extra", "{"], "--extra is '{': no JSON"),
         (["--teacher", "http://h/v1", "--model", "m", "--extra", "[]"], "give a JSON object"),
         (["--teacher", "http://h/v1", "--model", "m", "--prompts", "nowhere"], "no such folder"),
-        (["--teacher", "http://h/v1", "--model", "m", "--temperature", "9"], "'temperature' is 9"),
+        (
+            ["--teacher", "http://h/v1", "--model", "m", "--temperature", "9"],
+            "'teacher.teach.temperature' is 9",
+        ),
         (["--teacher", "./nowhere"], "no such folder"),
         (["--teacher", "computed", "--tighten", "words"], "only a language model"),
     ],

@@ -110,9 +110,10 @@ def main(n_recordings: int, check: bool) -> None:
     from imuscribe.prompts.ask.tokens import load_tokenizer
     from imuscribe.prompts.serialize import TextConfig, build_serializer
     from imuscribe.prompts.teacher.endpoint import Endpoint
-    from imuscribe.prompts.teacher.run import teach_to_file
+    from imuscribe.prompts.teacher.run import write_taught
     from imuscribe.prompts.teacher.store import TokenBudget
-    from imuscribe.prompts.teacher.teachers import TeachConfig, claims_check, no_check
+    from imuscribe.prompts.teacher.teach import teach
+    from imuscribe.prompts.teacher.teachers import TeachConfig
     from imuscribe.recipes.explanations import TeacherConfig
     from imuscribe.signals.cleaning import clean
     from imuscribe.signals.simulate import SimulateConfig, simulate
@@ -148,25 +149,18 @@ def main(n_recordings: int, check: bool) -> None:
             name=f"http://127.0.0.1:{port.value}/v1",
             model="m",
             cache=str(Path(folder) / "answers.sqlite"),
+            forbid_label=False,
             teach=TeachConfig(keep_wrong=True),
         )
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         start, used = time.perf_counter(), time.process_time()
         stop, budget = threading.Event(), TokenBudget()
-        test = claims_check(builder.noun, forbid_label=False) if check else no_check
-        summary = teach_to_file(
-            recordings,
-            build_serializer(TextConfig()),
-            builder,
-            load_teacher(teacher, builder, 0, test, budget, stop),
-            Path(folder) / "pairs.jsonl",
-            {},
-            budget,
-            PARAPHRASES,
-            workers=WORKERS,
-            stop=stop,
-        )
+        who = load_teacher(teacher, builder, 0, budget, stop, checked=check)
+        student = recordings, build_serializer(TextConfig()), builder
+        taught = teach(*student, who, PARAPHRASES, 0, WORKERS, stop)
+        pairs = Path(folder) / "pairs.jsonl"
+        summary = write_taught(taught, len(recordings), who, budget, {}, pairs)
         took, used = time.perf_counter() - start, time.process_time() - used
         done.set()
         watcher.join()

@@ -13,7 +13,13 @@ from imuscribe.prompts.captions.explain import ExplainConfig
 from imuscribe.prompts.teacher.chat import ChatModel, Reply, Request, Unanswered
 from imuscribe.prompts.teacher.roles import RolePrompts
 from imuscribe.prompts.teacher.store import AnswerStore, CachedModel, TokenBudget
-from imuscribe.prompts.teacher.teachers import Check, ComputedTeacher, LanguageTeacher
+from imuscribe.prompts.teacher.teachers import (
+    COMPUTED,
+    ComputedTeacher,
+    LanguageTeacher,
+    claims_check,
+    no_check,
+)
 from imuscribe.recipes.explanations import TeacherConfig
 from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.errors import InputError
@@ -48,9 +54,9 @@ def load_teacher(
     config: TeacherConfig,
     builder: PromptBuilder,
     seed: int,
-    check: Check,
     budget: TokenBudget,
     stop: threading.Event,
+    checked: bool = True,
     facts: ExplainConfig = ExplainConfig(),
     model: ChatModel | None = None,
 ) -> ComputedTeacher | LanguageTeacher:
@@ -58,7 +64,8 @@ def load_teacher(
 
     InputError as for `chat_model`, or if its prompts or the file of answers cannot be read.
     """
-    if config.name == ComputedTeacher.name:
+    check = claims_check(builder.noun, config.forbid_label) if checked else no_check
+    if config.name == COMPUTED:
         return ComputedTeacher(builder, seed, check, facts)
     prompts = RolePrompts(config.prompts, {str(role): text for role, text in config.roles.items()})
     model = model or chat_model(config, stop)
@@ -84,7 +91,9 @@ class LocalModel:
     def __init__(self, config: ModelConfig) -> None:
         from imuscribe.finetune.base import load_base
 
-        self.config = config
+        self.name = f"{Path(config.base).name} in transformers"
+        loaded = ["transformers", config.model_dump(mode="json")]
+        self.identity = json.dumps(loaded, sort_keys=True)
         self._network, self._tokenizer = load_base(config)
         if not self._tokenizer.chat_template:
             raise InputError(
@@ -95,16 +104,6 @@ class LocalModel:
         self._room = int(getattr(self._network.config, "max_position_embeddings", 1 << 30))
         self._waiting: list[tuple[Request, Future[Reply]]] = []
         self._writing = threading.Lock()
-
-    @property
-    def name(self) -> str:
-        """The model's name, without the folder it lies in."""
-        return f"{Path(self.config.base).name} in transformers"
-
-    @property
-    def identity(self) -> str:
-        """What is loaded, and in which precision."""
-        return json.dumps(["transformers", self.config.model_dump(mode="json")], sort_keys=True)
 
     def answer(self, request: Request) -> Reply:
         """Answer one request; the same request gives the same answer, but for rounding.

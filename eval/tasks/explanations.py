@@ -228,16 +228,17 @@ class _StudentTrainer:
 
     def _teacher(self, arm: Arm, builder: PromptBuilder, budget: TokenBudget) -> Teacher:
         from imuscribe.finetune.local_teacher import load_teacher
-        from imuscribe.prompts.teacher.teachers import ComputedTeacher, claims_check
+        from imuscribe.prompts.teacher.teachers import COMPUTED
 
-        seed, facts, config = self.recipe.seed, self.recipe.facts, self.recipe.teacher
-        check = claims_check(builder.noun, config.forbid_label)
-        if not arm.startswith("teacher"):
-            return ComputedTeacher(builder, seed, check, facts)
+        config, model = self.recipe.teacher, None
         teach = config.teach.model_copy(update={"keep_wrong": arm == "teacher"})
         config = config.model_copy(update={"teach": teach})
-        model = self.chat_model()
-        return load_teacher(config, builder, seed, check, budget, self._stop, facts, model)
+        if arm.startswith("teacher"):
+            model = self.chat_model()
+        else:
+            config = config.model_copy(update={"name": COMPUTED})
+        shared = config, builder, self.recipe.seed, budget, self._stop
+        return load_teacher(*shared, facts=self.recipe.facts, model=model)
 
     def _trained(
         self, taught: Sequence[Row], recordings: Sequence[Recording], recipe: Recipe, place: Path

@@ -6,8 +6,8 @@ import inspect
 import json
 import logging
 import threading
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from imuscribe.prompts.serialize import Serializer
     from imuscribe.recipes.pairs import BuildRecipe
     from imuscribe.signals.recording import Recording
+
+    Student = tuple[list[Recording], Serializer, PromptBuilder]
 
 
 _SETTINGS: tuple[tuple[str, Any, str, str], ...] = (
@@ -36,20 +38,9 @@ _SETTINGS: tuple[tuple[str, Any, str, str], ...] = (
     ("--paraphrases", int, "pairs.paraphrases", "Wordings per recording: 3, short: 1."),
     ("--subject", list[str], "pairs.subjects", "Only this person; repeat for more."),
     ("--limit", int, "pairs.limit", "Only so many recordings."),
-    (
-        "--teacher",
-        str,
-        "teacher.name",
-        "Who explains: computed, a local model (smollm2, a directory, a hub id), or the "
-        "address of an OpenAI-compatible server, usually ending in /v1.",
-    ),
+    ("--teacher", str, "teacher.name", "Who explains: computed, a model (smollm2, …), a server."),
     ("--model", str, "teacher.model", "Model to ask at that server."),
-    (
-        "--max-tokens-total",
-        int,
-        "pairs.max_tokens_total",
-        "Stop before all answers together, those of earlier runs included, cost more.",
-    ),
+    ("--max-tokens-total", int, "pairs.max_tokens_total", "Stop before all answers cost more."),
     ("--prompts", str, "teacher.prompts", ""),
     ("--check/--no-check", bool, "pairs.check", ""),
     ("--forbid-label/--allow-label", bool, "teacher.forbid_label", ""),
@@ -99,7 +90,7 @@ def register(app: typer.Typer) -> None:
             "imuscribe pairs build letters.parquet --out pairs.jsonl --teacher smollm2",
             "imuscribe pairs build letters.parquet --out pairs.parquet "
             "--teacher http://localhost:8000/v1 --model qwen3-8b --max-tokens-total 5000000",
-            "imuscribe pairs build charsense-lopo --out pairs.jsonl pairs.limit=100 prompt.shots=2",
+            "imuscribe pairs build charsense-lopo --out pairs.jsonl prompt.retrieve=null",
         ),
     )(build)
     pairs.command(
@@ -125,10 +116,11 @@ def build(
 ) -> None:
     """Pair recordings with explained answers: prompt and completion, one JSON object a line.
 
-    Without --teacher the explanations are computed. With one, a card and a list of what was set
-    aside lie beside the pairs. A run that is stopped goes on when started again: every answer is
-    kept, none is paid for twice. Further settings are keys, such as teacher.teach.rounds=1 or
-    pairs.check=false: docs/pairs.md lists them.
+    Without --teacher the explanations are computed. With one (computed; a local model: smollm2, a
+    directory, a hub id; or the address of an OpenAI-compatible server, usually ending in /v1), a
+    card and a list of what was set aside lie beside the pairs. A run that is stopped goes on when
+    started again: every answer is kept, none is paid for twice. Further settings are keys, such as
+    teacher.teach.rounds=1 or pairs.check=false: docs/pairs.md lists them.
     """
     from imuscribe.recipes.pairs import load_build_recipe
 
@@ -152,13 +144,12 @@ def _write(recipe: BuildRecipe, out: Path) -> str:
     from imuscribe.prompts.teacher.pair_files import write_pairs
     from imuscribe.prompts.teacher.pairs import build_pairs
 
-    serializer = build_serializer(recipe.text)
     recordings, labels = _chosen(recipe)
     builder = PromptBuilder(load_tokenizer(recipe.model.base), labels, recipe.prompt)
+    student = recordings, build_serializer(recipe.text), builder
     if recipe.teacher.name:
-        return _write_taught(recipe, recordings, serializer, builder, out)
-    n, seed = recipe.paraphrases, recipe.seed
-    rows = build_pairs(recordings, serializer, builder, n, seed, progress=True)
+        return _write_taught(recipe, student, out)
+    rows = build_pairs(*student, recipe.paraphrases, recipe.seed, progress=True)
     write_pairs(rows, out)
     people = len({rec.subject for rec in recordings})
     return (
@@ -167,40 +158,25 @@ def _write(recipe: BuildRecipe, out: Path) -> str:
     )
 
 
-def _write_taught(
-    recipe: BuildRecipe,
-    recordings: list[Recording],
-    serializer: Serializer,
-    builder: PromptBuilder,
-    out: Path,
-) -> str:
+def _write_taught(recipe: BuildRecipe, student: Student, out: Path) -> str:
     """Write the pairs that a teacher explains, with a card; return a summary."""
     from imuscribe.finetune.local_teacher import load_teacher
-    from imuscribe.prompts.teacher.pairs import check_paraphrases
-    from imuscribe.prompts.teacher.run import teach_to_file
-    from imuscribe.prompts.teacher.store import TokenBudget
-    from imuscribe.prompts.teacher.teachers import (
-        ComputedTeacher,
-        LanguageTeacher,
-        Teacher,
-        claims_check,
-        no_check,
-    )
+    from imuscribe.models.text import load_encoder
+    from imuscribe.prompts.teacher import pairs, refine, run, store, teach, teachers
 
-    config, checked = recipe.teacher, recipe.pairs.check and builder.config.reasoning
-    check = claims_check(builder.noun, config.forbid_label) if checked else no_check
-    stop, budget = threading.Event(), TokenBudget(recipe.pairs.max_tokens_total)
-    if config.name == ComputedTeacher.name or builder.config.style != "study":
-        check_paraphrases(recipe.paraphrases, builder)
-    teacher: Teacher = load_teacher(config, builder, recipe.seed, check, budget, stop)
+    config, (recordings, serializer, builder) = recipe.teacher, student
+    stop, budget = threading.Event(), store.TokenBudget(recipe.pairs.max_tokens_total)
+    if config.name == teachers.COMPUTED or builder.config.style != "study":
+        pairs.check_paraphrases(recipe.paraphrases, builder)
+    checked = recipe.pairs.check and builder.config.reasoning
+    teacher: teachers.Teacher = load_teacher(config, builder, recipe.seed, budget, stop, checked)
     if recipe.pairs.refine is not None:
-        from imuscribe.models.text import load_encoder
-        from imuscribe.prompts.teacher.refine import RefinedTeacher
-
-        if not isinstance(teacher, LanguageTeacher) or not builder.config.reasoning:
+        if not isinstance(teacher, teachers.LanguageTeacher) or not builder.config.reasoning:
             raise InputError("--tighten: only a language model's reasoning can be written anew")
         encoder = load_encoder(recipe.pairs.refine)
-        teacher = RefinedTeacher(teacher, recordings, serializer, encoder, config.workers, stop)
+        teacher = refine.RefinedTeacher(
+            teacher, recordings, serializer, encoder, config.workers, stop
+        )
     about: dict[str, object] = {
         "recordings from": Path(recipe.data).name,
         "teacher": teacher.name,
@@ -210,8 +186,8 @@ def _write_taught(
     }
     if recipe.pairs.check:
         about["label may be named in the reasoning"] = not config.forbid_label
-    asked = recipe.paraphrases, recipe.seed, config.workers, stop
-    return teach_to_file(recordings, serializer, builder, teacher, out, about, budget, *asked)
+    taught = teach.teach(*student, teacher, recipe.paraphrases, recipe.seed, config.workers, stop)
+    return run.write_taught(taught, len(recordings), teacher, budget, about, out)
 
 
 def export(
@@ -254,11 +230,8 @@ def _chosen(recipe: BuildRecipe) -> tuple[list[Recording], tuple[str, ...]]:
     labels = recipe.label_set if recipe.labels else tuple(sorted({r.label for r in found} - {""}))
     if recipe.labels:
         found = [rec for rec in found if rec.label in labels]
-    people = Counter(rec.subject for rec in found)
-    for subject in recipe.pairs.subjects:
-        if subject not in people:
-            hint = nearest(subject, people)
-            raise InputError(f"subject '{subject}' is not in {recipe.data}: {hint}")
+    people = dict.fromkeys(rec.subject for rec in found)
+    _check_people(recipe.pairs.subjects, people, recipe.data)
     chosen = [rec for rec in found if rec.subject in (recipe.pairs.subjects or people)]
     if recipe.pairs.limit is not None:
         # Drawn over the whole file: its first rows are often one person's or one letter's.
@@ -280,18 +253,20 @@ def _of_people(
 ) -> list[dict[str, Any]]:
     """Return the pairs of some people, or of all but some."""
     people = {str(row.get("subject", "")) for row in rows}
-    for name in (*subjects, *without):
-        if name not in people:
-            raise InputError(f"subject '{name}' is not in {path}: {nearest(name, people)}")
+    _check_people((*subjects, *without), people, path)
     kept = (set(subjects) or people) - set(without)
     return [row for row in rows if str(row.get("subject", "")) in kept]
 
 
-def _json_object(given: str) -> dict[str, Any]:
-    try:
-        fields = json.loads(given)
-    except ValueError as error:
-        raise InputError(f"--extra is {given!r}: no JSON ({error})") from None
-    if not isinstance(fields, dict):
-        raise InputError(f"--extra is {given!r}: give a JSON object such as '{{\"seed\": null}}'")
-    return fields
+def _check_people(names: Iterable[str], people: Collection[str], where: object) -> None:
+    for name in names:
+        if name not in people:
+            raise InputError(f"subject '{name}' is not in {where}: {nearest(name, people)}")
+
+
+def _json_object(given: str) -> Any:
+    with suppress(ValueError):
+        if isinstance(fields := json.loads(given), dict):
+            return fields
+    hint = "give a JSON object such as '{\"seed\": null}'"
+    raise InputError(f"--extra is {given!r}: no JSON object: {hint}")

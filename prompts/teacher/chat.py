@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
+
+from imuscribe.signals.errors import InputError
 
 Message = dict[str, str]
 
@@ -61,15 +65,10 @@ class Reply:
 class ChatModel(Protocol):
     """A language model behind a server or in this process; safe to ask from several threads."""
 
-    @property
-    def name(self) -> str:
-        """How files name it: no path and no secret."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """Everything besides the request that decides the answer."""
-        ...
+    name: str
+    """How files name it: no path and no secret."""
+    identity: str
+    """Everything besides the request that decides the answer."""
 
     def answer(self, request: Request) -> Reply:
         """Answer a request, or raise `Unanswered`; `InputError` if no request will be answered."""
@@ -85,5 +84,17 @@ class Unanswered(Exception):
         self.detail = detail
 
 
-class Stopped(Exception):
+@contextmanager
+def unanswered(kind: str, error: type[Unanswered] = Unanswered) -> Iterator[None]:
+    """Take a mistake in what one request is made of as that request's failure."""
+    try:
+        yield
+    except InputError as mistake:
+        raise error(kind, str(mistake)) from None
+
+
+class Stopped(Unanswered):
     """The run ends early: nothing more is asked."""
+
+    def __init__(self) -> None:
+        super().__init__("not asked", "the tokens of --max-tokens-total are spent")

@@ -62,57 +62,36 @@ class EndpointConfig(Config):
 
 
 class Endpoint:
-    """Asks a server, patiently.
+    """Asks a server, patiently, from any number of threads.
 
-    Parameters
-    ----------
-    config : EndpointConfig
-    wait : callable
-        Sleeps for so many seconds; true ends the run, as `threading.Event.wait` says it.
-
-    Raises
-    ------
-    InputError
-        If the address is no plain http(s) address, or the key cannot be sent.
+    `wait` sleeps for so many seconds; true ends the run, as `threading.Event.wait` says it.
+    InputError if the address is no plain http(s) address, or the key cannot be sent.
     """
 
     def __init__(self, config: EndpointConfig, wait: Callable[[float], Any] = time.sleep) -> None:
         self.config = config
         base_url = _checked(config.base_url)
-        self._url = f"{base_url}/chat/completions"
         self._host = urlsplit(base_url).netloc
         self._key = os.environ.get(config.key_env, "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
             raise InputError(f"the key in {config.key_env} holds characters that no header may")
+        self.name = f"{self._strike_out(config.model)} at {self._host}"
+        asked = [f"{base_url}/chat/completions", config.model, dict(config.extra)]
+        self.identity = json.dumps(asked, sort_keys=True)
         self._client = self._connect(base_url)
         self._wait = wait
         self._lock = threading.Lock()
         self._failed_in_a_row = 0
         self._closed_until = 0.0
 
-    @property
-    def name(self) -> str:
-        """The model and the server's host."""
-        return f"{self._strike_out(self.config.model)} at {self._host}"
-
-    @property
-    def identity(self) -> str:
-        """Address, model and additional fields."""
-        return json.dumps([self._url, self.config.model, dict(self.config.extra)], sort_keys=True)
-
     def answer(self, request: Request) -> Reply:
         """Answer one request, trying again where that may help.
 
-        Raises
-        ------
-        Unanswered
-            If it is refused, or every attempt failed.
-        InputError
-            If the server refuses the key or does not know the model, or has failed too often in a
-            row.
+        Raises `Unanswered` if it is refused or every attempt failed, `InputError` if the server
+        refuses the key, knows no such model, or has failed too often in a row.
         """
         for attempt in range(self.config.retries + 1):
-            self._pause()
+            self._sleep(self._closed_until - time.monotonic())  # the server's own `Retry-After`
             try:
                 reply = self._reply(self._post(request), request)
             except _Passing as failure:
@@ -124,8 +103,7 @@ class Endpoint:
                     later = min(60.0, self.config.backoff * 2**attempt)
                     self._sleep(later * random.uniform(0.5, 1.5))
             else:
-                with self._lock:
-                    self._failed_in_a_row = 0
+                self._failed_in_a_row = 0
                 return reply
         raise AssertionError("the loop returns or raises")
 
@@ -137,7 +115,6 @@ class Endpoint:
             logging.getLogger(name).setLevel(logging.WARNING)
         try:
             web = DefaultHttpxClient(
-                timeout=self.config.timeout,
                 follow_redirects=False,
                 event_hooks={"request": [self._keep_private], "response": [self._read]},
             )
@@ -163,29 +140,23 @@ class Endpoint:
 
     def _read(self, response: Any) -> None:
         """Read an answer up to its limit, where the client still minds broken connections."""
-        accepted = response.status_code == 200
-        data = bytearray()
+        accepted, data = response.status_code == 200, b""
         for chunk in response.iter_bytes():
             data += chunk
             if len(data) > (_LARGEST if accepted else 2000):
                 break
         if not accepted:
-            raise self._refusal(response, bytes(data))
+            raise self._refusal(response, data)
         if len(data) > _LARGEST:
             size = f"the answer is longer than {_LARGEST >> 20} MiB"
             raise Unanswered("no answer from the server", size)
-        response.extensions["data"] = bytes(data)
+        response.extensions["data"] = data
 
     def _post(self, request: Request) -> bytes:
         import openai
 
-        fields: dict[str, Any] = {
-            "model": self.config.model,
-            "messages": request.messages,
-            "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
-            "seed": request.seed,
-        }
+        limits = {key: getattr(request, key) for key in ("max_tokens", "temperature", "seed")}
+        fields = {"model": self.config.model, "messages": request.messages, **limits}
         fields |= self.config.extra
         body = {key: openai.omit if value is None else value for key, value in fields.items()}
         ask: Any = self._client.chat.completions.with_streaming_response.create
@@ -213,10 +184,8 @@ class Endpoint:
             if not isinstance(text, str):
                 raise TypeError
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            begins = self._strike_out(data[:2000].decode("utf-8", "replace"))[:60]
-            raise _Passing(
-                f"the answer is no whole chat completion, it begins {begins!r}"
-            ) from None
+            what = f"the answer is no whole chat completion, it begins {self._text(data)[:60]!r}"
+            raise _Passing(what) from None
         cut = choice.get("finish_reason") == "length"
         return Reply(self._strike_out(text), prompt, answer, cut)
 
@@ -224,7 +193,7 @@ class Endpoint:
         """Return what a status other than 200 means."""
         status, host = response.status_code, self._host
         if status in _PASSING or status >= 500:
-            return _Passing(f"status {status}", _seconds(response.headers.get("Retry-After")))
+            return _Passing(f"status {status}", _seconds(response.headers.get("Retry-After", "")))
         if status in (401, 403):
             # The server's own words are left out: some repeat the key, whole or in part.
             have = "is not accepted" if self._key else "is not set"
@@ -236,8 +205,8 @@ class Endpoint:
             )
         if 300 <= status < 400:
             return InputError(f"{host}: status {status}: it redirects: give the final address")
-        said = self._strike_out(" ".join(data[:2000].decode("utf-8", "replace").split()))
-        return Unanswered("refused by the server", f"status {status}: {said[:300]}")
+        said = " ".join(self._text(data).split())[:300]
+        return Unanswered("refused by the server", f"status {status}: {said}")
 
     def _failed(self, failure: _Passing) -> None:
         with self._lock:
@@ -252,16 +221,13 @@ class Endpoint:
                 f"{failure}: answers so far are kept, run again when the server is back"
             )
 
-    def _pause(self) -> None:
-        """Wait until the server's own `Retry-After` is over."""
-        with self._lock:
-            left = self._closed_until - time.monotonic()
-        if left > 0:
-            self._sleep(left)
-
     def _sleep(self, seconds: float) -> None:
-        if self._wait(seconds):
+        if seconds > 0 and self._wait(seconds):
             raise Stopped
+
+    def _text(self, data: bytes) -> str:
+        """Return how an answer begins."""
+        return self._strike_out(data[:2000].decode("utf-8", "replace"))
 
     def _strike_out(self, text: str) -> str:
         return text.replace(self._key, "[key]") if self._key else text
@@ -294,10 +260,8 @@ def _checked(base_url: str) -> str:
     return base_url.strip().rstrip("/")
 
 
-def _seconds(retry_after: str | None) -> float | None:
+def _seconds(retry_after: str) -> float | None:
     """Read a `Retry-After` header: seconds or a date."""
-    if retry_after is None:
-        return None
     try:
         return max(0.0, float(retry_after))
     except ValueError:

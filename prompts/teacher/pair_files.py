@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,9 +15,10 @@ from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import atomic_path, write_text
 
 Row = dict[str, Any]
+Rows = Sequence[Mapping[str, Any]]
 
 _TEXTS = ("prompt", "completion", "system", "user")
-_SCORES = ("claims", "supported", "contradicted", "unchecked")
+SCORES = ("claims", "supported", "contradicted", "unchecked")
 _GROUP = 512
 """Rows a Parquet row group; they are all that is held in memory."""
 
@@ -27,7 +28,7 @@ def write_pairs(rows: Iterable[Mapping[str, Any]], path: str | os.PathLike[str])
 
     The file appears whole, at the end, or not at all.
     """
-    if not _is_parquet(path):
+    if Path(path).suffix != ".parquet":
         write_jsonl(rows, path)
         return
     import pyarrow as pa
@@ -35,7 +36,7 @@ def write_pairs(rows: Iterable[Mapping[str, Any]], path: str | os.PathLike[str])
 
     texts = ("id", "label", "subject", *_TEXTS, "teacher", "prompts")
     fields = [(key, pa.string()) for key in texts]
-    fields += [(key, pa.int32()) for key in ("paraphrase", "round", *_SCORES)]
+    fields += [(key, pa.int32()) for key in ("paraphrase", "round", *SCORES)]
     schema = pa.schema([*fields, ("history", pa.list_(pa.int32()))])
     left = iter(rows)
     with (
@@ -54,7 +55,7 @@ def read_pairs(path: str | os.PathLike[str]) -> list[Row]:
     InputError
         If the file is missing or unreadable, or holds something else; the message names the line.
     """
-    if not _is_parquet(path):
+    if Path(path).suffix != ".parquet":
         return _read_jsonl(path)
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -104,15 +105,6 @@ def _check_row(row: Any, where: str) -> None:
         )
 
 
-def _is_parquet(path: str | os.PathLike[str]) -> bool:
-    return Path(path).suffix == ".parquet"
-
-
-def companion(path: str | os.PathLike[str], ending: str) -> Path:
-    """Return the file that lies beside a file of pairs: ``pairs.card.md`` for ``pairs.jsonl``."""
-    return Path(path).with_suffix(ending)
-
-
 # What came of the recordings ---------------------------------------------------------------------
 
 
@@ -140,7 +132,7 @@ class DataCard:
         self.n_taught = 0
         self._scores: Counter[str] = Counter()
         self._rounds: Counter[int] = Counter()
-        self._people: dict[str, Counter[str]] = {}
+        self._people: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, rows: Sequence[Row], set_aside: Sequence[SetAside]) -> None:
         """Count one recording: its pairs, and what is missing of it."""
@@ -149,22 +141,20 @@ class DataCard:
         for row in rows[:1]:
             self.n_taught += 1
             self._rounds[row["round"]] += 1
-            self._scores.update({key: row[key] for key in _SCORES})
-            self._person(row["subject"]).update(recordings=1, pairs=len(rows))
+            self._scores.update({key: row[key] for key in SCORES})
+            self._people[row["subject"]].update(recordings=1, pairs=len(rows))
         for item in set_aside:
-            self._person(item.subject)["set aside"] += 1
+            self._people[item.subject]["set aside"] += 1
 
     def reasons(self) -> list[tuple[str, int]]:
         """Return why recordings or pairs were set aside and how often, the commonest first."""
         return Counter(item.reason for item in self.set_aside).most_common()
 
-    def write(self, path: str | os.PathLike[str], about: Mapping[str, object]) -> None:
-        """Write the card and the list of what was set aside beside a file of pairs.
-
-        `about` is what the card says first: teacher, settings, tokens.
-        """
-        write_jsonl([asdict(item) for item in self.set_aside], companion(path, ".set-aside.jsonl"))
-        write_text(companion(path, ".card.md"), self._text(Path(path).name, about))
+    def write(self, pairs: Path, about: Mapping[str, object]) -> None:
+        """Write the list of what was set aside, and the card, which begins with `about`."""
+        aside = [asdict(item) for item in self.set_aside]
+        write_jsonl(aside, pairs.with_suffix(".set-aside.jsonl"))
+        write_text(pairs.with_suffix(".card.md"), self._text(pairs.name, about))
 
     def _text(self, name: str, about: Mapping[str, object]) -> str:
         counts = {
@@ -183,24 +173,18 @@ class DataCard:
         if self.set_aside:
             blocks += ["## Why some were set aside", _table(("reason", "n"), self.reasons())]
         if self._scores["claims"]:
-            blocks += ["## The explanations, checked", _table(("", "n"), self._checked())]
+            checked = [(key, self._scores[key]) for key in SCORES]
+            for number, n in sorted(self._rounds.items()):
+                plural = "" if number == 1 else "s"
+                checked.append((f"explanations accepted after {number} correction{plural}", n))
+            blocks += ["## The explanations, checked", _table(("", "n"), checked)]
+        header = ("person", "recordings with pairs", "pairs", "set aside")
         people = [
             (name or "unknown", n["recordings"], n["pairs"], n["set aside"])
             for name, n in sorted(self._people.items())
         ]
-        header = ("person", "recordings with pairs", "pairs", "set aside")
         blocks += ["## People", _table(header, people)]
         return "\n\n".join(blocks) + "\n"
-
-    def _person(self, subject: str) -> Counter[str]:
-        return self._people.setdefault(subject, Counter())
-
-    def _checked(self) -> list[tuple[str, int]]:
-        rows = [(key, self._scores[key]) for key in _SCORES]
-        for number, n in sorted(self._rounds.items()):
-            plural = "" if number == 1 else "s"
-            rows.append((f"explanations accepted after {number} correction{plural}", n))
-        return rows
 
 
 def _table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
@@ -213,12 +197,12 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
 # Exports -----------------------------------------------------------------------------------------
 
 
-def to_trl(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+def to_trl(rows: Rows) -> list[Row]:
     """Keep what TRL trains on: plain ``prompt`` and ``completion``, and where they come from."""
     return [{k: v for k, v in row.items() if k not in ("system", "user")} for row in rows]
 
 
-def to_chat(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+def to_chat(rows: Rows) -> list[Row]:
     """Return TRL's conversational form: the trainer applies the model's own chat template."""
     return [
         {
@@ -229,19 +213,15 @@ def to_chat(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     ]
 
 
-def to_hosted_chat(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+def to_hosted_chat(rows: Rows) -> list[Row]:
     """Return the chat form that hosted fine-tuning services read: one list of messages a row."""
     return [{"messages": [*row["prompt"], *row["completion"]]} for row in to_chat(rows)]
 
 
-EXPORTS: dict[str, Callable[[Sequence[Mapping[str, Any]]], list[Row]]] = {
-    "trl": to_trl,
-    "chat": to_chat,
-    "hosted": to_hosted_chat,
-}
+EXPORTS = {"trl": to_trl, "chat": to_chat, "hosted": to_hosted_chat}
 
 
-def export(rows: Sequence[Mapping[str, Any]], form: str) -> list[Row]:
+def export(rows: Rows, form: str) -> list[Row]:
     """Return `rows` in one of the forms of `EXPORTS`; InputError if there is no such form."""
     if form not in EXPORTS:
         raise InputError(f"form '{form}' is unknown: {nearest(form, EXPORTS)}")

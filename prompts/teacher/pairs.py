@@ -8,9 +8,8 @@ explainer does the first two and a table of wordings the third; any `Explainer` 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -21,13 +20,8 @@ from imuscribe.prompts.teacher.pair_files import Row
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Recording
 
-
-class Explainer(Protocol):
-    """Whatever can reason about a recording; a language model that knows the label included."""
-
-    def __call__(self, rec: Recording, label: str, /) -> Explanation:
-        """Return reasoning about `rec`, with `label` in the conclusion only."""
-        ...
+Explainer = Callable[[Recording, str], Explanation]
+"""Whatever can reason about a recording, with its label in the conclusion only."""
 
 
 def build_pairs(

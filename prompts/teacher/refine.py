@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from imuscribe.prompts.serialize.text import Serializer
-from imuscribe.prompts.teacher.chat import Stopped, Unanswered
+from imuscribe.prompts.teacher.chat import Unanswered
 from imuscribe.prompts.teacher.teach import in_order
 from imuscribe.prompts.teacher.teachers import CheckedExplanation, LanguageTeacher
 from imuscribe.signals.config import Config
@@ -51,10 +51,6 @@ class Attempt:
     round: int
     label: str
     item: int
-    before: float | None
-    """Mean distance of the label's explanations to their centre without the new text, and `after`
-    with it; None if there was no new text."""
-    after: float | None
     accepted: bool
 
 
@@ -112,21 +108,18 @@ class Clusters:
             found += [int(members[k]) for k in outliers(self._rows[members], most)]
         return found
 
-    def offer(self, item: int, text: str) -> tuple[float, float]:
-        """Offer a new text for a place; it is taken if its cluster tightens.
-
-        Returns the label's mean distance as it was and with the new text; taken if the second is
-        less.
-        """
+    def offer(self, item: int, text: str | None) -> bool:
+        """Take a new text if there is one and its cluster tightens; say whether it was taken."""
+        if text is None or text == self.texts[item]:
+            return False
         members = self._members[self.labels[item]]
         changed = self._rows[members].copy()
-        before = spread(changed)
         changed[np.flatnonzero(members == item)] = self._encoder([text])
-        after = spread(changed)
-        if after < before:
-            self.texts[item] = text
-            self._rows[members] = changed
-        return before, after
+        if spread(changed) >= spread(self._rows[members]):
+            return False
+        self.texts[item] = text
+        self._rows[members] = changed
+        return True
 
 
 def refine(
@@ -134,32 +127,20 @@ def refine(
     regenerate: Callable[[int, str], str | None],
     config: RefineConfig = RefineConfig(),
 ) -> Refined:
-    """Have outliers written anew as long as the clusters tighten.
+    """Have outliers written anew, in place, as long as the clusters tighten.
 
-    Parameters
-    ----------
-    clusters : Clusters
-        Its texts are replaced.
-    regenerate : callable
-        Takes the place of an outlier and its present text and returns a new one; None if there is
-        none, or none that is as true.
-    config : RefineConfig
+    `regenerate` takes the place of an outlier and its present text and returns a new one; None if
+    there is none, or none that is as true.
     """
     history = [clusters.spread]
     attempts: list[Attempt] = []
     for number in range(1, config.rounds + 1):
-        won = 0
         chosen = clusters.outliers(config.share)
         for item in chosen:
-            label, old = clusters.labels[item], clusters.texts[item]
-            new = regenerate(item, old)
-            if new is None or new == old:
-                attempts.append(Attempt(number, label, item, None, None, False))
-                continue
-            before, after = clusters.offer(item, new)
-            attempts.append(Attempt(number, label, item, before, after, after < before))
-            won += after < before
+            accepted = clusters.offer(item, regenerate(item, clusters.texts[item]))
+            attempts.append(Attempt(number, clusters.labels[item], item, accepted))
         history.append(clusters.spread)
+        won = sum(attempt.accepted for attempt in attempts if attempt.round == number)
         log.info(
             "round %d: %d outliers, %d new texts accepted, mean distance %.4f to %.4f",
             *(number, len(chosen), won, history[-2], history[-1]),
@@ -170,10 +151,9 @@ def refine(
 
 
 class RefinedTeacher:
-    """A teacher that has explained all recordings, and the outliers among them anew.
+    """A teacher that has explained all recordings, and then the outliers anew, one by one.
 
-    A new explanation has to be as free of errors as the old one. `workers` recordings are explained
-    at once; what is explained anew comes one by one.
+    A new explanation has to be as free of errors as the old one.
     """
 
     def __init__(
@@ -184,17 +164,16 @@ class RefinedTeacher:
         encoder: Encoder,
         workers: int = 8,
         stop: threading.Event | None = None,
-        config: RefineConfig = RefineConfig(),
     ) -> None:
         self.teacher = teacher
         self.name, self.prompts_hash = teacher.name, teacher.prompts_hash
         self.instruction = teacher.instruction
         signals = serializer.encode([serializer.features(rec) for rec in recordings])
 
-        def explained(place: int) -> CheckedExplanation | Unanswered | Stopped:
+        def explained(place: int) -> CheckedExplanation | Unanswered:
             try:
                 return teacher.explain(recordings[place], signals[place])
-            except (Unanswered, Stopped) as missing:
+            except Unanswered as missing:
                 return missing
 
         found = list(in_order(explained, range(len(recordings)), workers, stop))
@@ -213,7 +192,7 @@ class RefinedTeacher:
             asked[item] += 1
             try:
                 new = teacher.revise(recordings[place], signals[place], present, asked[item])
-            except (Unanswered, Stopped):
+            except Unanswered:
                 return None
             if len(new.verdict.errors) > len(present.verdict.errors):
                 return None
@@ -222,7 +201,7 @@ class RefinedTeacher:
 
         texts = [one.reasoning for _, one in there]
         clusters = Clusters(texts, [recordings[i].label for i, _ in there], encoder)
-        self.refined = refine(clusters, regenerate, config)
+        self.refined = refine(clusters, regenerate)
         for item, (place, one) in enumerate(there):
             kept = offered.get((item, self.refined.texts[item]), one)
             self._found[recordings[place].id] = kept

@@ -45,20 +45,10 @@ class RolePrompt:
 
 
 class RolePrompts(dict[str, RolePrompt]):
-    """The texts of all roles.
+    """The texts of all roles: those given by role, else in a folder, else as packaged.
 
-    Parameters
-    ----------
-    folder : path-like, optional
-        Holds ``explain.txt``, ``restructure.txt``, ``critique.txt`` or ``paraphrase.txt``; the
-        packaged text is used for any that is not there.
-    texts : mapping of str to str
-        Texts by role, used before those of the folder.
-
-    Raises
-    ------
-    InputError
-        If the folder holds none of them, or a text is not in the form above.
+    A folder holds ``explain.txt``, ``restructure.txt``, ``critique.txt`` or ``paraphrase.txt``.
+    InputError if it holds none of them, or a text is not in the form above.
     """
 
     def __init__(

@@ -2,74 +2,51 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from imuscribe.prompts.ask.templates import PromptBuilder
-from imuscribe.prompts.serialize.text import Serializer
-from imuscribe.prompts.teacher.pair_files import DataCard, Row, companion, write_pairs
+from imuscribe.prompts.teacher.pair_files import DataCard, Row, write_pairs
 from imuscribe.prompts.teacher.refine import RefinedTeacher
 from imuscribe.prompts.teacher.store import TokenBudget
-from imuscribe.prompts.teacher.teach import teach
+from imuscribe.prompts.teacher.teach import Taught
 from imuscribe.prompts.teacher.teachers import LanguageTeacher, Teacher
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.recording import Recording
 
 
-def teach_to_file(
-    recordings: Sequence[Recording],
-    serializer: Serializer,
-    builder: PromptBuilder,
+def write_taught(
+    taught: Generator[Taught, None, None],
+    n_recordings: int,
     teacher: Teacher,
-    out: Path,
-    about: Mapping[str, object],
     budget: TokenBudget,
-    paraphrases: int = 1,
-    seed: int = 0,
-    workers: int = 8,
-    stop: threading.Event | None = None,
+    about: Mapping[str, object],
+    out: Path,
 ) -> str:
-    """Teach all recordings and write pairs, card and what was set aside; return a summary.
+    """Write pairs as `prompts.teacher.teach.teach` yields them, the card, what was set aside.
 
-    Parameters
-    ----------
-    recordings, serializer, builder, teacher, paraphrases, seed, workers, stop
-        As for `prompts.teacher.teach.teach`.
-    out : Path
-        The file of pairs: Parquet where it ends so, else JSONL.
-    about : mapping
-        What the card says first.
-    budget : TokenBudget
-        Which counts what the teacher costs.
-
-    Raises
-    ------
-    InputError
-        If the teacher cannot go on, or no pair came of it.
+    `budget` counts what the teacher costs, `about` is what the card says first. Returns a summary;
+    InputError if the teacher cannot go on, or no pair came of it.
     """
     from tqdm.auto import tqdm
 
-    card = DataCard(len(recordings))
-    every = teach(recordings, serializer, builder, teacher, paraphrases, seed, workers, stop)
-    with closing(every), tqdm(every, desc="taught", unit="rec", total=len(recordings)) as bar:
+    card = DataCard(n_recordings)
+    with closing(taught), tqdm(taught, desc="taught", unit="rec", total=n_recordings) as bar:
 
         def rows() -> Iterator[Row]:
-            for taught in bar:
-                card.add(taught.rows, taught.set_aside)
+            for one in bar:
+                card.add(one.rows, one.set_aside)
                 bar.set_postfix_str(_progress(card, budget), refresh=False)
-                yield from taught.rows
+                yield from one.rows
 
         write_pairs(rows(), out)
     card.write(out, {**about, **_cost(teacher, budget)})
-    listed = companion(out, ".set-aside.jsonl").name
+    listed = out.with_suffix(".set-aside.jsonl").name
     if not card.n_pairs:
         out.unlink()
         reason, n = card.reasons()[0]
         detail = next(lost.detail for lost in card.set_aside if lost.reason == reason)
         raise InputError(
-            f"no pairs: {len(recordings)} recordings set aside, {n} for '{reason}' "
+            f"no pairs: {n_recordings} recordings set aside, {n} for '{reason}' "
             f"({detail}): see {listed}"
         )
     summary = (
@@ -80,10 +57,8 @@ def teach_to_file(
         reasons = ", ".join(f"{reason} {n}" for reason, n in card.reasons())
         summary += f" ({reasons}), listed in {listed}"
     if budget.requests:
-        summary += (
-            f"\n{budget.new_requests:,} of {budget.requests:,} answers were new: "
-            f"{budget.new_tokens:,} tokens paid"
-        )
+        summary += f"\n{budget.new_requests:,} of {budget.requests:,} answers were new: "
+        summary += f"{budget.new_tokens:,} tokens paid"
     if budget.spent:
         summary += "\nstopped by --max-tokens-total: run again with a higher one to go on"
     return summary
@@ -92,13 +67,11 @@ def teach_to_file(
 def _progress(card: DataCard, budget: TokenBudget) -> str:
     """Return what the bar says besides the number of recordings."""
     text = f"{card.n_pairs} pairs, {len(card.set_aside)} set aside"
-    if not budget.requests:
-        return text
-    limit = "" if budget.limit is None else f" of {budget.limit:,}"
-    return (
-        f"{text}, {budget.prompt_tokens:,} + {budget.answer_tokens:,} tokens{limit}, "
-        f"{budget.new_requests:,} answers paid"
-    )
+    if budget.requests:
+        limit = "" if budget.limit is None else f" of {budget.limit:,}"
+        text += f", {budget.prompt_tokens:,} + {budget.answer_tokens:,} tokens{limit}"
+        text += f", {budget.new_requests:,} answers paid"
+    return text
 
 
 def _cost(teacher: Teacher, budget: TokenBudget) -> dict[str, object]:

@@ -55,11 +55,6 @@ class AnswerStore:
         with self._lock, self._named():
             return int(self._file.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
 
-    def close(self) -> None:
-        """Fold everything into the one file."""
-        with self._lock:
-            self._file.close()
-
     @contextmanager
     def _named(self) -> Iterator[None]:
         try:
@@ -134,28 +129,19 @@ class CachedModel:
         self, model: ChatModel, store: AnswerStore, budget: TokenBudget, stop: threading.Event
     ) -> None:
         self.model = model
+        self.name, self.identity = model.name, model.identity
         self.store = store
         self.budget = budget
         self.stop = stop
         self._lock = threading.Lock()
         self._busy: dict[bytes, threading.Lock] = {}
 
-    @property
-    def name(self) -> str:
-        """That of the model."""
-        return self.model.name
-
-    @property
-    def identity(self) -> str:
-        """That of the model."""
-        return self.model.identity
-
     def answer(self, request: Request) -> Reply:
         """Answer from the store, or ask and keep the answer.
 
         Raises `Stopped` if the run was stopped or the tokens are spent, else what the model raises.
         """
-        key = request.key(self.identity)
+        key = request.key(self.model.identity)
         with self._alone(key):
             if self.stop.is_set():
                 raise Stopped

@@ -10,20 +10,19 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TypeVar
 
 import numpy as np
 
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize.text import Serializer
-from imuscribe.prompts.teacher.chat import Stopped, Unanswered
-from imuscribe.prompts.teacher.pair_files import Row, SetAside
+from imuscribe.prompts.teacher.chat import Unanswered, unanswered
+from imuscribe.prompts.teacher.pair_files import SCORES, Row, SetAside
 from imuscribe.prompts.teacher.pairs import Question, draw_shots, pair
 from imuscribe.prompts.teacher.teachers import Teacher
-from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Recording
 
 _AHEAD = 4
@@ -58,15 +57,9 @@ def teach(
 
     Parameters
     ----------
-    recordings : sequence of Recording
-        Cleaned, each with a label the builder knows.
-    serializer, builder
-        As for `prompts.teacher.pairs.build_pairs`.
+    recordings, serializer, builder, paraphrases, seed
+        As for `prompts.teacher.pairs.build_pairs`; the seed draws examples only.
     teacher : Teacher
-    paraphrases : int
-        Pairs a recording.
-    seed : int
-        Draws the examples before a question.
     workers : int
         Recordings in the teacher's hands at once.
     stop : threading.Event, optional
@@ -83,27 +76,56 @@ def teach(
         If the teacher cannot go on at all.
     """
     labels = [rec.label for rec in recordings]
-    longest = _Longest(builder)
+    fits = -1
 
     @cache
     def text(place: int) -> str:
         return serializer.text(recordings[place])
 
-    def one(place: int) -> Taught:
-        rec = recordings[place]
-        rng = np.random.default_rng([seed, *rec.id.encode()])
+    def question(place: int, rng: np.random.Generator) -> Question:
+        """Return a question that fits; what is shorter than one that does is let pass."""
+        nonlocal fits
         chosen = draw_shots(labels, builder.config.shots, rng, skip=place)
-        try:
+        with unanswered("does not fit"):
             shots = [Shot(text(i), labels[i]) for i in chosen]
-            question = Question(text(place), shots)
+            n = len(text(place)) + sum(len(shot.text) for shot in shots)
+            if n > fits:
+                builder.prompt(text(place), shots)
+                fits = max(n, fits)
+        return Question(text(place), shots)
+
+    def one(place: int) -> Taught:
+        # What the student cannot read is set aside; an InputError of the teacher ends the run.
+        rec, taught = recordings[place], Taught([], [])
+        try:
             # Before anything is paid for: what is too long for the student is no use to it.
-            longest.check(question)
-            builder.completion(rec.label)
-        except InputError as error:
-            return Taught([], [_aside(rec, -1, error)])
-        return _one(rec, place, question, builder, teacher, paraphrases)
+            asked = question(place, np.random.default_rng([seed, *rec.id.encode()]))
+            with unanswered("does not fit"):
+                builder.completion(rec.label)
+            explained = teacher.explain(rec, asked.text)
+            with unanswered("does not fit"):
+                completion = builder.completion(rec.label, explained.reasoning)
+        except Unanswered as missing:
+            taught.set_aside.append(_aside(rec, -1, missing))
+            return taught
+        about: Row = {"teacher": teacher.name, "prompts": teacher.prompts_hash}
+        about |= {"round": explained.round, "history": list(explained.history)}
+        about |= {key: getattr(explained.verdict, key) for key in SCORES}
+        for number in range(paraphrases):
+            try:
+                wording = teacher.instruction(rec, place, number)
+                with unanswered("does not fit"):
+                    row = pair(rec, replace(asked, wording=wording), completion, builder)
+                taught.rows.append(row | {"paraphrase": number} | about)
+            except Unanswered as missing:
+                taught.set_aside.append(_aside(rec, number, missing))
+        return taught
 
     yield from in_order(one, range(len(recordings)), workers, stop)
+
+
+def _aside(rec: Recording, number: int, missing: Unanswered) -> SetAside:
+    return SetAside(rec.id, rec.label, rec.subject, number, missing.kind, missing.detail)
 
 
 def in_order(
@@ -122,10 +144,11 @@ def in_order(
     def serve() -> None:
         while (task := tasks.get()) is not None:
             future, item = task
-            try:
-                future.set_result(work(item))
-            except BaseException as error:
-                future.set_exception(error)
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(work(item))
+                except BaseException as error:
+                    future.set_exception(error)
 
     # Daemons: a second Ctrl-C ends the process, whatever a server still keeps us waiting for.
     threads = [threading.Thread(target=serve, daemon=True) for _ in range(workers)]
@@ -144,81 +167,9 @@ def in_order(
     finally:
         if waiting and stop is not None:
             stop.set()
-        try:
-            while True:
-                tasks.get_nowait()
-        except Empty:
-            pass
+        for future in waiting:
+            future.cancel()
         for _ in threads:
             tasks.put(None)
         for thread in threads:
             thread.join()
-
-
-def _one(
-    rec: Recording,
-    place: int,
-    question: Question,
-    builder: PromptBuilder,
-    teacher: Teacher,
-    paraphrases: int,
-) -> Taught:
-    """Make the pairs of one recording."""
-    try:
-        explained = teacher.explain(rec, question.text)
-    except (Unanswered, Stopped) as error:
-        return Taught([], [_aside(rec, -1, error)])
-    try:
-        completion = builder.completion(rec.label, explained.reasoning)
-    except InputError as error:
-        return Taught([], [_aside(rec, -1, error)])
-    verdict = explained.verdict
-    about = {
-        "teacher": teacher.name,
-        "prompts": teacher.prompts_hash,
-        "round": explained.round,
-        "history": list(explained.history),
-        "claims": verdict.claims,
-        "supported": verdict.supported,
-        "contradicted": verdict.contradicted,
-        "unchecked": verdict.unchecked,
-    }
-    taught = Taught([], [])
-    for number in range(paraphrases):
-        # An InputError of the teacher ends the run; one of the pair sets the pair aside.
-        try:
-            wording = teacher.instruction(rec, place, number)
-        except (Unanswered, Stopped) as error:
-            taught.set_aside.append(_aside(rec, number, error))
-            continue
-        try:
-            row = pair(rec, Question(question.text, question.shots, wording), completion, builder)
-        except InputError as error:
-            taught.set_aside.append(_aside(rec, number, error))
-        else:
-            taught.rows.append(row | {"paraphrase": number} | about)
-    return taught
-
-
-class _Longest:
-    """Checks that questions fit; one with a shorter signal than another that fits is let pass."""
-
-    def __init__(self, builder: PromptBuilder) -> None:
-        self._builder = builder
-        self._fits = -1
-
-    def check(self, question: Question) -> None:
-        n = len(question.text) + sum(len(shot.text) for shot in question.shots)
-        if n > self._fits:
-            self._builder.prompt(question.text, question.shots)
-            self._fits = max(n, self._fits)
-
-
-def _aside(rec: Recording, number: int, error: Exception) -> SetAside:
-    if isinstance(error, Unanswered):
-        reason, detail = error.kind, error.detail
-    elif isinstance(error, Stopped):
-        reason, detail = "not asked", "the tokens of --max-tokens-total are spent"
-    else:
-        reason, detail = "does not fit", str(error)
-    return SetAside(rec.id, rec.label, rec.subject, number, reason, detail)

@@ -13,6 +13,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -24,12 +25,13 @@ from imuscribe.prompts.captions.explain import ExplainConfig
 from imuscribe.prompts.captions.facts import Facts
 from imuscribe.prompts.checking.claims import check_claims
 from imuscribe.prompts.checking.leaks import leaks
-from imuscribe.prompts.teacher.chat import ChatModel, Reply, Request, Unanswered
+from imuscribe.prompts.teacher.chat import ChatModel, Reply, Request, Unanswered, unanswered
 from imuscribe.prompts.teacher.roles import RolePrompts
 from imuscribe.signals.config import Config
-from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import GYRO, Recording
 
+COMPUTED = "computed"
+"""The teacher that needs no language model."""
 _SAMPLE_ROWS = 32
 """Samples shown to a teacher; more cost tokens and no one adds them up."""
 _WORDS = (4, 100)
@@ -38,10 +40,9 @@ _WORDS = (4, 100)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What checking an explanation against its recording has found."""
+    """What checking an explanation against its recording has found: claims in all and by kind."""
 
     claims: int = 0
-    """Statements in all; those that agree, disagree, or could not be tested follow."""
     supported: int = 0
     contradicted: int = 0
     unchecked: int = 0
@@ -63,15 +64,7 @@ def no_check(reasoning: str, facts: Facts) -> Verdict:
 
 
 def claims_check(noun: str, forbid_label: bool = True) -> Check:
-    """Return a check of every claim, and of whether the label is named too early.
-
-    Parameters
-    ----------
-    noun : str
-        What a label is: letter, character or activity.
-    forbid_label : bool
-        Whether reasoning that names its label counts as wrong.
-    """
+    """Return a check of every claim, and of whether the label, a `noun`, is named too early."""
 
     def check(reasoning: str, facts: Facts) -> Verdict:
         report = check_claims(reasoning, facts)
@@ -98,7 +91,7 @@ class CheckedExplanation:
 
 
 class Teacher(Protocol):
-    """Whoever explains recordings and words questions."""
+    """Whoever explains recordings and words questions, or raises `Unanswered`."""
 
     name: str
     """For the provenance of pairs."""
@@ -106,17 +99,11 @@ class Teacher(Protocol):
     """Stands for the texts the teacher is asked with; empty where there are none."""
 
     def explain(self, rec: Recording, signal: str) -> CheckedExplanation:
-        """Explain why a recording, whose `signal` text the student will see, has its label.
-
-        Raises `Unanswered` with the reason why this recording gets no explanation.
-        """
+        """Explain why a recording, whose `signal` text the student will see, has its label."""
         ...
 
     def instruction(self, rec: Recording, place: int, number: int) -> int | str:
-        """Word the question for the `number`-th pair of the recording at `place`.
-
-        Returns one of the prompt builder's own wordings, or a new one.
-        """
+        """Word the question for a pair of the recording at `place`, or say which wording it is."""
         ...
 
 
@@ -130,7 +117,7 @@ class ComputedTeacher:
     check: Check = no_check
     config: ExplainConfig = field(default_factory=ExplainConfig)
     """How much is told."""
-    name: str = field(default="computed", init=False)
+    name: str = field(default=COMPUTED, init=False)
     prompts_hash: str = field(default="", init=False)
 
     def explain(self, rec: Recording, signal: str) -> CheckedExplanation:
@@ -194,7 +181,7 @@ class LanguageTeacher:
             return CheckedExplanation()
         facts = Facts(rec, self.facts)
         values = self._about(facts, signal)
-        finished = self._reader(rec.label)
+        finished = partial(self._reasoning, rec.label)
         if self.config.restructure:
             explanation = self._ask("explain", values, _whole)
             reasoning = self._ask("restructure", values | {"explanation": explanation}, finished)
@@ -225,15 +212,12 @@ class LanguageTeacher:
     def revise(
         self, rec: Recording, signal: str, old: CheckedExplanation, number: int
     ) -> CheckedExplanation:
-        """Have an explanation that is unlike others of its label written anew, once.
-
-        `number` says how often this has been asked for. Raises `Unanswered` if no usable one comes.
-        """
+        """Have an explanation unlike others of its label written anew, for the `number`-th time."""
         facts = Facts(rec, self.facts)
         unlike = f"- it is unlike the explanations of other recordings of this {self.builder.noun}"
         values = self._about(facts, signal) | {"explanation": old.reasoning, "errors": unlike}
         draw = self.config.rounds + number
-        reasoning = self._ask("critique", values, self._reader(rec.label), draw)
+        reasoning = self._ask("critique", values, partial(self._reasoning, rec.label), draw)
         verdict = self.check(reasoning, facts)
         history = (*old.history, len(verdict.errors))
         return CheckedExplanation(reasoning, verdict, old.round + 1, history)
@@ -247,12 +231,9 @@ class LanguageTeacher:
         if self.config.wordings is not None:
             variant = (place + number) % self.config.wordings
         packaged = self.builder.instruction(variant % self.builder.n_paraphrases)
-        values = {
-            "noun": self.builder.noun,
-            "labels": ", ".join(self.builder.labels),
-            "instruction": packaged,
-        }
-        return self._ask("paraphrase", values, lambda reply: _reworded(reply, packaged), variant)
+        values = {"noun": self.builder.noun, "labels": ", ".join(self.builder.labels)}
+        values |= {"instruction": packaged}
+        return self._ask("paraphrase", values, partial(_reworded, packaged), variant)
 
     def _about(self, facts: Facts, signal: str) -> dict[str, str]:
         rec = facts.rec
@@ -282,11 +263,7 @@ class LanguageTeacher:
                 bad = error
         raise _Bad(bad.kind, f"the {role} prompt, asked {self.config.tries} times: {bad.detail}")
 
-    def _reader(self, label: str) -> Callable[[Reply], str]:
-        """Return what takes the reasoning for a label out of an answer."""
-        return lambda reply: self._reasoning(reply, label)
-
-    def _reasoning(self, reply: Reply, label: str) -> str:
+    def _reasoning(self, label: str, reply: Reply) -> str:
         """Return what stands before the conclusion, if that names the right label."""
         text = _whole(reply)
         if not self.config.restructure:
@@ -301,11 +278,8 @@ class LanguageTeacher:
             raise _Bad("wrong label", f"it concludes '{ranked[0]}' for '{label}'")
         if not reasoning:
             raise _Bad("no reasoning", "nothing stands before the conclusion")
-        try:
-            with self._tokenizer:
-                self.builder.completion(label, reasoning)
-        except InputError as error:
-            raise _Bad("too long", str(error)) from None
+        with self._tokenizer, unanswered("too long", _Bad):
+            self.builder.completion(label, reasoning)
         return reasoning
 
 
@@ -334,10 +308,8 @@ def samples(rec: Recording) -> str:
 
 
 def _measured(facts: Facts) -> str:
-    try:
+    with unanswered("cannot be described"):
         return facts.explanation.reasoning
-    except InputError as error:
-        raise Unanswered("cannot be described", str(error)) from None
 
 
 def _whole(reply: Reply) -> str:
@@ -350,7 +322,7 @@ def _whole(reply: Reply) -> str:
     return text
 
 
-def _reworded(reply: Reply, packaged: str) -> str:
+def _reworded(packaged: str, reply: Reply) -> str:
     """Return an instruction on one line, if it can be one."""
     text = " ".join(_whole(reply).strip("\"'“”`").split())
     n_words = len(text.split())

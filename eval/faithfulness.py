@@ -48,21 +48,7 @@ class Faithfulness:
 def faithfulness(
     texts: Sequence[str], recordings: Sequence[Recording], config: CheckConfig = CheckConfig()
 ) -> Faithfulness:
-    """Check explanations, each against its recording.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        What a model wrote about each recording, one a recording.
-    recordings : sequence of Recording
-        Cleaned as they were shown to the model. The same recording may come several times.
-    config : CheckConfig
-
-    Raises
-    ------
-    InputError
-        If there are not as many texts as recordings.
-    """
+    """Check explanations, each against its recording."""
     if len(texts) != len(recordings):
         raise InputError(
             f"{len(texts)} texts and {len(recordings)} recordings: give one recording a text"

@@ -81,6 +81,26 @@ class Predictions:
             note=note,
         )
 
+    @classmethod
+    def parsed(
+        cls,
+        recordings: Sequence[Recording],
+        labels: Sequence[str],
+        texts: Sequence[str],
+        tokens: Sequence[int],
+        seconds: float,
+        fit_seconds: float = 0.0,
+        note: str = "",
+    ) -> Self:
+        """Return what generated texts say: the order of the labels they name is all there is."""
+        from imuscribe.prompts.ask.answers import parse_answer
+
+        scores = np.full((len(texts), len(labels)), -np.inf)
+        for row, text in zip(scores, texts, strict=True):
+            for rank, label in enumerate(parse_answer(text, labels).ranked):
+                row[labels.index(label)] = -rank
+        return cls.of(recordings, labels, scores, tokens, seconds, fit_seconds, note)
+
     def frame(self, fold: str, method: str) -> pd.DataFrame:
         """Return one row a recording: who, truth, first answer, a column a label, cost."""
         import pandas as pd

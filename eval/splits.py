@@ -102,11 +102,6 @@ def check_disjoint(train: Sequence[Recording], test: Sequence[Recording]) -> Non
     """Refuse a person (and so every session of theirs) or a recording that is on both sides.
 
     A copy of a recording under another name and another person is the same recording.
-
-    Raises
-    ------
-    InputError
-        Naming the first people or recordings found twice.
     """
     for what, a, b in (
         ("person", {r.subject for r in train}, {r.subject for r in test}),

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
+from imuscribe.finetune.base import load_base
+from imuscribe.finetune.rows import pad_id, padded
 from imuscribe.prompts.ask.templates import PromptBuilder
 from imuscribe.prompts.captions.explain import ExplainConfig
 from imuscribe.prompts.teacher.chat import ChatModel, Reply, Request, Unanswered
@@ -77,20 +79,10 @@ def load_teacher(
 class LocalModel:
     """Answers with a model on this machine; those who ask while it writes are answered together.
 
-    Parameters
-    ----------
-    config : ModelConfig
-        ``smollm2`` (packaged), a local directory, or a hub id.
-
-    Raises
-    ------
-    InputError
-        If the model is nowhere to be found, or has no chat template.
+    The model needs a chat template.
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        from imuscribe.finetune.base import load_base
-
         self.name = f"{Path(config.base).name} in transformers"
         loaded = ["transformers", config.model_dump(mode="json")]
         self.identity = json.dumps(loaded, sort_keys=True)
@@ -108,10 +100,7 @@ class LocalModel:
     def answer(self, request: Request) -> Reply:
         """Answer one request; the same request gives the same answer, but for rounding.
 
-        Raises
-        ------
-        Unanswered
-            If question and answer are longer than the model reads.
+        It is `Unanswered` if question and answer are longer than the model reads.
         """
         mine: Future[Reply] = Future()
         self._waiting.append((request, mine))
@@ -157,23 +146,16 @@ class LocalModel:
         """
         import torch
 
-        from imuscribe.finetune.tokenise import pad_id, pad_left
-
         device = self._network.device
         draws = [torch.Generator().manual_seed(request.seed) for request, _ in asked]
         written: list[list[int]] = [[] for _ in asked]
         going = [True] * len(asked)
-        ids, mask, positions = pad_left([given for _, given in asked], pad_id(self._tokenizer))
+        given = padded([ids for _, ids in asked], pad_id(self._tokenizer), device)
         cache = None
         with torch.inference_mode():
             while any(going):
                 output = self._network(
-                    input_ids=ids.to(device),
-                    attention_mask=mask.to(device),
-                    position_ids=positions.to(device),
-                    past_key_values=cache,
-                    use_cache=True,
-                    logits_to_keep=1,
+                    **given, past_key_values=cache, use_cache=True, logits_to_keep=1
                 )
                 cache, logits = output.past_key_values, output.logits[:, -1].float().cpu()
                 for i, (request, _) in enumerate(asked):
@@ -186,7 +168,10 @@ class LocalModel:
                         token = int(logits[i].argmax())
                     written[i].append(token)
                     going[i] = token not in self._ends and len(written[i]) < request.max_tokens
-                ids = torch.tensor([[tokens[-1]] for tokens in written])
-                mask = torch.cat([mask, mask.new_ones(len(asked), 1)], 1)
-                positions = positions[:, -1:] + 1
+                mask = given["attention_mask"]
+                given = {
+                    "input_ids": torch.tensor([[ids[-1]] for ids in written], device=device),
+                    "attention_mask": torch.cat([mask, mask.new_ones(len(asked), 1)], 1),
+                    "position_ids": given["position_ids"][:, -1:] + 1,
+                }
         return written

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from imuscribe.prompts.captions.explain import ExplainConfig
 from imuscribe.prompts.teacher.teachers import TeachConfig
+from imuscribe.recipes.methods import METHODS
 from imuscribe.recipes.schema import EvalConfig, Recipe, as_names
 from imuscribe.signals.config import Config
 
@@ -75,7 +76,7 @@ class PairsRecipe(Recipe):
                 "longer be true: leave it out"
             )
         for method in self.evaluate.methods:
-            if method.startswith(("fine-tuned", "generate")):
+            if METHODS[method].tuned or METHODS[method].generates:
                 mistakes.append(f"'evaluate.methods' names {method}: the students are the 'arms'")
         if mistakes:
             raise ValueError("\n".join(mistakes))
@@ -83,7 +84,7 @@ class PairsRecipe(Recipe):
 
     def student(self, explains: bool) -> Recipe:
         """Return the recipe of a student who explains, or gives the bare label."""
-        values = {name: getattr(self, name) for name in Recipe.model_fields}
+        values = {name: getattr(self, name) for name in Recipe.model_fields if name != "kind"}
         if explains:
             values["prompt"] = self.prompt.model_copy(update={"reasoning": True})
             values["train"] = self.train.model_copy(update={"loss": "explanation"})

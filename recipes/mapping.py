@@ -11,6 +11,7 @@ from imuscribe.mapping3d.gallery import Provenance
 from imuscribe.mapping3d.search import Metric
 from imuscribe.mapping3d.train import FitConfig
 from imuscribe.mapping3d.views import ViewConfig
+from imuscribe.recipes.methods import METHODS
 from imuscribe.recipes.schema import RecordingsExperiment, SplitConfig, as_names
 from imuscribe.signals.config import Config
 from imuscribe.signals.motion.augment import AugmentConfig
@@ -116,7 +117,7 @@ class EvalConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        asking = [m for m in self.methods if m.startswith("llm-") or m == "fusion"]
+        asking = [name for name in self.methods if METHODS[name].asks_model]
         if asking and self.adapter is None:
             raise ValueError(
                 f"'methods' names {asking[0]} but 'adapter' is null: name a language model's "

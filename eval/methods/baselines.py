@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.signals.motion.frames import FrameConfig, writing_motion
+from imuscribe.signals.motion.warping import equally_long
 from imuscribe.signals.recording import ACC, GYRO, Array, Recording
 
 if TYPE_CHECKING:
@@ -116,13 +117,7 @@ class Views:
             quantities = [motion.plane(s) for s in ("velocity", "acceleration", "rotation")]
         else:
             quantities = [rec.select(ACC)] + ([] if rec.gyro is None else [rec.select(GYRO)])
-        where = np.linspace(rec.t[0], rec.t[-1], self.steps)
-        rows = [
-            np.interp(where, rec.t, row / (np.sqrt(np.mean(quantity**2)) + 1e-9))
-            for quantity in quantities
-            for row in quantity
-        ]
-        return np.stack(rows).astype(np.float32)
+        return equally_long(quantities, rec.t, self.steps)
 
 
 class Baseline:
@@ -278,15 +273,6 @@ def _equal_means(values: Array, steps: int) -> NDArray[np.float64]:
     edges = np.linspace(0, n, steps + 1)
     until = np.stack([np.interp(edges, np.arange(n + 1), row) for row in area])
     return np.asarray(np.diff(until, axis=1) * (steps / n))
-
-
-OWN = "-own"
-"""Ends the name of a method that is also shown one recording of each label by the test person."""
-
-
-def is_baseline(method: str) -> bool:
-    """Tell whether a method is one of `BASELINES`, shown the test person's recordings or not."""
-    return method.removesuffix(OWN) in BASELINES
 
 
 def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:

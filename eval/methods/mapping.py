@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from imuscribe.eval.methods.baselines import BASELINES, Baseline, Views
 from imuscribe.eval.methods.fusion import Fusion
-from imuscribe.eval.predictions import Predictions, load, save
+from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.tasks.mapping_fold import FoldMapping, gallery_rows, thinned
 from imuscribe.mapping3d.vote import log_posterior, nearness
 from imuscribe.recipes.mapping import MapRecipe
+from imuscribe.recipes.methods import METHODS
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Array, Recording
 
@@ -40,17 +41,18 @@ class Judge:
         self.mapping, self.reader = mapping, reader
         self.recipe, self.data, self.fold = mapping.recipe, mapping.data, mapping.fold
         self._views: Views | None = None
+        self._answers: dict[str, Predictions] = {}
+
+    def key(self, method: str) -> str:
+        """Return a fingerprint of all that a method's answers depend on."""
+        asks_model = METHODS[method].asks_model
+        return self.mapping.key + (self.reader.identity if self.reader and asks_model else "")
 
     def answer(self, method: str) -> Predictions:
-        """Return a method's answers, from an earlier run where there are any."""
-        path = self.mapping.folder / f"{method}.parquet"
-        asks_model = method.startswith("llm-") or method == "fusion"
-        key = self.mapping.key + (self.reader.identity if self.reader and asks_model else "")
-        known = load(path, key, self.fold.test)
-        if known is None:
-            known = self._methods()[method]()
-            save(known, path, self.fold.name, method, key)
-        return known
+        """Return a method's answers; the fusion asks its parts again."""
+        if method not in self._answers:
+            self._answers[method] = self._methods()[method]()
+        return self._answers[method]
 
     def _methods(self) -> dict[str, Callable[[], Predictions]]:
         return {

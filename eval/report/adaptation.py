@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from imuscribe.eval.metrics import wilson
-from imuscribe.eval.report.words import as_markdown
-from imuscribe.signals.files import write_text
+import numpy as np
+
+from imuscribe.eval.metrics import bootstrap_people, wilson
+from imuscribe.eval.report.page import Page, Table, points
+from imuscribe.eval.result import Result, measured, origin
+from imuscribe.recipes.words import AdaptRecipe
 
 Values = dict[str, Any]
 
@@ -16,12 +20,70 @@ TEST_WORDS = 40
 """Words spelt from the recordings that letters are judged on, decoded before and after."""
 
 
-def adapt_table(found: Values) -> tuple[list[str], list[list[str]]]:
-    """Return heading and rows of the table per person."""
-    most = max(len(p["rounds"]) for p in found["people"])
+def summarise(recipe: AdaptRecipe, source: str, people: Sequence[Values]) -> Values:
+    """Return the means over people before and after, and how much that is gained."""
+    names = [p["person"] for p in people]
+    letters, words = (
+        [np.array([p["rounds"][at][key] / of(p) for p in people]) for at in (0, -1)]
+        for key, of in (("correct", lambda p: p["n"]), ("words_right", lambda p: TEST_WORDS))
+    )
+
+    def over_people(values: Any) -> Values:
+        return asdict(bootstrap_people(values, names, recipe.seed))
+
+    return {
+        "letters": source,
+        "words_a_round": recipe.words,
+        "people": list(people),
+        "before": over_people(letters[0]),
+        "after": over_people(letters[1]),
+        "words_before": float(words[0].mean()),
+        "words_after": float(words[1].mean()),
+        "gain": over_people(letters[1] - letters[0]),
+    }
+
+
+def adaptation_page(values: Values, facts: Values, folder: Path) -> Page:
+    """Return the letters of each person before and after every round."""
+    about = (
+        f"Letters on recordings that no word was spelt from: {values['before']['value']:.3f} "
+        f"before, {values['after']['value']:.3f} after, "
+        f"{points(values['gain']).replace(' [', ' points [')} (mean over {values['gain']['n']} "
+        "people, bootstrap over people). No label was used of the person adapted to; "
+        f"{values['words_a_round']} words a round. New words, of held-out recordings, one a "
+        f"letter: {values['words_before']:.3f} → {values['words_after']:.3f}. Letters: "
+        f"{values['letters']}."
+    )
+    return Page(values["name"], about, [_table(values)], lines=[about])
+
+
+def adaptation_results(values: Values, facts: Values) -> list[Result]:
+    """Return the accuracy of letters before and after, and what is gained."""
+    n = sum(person["n"] for person in values["people"])
+    about = origin(values, facts) | {
+        "task": "letters, before and after adaptation by words",
+        "protocol": f"letters: {values['letters']}",
+        "train_data": "words of the person, without labels",
+    }
+    rows = (
+        ("before", "accuracy", "people", values["before"], 1 / 26),
+        ("adapted", "accuracy", "people", values["after"], 1 / 26),
+        ("adapted", "accuracy gain", "pairs", values["gain"], None),
+    )
+    return [
+        Result(
+            **about,
+            **measured(figure | {"n": n}, method=who, metric=metric, over=over, chance=chance),
+        )
+        for who, metric, over, figure, chance in rows
+    ]
+
+
+def _table(values: Values) -> Table:
+    most = max(len(p["rounds"]) for p in values["people"])
     heading = ["person", "n", "before", *(f"round {r}" for r in range(1, most)), "change"]
     rows = []
-    for p in found["people"]:
+    for p in values["people"]:
         shares = [r["correct"] / p["n"] for r in p["rounds"]]
         low, high = wilson(p["rounds"][-1]["correct"], p["n"])
         shown = [f"{s:.3f}" for s in shares[1:]]
@@ -35,33 +97,5 @@ def adapt_table(found: Values) -> tuple[list[str], list[list[str]]]:
                 f"{p['rounds'][0]['words_right']} → {last['words_right']} of {TEST_WORDS}",
             ]
         )
-    return [
-        *heading,
-        "sure words",
-        "letters labelled rightly",
-        "rounds undone",
-        "new words right",
-    ], rows
-
-
-def adapt_caption(found: Values) -> str:
-    """Return the mean change in a sentence."""
-    gain = found["gain"]
-    bounds = (
-        "" if gain["low"] is None else f" [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]"
-    )
-    return (
-        f"Letters on recordings that no word was spelt from: {found['before']:.3f} before, "
-        f"{found['after']:.3f} after, {100 * gain['value']:+.1f} points{bounds} (mean over "
-        f"{gain['n']} people, bootstrap over people). No label was used of the person adapted to; "
-        f"{found['words_a_round']} words a round. New words, of held-out recordings, one a letter: "
-        f"{found['words_before']:.3f} → {found['words_after']:.3f}. Letters: {found['letters']}."
-    )
-
-
-def write_adaptation(folder: Path, found: Values) -> None:
-    """Write ``adapt.json`` and ``adapt.md``."""
-    heading, rows = adapt_table(found)
-    about = [f"# {found['name']}", adapt_caption(found)]
-    write_text(folder / "adapt.json", json.dumps(found, indent=1))
-    write_text(folder / "adapt.md", as_markdown(about, [("Letters of each person", heading, rows)]))
+    heading += ["sure words", "letters labelled rightly", "rounds undone", "new words right"]
+    return Table(heading, rows, "letters before and after")

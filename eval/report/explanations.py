@@ -1,33 +1,29 @@
-"""What a study of explanations found: figures, tables, rows of the ledger."""
+"""What a study of explanations found: figures, tables, results."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuscribe.eval.environment import dataset_name, origin
+from imuscribe.eval.comparison import measure
 from imuscribe.eval.faithfulness import Faithfulness, faithfulness
-from imuscribe.eval.methods.baselines import is_baseline
 from imuscribe.eval.predictions import Predictions
-from imuscribe.eval.report.html import interval, read_run
-from imuscribe.eval.run import judge, measure
+from imuscribe.eval.report.page import Page, Table, Text, interval
+from imuscribe.eval.result import Result, measured, origin
 from imuscribe.eval.splits import Fold
+from imuscribe.eval.task import Answers
 from imuscribe.prompts.checking.claims import CheckConfig
-from imuscribe.signals.files import write_text
+from imuscribe.recipes.methods import is_baseline
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
-    from imuscribe.eval.tasks.explanations import Student
     from imuscribe.recipes.explanations import PairsRecipe
 
 Values = dict[str, Any]
-Table = tuple[str, list[str], list[list[str]]]
-"""Title, heading, rows."""
 
 _TAUGHT = {
     "label": "the label alone",
@@ -38,52 +34,21 @@ _TAUGHT = {
 
 
 def summarise(
-    recipe: PairsRecipe,
-    folds: Sequence[Fold],
-    others: Mapping[str, list[Predictions]],
-    students: Mapping[str, Sequence[Student]],
+    recipe: PairsRecipe, folds: Sequence[Fold], beside: Values, answers: Answers
 ) -> Values:
-    """Return everything measured, as plain values: the content of ``study.json``.
-
-    Parameters
-    ----------
-    recipe : PairsRecipe
-    folds : sequence of Fold
-    others : mapping of str to list of Predictions
-        What stands beside the students, one a fold.
-    students : mapping of str to sequence of Student
-        By arm, one a fold.
-    """
-    about = judge(recipe, folds, dict(others))
-    shared = ("name", "labels", "chance", "protocol", "data", "seed", "folds")
-    return {key: about[key] for key in shared} | {
+    """Return everything measured of students, and of the methods that stand beside them."""
+    shared = ("labels", "chance", "protocol", "data", "folds")
+    return {key: beside[key] for key in shared} | {
         "tokens": recipe.tokens,
         "teacher": recipe.teacher.model or Path(recipe.teacher.name).name,
-        "others": about["methods"],
-        "arms": [_arm(recipe, folds, found) for found in students.values()],
+        "others": beside["methods"],
+        "arms": [_arm(recipe, folds, arm, answers) for arm in recipe.arms],
     }
 
 
-def write_study(folder: Path, found: Values) -> None:
-    """Write ``study.md`` and ``study.json``."""
-    write_text(folder / "study.md", as_markdown(found))
-    write_text(folder / "study.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-
-
-def read_study(folder: Path) -> Values:
-    """Return the content of ``study.json``.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no finished study.
-    """
-    return read_run(folder, "study.json")[0]
-
-
-def tables(found: Values) -> list[Table]:
+def explanations_page(values: Values, facts: Values, folder: Path) -> Page:
     """Return accuracy, truth and cost, one row a student; no table without a row."""
-    arms = found["arms"]
+    arms = values["arms"]
     accuracy = [
         [
             _TAUGHT[arm["arm"]],
@@ -93,9 +58,11 @@ def tables(found: Values) -> list[Table]:
         ]
         for arm in arms
     ]
-    best = max(filter(is_baseline, found["others"]), key=lambda name: _top(found, name), default="")
-    n_train = sum(fold["n_train"] for fold in found["folds"])
-    for name, method in found["others"].items():
+    best = max(
+        filter(is_baseline, values["others"]), key=lambda name: _top(values, name), default=""
+    )
+    n_train = sum(fold["n_train"] for fold in values["folds"])
+    for name, method in values["others"].items():
         learnt = str(n_train) if is_baseline(name) else "0"
         named = "before training" if name == "adapter" else name
         named += " (best classical)" if name == best else ""
@@ -127,43 +94,35 @@ def tables(found: Values) -> list[Table]:
         ]
         for arm in arms
     ]
+    learnt = "student was taught"
+    heads = (
+        [learnt, "recordings", "label scored [95 %]", "own words [95 %]"],
+        [learnt, "taught, supported", "own claims supported [95 %]", "of another recording [95 %]",
+         "texts without a false claim [95 %]", "claims a text"],
+        [learnt, "rows", "passes", "updates", "tokens", "of answers", "minutes",
+         "tokens a prompt + answer", "teacher's answers", "their tokens"],
+    )  # fmt: skip
     made = [
-        (
-            "Accuracy on people never trained on",
-            ["student was taught", "recordings", "label scored [95 %]", "own words [95 %]"],
-            accuracy,
-        ),
-        (
-            "Are the student's own explanations of unseen recordings true?",
-            [
-                "student was taught",
-                "taught, supported",
-                "own claims supported [95 %]",
-                "of another recording [95 %]",
-                "texts without a false claim [95 %]",
-                "claims a text",
-            ],
-            truth,
-        ),
+        Table(heads[0], accuracy, "Accuracy on people never trained on"),
+        Table(heads[1], truth, "Are the student's own explanations of unseen recordings true?"),
         _by_kind([arm for arm in arms if arm["explains"]]),
-        (
-            "Budget and cost",
-            [
-                "student was taught",
-                "rows",
-                "passes",
-                "updates",
-                "tokens",
-                "of answers",
-                "minutes",
-                "tokens a prompt + answer",
-                "teacher's answers",
-                "their tokens",
-            ],
-            cost,
-        ),
+        Table(heads[2], cost, "Budget and cost"),
     ]
-    return [one for one in made if one[2]]
+    said = [
+        Text(
+            paragraphs=[f"{_TAUGHT[arm['arm']]}, {example['id']} ({example['label']}):"],
+            verbatim=example["text"].strip(),
+        )
+        for arm in arms
+        for example in arm["examples"]
+    ]
+    about = _caption(values)
+    return Page(
+        f"{values['name']}: does it help to learn explanations?",
+        about,
+        [*(table for table in made if table.rows), Text(heading="What students wrote"), *said],
+        lines=[about],
+    )
 
 
 def _by_kind(arms: Sequence[Values]) -> Table:
@@ -178,11 +137,10 @@ def _by_kind(arms: Sequence[Values]) -> Table:
 
     rows = [[kind, *(cell(arm, kind) for arm in arms)] for kind in sorted(kinds)]
     heading = ["kind of claim", *(_TAUGHT[arm["arm"]] for arm in arms)]
-    return "Share supported by kind (of another recording), claims", heading, rows
+    return Table(heading, rows, "Share supported by kind (of another recording), claims")
 
 
-def caption(found: Values) -> str:
-    """Return what a reader of the tables must know."""
+def _caption(found: Values) -> str:
     folds = found["folds"]
     n = sum(fold["n_test"] for fold in folds)
     people = len({person for fold in folds for person in fold["test_people"]})
@@ -195,93 +153,83 @@ def caption(found: Values) -> str:
     )
 
 
-def as_markdown(found: Values) -> str:
-    """Return the tables with their caption."""
-    lines = [f"# {found['name']}: does it help to learn explanations?", "", caption(found)]
-    for title, heading, rows in tables(found):
-        lines += ["", f"## {title}", "", _line(heading), _line(["---"] * len(heading))]
-        lines += map(_line, rows)
-    lines += ["", "## What students wrote", ""]
-    for arm in found["arms"]:
-        for example in arm["examples"]:
-            lines += [f"{_TAUGHT[arm['arm']]}, {example['id']} ({example['label']}):", ""]
-            lines += [f"> {line}" for line in example["text"].strip().splitlines()] + [""]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def study_rows(found: Values, facts: Mapping[str, Any], note: str) -> list[Values]:
-    """Return the rows of the ledger: accuracies, shares of true claims, and what stands beside."""
-    folds = found["folds"]
+def explanations_results(values: Values, facts: Values) -> list[Result]:
+    """Return accuracies, shares of true claims, and the accuracies of what stands beside."""
+    folds, labels, chance = values["folds"], values["labels"], values["chance"]
     tested = sorted({person for fold in folds for person in fold["test_people"]})
     trained = len({person for fold in folds for person in fold["train_people"]})
-    labels = found["labels"]
-    about = {
+    about = origin(values, facts) | {
         "task": f"what students learn from explanations, {len(labels)} labels, {labels[0]} to "
         f"{labels[-1]}",
-        "dataset": dataset_name(found["data"], facts["data"]["sha256"]),
-        "protocol": f"{found['protocol']}, tested: {', '.join(tested)}",
-        **origin(found, facts),
+        "protocol": f"{values['protocol']}, tested: {', '.join(tested)}",
     }
-    rows = []
-    for arm in found["arms"]:
+    found = []
+
+    def add(method: str, metric: str, figure: Values, by_chance: float, **said: Any) -> None:
+        over = "claims" if metric == "claims supported" else "recordings"
+        row = measured(figure, chance=by_chance, method=method, metric=metric, over=over)
+        found.append(Result(**(about | row | said)))
+
+    for arm in values["arms"]:
         method = f"taught {_TAUGHT[arm['arm']]}"
-        own = about | {
-            "method": method,
+        said = {
             "tokens": arm["prompt"],
             "train_data": f"{arm['recordings']} recordings of {trained} other people, "
             f"{arm['tokens']:,} tokens, {arm['updates']} updates",
-            "note": note,
         }
-        figures = [("accuracy, label scored", arm["scored"]["accuracy"], found["chance"])]
+        add(f"{method}, label scored", "accuracy", arm["scored"]["accuracy"], chance, **said)
         if arm["written"]:
-            luck = arm["by_chance"]["share"]["value"]
-            figures += [
-                ("accuracy, own words", arm["written"]["accuracy"], found["chance"]),
-                ("claims of own explanations supported", arm["explains"]["share"], luck),
-                (
-                    "own explanations without a false claim",
-                    arm["explains"]["true_texts"],
-                    arm["by_chance"]["true_texts"]["value"],
-                ),
-            ]
-        rows += [own | _figure(metric, figure, chance) for metric, figure, chance in figures]
-    for name, measured in found["others"].items():
+            luck = arm["by_chance"]
+            own = f"{method}, in its own words"
+            add(own, "accuracy", arm["written"]["accuracy"], chance, **said)
+            for metric, key in (
+                ("claims supported", "share"),
+                ("explanations without a false claim", "true_texts"),
+            ):
+                add(method, metric, arm["explains"][key], luck[key]["value"], **said)
+    for name, method in values["others"].items():
         learnt = f"{folds[0]['n_train']} recordings of {trained} other people"
-        own = about | {
-            "method": "before training" if name == "adapter" else name,
-            "tokens": measured["tokens"]["median"] if measured["tokens"] else None,
-            "train_data": learnt if is_baseline(name) else "none of these",
-            "note": note,
-        }
-        rows.append(own | _figure("accuracy", measured["accuracy"], found["chance"]))
-    return rows
+        add(
+            "before training" if name == "adapter" else name,
+            "accuracy",
+            method["accuracy"],
+            chance,
+            tokens=method["tokens"]["median"] if method["tokens"] else None,
+            train_data=learnt if is_baseline(name) else "none of these",
+        )
+    return found
 
 
-def _arm(recipe: PairsRecipe, folds: Sequence[Fold], students: Sequence[Student]) -> Values:
+def _arm(recipe: PairsRecipe, folds: Sequence[Fold], arm: str, answers: Answers) -> Values:
     labels, seed, resamples = recipe.label_set, recipe.seed, recipe.evaluate.bootstrap
-    scored = measure([student.scored for student in students], labels, seed, resamples)
-    taught = [row for student in students for row in student.taught]
-    trained = {key: sum(s.trained[key] for s in students) for key in students[0].trained}
-    written = [student.written for student in students if student.written is not None]
-    texts = [text for student in students for text in student.texts]
+    scored = [answers[fold.name, arm, "scored"] for fold in folds]
+    students = [answers[fold.name, arm, "training"] for fold in folds]
+    wrote = [answers.get((fold.name, arm, "written")) for fold in folds]
+    parsed = [
+        Predictions.parsed(fold.test, labels, w["texts"], w["tokens"], w["seconds"])
+        for fold, w in zip(folds, wrote, strict=True)
+        if w
+    ]
+    texts = [text for w in wrote if w for text in w["texts"]]
     tested = [rec for fold in folds for rec in fold.test] if texts else []
-    rows = trained["rows"]
+    trained = _summed(student["trained"] for student in students)
+    taught, rows = sum(student["recordings"] for student in students), trained["rows"]
     return {
-        "arm": students[0].arm,
-        "recordings": len(taught),
+        "arm": arm,
+        "recordings": taught,
         "of": sum(len(fold.train) for fold in folds),
-        "labels_left": len({row["label"] for row in taught}),
-        "taught": {key: sum(row[key] for row in taught) for key in _COUNTS},
-        "asked": {key: sum(s.asked[key] for s in students) for key in students[0].asked},
+        "labels_left": len({label for student in students for label in student["labels"]}),
+        "taught": _summed(student["taught"] for student in students),
+        "asked": _summed(student["asked"] for student in students),
         **trained,
-        "passes": rows / len(taught),
+        "passes": rows / taught,
         "prompt": (trained["tokens"] - trained["answer_tokens"]) / rows,
         "answer": trained["answer_tokens"] / rows,
-        "scored": scored,
-        "written": measure(written, labels, seed, resamples) if written else None,
-        "unparsed": sum(int(np.isneginf(p.log_probs).all(axis=1).sum()) for p in written),
-        "explains": _plain(_truth(recipe, texts, tested)) if texts else None,
-        "by_chance": _plain(_truth(recipe, texts, _others(tested, seed))) if texts else None,
+        "scored": measure(scored, labels, seed, resamples),
+        "written": measure(parsed, labels, seed, resamples) if parsed else None,
+        "unparsed": sum(int(np.isneginf(p.log_probs).all(axis=1).sum()) for p in parsed),
+        "explains": asdict(_truth(recipe, texts, tested)) if texts else None,
+        "by_chance": asdict(_truth(recipe, texts, _others(tested, seed))) if texts else None,
         "examples": [
             {"id": rec.id, "label": rec.label, "text": text}
             for rec, text in list(zip(tested, texts, strict=True))[:2]
@@ -289,7 +237,10 @@ def _arm(recipe: PairsRecipe, folds: Sequence[Fold], students: Sequence[Student]
     }
 
 
-_COUNTS = ("claims", "supported", "contradicted", "unchecked")
+def _summed(parts: Iterable[Mapping[str, Any]]) -> Values:
+    """Return the sums of what all parts count."""
+    found = list(parts)
+    return {key: sum(part[key] for part in found) for key in found[0]}
 
 
 def _truth(
@@ -311,21 +262,6 @@ def _others(recordings: Sequence[Recording], seed: int) -> list[Recording]:
     return chosen
 
 
-def _plain(found: Faithfulness) -> Values:
-    return asdict(found)
-
-
-def _figure(metric: str, figure: Mapping[str, Any], chance: float) -> Values:
-    return {
-        "metric": metric,
-        "value": round(figure["value"], 4),
-        "ci_low": None if figure["low"] is None else round(figure["low"], 4),
-        "ci_high": None if figure["high"] is None else round(figure["high"], 4),
-        "n": figure["n"],
-        "chance": round(chance, 4),
-    }
-
-
 def _share(counts: Mapping[str, int]) -> str:
     decided = _checked(counts)
     return f"{counts['supported'] / decided:.3f} of {decided:,}" if decided else "–"
@@ -337,7 +273,3 @@ def _checked(counts: Mapping[str, int]) -> int:
 
 def _top(found: Values, name: str) -> float:
     return float(found["others"][name]["accuracy"]["value"])
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

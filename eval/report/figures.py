@@ -167,14 +167,7 @@ def drawings(rows: Sequence[Sequence[tuple[str, Array]]]) -> bytes:
 def embedding(
     queries: Array, labels: Sequence[str], items: Array, item_labels: Sequence[str]
 ) -> bytes:
-    """Draw a space in two dimensions: queries as letters or dots, gallery items as pale dots.
-
-    Parameters
-    ----------
-    queries, items : ndarray, shapes (n, 2) and (m, 2)
-    labels, item_labels : sequence of str
-        Their classes: one colour each.
-    """
+    """Draw a space in two dimensions: queries as letters or dots, gallery items as pale dots."""
     from matplotlib import colormaps
 
     names = sorted(set(labels) | set(item_labels))

@@ -1,10 +1,8 @@
-"""A mapping's run folder as one HTML page, and its embedding in two dimensions."""
+"""The report of a mapping, and its embedding in two dimensions."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +11,14 @@ from numpy.typing import NDArray
 
 from imuscribe.eval.methods.baselines import BASELINES
 from imuscribe.eval.report.figures import accuracy_by_person, embedding
-from imuscribe.eval.report.html import (
+from imuscribe.eval.report.methods import (
     closing,
+    comparison_text,
     comparisons,
-    document,
-    image,
-    interval,
     methods_table,
-    table,
+    tested,
 )
+from imuscribe.eval.report.page import Page, Picture, Table, interval, only
 from imuscribe.signals.files import atomic_path
 from imuscribe.signals.recording import Array
 
@@ -31,46 +28,48 @@ _MOST = 1500
 """Points of an embedding plot: t-SNE takes seconds for so many, minutes for all."""
 
 
-def page(metrics: Values, facts: Values, recipe: str, picture: bytes | None) -> str:
-    """Return the whole page; every text from outside is escaped."""
-    methods: dict[str, Values] = metrics["methods"]
-    rivals = [name for name in methods if name in BASELINES]
-    best = max(methods, key=lambda name: methods[name]["accuracy"]["value"])
-    tested = sum(fold["n_test"] for fold in metrics["folds"])
-    lead = (
-        f"{len(metrics['labels'])} labels, {metrics['protocol']}, {tested:,} queries from "
-        f"{metrics['data']}; gallery of {_gallery(metrics)}; "
-        f"seed {metrics['seed']}, {facts['date']}. Nobody tested was trained on."
+def mapping_page(values: Values, facts: Values, folder: Path) -> Page:
+    """Return the report of a mapping."""
+    methods: dict[str, Values] = values["methods"]
+    baselines = [name for name in methods if name in BASELINES]
+    people = accuracy_by_person(methods, baselines, values["chance"])
+    drawn = folder / "embedding.png"
+    retrieval = values["retrieval"]
+    found = Table(
+        ("", "pooled", "over people", "n"),
+        [
+            [name, interval(one["pooled"]), interval(one["people"]), f"{one['pooled']['n']:,}"]
+            for name, one in retrieval.items()
+        ],
+        "Retrieval",
+        "@k: one of the k nearest items has the right label. Pooled: Wilson interval over "
+        "recordings; over people: bootstrap over people. 95 %.",
     )
     sections = [
-        f"<h1>{escape(metrics['name'])}</h1>",
-        f'<p class="lead">{escape(lead)}</p>',
-        "<h2>Retrieval</h2>",
-        retrieval_table(metrics["retrieval"]),
-        "<p><small>@k: one of the k nearest items has the right label. Pooled: Wilson interval "
-        "over recordings; over people: bootstrap over people. 95 %.</small></p>",
-        "<h2>Methods</h2>",
-        methods_table(methods, metrics["chance"]),
-        comparisons(metrics["comparisons"]),
+        found,
+        methods_table(methods, values["chance"]),
+        comparisons(values),
+        Picture(drawn.read_bytes(), "Embedding of queries and gallery", "The space")
+        if drawn.is_file()
+        else None,
+        Picture(people, "Accuracy of every person", "People"),
+        *closing(values, methods),
     ]
-    if picture:
-        sections += ["<h2>The space</h2>", image(picture, "Embedding of queries and gallery")]
-    sections += [
-        "<h2>People</h2>",
-        image(accuracy_by_person(methods, rivals, metrics["chance"]), "Accuracy of every person"),
-        *closing(metrics, facts, recipe, best),
-    ]
-    return document(metrics["name"], sections)
-
-
-def retrieval_table(retrieval: Values) -> str:
-    """Return @1, @5 and the mean reciprocal rank as an HTML table."""
-    rows = [
-        f"<tr><td>{escape(name)}</td><td>{interval(found['pooled'])}</td>"
-        f"<td>{interval(found['people'])}</td><td>{found['pooled']['n']:,}</td></tr>"
-        for name, found in retrieval.items()
-    ]
-    return table(("", "pooled", "over people", "n"), rows)
+    return Page(
+        values["name"],
+        f"{len(values['labels'])} labels, {values['protocol']}, {tested(values):,} queries from "
+        f"{values['data']}; gallery of {_gallery(values)}; seed {values['seed']}, "
+        f"{facts['date']}. Nobody tested was trained on.",
+        only(sections),
+        [_summary(methods)],
+        [
+            f"retrieval @1 {interval(retrieval['@1']['pooled'])}, "
+            f"@5 {interval(retrieval['@5']['pooled'])}, mean reciprocal rank "
+            f"{interval(retrieval['reciprocal rank']['people'])}",
+            f"gallery: {values['folds'][0]['gallery']['provenance']}, {_gallery(values)}",
+            *map(comparison_text, values["comparisons"]),
+        ],
+    )
 
 
 def write_embedding(
@@ -83,16 +82,7 @@ def write_embedding(
 ) -> None:
     """Draw queries and items of one space in two dimensions: t-SNE from a PCA start.
 
-    Parameters
-    ----------
-    path : Path
-        The PNG.
-    queries, items : ndarray, shapes (n, size) and (m, size)
-        Embeddings of the two conditions; thinned where they are many.
-    labels, item_labels : ndarray of str
-        What they show.
-    seed : int
-        Of the thinning and t-SNE.
+    Embeddings (n, size) and (m, size) are thinned where they are many.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -112,9 +102,7 @@ def write_embedding(
         )
 
 
-def summary(folder: Path) -> tuple[list[str], list[list[str]], list[str]]:
-    """Return titles, rows and lines for the terminal from a finished run."""
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+def _summary(methods: Values) -> Table:
     rows = [
         [
             name,
@@ -124,15 +112,9 @@ def summary(folder: Path) -> tuple[list[str], list[list[str]], list[str]]:
             f"{method['macro_f1']:.3f}",
             str(method["n"]),
         ]
-        for name, method in metrics["methods"].items()
+        for name, method in methods.items()
     ]
-    found = metrics["retrieval"]
-    lines = [
-        f"retrieval @1 {interval(found['@1']['pooled'])}, @5 {interval(found['@5']['pooled'])}, "
-        f"mean reciprocal rank {interval(found['reciprocal rank']['people'])}",
-        f"gallery: {metrics['folds'][0]['gallery']['provenance']}, {_gallery(metrics)}",
-    ]
-    return ["method", "accuracy", "over people", "top-5", "macro-F1", "n"], rows, lines
+    return Table(["method", "accuracy", "over people", "top-5", "macro-F1", "n"], rows)
 
 
 def _gallery(metrics: Values) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,8 @@ import numpy as np
 from imuscribe.eval.faithfulness import Faithfulness, summary
 from imuscribe.eval.metrics import Interval
 from imuscribe.eval.report.figures import FAINT
-from imuscribe.eval.report.html import CSS, image
+from imuscribe.eval.report.page import Page
+from imuscribe.eval.report.render import templates
 from imuscribe.prompts.captions.explain import ExplainConfig
 from imuscribe.prompts.captions.facts import Facts
 from imuscribe.prompts.checking.claims import ClaimReport
@@ -22,35 +22,13 @@ from imuscribe.signals.recording import ACC, GYRO, Recording
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_STYLE = """
-mark { background: none; border-radius: 3px; padding: 0 .15em; }
-mark.supported { background: #d6efd8; } mark.contradicted { background: #f8d0cc; }
-mark.unchecked { background: #e6e7e9; } mark.leak { outline: 2px solid #b3661a; }
-.pair { display: grid; grid-template-columns: 24rem 1fr; gap: 0 1.4rem; padding: 1rem 0;
-        border-top: 1px solid #e3e5e8; }
-.pair h3 { grid-column: 1 / 3; font-size: 1rem; margin: 0 0 .3rem; }
-.pair p { margin: .2rem 0 .6rem; white-space: pre-wrap; }
-.pair ul { color: #8c2f26; margin: .3rem 0; padding-left: 1.2rem; font-size: .9em; }
-@media (max-width: 50rem) { .pair { display: block; } }
-"""
-
 
 @dataclass(frozen=True)
 class Shown:
-    """One explanation on the page.
+    """One explanation on the page: of a cleaned recording, its reasoning checked.
 
-    Parameters
-    ----------
-    rec : Recording
-        As the explanation is about it: cleaned.
-    report : ClaimReport
-        Of its reasoning.
-    conclusion : str
-        What follows the reasoning.
-    leaks : sequence of (int, int)
-        Where the reasoning names the label, if it may not.
-    title : str
-        Such as the person, or the teacher.
+    `conclusion` follows the reasoning; `leaks` are where that names the label, if it may not;
+    `title` is such as the person, or the teacher.
     """
 
     rec: Recording
@@ -61,35 +39,13 @@ class Shown:
 
 
 def pairs_page(shown: Sequence[Shown], name: str, left_out: int = 0) -> str:
-    """Return the page; every text from outside is escaped.
-
-    Parameters
-    ----------
-    shown : sequence of Shown
-    name : str
-        Of the file of pairs.
-    left_out : int
-        Explanations of the file that are not on the page.
-    """
+    """Return the page of a file's explanations, of which so many are left out."""
     found = summary([one.report for one in shown])
-    sections = [
-        f"<h1>Explanations in {escape(name)}</h1>",
-        f'<p class="lead">{escape(lead(found))}</p>',
-        '<p><mark class="supported">the recording bears it out</mark> '
-        '<mark class="contradicted">the recording refutes it</mark> '
-        '<mark class="unchecked">not decided</mark> <mark class="leak">names the label</mark>. '
-        "Point at a claim to read what the recording shows.</p>",
-    ]
-    if left_out:
-        sections.append(f"<p>{left_out:,} more are not shown.</p>")
-    sections += [_pair(one) for one in shown]
+    page = Page(f"Explanations in {name}", lead(found), ())
     return (
-        '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>Explanations in {escape(name)}</title>"
-        f"<style>{CSS}{_STYLE}</style></head>\n<body>\n"
-        + "\n".join(sections)
-        + "\n</body>\n</html>\n"
+        templates()
+        .get_template("pairs.html")
+        .render(page=page, shown=shown, left_out=left_out, drawing=drawing, marked=marked)
     )
 
 
@@ -116,21 +72,10 @@ def percent(figure: Interval) -> str:
     return f"{value} [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
 
 
-def _pair(one: Shown) -> str:
-    rec, report = one.rec, one.report
-    about = ", ".join(filter(None, (f"label {rec.label}" if rec.label else "", one.title)))
-    errors = "".join(f"<li>{escape(error)}</li>" for error in report.errors)
-    counts = ", ".join(f"{n} {what}" for what, n in report.counts.items())
-    return (
-        f'<section class="pair"><h3>{escape(rec.id)} <small>{escape(about)}</small></h3>'
-        f"<div>{image(drawing(rec), f'Recording {rec.id}')}</div><div>"
-        f"<p>{marked(report, one.leaks)}</p><p><b>{escape(one.conclusion)}</b></p>"
-        f"<small>{counts}</small>{f'<ul>{errors}</ul>' if errors else ''}</div></section>"
-    )
-
-
-def marked(report: ClaimReport, leaks: Sequence[tuple[int, int]] = ()) -> str:
-    """Return the text as HTML with every claim marked by its verdict.
+def marked(
+    report: ClaimReport, leaks: Sequence[tuple[int, int]] = ()
+) -> list[tuple[str, str, str]]:
+    """Return the text in pieces, each with its marks and what the recording shows of it.
 
     Where claims overlap, the worse verdict shows.
     """
@@ -152,13 +97,9 @@ def marked(report: ClaimReport, leaks: Sequence[tuple[int, int]] = ()) -> str:
         if k < len(text) and here == (verdicts[k], notes[k], k in named):
             continue
         classes = " ".join(filter(None, (here[0], "leak" if here[2] else "")))
-        piece = escape(text[start:k])
-        if classes:
-            title = escape("; ".join(here[1]), quote=True)
-            piece = f'<mark class="{classes}" title="{title}">{piece}</mark>'
-        pieces.append(piece)
+        pieces.append((text[start:k], classes, "; ".join(here[1])))
         start = k
-    return "".join(pieces)
+    return pieces
 
 
 def drawing(rec: Recording) -> bytes:

@@ -1,26 +1,22 @@
-"""The figures of words without given boundaries, as tables and as rows of the ledger."""
+"""The figures of words without given boundaries."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imuscribe.eval.environment import dataset_name, origin
 from imuscribe.eval.metrics import bootstrap_people, calibration_error, wilson
-from imuscribe.eval.report.words import SURE, as_markdown
+from imuscribe.eval.report.page import Page, Table, optional
+from imuscribe.eval.report.words import SURE
+from imuscribe.eval.result import Result, dataset_name, measured, origin
 from imuscribe.recipes.words import SegmentRecipe
-from imuscribe.signals.files import write_text
+from imuscribe.words.divided import NO_LEXICON
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Values = dict[str, Any]
-Row = dict[str, Any]
-
-FILE = "unsegmented.json"
-NO_LEXICON = "none"
 
 METHODS = {
     f"{way}{more}": f"{title}{more}"
@@ -42,64 +38,39 @@ def summarise(
     sizes: Mapping[str, int],
     weights: Sequence[Mapping[str, float]],
 ) -> Values:
-    """Return everything measured, as plain values.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row a word, lexicon and method, as `eval.tasks.segments` makes them.
-    recipe : SegmentRecipe
-    source : str
-        Who wrote, and what taught the reader.
-    sizes : mapping of str to int
-        Words of every lexicon.
-    weights : sequence of mapping
-        What was fitted, for every reader.
-    """
-    results = []
+    """Return everything measured of a table with one row a word, lexicon and method."""
+    figures: list[Values] = []
     for lexicon in (*sizes, NO_LEXICON):
         for method in METHODS:
             rows = table[(table["lexicon"] == lexicon) & (table["method"] == method)]
             if len(rows):
                 size = sizes.get(lexicon)
-                results.append(
-                    {"lexicon": lexicon, "words": size, "method": method}
-                    | _figures(rows, recipe.seed)
-                    | {"chance": 1 / size if size else 0.0}
-                )
+                about: Values = {"lexicon": lexicon, "words": size, "method": method}
+                chance = 1 / size if size else None
+                figures.append(about | _figures(rows, recipe.seed) | {"chance": chance})
     return {
-        "name": recipe.name,
-        "seed": recipe.seed,
-        "letters": source,
+        "words": source,
         "people": len(set(table["person"])),
         "weights": [dict(one) for one in weights],
-        "results": results,
+        "figures": figures,
     }
 
 
-def write_report(folder: Path, found: Values) -> None:
-    """Write ``unsegmented.json`` and ``unsegmented.md``."""
-    write_text(folder / FILE, json.dumps(found, indent=1))
-    about = [f"# {found['name']}", f"Words: {found['letters']}.", caption()]
-    write_text(folder / "unsegmented.md", as_markdown(about, pages(found)))
+CAPTION = (
+    "Words: share decoded exactly [95 % Wilson interval over words] n. Letters: one minus the "
+    "edits that turn the answers into the words, per letter [bootstrap over people]. Bounds: "
+    "precision, recall and F1 of the cuts between letters, within 0.15 s. All ways read with "
+    "the same network and weights, fitted to other people; chance is one over the lexicon."
+)
+"""What a reader of the tables must know."""
 
 
-def caption() -> str:
-    """Return what a reader of the tables must know."""
-    return (
-        "Words: share decoded exactly [95 % Wilson interval over words] n. Letters: one minus the "
-        "edits that turn the answers into the words, per letter [bootstrap over people]. Bounds: "
-        "precision, recall and F1 of the cuts between letters, within 0.15 s. All ways read with "
-        "the same network and weights, fitted to other people; chance is one over the lexicon."
-    )
-
-
-def pages(found: Values) -> list[tuple[str, list[str], list[list[str]]]]:
-    """Return the tables: one of all results, one by length of word."""
+def segments_page(values: Values, facts: Values, folder: Path) -> Page:
+    """Return the tables: one of all figures, one by length of word."""
     heading = ["lexicon", "method", "words", "over people", "letters", "bounds P, R, F1", "chance"]
     rows, by_length = [], []
-    lengths = sorted({int(n) for one in found["results"] for n in one["lengths"]})
-    for one in found["results"]:
+    lengths = sorted({int(n) for one in values["figures"] for n in one["lengths"]})
+    for one in values["figures"]:
         size = "none" if one["words"] is None else f"{one['lexicon']}, {one['words']:,}"
         title = METHODS[one["method"]]
         if one["words"] is None and "n-gram" not in one["method"]:
@@ -115,55 +86,44 @@ def pages(found: Values) -> list[tuple[str, list[str], list[list[str]]]]:
                 "–"
                 if bounds is None
                 else f"{bounds['precision']:.2f} {bounds['recall']:.2f} {bounds['f1']:.3f}",
-                f"{one['chance']:.4f}",
+                optional(one["chance"], ".4f"),
             ]
         )
         cells = (one["lengths"].get(str(n)) for n in lengths)
         shown = ["–" if c is None else f"{c['value']:.2f} {c['n']}" for c in cells]
         by_length.append([size, title, *shown])
-    return [
-        ("words without given boundaries", heading, rows),
-        ("by letters of the word", ["lexicon", "method", *map(str, lengths)], by_length),
+    tables = [
+        Table(heading, rows, "words without given boundaries"),
+        Table(["lexicon", "method", *map(str, lengths)], by_length, "by letters of the word"),
     ]
+    about = f"Words: {values['words']}."
+    return Page(values["name"], f"{about} {CAPTION}", tables, lines=[about, CAPTION])
 
 
-def unsegmented_rows(found: Values, facts: Mapping[str, Any], note: str) -> list[Row]:
-    """Return the ledger rows of `imuscribe words segment`: words, letters and bounds."""
-    data = dataset_name(**facts["data"])
-    if facts["letters"]["path"]:
-        data += f"; letters: {dataset_name(**facts['letters'])}"
-    rows = []
-    for one in found["results"]:
-        n = one["word"]["n"]
+def segments_results(values: Values, facts: Values) -> list[Result]:
+    """Return words, letters and bounds that are right, for every lexicon and method."""
+    about = origin(values, facts) | {"protocol": values["words"]}
+    if letters := facts.get("letters"):
+        about["dataset"] += f"; letters: {dataset_name(letters['path'], letters['sha256'])}"
+    found = []
+    for one in values["figures"]:
         lexicon = "no lexicon" if one["words"] is None else f"{one['words']:,} {one['lexicon']}"
-        figures = [("words", one["word"], n), ("letters", one["letter"], one["letter"]["letters"])]
-        if one["bounds"] is not None:
-            f1 = {"value": one["bounds"]["f1"], "low": None, "high": None}
-            figures.append(("bounds, F1", f1, one["bounds"]["n"]))
-        method = METHODS[one["method"]]
-        taught = "other people"
-        if "other words" in method:
-            taught += ", words of other sessions"
-        for metric, figure, counted in figures:
-            rows.append(
-                {
-                    "task": f"words without given boundaries, {lexicon}",
-                    "dataset": data,
-                    "protocol": found["letters"],
-                    "method": method,
-                    "metric": metric,
-                    "value": figure["value"],
-                    "ci_low": figure["low"],
-                    "ci_high": figure["high"],
-                    "n": counted,
-                    "chance": one["chance"] if metric == "words" else None,
-                    "tokens": None,
-                    "train_data": taught,
-                    **origin(found, facts),
-                    "note": note,
-                }
-            )
-    return rows
+        method, letter, bounds = METHODS[one["method"]], one["letter"], one["bounds"]
+        about |= {
+            "task": f"words without given boundaries, {lexicon}",
+            "method": method,
+            "train_data": "other people"
+            + (", words of other sessions" if "other words" in method else ""),
+        }
+        rows = [
+            measured(one["word"], chance=one["chance"], metric="words right", over="recordings"),
+            measured(letter | {"n": letter["letters"]}, metric="letters right", over="people"),
+        ]
+        if bounds is not None:
+            f1 = {"value": bounds["f1"], "low": None, "high": None, "n": bounds["n"]}
+            rows.append(measured(f1, metric="boundary F1", over="recordings"))
+        found += [Result(**about, **row) for row in rows]
+    return found
 
 
 def _figures(rows: pd.DataFrame, seed: int) -> Values:

@@ -36,20 +36,7 @@ OURS = "**this run**"
 
 
 def study_page(metrics: Values, model: str) -> str:
-    """Return the study's figures and a run's as a Markdown table, with what differs below.
-
-    Parameters
-    ----------
-    metrics : mapping
-        Content of a run's ``metrics.json``.
-    model : str
-        The run's language model, as its recipe names it.
-
-    Raises
-    ------
-    InputError
-        If the run does not tell its accuracy by the cases 2d and 3d, or has none of the methods.
-    """
+    """Return the study's figures and a run's as a Markdown table, with what differs below."""
     methods: Mapping[str, Values] = metrics["methods"]
     for name, method in methods.items():
         if set(method.get("by_case", {})) != set(CASES):

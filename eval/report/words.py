@@ -1,24 +1,21 @@
-"""The figures of a word experiment, and the tables that show them beside the study's."""
+"""The figures of words decoded from letters, and the tables that show them beside the study's."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imuscribe.eval.metrics import bootstrap_people, calibration_error, wilson
-from imuscribe.eval.report.html import read_run
+from imuscribe.eval.report.page import Page, Table
+from imuscribe.eval.result import Result, measured, origin
 from imuscribe.recipes.words import WordsRecipe
-from imuscribe.signals.files import write_text
 from imuscribe.words.decode.lexicon import Lexicon
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Values = dict[str, Any]
-Page = tuple[str, list[str], list[list[str]]]
-"""Title, heading, rows."""
 
 STUDY: dict[int, dict[int, float]] = {
     3: {2: 0.832, 3: 0.879, 4: 0.888, 5: 0.860},
@@ -37,18 +34,7 @@ _GROUPS = {"all": None, "known": False, "hidden": True}
 def summarise(
     table: pd.DataFrame, recipe: WordsRecipe, source: str, lexica: Mapping[str, Lexicon]
 ) -> Values:
-    """Return everything measured, as plain values.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row a word, k and decoder, as `eval.tasks.words.evaluate_words` makes them.
-    recipe : WordsRecipe
-    source : str
-        Whose letters, read by what.
-    lexica : mapping of str to Lexicon
-        Of every task, hidden words included.
-    """
+    """Return everything measured of a table with one row a word, k and decoder."""
     tasks = []
     for task in recipe.tasks:
         rows = table[table["task"] == task.name]
@@ -78,52 +64,27 @@ def summarise(
                 ],
             }
         )
-    return {"name": recipe.name, "seed": recipe.seed, "letters": source, "tasks": tasks}
+    return {"letters": source, "tasks": tasks}
 
 
-def read_words(folder: Path) -> Values:
-    """Return what `summarise` found and `write_report` wrote.
+CAPTION = (
+    "Share of words decoded exactly [95 % Wilson interval over words] n; means over people and "
+    "lengths have a bootstrap interval over people. k recordings a letter; everything fitted "
+    "was fitted to the letters of the other people. Study: arXiv 2504.02878, table 3, "
+    "LLaMA-3-8B on other recordings. Chance: one over the lexicon's words of that length."
+)
+"""What a reader of the tables must know."""
 
-    Raises
-    ------
-    InputError
-        If the folder has none, or a damaged one.
-    """
-    return read_run(folder, "words.json")[0]
-
-
-def write_report(folder: Path, found: Values) -> None:
-    """Write ``words.json`` and ``words.md``."""
-    write_text(folder / "words.json", json.dumps(found, indent=1))
-    about = [f"# {found['name']}", f"Letters: {found['letters']}.", caption()]
-    write_text(folder / "words.md", as_markdown(about, pages(found)))
+_QUOTED = (2, 3)
+"""Recordings a letter whose figures a reader would quote; the run's report has all."""
 
 
-def as_markdown(about: Sequence[str], tables: Iterable[Page]) -> str:
-    """Return paragraphs and, below them, tables of a title, a heading and rows."""
-    parts = [*about]
-    for title, heading, rows in tables:
-        lines = [heading, ["---"] * len(heading), *rows]
-        parts += [f"## {title}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
-    return "\n\n".join(parts) + "\n"
-
-
-def caption() -> str:
-    """Return what a reader of the tables must know."""
-    return (
-        "Share of words decoded exactly [95 % Wilson interval over words] n; means over people and "
-        "lengths have a bootstrap interval over people. k recordings a letter; everything fitted "
-        "was fitted to the letters of the other people. Study: arXiv 2504.02878, table 3, "
-        "LLaMA-3-8B on other recordings. Chance: one over the lexicon's words of that length."
-    )
-
-
-def pages(found: Values) -> list[Page]:
+def words_page(values: Values, facts: Values, folder: Path) -> Page:
     """Return the tables of every task: accuracies, then means."""
-    made: list[Page] = []
-    for task in found["tasks"]:
+    tables = []
+    for task in values["tasks"]:
         ks = sorted({cell["k"] for one in task["decoders"] for cell in one["cells"]})
-        heading = ["letters", "decoder", *(f"k = {k}" for k in ks), "chance"]
+        head = ["letters", "decoder", *(f"k = {k}" for k in ks), "chance"]
         rows = []
         for length, size in task["sizes"].items():
             for one in task["decoders"]:
@@ -138,9 +99,43 @@ def pages(found: Values) -> list[Page]:
         about = f"{task['name']}: {task['words']:,} words of {task['lexicon']}"
         if task["hidden"]:
             about += f", {task['hidden']:.0%} of the written ones hidden from every decoder"
-        made.append((about, heading, rows))
-        made.append((f"{task['name']}: means over people", *_mean_table(task, ks)))
-    return made
+        tables.append(Table(head, rows, about))
+        tables.append(Table(*_mean_table(task, ks), f"{task['name']}: means over people"))
+    letters = f"Letters: {values['letters']}."
+    return Page(values["name"], f"{letters} {CAPTION}", tables, lines=[letters, CAPTION])
+
+
+def words_results(values: Values, facts: Values) -> list[Result]:
+    """Return the means over people of every decoder, at as many recordings as are quoted."""
+    about = origin(values, facts) | {"protocol": f"letters: {values['letters']}"}
+    found = []
+    for task in values["tasks"]:
+        ks = {mean["k"] for one in task["decoders"] for mean in one["means"]}
+        quoted = ks & set(_QUOTED) or {max(ks)}
+        for one in task["decoders"]:
+            group = "" if one["group"] == "all" else f", {one['group']} words"
+            means = [mean for mean in one["means"] if mean["k"] in quoted]
+            if len({mean["lengths"] for mean in means}) > 1:  # the last span repeats the others
+                means = [mean for mean in means if mean["lengths"] != means[-1]["lengths"]]
+            for mean in means:
+                what = f"{task['name']}, {task['words']:,} words, of {mean['lengths']} letters"
+                row = measured(
+                    mean,
+                    chance=_chance(one["cells"], mean["lengths"]),
+                    task=f"{what}, k = {mean['k']}",
+                    method=one["decoder"] + group,
+                    metric="words right",
+                    over="people",
+                    train_data=f"letters and words of {mean['people'] - 1} other people",
+                )
+                found.append(Result(**about, **row))
+    return found
+
+
+def _chance(cells: Sequence[Values], lengths: str) -> float:
+    low, _, high = lengths.partition("–")
+    inside = [c["chance"] for c in cells if int(low) <= c["length"] <= int(high or low)]
+    return float(sum(inside) / len(inside))
 
 
 def _mean_table(task: Values, ks: list[int]) -> tuple[list[str], list[list[str]]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imuscribe.cli.experiments import run_experiment
 from imuscribe.cli.options import examples, refuse_overwriting
 from imuscribe.signals.errors import InputError
 
@@ -226,33 +227,4 @@ def study(
     All read the same number of tokens. Run it again after an interruption: what the teacher
     answered and who was trained is kept.
     """
-    import logging
-    import shlex
-    import sys
-
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from imuscribe.eval.report.explanations import caption, read_study, tables
-    from imuscribe.eval.tasks.explanations import study as run_study
-    from imuscribe.recipes.explanations import PairsRecipe
-    from imuscribe.recipes.load import load_as
-
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    changes = overrides or []
-    resolved = load_as(PairsRecipe, recipe, changes)
-    command = shlex.join(["imuscribe", "pairs", "study", recipe, *changes])
-    folder = run_study(resolved, command)
-    found = read_study(folder)
-    # Only a terminal has a width: elsewhere no row is broken.
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    for title, heading, rows in tables(found):
-        shown = Table(title=escape(title), box=None, title_justify="left", pad_edge=False)
-        for place, name in enumerate(heading):
-            shown.add_column(escape(name), justify="right" if place else "left")
-        for row in rows:
-            shown.add_row(*map(escape, row))
-        console.print(shown)
-    typer.echo(caption(found))
-    typer.echo(f"report: {folder / 'study.md'}")
+    run_experiment(["pairs", "study"], recipe, overrides or [], "explanations")

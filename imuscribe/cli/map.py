@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imuscribe.cli.experiments import run_experiment
 from imuscribe.cli.options import examples
 from imuscribe.signals.errors import InputError
 
@@ -106,30 +105,7 @@ def evaluate(recipe: RecipeName, overrides: Overrides = None) -> None:
 
     Run it again after an interruption: what is finished is kept.
     """
-    from rich.console import Console
-    from rich.table import Table
-
-    from imuscribe.eval.report.html import comparison_text
-    from imuscribe.eval.report.mapping import summary
-    from imuscribe.eval.tasks.mapping import run
-    from imuscribe.recipes.load import load_as
-    from imuscribe.recipes.mapping import MapRecipe
-
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    changes = overrides or []
-    command = shlex.join(["imuscribe", "map", "eval", recipe, *changes])
-    folder = run(load_as(MapRecipe, recipe, changes), command)
-    titles, rows, lines = summary(folder)
-    shown = Table(box=None, header_style="bold", pad_edge=False)
-    for title in titles:
-        shown.add_column(title, justify="left" if title == "method" else "right")
-    for row in rows:
-        shown.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 120).print(shown)
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    for line in (*lines, *map(comparison_text, metrics["comparisons"])):
-        typer.echo(line)
-    typer.echo(f"report: {folder / 'report.html'}")
+    run_experiment(["map", "eval"], recipe, overrides or [], "mapping")
 
 
 def apply(

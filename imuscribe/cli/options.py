@@ -17,6 +17,9 @@ Adapter = Annotated[
     str | None,
     typer.Option(help="A trained adapter's folder; the packaged air-letters when not given."),
 ]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
+]
 Columns = Annotated[
     list[str] | None,
     typer.Option(help="CSV: OURS=THEIRS for t, acc_x … gyro_z; by default the same names."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
@@ -87,13 +88,10 @@ def ls() -> None:
     from imuscribe.recipes.load import packaged_names, presets, recipe_text
 
     for name in packaged_names():
-        about = []
-        for line in recipe_text(name).splitlines():
-            if not line.startswith("# "):
-                break
-            about.append(line.removeprefix("# "))
         sets = "".join(f" [preset={preset}]" for preset in presets(name))
-        typer.echo(f"{name}{sets}\n    " + "\n    ".join(about))
+        typer.echo(name + sets)
+        for line in takewhile(lambda line: line.startswith("# "), recipe_text(name).splitlines()):
+            typer.echo(f"    {line.removeprefix('# ')}")
 
 
 def show(name: Name) -> None:
@@ -125,14 +123,14 @@ def validate(
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value …")] = None,
 ) -> None:
     """Check a recipe and each of its presets, and list every mistake at once."""
-    from imuscribe.recipes.load import load_experiment, presets
+    from imuscribe.recipes.load import load_recipe, presets
 
     changes = overrides or []
     mistakes: list[str] = []
     for preset in [None, *presets(recipe)]:
         chosen = changes if preset is None else [f"preset={preset}", *changes]
         try:
-            load_experiment(recipe, chosen)
+            load_recipe(recipe, chosen)
         except InputError as error:
             mistakes += [line for line in str(error).splitlines() if line not in mistakes]
     if mistakes:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imuscribe.finetune.continuations import ContinuationScorer
+from imuscribe.finetune.scoring import ContinuationScorer
 from imuscribe.signals.errors import InputError
 
 

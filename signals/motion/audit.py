@@ -142,7 +142,7 @@ def audit(
     recordings : sequence of Recording
         Of at least two people, all with a subject and a label. Their order does not matter.
     sequences : ndarray, shape (n, n_channels, n_steps)
-        As `eval.methods.baselines.Views.sequences` gives them.
+        Of the recordings, of equal length.
     config : AuditConfig
         Neighbours and thresholds.
     progress : bool

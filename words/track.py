@@ -13,14 +13,11 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.motion.frames import Motion
 from imuscribe.signals.recording import Array
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
+from imuscribe.words.letters import Float, Int
 
 INSIDE = 40
 """Points of a view between the segment's ends."""
@@ -35,19 +32,13 @@ _SMOOTH = 1.5
 
 @dataclass(frozen=True)
 class Track:
-    """A continuous movement in the writing frame, size and strength of the hand taken out.
-
-    Parameters
-    ----------
-    rate : float
-        Hz.
-    rows : ndarray of float64, shape (6, n)
-        Acceleration and rotation rate, each along right, the writing's up, and out of its plane;
-        each triple with root mean square one over the recording.
-    """
+    """A continuous movement in the writing frame, size and strength of the hand taken out."""
 
     rate: float
+    """Hz."""
     rows: Float
+    """Acceleration and rotation rate (6, n), each along right, the writing's up, and out of its
+    plane; each triple with root mean square one over the recording."""
 
     @classmethod
     def of(cls, acceleration: Array | Float, rotation: Array | Float, rate: float) -> Track:
@@ -74,10 +65,7 @@ class Track:
     def cuts(self, step: float) -> Int:
         """Return samples at which a letter may end and the next begin, the first and last included.
 
-        Parameters
-        ----------
-        step : float
-            Seconds; two neighbouring cuts are at most so far apart.
+        Two neighbouring cuts are at most `step` seconds apart.
         """
         low = self._slow()
         kept = [0]
@@ -96,12 +84,8 @@ class Track:
     def pauses(self, depth: float, apart: float) -> Int:
         """Return where the hand hardly turns, the first and the last sample included.
 
-        Parameters
-        ----------
-        depth : float
-            Rotation rate below which it does, as a share of the recording's median.
-        apart : float
-            Seconds that two of them are apart at least; the deeper one stays.
+        That is: more slowly than `depth` times the recording's median rotation rate. Two pauses
+        are `apart` seconds apart at least; the deeper one stays.
         """
         low = self._slow()
         low = low[self.turning[low] < depth * np.median(self.turning)]
@@ -119,6 +103,7 @@ class Track:
         return np.asarray(gaussian_filter1d(np.linalg.norm(self.rows[3:], axis=0), _SMOOTH))
 
     def _slow(self) -> Int:
+        """Return the minima of the rotation rate."""
         turning = self.turning
         return np.flatnonzero((turning[1:-1] <= turning[:-2]) & (turning[1:-1] < turning[2:])) + 1
 

@@ -70,7 +70,7 @@ def check(
     """
     from imuscribe.eval.faithfulness import summary
     from imuscribe.eval.report.pairs import lead
-    from imuscribe.prompts.teacher.pairs import write_jsonl
+    from imuscribe.prompts.teacher.pair_files import write_jsonl
 
     out = out or path.with_name(f"{path.stem}.checked.jsonl")
     refuse_overwriting(out, path, data)

@@ -136,7 +136,7 @@ def test_help_loads_nothing_heavy():
     code = (
         "import sys, imuscribe.cli\n"
         "heavy = {'torch', 'transformers', 'peft', 'trl', 'datasets', 'sklearn', 'aeon',"
-        " 'matplotlib', 'pandas', 'scipy', 'pyarrow', 'numpy'}\n"
+        " 'matplotlib', 'pandas', 'scipy', 'pyarrow', 'numpy', 'openai'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

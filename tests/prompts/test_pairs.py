@@ -10,15 +10,14 @@ import pytest
 from imuscribe.prompts.ask.templates import PromptBuilder, PromptConfig
 from imuscribe.prompts.captions.explain import Explanation, explain
 from imuscribe.prompts.serialize import TextConfig, build_serializer
-from imuscribe.prompts.teacher.pairs import (
+from imuscribe.prompts.teacher.pair_files import (
     EXPORTS,
-    build_pairs,
-    draw_shots,
     export,
-    read_jsonl,
+    read_pairs,
     to_hosted_chat,
     write_jsonl,
 )
+from imuscribe.prompts.teacher.pairs import build_pairs, draw_shots
 from imuscribe.signals.errors import InputError
 
 CAPITALS = tuple(string.ascii_uppercase)
@@ -121,7 +120,7 @@ def test_the_file_loads_as_a_dataset_and_tokenises_as_trl_does(make, tmp_path, t
     for row in loaded:
         prompt = tokenizer(row["prompt"])["input_ids"]
         assert tokenizer(row["prompt"] + row["completion"])["input_ids"][: len(prompt)] == prompt
-    assert read_jsonl(path) == rows
+    assert read_pairs(path) == rows
 
 
 def test_exports_say_the_same_in_other_forms(make):
@@ -190,7 +189,7 @@ def test_broken_files_are_named_with_the_line(tmp_path, content, message):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=message):
-        read_jsonl(path)
+        read_pairs(path)
 
 
 def test_an_unknown_form_gets_a_suggestion():

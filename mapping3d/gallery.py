@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import json
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.mapping3d import container
-from imuscribe.mapping3d.search import Index, Metric
+from imuscribe.mapping3d import gallery_file
+from imuscribe.mapping3d.search import Index
 from imuscribe.mapping3d.space import Space, check_numbers
+from imuscribe.recipes.mapping import Metric, Provenance
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.recording import Array, Recording
-
-Provenance = Literal["same-user", "cross-user"]
-
-FORMAT = 1
-"""Of the file; another layout is another number."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """What a gallery knows of a recording beside its embedding and its signals."""
-
-    id: str
-    subject: str
-    session: str
-    label: str
-    device: str
-    case: str
 
 
 class Gallery:
@@ -49,13 +29,18 @@ class Gallery:
         Whether the person who asks may be among those whose recordings it holds. A cross-user
         gallery answers nobody about their own recordings.
     metric : {"cosine", "euclidean"}
-    strangers : sequence of str
+    excluded : sequence of str
         People whose recordings a cross-user gallery must never hold, such as test people.
+
+    Attributes
+    ----------
+    items : list of Recording
+        What it holds: the proxies that may stand for a query.
 
     Raises
     ------
     InputError
-        If a same-user gallery is given strangers.
+        If a same-user gallery excludes people.
     """
 
     def __init__(
@@ -63,7 +48,7 @@ class Gallery:
         space: Space,
         provenance: Provenance = "cross-user",
         metric: Metric = "cosine",
-        strangers: Sequence[str] = (),
+        excluded: Sequence[str] = (),
     ) -> None:
         for name, given, valid in (
             ("provenance", provenance, ("same-user", "cross-user")),
@@ -71,18 +56,16 @@ class Gallery:
         ):
             if given not in valid:
                 raise InputError(f"gallery {name} '{given}': {nearest(given, valid)}")
-        if strangers and provenance == "same-user":
-            raise InputError("a same-user gallery has no strangers: use provenance cross-user")
+        if excluded and provenance == "same-user":
+            raise InputError("a same-user gallery excludes nobody: use provenance cross-user")
         self.space = space
         self.provenance: Provenance = provenance
         self.metric: Metric = metric
-        self.strangers = tuple(sorted(set(strangers)))
-        self.items: list[Item] = []
+        self.excluded = tuple(sorted(set(excluded)))
+        self.items: list[Recording] = []
         self._places: dict[str, int] = {}
         self._people: set[str] = set()
         self._x: Array = np.empty((0, space.size), dtype=np.float32)
-        self._signals: dict[str, Recording] = {}
-        self._stored: bytes = b""
         self._index: Index | None = None
 
     def __len__(self) -> int:
@@ -141,27 +124,24 @@ class Gallery:
                     "give another recording another id"
                 )
             seen.add(rec.id)
-        self._refuse({rec.subject for rec in recordings} & set(self.strangers))
+        self._refuse({rec.subject for rec in recordings} & set(self.excluded))
         for rec in recordings:
             self._places[rec.id] = len(self.items)
-            self.items.append(
-                Item(rec.id, rec.subject, rec.session, rec.label, rec.device, rec.case)
-            )
             self._people.add(rec.subject)
-            self._signals[rec.id] = rec
+            self.items.append(rec)
         self._x = np.concatenate([self._x, embeddings.astype(np.float32)])
         self._index = None
 
     def merge(self, other: Gallery) -> Gallery:
         """Return the union of two galleries; an item of both is held once.
 
-        Strangers of either are strangers of the union, and it is same-user as soon as one is.
+        Whom either excludes the union excludes, and it is same-user as soon as one is.
 
         Raises
         ------
         InputError
-            For another space or metric, a person who is the other's stranger, or two different
-            embeddings under one id.
+            For another space or metric, a person whom the other excludes, or two different
+            recordings or embeddings under one id.
         """
         self.space.check(other.space, "the gallery to merge")
         if self.metric != other.metric:
@@ -174,19 +154,21 @@ class Gallery:
             self.space,
             "same-user" if same_user else "cross-user",
             self.metric,
-            () if same_user else (*self.strangers, *other.strangers),
+            () if same_user else (*self.excluded, *other.excluded),
         )
-        union.add([self.recording(item.id) for item in self.items], self._x, self.space)
+        union.add(self.items, self._x, self.space)
         new = []
         for i, item in enumerate(other.items):
             place = self._places.get(item.id)
             if place is None:
                 new.append(i)
-            elif item != self.items[place] or not np.array_equal(other._x[i], self._x[place]):
+            elif _described(item) != _described(self.items[place]) or not np.array_equal(
+                other._x[i], self._x[place]
+            ):
                 raise InputError(
                     f"item '{item.id}': differs between the galleries: give one another id"
                 )
-        union.add([other.recording(other.items[i].id) for i in new], other._x[new], other.space)
+        union.add([other.items[i] for i in new], other._x[new], other.space)
         return union
 
     def counts(self) -> dict[tuple[str, str], Counter[str]]:
@@ -197,7 +179,7 @@ class Gallery:
         return dict(sorted(found.items()))
 
     def recording(self, id: str) -> Recording:
-        """Return an item's recording: the proxy that stands for a query.
+        """Return an item by its id.
 
         Raises
         ------
@@ -206,15 +188,7 @@ class Gallery:
         """
         if id not in self._places:
             raise InputError(f"item '{id}': not in the gallery: {nearest(id, self._places)}")
-        if self._stored:  # signals are read when first asked for: searching needs none
-            from imuscribe.signals.readers.parquet import load
-
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "recordings.parquet"
-                path.write_bytes(self._stored)
-                self._signals |= {rec.id: rec for rec in load(path)}
-            self._stored = b""
-        return self._signals[id]
+        return self.items[self._places[id]]
 
     def distances(self, queries: Array, people: Sequence[str]) -> Array:
         """Return the distance of every query to every item, shape (n, n_items).
@@ -242,7 +216,7 @@ class Gallery:
     ) -> tuple[Array, NDArray[np.int64]]:
         """Return the `k` nearest items of every query, nearest first.
 
-        Parameters as for `distances`; `mapping3d.search` says how.
+        Parameters and errors are those of `distances`.
 
         Returns
         -------
@@ -256,35 +230,26 @@ class Gallery:
         return self._searchable().nearest(queries, min(k, len(self)))
 
     def save(self, path: str | Path) -> None:
-        """Write the gallery as one file; the file it replaces is kept as ``NAME.previous``.
+        """Write the gallery as one Parquet file: recordings, and a column of embeddings.
 
-        What was written is read back and checked before it takes the old one's place, so a full
-        disk or an interruption leaves the last good gallery.
+        A whole file that it replaces is kept as ``NAME.previous``. What was written is
+        read back before it takes the old one's place, so a full disk or an interruption leaves the
+        last good gallery.
 
         Raises
         ------
         InputError
             If it is empty or cannot be written.
         """
-        from imuscribe.signals.readers.parquet import save
-
         if not self.items:
             raise InputError(f"{path}: the gallery is empty: add recordings before saving it")
-        with tempfile.TemporaryDirectory() as folder:
-            stored = Path(folder) / "recordings.parquet"
-            save([self.recording(item.id) for item in self.items], stored)
-            signals = stored.read_bytes()
         about = {
             "space": asdict(self.space),
             "provenance": self.provenance,
             "metric": self.metric,
-            "strangers": self.strangers,
+            "excluded": self.excluded,
         }
-        items = json.dumps([asdict(item) for item in self.items]).encode()
-        buffer = io.BytesIO()
-        np.save(buffer, self._x)
-        parts = {"items": items, "embeddings": buffer.getvalue(), "recordings": signals}
-        container.replace(Path(path), FORMAT, about, parts)
+        gallery_file.write(Path(path), about, self.items, self._x)
 
     @classmethod
     def load(cls, path: str | Path) -> Gallery:
@@ -298,14 +263,10 @@ class Gallery:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"gallery {path}: no such file: make one with 'imuscribe map fit'")
-        with container.opened(path, FORMAT, "gallery") as (about, parts):
-            space = about["space"] | {"channels": tuple(about["space"]["channels"])}
-            gallery = cls(Space(**space), about["provenance"], about["metric"], about["strangers"])
-            gallery.items = [Item(**item) for item in json.loads(parts["items"])]
-            gallery._x = np.load(io.BytesIO(parts["embeddings"]), allow_pickle=False)
-        gallery._places = {item.id: i for i, item in enumerate(gallery.items)}
-        gallery._people = {item.subject for item in gallery.items}
-        gallery._stored = parts["recordings"]
+        about, recordings, x = gallery_file.read(path)
+        space = Space(**about["space"] | {"channels": tuple(about["space"]["channels"])})
+        gallery = cls(space, about["provenance"], about["metric"], about["excluded"])
+        gallery.add(recordings, x, space)
         return gallery
 
     def _check(self, queries: Array, people: Sequence[str]) -> None:
@@ -331,3 +292,7 @@ class Gallery:
         if self._index is None:
             self._index = Index(self._x, list(self._places), self.metric)
         return self._index
+
+
+def _described(item: Recording) -> tuple[str, ...]:
+    return item.id, item.subject, item.session, item.label, item.device, item.case

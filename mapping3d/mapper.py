@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from imuscribe.mapping3d.encoder import Encoder, EncoderConfig
-from imuscribe.mapping3d.gallery import Gallery, Provenance
-from imuscribe.mapping3d.search import Metric
+from imuscribe.mapping3d.encoder import Encoder
+from imuscribe.mapping3d.gallery import Gallery
 from imuscribe.mapping3d.space import Space, check_numbers
-from imuscribe.mapping3d.views import Side, ViewConfig, views
+from imuscribe.mapping3d.views import views
+from imuscribe.models.config import EncoderConfig
+from imuscribe.recipes.mapping import Metric, Provenance, Side, ViewConfig
 from imuscribe.signals.cleaning import CleanConfig, clean
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path
@@ -96,11 +97,11 @@ class Mapper:
         recordings: Sequence[Recording],
         provenance: Provenance = "cross-user",
         metric: Metric = "cosine",
-        strangers: Sequence[str] = (),
+        excluded: Sequence[str] = (),
         progress: bool = False,
     ) -> Gallery:
         """Return a gallery of cleaned recordings of the target condition."""
-        gallery = Gallery(self.space, provenance, metric, strangers)
+        gallery = Gallery(self.space, provenance, metric, excluded)
         self.enrol(gallery, recordings, progress)
         return gallery
 

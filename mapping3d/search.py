@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imuscribe.recipes.mapping import Metric
 from imuscribe.signals.recording import Array
 
-Metric = Literal["cosine", "euclidean"]
-
-FAISS_FROM = 100_000
-"""Items above which faiss searches, where it is installed; a matrix product is as fast below."""
 _TIE = 1e-5
 """Distances nearer to one another than this, which rounding may be, count as equal."""
+_MOST = 1 << 26
+"""Distances held at once while searching: a quarter of a gigabyte."""
 
 
 class Index:
-    """What is needed to search the same embeddings again and again.
+    """Embeddings (n_items, size) made ready to be searched again and again.
 
-    Parameters
-    ----------
-    x : ndarray of float32, shape (n_items, size)
-    names : sequence of str
-        Of the items: those equally far come in the order of these.
-    metric : {"cosine", "euclidean"}
-        Distance is one minus the cosine, or Euclidean.
+    Distance is one minus the cosine, or Euclidean; items equally far come in the order of `names`.
     """
 
     def __init__(self, x: Array, names: Sequence[str], metric: Metric) -> None:
-        self._x = _units(x) if metric == "cosine" else x
-        self._names = names
         self._cosine = metric == "cosine"
-        self._faiss: Any = None
+        self._x = _units(x) if self._cosine else x
+        self._names = names
 
     def distances(self, queries: Array) -> Array:
         """Return the distance of every query to every item, shape (n, n_items)."""
@@ -46,34 +37,20 @@ class Index:
         return np.asarray(np.sqrt(np.maximum(square, 0)))
 
     def nearest(self, queries: Array, k: int) -> tuple[Array, NDArray[np.int64]]:
-        """Return distances and places of the `k` nearest items, nearest first, shapes (n, k).
-
-        faiss, where installed, searches more than `FAISS_FROM` items; both are exact.
-        """
-        if len(self._x) > FAISS_FROM and (found := self._by_faiss(queries, k)) is not None:
-            return found
-        distance = self.distances(queries)
-        rows = []
-        for row in distance:
-            farthest = np.partition(row, k - 1)[k - 1]
-            near = np.flatnonzero(row <= farthest + _TIE)
-            called = [self._names[j] for j in near]
-            rows.append(near[np.lexsort((called, np.round(row[near] / _TIE)))][:k])
-        places = np.stack(rows)
-        return np.take_along_axis(distance, places, axis=1), places
-
-    def _by_faiss(self, queries: Array, k: int) -> tuple[Array, NDArray[np.int64]] | None:
-        """Search with faiss; None where it is not installed."""
-        try:
-            import faiss
-        except ImportError:
-            return None
-        if self._faiss is None:
-            kind = faiss.IndexFlatIP if self._cosine else faiss.IndexFlatL2
-            self._faiss = kind(self._x.shape[1])
-            self._faiss.add(self._x)
-        found, places = self._faiss.search(_units(queries) if self._cosine else queries, k)
-        return (1 - found if self._cosine else np.sqrt(np.maximum(found, 0))), places
+        """Return distances and places of the `k` nearest items, nearest first, shapes (n, k)."""
+        distances, places = (
+            np.empty((len(queries), k), np.float32),
+            np.empty((len(queries), k), int),
+        )
+        rows = max(1, _MOST // len(self._x))
+        for begin in range(0, len(queries), rows):
+            for i, row in enumerate(self.distances(queries[begin : begin + rows]), begin):
+                farthest = np.partition(row, k - 1)[k - 1]
+                near = np.flatnonzero(row <= farthest + _TIE)
+                called = [self._names[j] for j in near]
+                places[i] = near[np.lexsort((called, np.round(row[near] / _TIE)))][:k]
+                distances[i] = row[places[i]]
+        return distances, places
 
 
 def _units(x: Array) -> Array:

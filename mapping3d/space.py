@@ -34,12 +34,7 @@ class Space:
     size: int
 
     def check(self, other: Space, what: str) -> None:
-        """Refuse another space, naming the first difference.
-
-        Raises
-        ------
-        InputError
-        """
+        """Refuse another space, naming the first difference."""
         for name, mine in asdict(self).items():
             theirs = getattr(other, name)
             if mine != theirs:
@@ -50,13 +45,7 @@ class Space:
 
 
 def check_numbers(embeddings: Array, names: Sequence[str]) -> None:
-    """Refuse embeddings that are not finite numbers.
-
-    Raises
-    ------
-    InputError
-        Naming the first.
-    """
+    """Refuse embeddings that are not finite numbers, naming the first."""
     wrong = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
     if wrong.size:
         raise InputError(

@@ -1,4 +1,4 @@
-"""What a gallery's neighbours say about a query: scores and probabilities of labels."""
+"""What a gallery's neighbours say about a query: scores of labels, and ranks."""
 
 from __future__ import annotations
 
@@ -16,24 +16,9 @@ Float = NDArray[np.float64]
 def nearness(distances: Array, items: NDArray[np.str_], labels: Sequence[str], k: int = 1) -> Float:
     """Return minus the mean distance to each label's `k` nearest items, shape (n, n_labels).
 
-    With ``k=1`` the best label is that of the nearest item: the study's retrieval. More neighbours
-    make one odd item count less.
-
-    Parameters
-    ----------
-    distances : ndarray, shape (n, n_items)
-        As `Gallery.distances` returns them.
-    items : ndarray of str, shape (n_items,)
-        The label of each item.
-    labels : sequence of str
-        Columns of the answer.
-    k : int
-        Neighbours of a label, or all it has.
-
-    Raises
-    ------
-    InputError
-        If a label has no item.
+    `distances` (n, n_items) are from `Gallery.distances`, `items` their labels. With ``k=1`` the
+    best label is that of the nearest item: the study's retrieval. More neighbours make one odd item
+    count less.
     """
     columns = []
     for label in labels:
@@ -48,42 +33,10 @@ def nearness(distances: Array, items: NDArray[np.str_], labels: Sequence[str], k
     return np.stack(columns, axis=1).astype(np.float64)
 
 
-def log_posterior(scores: Float, temperature: float) -> Float:
-    """Return log-probabilities of labels, shape as `scores`; every row sums to one."""
-    from scipy.special import log_softmax
-
-    return np.asarray(log_softmax(scores / temperature, axis=1), dtype=np.float64)
-
-
-def fit_temperature(scores: Float, truth: Sequence[int]) -> float:
-    """Return the temperature that makes known answers most likely.
-
-    Parameters
-    ----------
-    scores : ndarray, shape (n, n_labels)
-        Of training people that the encoder was not fitted on.
-    truth : sequence of int
-        Column of the right label of each row.
-    """
-    from scipy.optimize import minimize_scalar
-
-    rows, columns = np.arange(len(scores)), np.asarray(truth)
-
-    def loss(logarithm: float) -> float:
-        return float(-log_posterior(scores, np.exp(logarithm))[rows, columns].mean())
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-7, 3), method="bounded").x))
-
-
 def ranks(distances: Array, items: NDArray[np.str_], truth: Sequence[str]) -> NDArray[np.int64]:
     """Return the rank, from one, of the nearest item of the right label among all items.
 
     Its reciprocal averages to the mean reciprocal rank; ``rank <= k`` is retrieval @k.
-
-    Raises
-    ------
-    InputError
-        If a right label has no item.
     """
     found = np.empty(len(distances), dtype=np.int64)
     for i, (row, label) in enumerate(zip(distances, truth, strict=True)):

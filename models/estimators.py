@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imuscribe.models.config import EncoderConfig
 from imuscribe.signals.motion.warping import warping_distances
 from imuscribe.signals.recording import Array
 
@@ -85,33 +87,25 @@ class SmallCNN:
         """Train on sequences, shape (n, n_channels, n_steps)."""
         import torch
         from torch.nn.functional import cross_entropy
-        from tqdm.auto import trange
+
+        from imuscribe.models.cnn import network
+        from imuscribe.models.fit import fit, seeded
 
         self.classes_, target = np.unique(y, return_inverse=True)
         self._mean = x.mean(axis=(0, 2), keepdims=True)
         self._std = x.std(axis=(0, 2), keepdims=True) + 1e-9
         inputs, targets = self._tensor(x), torch.from_numpy(target)
-        # Someone else's random state is none of our business.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            self._net = self._network(x.shape[1], len(self.classes_))
-            optimizer = torch.optim.AdamW(self._net.parameters(), lr=self.lr, weight_decay=0.01)
-            # Batch normalisation needs two rows: a leftover of one joins the batch before it.
-            batches = max(1, len(x) // self.batch_size)
-            schedule = torch.optim.lr_scheduler.OneCycleLR(
-                optimizer, self.lr, total_steps=self.epochs * batches
-            )
-            self._net.train()
-            for _ in trange(self.epochs, desc="training", disable=not self.progress):
-                for rows in torch.randperm(len(x)).tensor_split(batches):
-                    optimizer.zero_grad()
-                    loss: Any = cross_entropy(
-                        self._net(inputs[rows]), targets[rows], label_smoothing=0.1
-                    )
-                    loss.backward()
-                    optimizer.step()
-                    schedule.step()
-        self._net.eval()
+        # Batch normalisation needs two rows: a leftover of one joins the batch before it.
+        batches = max(1, len(x) // self.batch_size)
+        config = EncoderConfig(width=self.width, parts=1, size=len(self.classes_))
+
+        def losses() -> Iterator[Any]:
+            for rows in torch.randperm(len(x)).tensor_split(batches):
+                yield cross_entropy(self._net(inputs[rows]), targets[rows], label_smoothing=0.1)
+
+        with seeded(self.seed):
+            self._net = network(x.shape[1], config)
+            fit(self._net, losses, batches, epochs=self.epochs, lr=self.lr, progress=self.progress)
         return self
 
     def predict_proba(self, x: Array) -> NDArray[np.float64]:
@@ -126,23 +120,3 @@ class SmallCNN:
         import torch
 
         return torch.from_numpy(((x - self._mean) / self._std).astype(np.float32))
-
-    def _network(self, channels: int, classes: int) -> Any:
-        import torch
-        from torch import nn
-
-        class Pool(nn.Module):
-            def forward(self, h: torch.Tensor) -> torch.Tensor:
-                return torch.cat([h.mean(dim=2), h.amax(dim=2)], dim=1)
-
-        layers: list[nn.Module] = []
-        for i in range(3):
-            layers += [
-                nn.Conv1d(channels if i == 0 else self.width, self.width, 7, padding=3),
-                nn.BatchNorm1d(self.width),
-                nn.ReLU(),
-                nn.Dropout(0.2),
-            ]
-            if i < 2:
-                layers.append(nn.MaxPool1d(2))
-        return nn.Sequential(*layers, Pool(), nn.Linear(2 * self.width, classes))

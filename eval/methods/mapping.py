@@ -1,33 +1,165 @@
-"""What every method answers about the strangers of a fold: the mapping and its rivals."""
+"""What every method answers about the held-out people of a fold: the mapping and its baselines."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.eval.methods.baselines import BASELINES, Baseline, Views
-from imuscribe.eval.methods.fusion import Fusion
 from imuscribe.eval.predictions import Predictions, load, save
-from imuscribe.eval.tasks.mapping_fold import FoldMapping, gallery_rows, thinned
-from imuscribe.mapping3d.vote import log_posterior, nearness
+from imuscribe.eval.splits import Fold
+from imuscribe.mapping3d.data import Conditions, described
+from imuscribe.mapping3d.fit import Trained, gallery_rows, thinned, train_or_read
+from imuscribe.mapping3d.vote import nearness, ranks
+from imuscribe.models.calibrate import Fusion, fit_temperature, log_posterior
 from imuscribe.recipes.mapping import MapRecipe
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.labels import balanced
 from imuscribe.signals.recording import Array, Recording
 
 if TYPE_CHECKING:
     from imuscribe.eval.methods.reader import KeptReader
 
 Float = NDArray[np.float64]
+Values = dict[str, Any]
 
 
-class Judge:
-    """Asks every method about the strangers of one fold.
+class FoldMapping:
+    """What a fold's training people taught; what is expensive is made once, when needed.
+
+    Parameters
+    ----------
+    recipe : MapRecipe
+    data : Conditions
+    fold : Fold
+        Of the recordings in `data.source`.
+    folder : Path
+        Keeps encoder and gallery from one run to the next.
+    data_hash : str
+        Of the data file: other data, another encoder.
+    progress : bool
+        Show a progress bar.
+    """
+
+    def __init__(
+        self,
+        recipe: MapRecipe,
+        data: Conditions,
+        fold: Fold,
+        folder: Path,
+        data_hash: str,
+        progress: bool,
+    ) -> None:
+        self.recipe, self.data, self.fold, self.folder = recipe, data, fold, folder
+        self.progress = progress
+        self.train_people = sorted({rec.subject for rec in fold.train})
+        self.test_people = sorted({rec.subject for rec in fold.test})
+        self.test_x = self._views(fold.test)
+        # How many are tested, or how the gallery is made, changes no encoder.
+        aside = {"evaluate", "out", "name", "gallery"}
+        parts = recipe.model_dump(mode="json", exclude=aside)
+        asked = [parts["split"].pop("folds"), parts["split"].pop("max_test_per_label")]
+        self._fit_key = json.dumps([parts, fold.name, data_hash], sort_keys=True)
+        settings = recipe.evaluate.model_dump(
+            mode="json", exclude={"methods", "bootstrap", "adapter"}
+        )
+        gallery = recipe.gallery.model_dump(mode="json")
+        said = json.dumps([self._fit_key, settings, gallery, asked[1]])
+        self.key = sha256(said.encode()).hexdigest()
+
+    @cached_property
+    def trained(self) -> Trained:
+        """The fold's encoder and gallery, trained or read."""
+        return train_or_read(
+            self.recipe, self.data, self.train_people, self.test_people, self.folder,
+            self._fit_key, self.progress,
+        )  # fmt: skip
+
+    @cached_property
+    def asked(self) -> tuple[Array, float]:
+        """Distances of the test recordings to every item, and the seconds one query took."""
+        trained = self.trained
+        begin = time.perf_counter()
+        queries = trained.mapper.encoder.embed(self.test_x, "source")
+        distances = trained.gallery.distances(queries, [rec.subject for rec in self.fold.test])
+        return distances, (time.perf_counter() - begin) / len(self.test_x)
+
+    def facts(self) -> Values:
+        """Return what is told of a fold beside its answers: retrieval, gallery, training."""
+        gallery = self.trained.gallery
+        found = ranks(self.asked[0], gallery.labels, [rec.label for rec in self.fold.test])
+        return {
+            "ranks": [int(rank) for rank in found],
+            "gallery": {
+                "provenance": gallery.provenance,
+                "items": len(gallery),
+                "people": len(gallery.people),
+                "encoder": self.trained.mapper.version,
+            },
+            "held_out": list(self.trained.held_out),
+            "n_rivals": len(self.baselines_learn()),
+            "fit_seconds": self.trained.seconds,
+        }
+
+    def space(self) -> tuple[Array, NDArray[np.str_], Array, NDArray[np.str_]]:
+        """Return embeddings and labels of the fold's queries and of its gallery."""
+        queries = self.trained.mapper.encoder.embed(self.test_x, "source")
+        labels = np.array([rec.label for rec in self.fold.test])
+        return queries, labels, self.trained.gallery.embeddings, self.trained.gallery.labels
+
+    def baselines_learn(self) -> list[Recording]:
+        """Return the labelled recordings that classifiers of the source condition learn from."""
+        most = self.recipe.evaluate.baseline_per_label
+        learnt = balanced(self.fold.train, most, self.recipe.seed)
+        # Whoever taught the encoder teaches its baselines.
+        return learnt + list(self.data.support[0].recordings if self.data.support else ())
+
+    def held_out_scores(self, k: int) -> tuple[Float, list[Recording]]:
+        """Return the nearness of every label (n, n_labels) to recordings of the people held out.
+
+        Of each there are as many as are tested of anybody.
+        """
+        people, split = self.trained.held_out, self.recipe.split
+        everything = self.data.source.recordings
+        recordings = []
+        for person in people:
+            theirs = [rec for rec in everything if rec.subject == person]
+            recordings += balanced(theirs, split.max_test_per_label, self.recipe.seed)
+        queries = self.trained.mapper.encoder.embed(self._views(recordings), "source")
+        # Held-out people train nothing, but their recordings may be in the gallery: not for them.
+        gallery = self.trained.gallery
+        others = ~np.isin([item.subject for item in gallery.items], people)
+        # Asked by nobody in particular.
+        distances = gallery.distances(queries, [""] * len(queries))[:, others]
+        return nearness(distances, gallery.labels[others], self.recipe.label_set, k), recordings
+
+    def temperature(self, k: int) -> float:
+        """Return how sure a vote of `k` neighbours is, from the people held out."""
+        if not self.trained.held_out:
+            return self.trained.mapper.temperature
+        scores, recordings = self.held_out_scores(k)
+        return fit_temperature(scores, self.truth(recordings))
+
+    def truth(self, recordings: Sequence[Recording]) -> list[int]:
+        """Return the columns of the recordings' labels."""
+        return [self.recipe.label_set.index(rec.label) for rec in recordings]
+
+    def _views(self, recordings: Sequence[Recording]) -> Array:
+        place = {rec.id: i for i, rec in enumerate(self.data.source.recordings)}
+        return self.data.source.x[[place[rec.id] for rec in recordings]]
+
+
+class MappingMethods:
+    """Asks every method about the held-out people of one fold.
 
     Parameters
     ----------
@@ -39,7 +171,6 @@ class Judge:
     def __init__(self, mapping: FoldMapping, reader: KeptReader | None) -> None:
         self.mapping, self.reader = mapping, reader
         self.recipe, self.data, self.fold = mapping.recipe, mapping.data, mapping.fold
-        self._views: Views | None = None
 
     def answer(self, method: str) -> Predictions:
         """Return a method's answers, from an earlier run where there are any."""
@@ -74,7 +205,11 @@ class Judge:
         scores = nearness(distances, trained.gallery.labels, self.recipe.label_set, k)
         seconds = asking + (time.perf_counter() - begin) / len(scores)
         log_probs = log_posterior(scores, self.mapping.temperature(k))
-        return self._predictions(log_probs, seconds, trained.fit_seconds, trained.note)
+        stops = ", ".join(trained.held_out)
+        note = f"{self.fold.name}: stopped after epoch {trained.epochs}, " + (
+            f"by {stops}" if stops else "nobody held out"
+        )
+        return self._predictions(log_probs, seconds, trained.seconds, note)
 
     def _analytic(self, warped: bool) -> Predictions:
         """Compare the rows that both conditions share, as they are."""
@@ -106,24 +241,24 @@ class Judge:
         )
 
     def _baseline(self, name: str) -> Predictions:
-        from imuscribe.prompts.serialize import TextConfig, build_serializer
-
-        if self._views is None:
-            self._views = EncoderViews(self.recipe, build_serializer(TextConfig()))
-        learnt = self.mapping.rivals_learn()
-        baseline = Baseline(name, self._views, self.recipe.label_set, self.recipe.seed).fit(learnt)
+        learnt = self.mapping.baselines_learn()
+        baseline = Baseline(name, self._baseline_views, self.recipe.label_set, self.recipe.seed)
+        baseline.fit(learnt)
         begin = time.perf_counter()
         log_probs = baseline.log_proba(self.fold.test)
         seconds = (time.perf_counter() - begin) / len(self.fold.test)
-        said = ", ".join(f"{column} {value}" for column, value in self.recipe.source.items())
+        said = described(self.recipe.source)
         note = f"learnt from {len(learnt)} labelled recordings of {said}; no gallery"
         return self._predictions(log_probs, seconds, baseline.fit_seconds, note)
 
+    @cached_property
+    def _baseline_views(self) -> Views:
+        return _EncoderViews(self.recipe)
+
     def _retrieved(self) -> list[Recording]:
         """Return the item nearest to each query: what the study's language model is given."""
-        gallery = self.mapping.trained.gallery
         nearest_item = self.mapping.asked[0].argmin(axis=1)
-        return [gallery.recording(gallery.items[i].id) for i in nearest_item]
+        return [self.mapping.trained.gallery.items[i] for i in nearest_item]
 
     def _synthesised(self) -> list[Recording]:
         from imuscribe.mapping3d.analytic import flat_equivalent
@@ -169,11 +304,15 @@ class Judge:
         return Predictions.of(self.fold.test, labels, log_probs, 0, seconds, fit_seconds, note)
 
 
-class EncoderViews(Views):
+class _EncoderViews(Views):
     """The very rows that the encoder sees of the source, for classifiers."""
 
-    def __init__(self, recipe: MapRecipe, serializer: Any) -> None:
-        super().__init__(serializer, frame=recipe.view.frame, steps=recipe.view.steps)
+    def __init__(self, recipe: MapRecipe) -> None:
+        from imuscribe.prompts.serialize import TextConfig, build_serializer
+
+        super().__init__(
+            build_serializer(TextConfig()), frame=recipe.view.frame, steps=recipe.view.steps
+        )
         self._config = recipe.view
 
     def _sequence(self, rec: Recording) -> Array:

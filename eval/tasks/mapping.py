@@ -17,18 +17,15 @@ from numpy.typing import NDArray
 
 from imuscribe.eval.environment import as_json, environment
 from imuscribe.eval.methods.baselines import BASELINES
-from imuscribe.eval.methods.mapping import Judge
+from imuscribe.eval.methods.mapping import FoldMapping, MappingMethods
 from imuscribe.eval.metrics import bootstrap_people, wilson
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.run import compare, fold_facts, measure, write_predictions
 from imuscribe.eval.splits import Fold, check_disjoint, make_folds
-from imuscribe.eval.tasks.mapping_fold import ENCODER, GALLERY, FoldMapping, build_gallery
-from imuscribe.mapping3d.data import Conditions, fit_mapper, prepare
-from imuscribe.mapping3d.gallery import Gallery
-from imuscribe.mapping3d.mapper import Mapper
+from imuscribe.mapping3d.data import Conditions, prepare
 from imuscribe.recipes.mapping import MapRecipe
 from imuscribe.recipes.schema import dump
-from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import inside, sha256, write_text
 
 if TYPE_CHECKING:
@@ -88,9 +85,9 @@ def run(recipe: MapRecipe, command: str = "", progress: bool = True) -> Path:
     for fold in folds:
         place = inside(folder, "folds", fold.name)
         mapping = FoldMapping(recipe, data, fold, place, data_hash, progress)
-        judge = Judge(mapping, reader)
+        methods = MappingMethods(mapping, reader)
         for method in recipe.evaluate.methods:
-            answers[method].append(judge.answer(method))
+            answers[method].append(methods.answer(method))
         found.append(mapping.facts())
 
     write_predictions(answers, folds, folder / "predictions.parquet")
@@ -98,38 +95,6 @@ def run(recipe: MapRecipe, command: str = "", progress: bool = True) -> Path:
     write_embedding(folder / "embedding.png", *mapping.space(), seed=recipe.seed)
     write_report(folder)
     return folder
-
-
-def fit_and_save(recipe: MapRecipe, progress: bool = True) -> tuple[Path, Mapper, Gallery, str]:
-    """Train on the recipe's training people and save encoder and gallery in the run's folder.
-
-    Returns
-    -------
-    (Path, Mapper, Gallery, str)
-        The folder, what lies in it, and how training went.
-    """
-    data = prepare(recipe, progress)
-    everybody = {rec.subject for rec in data.source.recordings}
-    people = sorted(everybody)
-    if recipe.split.protocol == "given":
-        for person in recipe.split.train:
-            if person not in everybody:
-                hint = nearest(person, people)
-                raise InputError(f"split.train: '{person}' is not in the data: {hint}")
-        people = list(recipe.split.train)
-    mapper, history = fit_mapper(recipe, data, people, progress)
-    store = build_gallery(recipe, data, mapper, people, ())
-    folder = Path(recipe.out) / recipe.name
-    write_text(folder / "recipe.yaml", dump(recipe))
-    mapper.save(folder / ENCODER)
-    store.save(folder / GALLERY)
-    note = f"loss {history.loss[history.best]:.3f} after epoch {history.best + 1}"
-    if history.retrieval:
-        note += (
-            f", finds {history.retrieval[history.best]:.3f} of {', '.join(history.held_out)}'s, "
-            "who did not train"
-        )
-    return folder, mapper, store, note
 
 
 def _check_strangers(data: Conditions, fold: Fold) -> None:

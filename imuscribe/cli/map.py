@@ -28,8 +28,6 @@ Overrides = Annotated[
 ]
 Folder = Annotated[Path, typer.Option("--mapping", help="Folder made by `map fit`.")]
 
-ENCODER, GALLERY = "encoder.safetensors", "gallery.imu"
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
@@ -72,8 +70,8 @@ def register(app: typer.Typer) -> None:
     group.command(
         "gallery",
         epilog=examples(
-            "imuscribe map gallery runs/mine/gallery.imu",
-            "imuscribe map gallery a.imu --merge b.imu --out both.imu",
+            "imuscribe map gallery runs/mine/gallery.parquet",
+            "imuscribe map gallery a.parquet --merge b.parquet --out both.parquet",
         ),
     )(gallery)
     group.command(
@@ -88,7 +86,7 @@ def fit(recipe: RecipeName, overrides: Overrides = None) -> None:
     Learns from the people in split.train if the protocol is 'given', else from everybody: to judge
     a mapping on people it does not know, use `imuscribe map eval`.
     """
-    from imuscribe.eval.tasks.mapping import fit_and_save
+    from imuscribe.mapping3d.fit import ENCODER, GALLERY, fit_and_save
     from imuscribe.recipes.mapping import load_map_recipe
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -101,7 +99,7 @@ def fit(recipe: RecipeName, overrides: Overrides = None) -> None:
 
 
 def evaluate(recipe: RecipeName, overrides: Overrides = None) -> None:
-    """Judge a mapping on people it does not know, next to its rivals; write a report.
+    """Judge a mapping on people it does not know, next to its baselines; write a report.
 
     Run it again after an interruption: what is finished is kept.
     """
@@ -204,6 +202,7 @@ def enrol(
     ] = None,
 ) -> None:
     """Add recordings of the target condition to a gallery: new people, new classes, no training."""
+    from imuscribe.mapping3d.fit import GALLERY
     from imuscribe.signals.readers.parquet import load
 
     mapper, store = _opened(mapping, gallery)
@@ -248,6 +247,7 @@ def export(
     target: Annotated[bool, typer.Option("--target", help="The target's side of it.")] = False,
 ) -> None:
     """Write an encoder as ONNX: views of the source, or the target, to embeddings."""
+    from imuscribe.mapping3d.fit import ENCODER
     from imuscribe.mapping3d.mapper import Mapper, export_onnx
 
     export_onnx(Mapper.load(mapping / ENCODER), "target" if target else "source", path)
@@ -256,11 +256,12 @@ def export(
 
 def _opened(mapping: Path, gallery: Path | None) -> tuple[Mapper, Gallery]:
     """Return a mapping and a gallery of the same space."""
+    from imuscribe.mapping3d.fit import ENCODER, gallery_in
     from imuscribe.mapping3d.gallery import Gallery
     from imuscribe.mapping3d.mapper import Mapper
 
     mapper = Mapper.load(mapping / ENCODER)
-    store = Gallery.load(gallery or mapping / GALLERY)
+    store = Gallery.load(gallery or gallery_in(mapping))
     store.space.check(mapper.space, f"encoder {mapping / ENCODER}")
     return mapper, store
 
@@ -269,10 +270,10 @@ def _of(
     recordings: Sequence[Recording], condition: Mapping[str, str], path: Path
 ) -> list[Recording]:
     """Return the recordings of a condition; says how many others are left out."""
-    from imuscribe.mapping3d.data import is_of
+    from imuscribe.mapping3d.data import described, is_of
 
     found = [rec for rec in recordings if is_of(rec, condition)]
-    said = ", ".join(f"{column} {value}" for column, value in condition.items())
+    said = described(condition)
     if not found:
         there = {" ".join(f"{c} '{getattr(rec, c)}'" for c in condition) for rec in recordings}
         raise InputError(
@@ -285,7 +286,7 @@ def _of(
 
 
 def _doubts(asking: Sequence[Recording], mapper: Mapper, store: Gallery) -> list[str]:
-    """Say where an answer tells less about strangers than it seems to."""
+    """Say where an answer tells less about held-out people than it seems to."""
     lines = []
     people = {rec.subject for rec in asking}
     if "" in people and store.provenance == "cross-user":
@@ -293,7 +294,7 @@ def _doubts(asking: Sequence[Recording], mapper: Mapper, store: Gallery) -> list
         lines.append(f"{n} queries name no person: the gallery may hold recordings of theirs")
     if known := sorted(people & set(mapper.people)):
         names = ", ".join(known[:5]) + (", …" if len(known) > 5 else "")
-        lines.append(f"the encoder has learnt from {names}: it reads strangers less well")
+        lines.append(f"the encoder has learnt from {names}: it reads held-out people less well")
     return lines
 
 

@@ -29,20 +29,13 @@ SUPPORT = "support-"
 
 @dataclass(frozen=True)
 class Prepared:
-    """Cleaned recordings of one side with their views, and varied copies of these.
-
-    Parameters
-    ----------
-    recordings : list of Recording
-    x : ndarray of float32, shape (n, n_channels, steps)
-        The views of the recordings.
-    copies : ndarray of float32, shape (n, n_copies, n_channels, steps)
-        Views of varied copies of each.
-    """
+    """Cleaned recordings of one side with their views, and those of varied copies."""
 
     recordings: list[Recording]
     x: Array
+    """The views of the recordings, shape (n, n_channels, steps)."""
     copies: Array
+    """Views of varied copies of each, shape (n, n_copies, n_channels, steps)."""
 
     @property
     def people(self) -> list[str]:
@@ -72,19 +65,13 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Conditions:
-    """Everything that a mapping is made from.
-
-    Parameters
-    ----------
-    source, target : Prepared
-        What the recipe's people did in each condition.
-    support : tuple of two Prepared, or None
-        The same of auxiliary subjects, who are never tested.
-    """
+    """Everything that a mapping is made from."""
 
     source: Prepared
     target: Prepared
+    """What the recipe's people did in each condition."""
     support: tuple[Prepared, Prepared] | None
+    """The same of auxiliary subjects, who are never tested; None without such."""
 
 
 def prepare(recipe: MapRecipe, progress: bool = True) -> Conditions:

@@ -21,22 +21,7 @@ from imuscribe.signals.recording import Array
 
 
 class Encoder(nn.Module):
-    """Embeds views of either condition.
-
-    Parameters
-    ----------
-    config : EncoderConfig
-    view : ViewConfig
-        Channels and steps of both sides.
-    rate : float
-        Hz of the recordings that the views are made from.
-
-    Raises
-    ------
-    InputError
-        If the weights are shared but the two sides differ in channels, or there are too few steps
-        to be halved so often.
-    """
+    """Embeds views of either condition, made from recordings at `rate` Hz."""
 
     def __init__(self, config: EncoderConfig, view: ViewConfig, rate: float) -> None:
         super().__init__()
@@ -97,15 +82,7 @@ class Encoder(nn.Module):
         return found[: len(a)], found[len(a) :]
 
     def embed(self, x: Array, side: Side, batch_size: int = 1024) -> Array:
-        """Return embeddings (n, size) as an array, whatever device the encoder is on.
-
-        The views are as `mapping3d.views.views` makes them for the encoder's own `view`.
-
-        Raises
-        ------
-        InputError
-            If the views have other channels or steps than the encoder's.
-        """
+        """Return embeddings (n, size) as an array, whatever device the encoder is on."""
         expected = (len(self.view.channels(side)), self.view.steps)
         if x.ndim != 3 or x.shape[1:] != expected:
             raise InputError(

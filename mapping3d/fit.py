@@ -34,16 +34,12 @@ _FIRST_GALLERY = "gallery.imu"
 def fit_and_save(recipe: MapRecipe, progress: bool = True) -> tuple[Path, Mapper, Gallery, str]:
     """Train on the recipe's training people and save encoder and gallery in the run's folder.
 
-    Returns
-    -------
-    (Path, Mapper, Gallery, str)
-        The folder, what lies in it, and how training went.
+    Returns the folder, what lies in it, and how training went.
 
     Raises
     ------
     InputError
-        As `mapping3d.data.prepare`, `fit_mapper` and `build_gallery`, or if `split.train` names
-        somebody who is not in the data.
+        For anything wrong with the data, the training people or the gallery.
     """
     data = prepare(recipe, progress)
     people = sorted(set(data.source.people))
@@ -125,13 +121,7 @@ def train_or_read(
 def fit_mapper(
     recipe: MapRecipe, data: Conditions, people: Sequence[str], progress: bool = True
 ) -> tuple[Mapper, History]:
-    """Train an encoder on what some people, and all auxiliary subjects, did.
-
-    Raises
-    ------
-    InputError
-        If a label has no training recording of a condition, or as `mapping3d.train.fit_encoder`.
-    """
+    """Train an encoder on what some people, and all auxiliary subjects, did."""
     stops = split_held_out(data.source.of(people).people, recipe.fit.hold_out)
     learners = [person for person in people if person not in stops]
     share = recipe.support.share if recipe.support and data.support else 0.0
@@ -173,13 +163,7 @@ def build_gallery(
     train_people: Sequence[str],
     test_people: Sequence[str],
 ) -> Gallery:
-    """Return the gallery that test people ask, made as the recipe says.
-
-    Raises
-    ------
-    InputError
-        If it would hold a test person without being same-user, or nothing.
-    """
+    """Return the gallery that test people ask, made as the recipe says."""
     kept = gallery_rows(recipe, data, train_people, test_people)
     excluded = test_people if recipe.gallery.provenance == "cross-user" else ()
     gallery = Gallery(mapper.space, recipe.gallery.provenance, recipe.gallery.metric, excluded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.mapping3d import gallery_file
+from imuscribe.mapping3d.gallery_file import Item
 from imuscribe.mapping3d.search import Index
 from imuscribe.mapping3d.space import Space, check_numbers
 from imuscribe.recipes.mapping import Metric, Provenance
 from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.readers.parquet import TEXT
 from imuscribe.signals.recording import Array, Recording
 
 
@@ -34,8 +36,8 @@ class Gallery:
 
     Attributes
     ----------
-    items : list of Recording
-        What it holds: the proxies that may stand for a query.
+    items : list of Item
+        What it holds: id, subject, session, label, device and case of each recording.
 
     Raises
     ------
@@ -62,7 +64,9 @@ class Gallery:
         self.provenance: Provenance = provenance
         self.metric: Metric = metric
         self.excluded = tuple(sorted(set(excluded)))
-        self.items: list[Recording] = []
+        self.items: list[Item] = []
+        self._signals: dict[str, Recording] = {}
+        self._unread: Callable[[], list[Recording]] | None = None
         self._places: dict[str, int] = {}
         self._people: set[str] = set()
         self._x: Array = np.empty((0, space.size), dtype=np.float32)
@@ -128,7 +132,8 @@ class Gallery:
         for rec in recordings:
             self._places[rec.id] = len(self.items)
             self._people.add(rec.subject)
-            self.items.append(rec)
+            self._signals[rec.id] = rec
+            self.items.append(Item(*(getattr(rec, name) for name in TEXT)))
         self._x = np.concatenate([self._x, embeddings.astype(np.float32)])
         self._index = None
 
@@ -156,19 +161,18 @@ class Gallery:
             self.metric,
             () if same_user else (*self.excluded, *other.excluded),
         )
-        union.add(self.items, self._x, self.space)
+        union.add(self._recordings(), self._x, self.space)
         new = []
         for i, item in enumerate(other.items):
             place = self._places.get(item.id)
             if place is None:
                 new.append(i)
-            elif _described(item) != _described(self.items[place]) or not np.array_equal(
-                other._x[i], self._x[place]
-            ):
+            elif item != self.items[place] or not np.array_equal(other._x[i], self._x[place]):
                 raise InputError(
                     f"item '{item.id}': differs between the galleries: give one another id"
                 )
-        union.add([other.items[i] for i in new], other._x[new], other.space)
+        theirs = other._recordings()
+        union.add([theirs[i] for i in new], other._x[new], other.space)
         return union
 
     def counts(self) -> dict[tuple[str, str], Counter[str]]:
@@ -179,7 +183,7 @@ class Gallery:
         return dict(sorted(found.items()))
 
     def recording(self, id: str) -> Recording:
-        """Return an item by its id.
+        """Return an item's recording: the proxy that stands for a query.
 
         Raises
         ------
@@ -188,7 +192,10 @@ class Gallery:
         """
         if id not in self._places:
             raise InputError(f"item '{id}': not in the gallery: {nearest(id, self._places)}")
-        return self.items[self._places[id]]
+        if self._unread:  # signals are read when first asked for: searching needs none
+            self._signals |= {rec.id: rec for rec in self._unread()}
+            self._unread = None
+        return self._signals[id]
 
     def distances(self, queries: Array, people: Sequence[str]) -> Array:
         """Return the distance of every query to every item, shape (n, n_items).
@@ -232,9 +239,9 @@ class Gallery:
     def save(self, path: str | Path) -> None:
         """Write the gallery as one Parquet file: recordings, and a column of embeddings.
 
-        A whole file that it replaces is kept as ``NAME.previous``. What was written is
-        read back before it takes the old one's place, so a full disk or an interruption leaves the
-        last good gallery.
+        A whole file that it replaces is kept as ``NAME.previous``. What was written is read back
+        before it takes the old one's place, so a full disk or an interruption leaves the last good
+        gallery.
 
         Raises
         ------
@@ -249,7 +256,7 @@ class Gallery:
             "metric": self.metric,
             "excluded": self.excluded,
         }
-        gallery_file.write(Path(path), about, self.items, self._x)
+        gallery_file.write(Path(path), about, self._recordings(), self._x)
 
     @classmethod
     def load(cls, path: str | Path) -> Gallery:
@@ -263,11 +270,16 @@ class Gallery:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"gallery {path}: no such file: make one with 'imuscribe map fit'")
-        about, recordings, x = gallery_file.read(path)
+        about, items, x, recordings = gallery_file.read(path)
         space = Space(**about["space"] | {"channels": tuple(about["space"]["channels"])})
         gallery = cls(space, about["provenance"], about["metric"], about["excluded"])
-        gallery.add(recordings, x, space)
+        gallery.items, gallery._x, gallery._unread = items, x, recordings
+        gallery._places = {item.id: i for i, item in enumerate(items)}
+        gallery._people = {item.subject for item in items}
         return gallery
+
+    def _recordings(self) -> list[Recording]:
+        return [self.recording(item.id) for item in self.items]
 
     def _check(self, queries: Array, people: Sequence[str]) -> None:
         if not self.items:
@@ -292,7 +304,3 @@ class Gallery:
         if self._index is None:
             self._index = Index(self._x, list(self._places), self.metric)
         return self._index
-
-
-def _described(item: Recording) -> tuple[str, ...]:
-    return item.id, item.subject, item.session, item.label, item.device, item.case

@@ -9,24 +9,43 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path
-from imuscribe.signals.readers.parquet import save, scan
+from imuscribe.signals.readers.parquet import TEXT, save, scan
 from imuscribe.signals.recording import Array, Recording
 
 FORMAT = 2
 _KEY, _EMBEDDING = b"imuscribe", "embedding"
 
-Content = tuple[dict[str, Any], list[Recording], Array]
-"""What is said of a gallery, its recordings, and their embeddings (n, size)."""
+
+@dataclass(frozen=True)
+class Item:
+    """What is known of a recording beside its embedding and its signals."""
+
+    id: str
+    subject: str
+    session: str
+    label: str
+    device: str
+    case: str
+
+
+class Content(NamedTuple):
+    """What is said of a gallery, its items, their embeddings (n, size), a way to the signals."""
+
+    about: dict[str, Any]
+    items: list[Item]
+    x: Array
+    recordings: Callable[[], list[Recording]]
 
 
 def write(path: Path, about: Mapping[str, Any], recordings: Sequence[Recording], x: Array) -> None:
@@ -86,13 +105,13 @@ def _read_parquet(path: Path) -> Content:
     if about.pop("sha256") != _sum(about, table):
         raise ValueError("its checksum is another")
     x = table[_EMBEDDING].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
-    with TemporaryDirectory() as folder:
-        plain = Path(folder) / "recordings.parquet"
-        pq.write_table(table.drop_columns([_EMBEDDING]), plain, compression="none")
-        return about, scan(plain)[0], x
+    items = [Item(**row) for row in table.select(TEXT).to_pylist()]
+    return Content(about, items, x, lambda: _recordings(table.drop_columns([_EMBEDDING])))
 
 
 def _read_zip(path: Path) -> Content:
+    import pyarrow.parquet as pq
+
     with zipfile.ZipFile(path) as file:
         about = json.loads(file.read("about.json"))
         sums = about.pop("sha256")
@@ -102,10 +121,20 @@ def _read_zip(path: Path) -> Content:
             raise ValueError(f"checksum of its {name}")
     _check_format(about.pop("format"), 1, path)
     about["excluded"] = about.pop("strangers")
+    x = np.load(io.BytesIO(parts["embeddings"]), allow_pickle=False)
+    plain = pq.read_table(io.BytesIO(parts["recordings"]))
+    items = [Item(**item) for item in json.loads(parts["items"])]
+    return Content(about, items, x, lambda: _recordings(plain))
+
+
+def _recordings(plain: Any) -> list[Recording]:
+    """Return the recordings of a table in their own layout."""
+    import pyarrow.parquet as pq
+
     with TemporaryDirectory() as folder:
-        plain = Path(folder) / "recordings.parquet"
-        plain.write_bytes(parts["recordings"])
-        return about, scan(plain)[0], np.load(io.BytesIO(parts["embeddings"]), allow_pickle=False)
+        path = Path(folder) / "recordings.parquet"
+        pq.write_table(plain, path, compression="none")
+        return scan(path)[0]
 
 
 def _check_format(found: int, expected: int, path: Path) -> None:

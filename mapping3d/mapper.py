@@ -43,7 +43,7 @@ class Mapper:
     people : tuple of str
         Everybody it has learnt from, those who decided when to stop among them.
     temperature : float
-        Distance over which a neighbour counts e times less (`mapping3d.vote`).
+        Distance over which a neighbour counts e times less (`mapping3d.search`).
     """
 
     encoder: Encoder

@@ -14,24 +14,16 @@ from imuscribe.signals.recording import Array
 
 @dataclass(frozen=True)
 class Space:
-    """Which space embeddings lie in: two galleries of one space can be merged.
-
-    Attributes
-    ----------
-    encoder : str
-        Version of the encoder that made them.
-    channels : tuple of str
-        What it sees of the target condition.
-    rate : float
-        Hz of the recordings it sees.
-    size : int
-        Numbers of an embedding.
-    """
+    """Which space embeddings lie in: two galleries of one space can be merged."""
 
     encoder: str
+    """Version of the encoder that made them."""
     channels: tuple[str, ...]
+    """What it sees of the target condition."""
     rate: float
+    """Hz of the recordings it sees."""
     size: int
+    """Numbers of an embedding."""
 
     def check(self, other: Space, what: str) -> None:
         """Refuse another space, naming the first difference."""

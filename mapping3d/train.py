@@ -20,20 +20,13 @@ from imuscribe.signals.recording import Array
 
 @dataclass(frozen=True)
 class Samples:
-    """Views of one condition with what they show, by whom.
-
-    Parameters
-    ----------
-    x : ndarray of float32, shape (n, n_channels, steps)
-    labels, people : ndarray of str, shape (n,)
-    weight : ndarray of float64, shape (n,), optional
-        How often a sample is drawn among those of its class, relatively; all alike by default.
-    """
+    """Views (n, n_channels, steps) of one condition with what they show, by whom."""
 
     x: Array
     labels: NDArray[np.str_]
     people: NDArray[np.str_]
     weight: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    """How often a sample is drawn among those of its class, relatively; empty where all alike."""
 
 
 def fit_encoder(
@@ -59,8 +52,6 @@ def fit_encoder(
         share of them whose nearest reference has their label.
     seed : int
         Of batches and dropout.
-    progress : bool
-        Show a progress bar.
 
     Raises
     ------

@@ -29,14 +29,8 @@ def fit_temperature(
 ) -> float:
     """Return the temperature that makes known answers most likely (Guo et al. 2017).
 
-    Parameters
-    ----------
-    scores : ndarray, shape (n, n_labels)
-        Of training people that the model was not fitted on.
-    truth : sequence of int
-        Column of the right label of each row.
-    bounds : tuple of float
-        Least and greatest logarithm of the temperature.
+    `scores` (n, n_labels) are of training people that the model was not fitted on, `truth` the
+    columns of the right labels, `bounds` those of the temperature's logarithm.
     """
     from scipy.optimize import minimize_scalar
 
@@ -69,17 +63,10 @@ class Calibration:
 
     @classmethod
     def fit(cls, log_probs: Float, truth: Sequence[int]) -> Calibration:
-        """Fit to answers whose truth is known, by people who are not tested.
+        """Fit to answers (n, n_labels), and the right columns, of people who are not tested.
 
         The likelihood is maximised with a standard normal prior on the biases and on the logarithm
         of the temperature, so a few recordings a label are enough.
-
-        Parameters
-        ----------
-        log_probs : ndarray, shape (n, n_labels)
-            Natural logarithms.
-        truth : sequence of int
-            Column of the right label of each row.
         """
         from scipy.optimize import minimize
         from scipy.special import log_softmax, softmax
@@ -119,20 +106,10 @@ class Fusion:
 
     @classmethod
     def fit(cls, parts: Sequence[Float], truth: Sequence[int]) -> Fusion:
-        """Fit the weights to answers whose truth is known, by people who are not tested.
+        """Fit to two or more parts (n, n_labels), and the right columns, of people not tested.
 
-        Parameters
-        ----------
-        parts : sequence of ndarray, each of shape (n, n_labels)
-            Log-probabilities of the same recordings. They must be honest: no part may have learnt
-            from these recordings, or it is trusted too much.
-        truth : sequence of int
-            Column of the right label of each row.
-
-        Raises
-        ------
-        ValueError
-            With fewer than two parts, or parts of different shapes.
+        The parts must be honest: none may have learnt from these recordings, or it is trusted too
+        much.
         """
         from scipy.optimize import minimize
 

@@ -16,16 +16,9 @@ from imuscribe.signals.recording import Array
 class NearestByWarping:
     """One nearest neighbour under dynamic time warping with a Sakoe–Chiba band.
 
-    Channels are warped together (Shokoohi-Yekta et al., DMKD 2017, "dependent" DTW).
-
-    Parameters
-    ----------
-    band : float
-        Half width of the band as a share of the length.
-    most_per_class : int
-        Larger classes are thinned to this many, drawn with `seed`: time grows with the pool.
-    seed : int
-        Of the thinning.
+    Channels are warped together (Shokoohi-Yekta et al., DMKD 2017, "dependent" DTW); `band` is the
+    band's half width as a share of the length. Classes larger than `most_per_class` are thinned,
+    drawn with `seed`: time grows with the pool.
     """
 
     def __init__(self, band: float = 0.1, most_per_class: int = 150, seed: int = 0) -> None:
@@ -53,18 +46,8 @@ class NearestByWarping:
 class SmallCNN:
     """Three convolutions, mean and maximum over time, one linear layer.
 
-    Parameters
-    ----------
-    epochs, batch_size : int
-        Fixed, so that no test recording decides when to stop.
-    lr : float
-        Peak of the one-cycle schedule.
-    width : int
-        Channels of the hidden layers.
-    seed : int
-        Of weights, order and dropout.
-    progress : bool
-        Show a bar of epochs.
+    The number of `epochs` is fixed, so that no test recording decides when to stop. `seed` is of
+    weights, order and dropout.
     """
 
     def __init__(

@@ -17,24 +17,16 @@ from imuscribe.signals.errors import InputError
 
 @dataclass(frozen=True)
 class History:
-    """What happened while training.
-
-    Attributes
-    ----------
-    loss : list of float
-        Mean of every epoch.
-    scores : list of float
-        Of the held-out people after every epoch; empty without anybody held out.
-    best : int
-        Epoch whose weights were kept, from zero.
-    held_out : tuple of str
-        Training people who decided when to stop.
-    """
+    """What happened while training."""
 
     loss: list[float]
+    """Mean of every epoch."""
     scores: list[float]
+    """Of the held-out people after every epoch; empty without anybody held out."""
     best: int
+    """Epoch whose weights were kept, from zero."""
     held_out: tuple[str, ...] = ()
+    """Training people who decided when to stop."""
 
 
 def fit(
@@ -52,28 +44,23 @@ def fit(
 ) -> History:
     """Train a network in place with AdamW on a one-cycle schedule; it ends in evaluation mode.
 
-    Random draws are torch's own: call it inside `seeded`.
-
     Parameters
     ----------
     network : Module
     losses : callable
         Yields the loss of every batch of one epoch; a batch is drawn when the last was learnt.
+        Draws are torch's own: call `fit` inside `seeded`.
     steps : int
         Batches an epoch.
-    epochs : int
-        Passes, at most.
-    lr, weight_decay : float
-        Peak learning rate, and the pull of weights towards zero.
+    epochs, lr, weight_decay
+        Most passes, peak learning rate, and the pull of weights towards zero.
     score : callable, optional
-        How well held-out training people are read, more is better; the network ends with the
-        weights of its best epoch, else with the last ones. Test people must not be among them.
+        How well held-out training people, never test people, are read: more is better. The network
+        ends with the weights of its best epoch, else with the last ones.
     patience : int
         Epochs without a better score before training stops.
-    doing : str
-        What the progress bar says.
-    progress : bool
-        Show it.
+    doing, progress
+        What the progress bar says, and whether it is shown.
 
     Raises
     ------

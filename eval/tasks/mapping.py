@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from imuscribe.eval.environment import as_json, environment
 from imuscribe.eval.methods.baselines import BASELINES
-from imuscribe.eval.methods.mapping import FoldMapping, MappingMethods
+from imuscribe.eval.methods.mapping import MappingMethods
 from imuscribe.eval.metrics import bootstrap_people, wilson
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.run import compare, fold_facts, measure, write_predictions
@@ -84,10 +84,9 @@ def run(recipe: MapRecipe, command: str = "", progress: bool = True) -> Path:
     found = []
     for fold in folds:
         place = inside(folder, "folds", fold.name)
-        mapping = FoldMapping(recipe, data, fold, place, data_hash, progress)
-        methods = MappingMethods(mapping, reader)
+        mapping = MappingMethods(recipe, data, fold, place, data_hash, reader, progress)
         for method in recipe.evaluate.methods:
-            answers[method].append(methods.answer(method))
+            answers[method].append(mapping.answer(method))
         found.append(mapping.facts())
 
     write_predictions(answers, folds, folder / "predictions.parquet")

@@ -150,7 +150,7 @@ def apply(
 
     Of a file that holds both conditions, the recordings of the source condition ask.
     """
-    from imuscribe.signals.readers.parquet import load
+    from imuscribe.signals.readers.parquet import load, save
 
     if mapping is None and synthesise is None:
         raise InputError("map apply: give --mapping FOLDER to retrieve, or --synthesise FILE")
@@ -164,30 +164,33 @@ def apply(
         raise InputError(f"{proxy}: given to --proxy and --synthesise: write to two files")
     queries = load(recordings)
     if synthesise is not None:
-        _synthesise(queries, synthesise)
+        from imuscribe.mapping3d.analytic import flat_equivalent
+        from imuscribe.signals.cleaning import clean
+
+        save([flat_equivalent(clean(rec)) for rec in queries], synthesise)
         typer.echo(f"{len(queries)} flat equivalents: {synthesise}", err=as_json)
     if mapping is None:
         return
     mapper, store = _opened(mapping, gallery)
     asking = mapper.prepare(_of(queries, mapper.source, recordings))
-    found = mapper.embed(asking, "source", progress=True)
-    distances, places = store.search(found, [rec.subject for rec in asking], k)
+    embedded = mapper.embed(asking, "source", progress=True)
+    distances, places = store.search(embedded, [rec.subject for rec in asking], k)
     for rec, row, near in zip(asking, distances, places, strict=True):
-        items = [store.items[i] for i in near]
+        items = [(store.items[i], float(d)) for i, d in zip(near, row, strict=True)]
         if as_json:
             named = [
-                {"id": item.id, "label": item.label, "subject": item.subject, "distance": float(d)}
-                for item, d in zip(items, row, strict=True)
+                {"id": item.id, "label": item.label, "subject": item.subject, "distance": d}
+                for item, d in items
             ]
             typer.echo(json.dumps({"id": rec.id, "provenance": store.provenance, "nearest": named}))
         else:
-            said = "  ".join(
-                f"{item.label} {d:.3f} ({item.id})" for item, d in zip(items, row, strict=True)
-            )
+            said = "  ".join(f"{item.label} {d:.3f} ({item.id})" for item, d in items)
             typer.echo(f"{rec.id}: {said}")
     if proxy is not None:
-        near = [store.items[int(row[0])].id for row in places]
-        _write_proxies(asking, store, near, proxy)
+        found = [store.recording(store.items[row[0]].id) for row in places]
+        # Under their queries' ids: one item may stand for several queries.
+        pairs = zip(found, asking, strict=True)
+        save([item.replace(id=rec.id, subject=rec.subject) for item, rec in pairs], proxy)
         typer.echo(f"nearest items: {proxy}", err=as_json)
     about = f"{store.provenance} gallery of {len(store)} items, encoder {mapper.version}"
     for line in (about, *_doubts(asking, mapper, store)):
@@ -296,20 +299,3 @@ def _doubts(asking: Sequence[Recording], mapper: Mapper, store: Gallery) -> list
         names = ", ".join(known[:5]) + (", …" if len(known) > 5 else "")
         lines.append(f"the encoder has learnt from {names}: it reads held-out people less well")
     return lines
-
-
-def _synthesise(recordings: Sequence[Recording], path: Path) -> None:
-    from imuscribe.mapping3d.analytic import flat_equivalent
-    from imuscribe.signals.cleaning import clean
-    from imuscribe.signals.readers.parquet import save
-
-    save([flat_equivalent(clean(rec)) for rec in recordings], path)
-
-
-def _write_proxies(queries: list[Recording], store: Gallery, near: list[str], path: Path) -> None:
-    """Write the nearest items under their queries' ids: one item may stand for several queries."""
-    from imuscribe.signals.readers.parquet import save
-
-    items = [store.recording(name) for name in near]
-    proxies = zip(items, queries, strict=True)
-    save([item.replace(id=rec.id, subject=rec.subject) for item, rec in proxies], path)

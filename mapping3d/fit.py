@@ -200,12 +200,8 @@ def thinned(kept: Prepared, most: int | None, seed: int) -> Prepared:
 
 
 def _joined(a: Samples, b: Samples) -> Samples:
-    return Samples(
-        np.concatenate([a.x, b.x]),
-        np.concatenate([a.labels, b.labels]),
-        np.concatenate([a.people, b.people]),
-        np.concatenate([a.weight, b.weight]),
-    )
+    fields = ("x", "labels", "people", "weight")
+    return Samples(*(np.concatenate([getattr(a, name), getattr(b, name)]) for name in fields))
 
 
 def _known(path: Path) -> Mapper | None:

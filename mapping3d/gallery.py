@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from imuscribe.mapping3d import gallery_file
 from imuscribe.mapping3d.gallery_file import Item
-from imuscribe.mapping3d.search import Index
-from imuscribe.mapping3d.space import Space, check_numbers
+from imuscribe.mapping3d.space import Index, Space, check_numbers
 from imuscribe.recipes.mapping import Metric, Provenance
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.readers.parquet import TEXT
@@ -33,11 +32,6 @@ class Gallery:
     metric : {"cosine", "euclidean"}
     excluded : sequence of str
         People whose recordings a cross-user gallery must never hold, such as test people.
-
-    Attributes
-    ----------
-    items : list of Item
-        What it holds: id, subject, session, label, device and case of each recording.
 
     Raises
     ------
@@ -65,6 +59,7 @@ class Gallery:
         self.metric: Metric = metric
         self.excluded = tuple(sorted(set(excluded)))
         self.items: list[Item] = []
+        """Id, subject, session, label, device and case of every recording held."""
         self._signals: dict[str, Recording] = {}
         self._unread: Callable[[], list[Recording]] | None = None
         self._places: dict[str, int] = {}
@@ -161,7 +156,7 @@ class Gallery:
             self.metric,
             () if same_user else (*self.excluded, *other.excluded),
         )
-        union.add(self._recordings(), self._x, self.space)
+        union.add([self.recording(item.id) for item in self.items], self._x, self.space)
         new = []
         for i, item in enumerate(other.items):
             place = self._places.get(item.id)
@@ -171,8 +166,8 @@ class Gallery:
                 raise InputError(
                     f"item '{item.id}': differs between the galleries: give one another id"
                 )
-        theirs = other._recordings()
-        union.add([theirs[i] for i in new], other._x[new], other.space)
+        theirs = [other.recording(other.items[i].id) for i in new]
+        union.add(theirs, other._x[new], other.space)
         return union
 
     def counts(self) -> dict[tuple[str, str], Counter[str]]:
@@ -215,8 +210,7 @@ class Gallery:
             If the gallery is empty, a query is not a number, or a cross-user gallery holds the
             person who asks.
         """
-        self._check(queries, people)
-        return self._searchable().distances(queries)
+        return self._asked(queries, people).distances(queries)
 
     def search(
         self, queries: Array, people: Sequence[str], k: int = 5
@@ -231,10 +225,10 @@ class Gallery:
         places : ndarray of int64, shape (n, k)
             Into `items`. Items equally far come in the order of their ids.
         """
-        self._check(queries, people)
+        index = self._asked(queries, people)
         if k < 1:
             raise InputError(f"k is {k}: ask for at least one item")
-        return self._searchable().nearest(queries, min(k, len(self)))
+        return index.nearest(queries, min(k, len(self)))
 
     def save(self, path: str | Path) -> None:
         """Write the gallery as one Parquet file: recordings, and a column of embeddings.
@@ -256,7 +250,8 @@ class Gallery:
             "metric": self.metric,
             "excluded": self.excluded,
         }
-        gallery_file.write(Path(path), about, self._recordings(), self._x)
+        recordings = [self.recording(item.id) for item in self.items]
+        gallery_file.write(Path(path), about, recordings, self._x)
 
     @classmethod
     def load(cls, path: str | Path) -> Gallery:
@@ -278,10 +273,8 @@ class Gallery:
         gallery._people = {item.subject for item in items}
         return gallery
 
-    def _recordings(self) -> list[Recording]:
-        return [self.recording(item.id) for item in self.items]
-
-    def _check(self, queries: Array, people: Sequence[str]) -> None:
+    def _asked(self, queries: Array, people: Sequence[str]) -> Index:
+        """Return what is searched, once it is clear that these people may ask."""
         if not self.items:
             raise InputError("the gallery is empty: add recordings of the target condition")
         if queries.ndim != 2 or queries.shape[1] != self.space.size:
@@ -292,6 +285,9 @@ class Gallery:
         check_numbers(queries, [f"query {i + 1}" for i in range(len(queries))])
         if self.provenance == "cross-user":
             self._refuse(set(people) & self._people)
+        if self._index is None:
+            self._index = Index(self._x, list(self._places), self.metric)
+        return self._index
 
     def _refuse(self, found: set[str]) -> None:
         if found and self.provenance == "cross-user":
@@ -299,8 +295,3 @@ class Gallery:
                 f"person {', '.join(sorted(found)[:5])}: asks and is held by a cross-user gallery: "
                 "take their recordings out, or make it with gallery.provenance=same-user"
             )
-
-    def _searchable(self) -> Index:
-        if self._index is None:
-            self._index = Index(self._x, list(self._places), self.metric)
-        return self._index

@@ -100,6 +100,8 @@ def _read_parquet(path: Path) -> Content:
     import pyarrow.parquet as pq
 
     table = pq.read_table(path)
+    if _KEY not in (table.schema.metadata or {}):
+        raise ValueError("recordings without embeddings")
     about = json.loads(table.schema.metadata[_KEY])
     _check_format(about.pop("format"), FORMAT, path)
     if about.pop("sha256") != _sum(about, table):

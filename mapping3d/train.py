@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -72,15 +72,19 @@ def fit_encoder(
     device = _device(config.device)
     encoder.to(device)
     generator = np.random.default_rng(seed)
-    anchors = _Drawer(source, classes, config.per_class, generator, device)
-    references = _Drawer(target, classes, config.per_class, generator, device)
+    anchors, references = (
+        _drawer(samples, classes, config.per_class, generator, device)
+        for samples in (source, target)
+    )
     steps = max(1, round(config.triplets / (len(classes) * config.per_class)))
     loss_of = build_loss(config.loss)
 
     def losses() -> Iterator[Tensor]:
+        numbers = torch.arange(len(classes), device=device).repeat_interleave(config.per_class)
         for _ in range(steps):
-            a, b = encoder.both(anchors.draw(), references.draw())
-            yield loss_of(a, anchors.classes, b, references.classes)
+            a, b = encoder.both(anchors(), references())
+            # One tensor given twice would mean the same samples: see `build_loss`.
+            yield loss_of(a, numbers, b, numbers.clone())
 
     def found_again() -> float:
         assert held_out is not None
@@ -108,32 +112,27 @@ def split_held_out(people: Sequence[str], n: int) -> tuple[str, ...]:
     return tuple(str(name) for name in order[: min(n, len(names) - 1)])
 
 
-class _Drawer:
-    """Draws views, the same number of every class; `classes` numbers those of a draw."""
+def _drawer(
+    samples: Samples,
+    classes: NDArray[np.str_],
+    per_class: int,
+    generator: np.random.Generator,
+    device: torch.device,
+) -> Callable[[], Tensor]:
+    """Return what draws views, the same number of every class, one class after the other."""
+    x = torch.from_numpy(samples.x).to(device)
+    rows = [np.flatnonzero(samples.labels == name) for name in classes]
+    shares: list[NDArray[np.float64] | None] = [None] * len(classes)
+    if samples.weight.size:
+        shares = [samples.weight[r] / samples.weight[r].sum() for r in rows]
 
-    def __init__(
-        self,
-        samples: Samples,
-        classes: NDArray[np.str_],
-        per_class: int,
-        generator: np.random.Generator,
-        device: torch.device,
-    ) -> None:
-        self.classes = torch.arange(len(classes), device=device).repeat_interleave(per_class)
-        self._x = torch.from_numpy(samples.x).to(device)
-        self._rows = [np.flatnonzero(samples.labels == name) for name in classes]
-        self._shares: list[NDArray[np.float64] | None] = [None] * len(classes)
-        if samples.weight.size:
-            self._shares = [samples.weight[r] / samples.weight[r].sum() for r in self._rows]
-        self._per_class = per_class
-        self._generator = generator
-
-    def draw(self) -> Tensor:
+    def draw() -> Tensor:
         drawn = [
-            self._generator.choice(rows, self._per_class, p=shares)
-            for rows, shares in zip(self._rows, self._shares, strict=True)
+            generator.choice(mine, per_class, p=p) for mine, p in zip(rows, shares, strict=True)
         ]
-        return self._x[torch.from_numpy(np.concatenate(drawn)).to(self._x.device)]
+        return x[torch.from_numpy(np.concatenate(drawn)).to(device)]
+
+    return draw
 
 
 def _device(name: str) -> torch.device:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from imuscribe.signals.motion.warping import warping_distances
 from imuscribe.signals.recording import Array
 
 
+@dataclass
 class NearestByWarping:
     """One nearest neighbour under dynamic time warping with a Sakoe–Chiba band.
 
@@ -21,10 +23,9 @@ class NearestByWarping:
     drawn with `seed`: time grows with the pool.
     """
 
-    def __init__(self, band: float = 0.1, most_per_class: int = 150, seed: int = 0) -> None:
-        self.band = band
-        self.most_per_class = most_per_class
-        self.seed = seed
+    band: float = 0.1
+    most_per_class: int = 150
+    seed: int = 0
 
     def fit(self, x: Array, y: NDArray[Any]) -> Self:
         """Keep the sequences, shape (n, n_channels, n_steps), and their classes."""
@@ -43,6 +44,7 @@ class NearestByWarping:
         return -np.stack([distance[:, self._y == c].min(axis=1) for c in self.classes_], axis=1)
 
 
+@dataclass
 class SmallCNN:
     """Three convolutions, mean and maximum over time, one linear layer.
 
@@ -50,21 +52,12 @@ class SmallCNN:
     weights, order and dropout.
     """
 
-    def __init__(
-        self,
-        epochs: int = 30,
-        batch_size: int = 64,
-        lr: float = 3e-3,
-        width: int = 96,
-        seed: int = 0,
-        progress: bool = False,
-    ) -> None:
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.width = width
-        self.seed = seed
-        self.progress = progress
+    epochs: int = 30
+    batch_size: int = 64
+    lr: float = 3e-3
+    width: int = 96
+    seed: int = 0
+    progress: bool = False
 
     def fit(self, x: Array, y: NDArray[Any]) -> Self:
         """Train on sequences, shape (n, n_channels, n_steps)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 from weakref import WeakKeyDictionary
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 View = Literal["sequences", "table", "texts", "decoded"]
 
 
+@dataclass(eq=False)
 class Views:
     """What the baselines see of a recording, computed once for each.
 
@@ -34,17 +36,12 @@ class Views:
     included; both brought to `steps` samples. Or they are made by a function.
     """
 
-    def __init__(
-        self,
-        serializer: Serializer,
-        signals: Literal["writing", "raw"] | Callable[[Recording], Array] = "writing",
-        steps: int = 64,
-        frame: FrameConfig = FrameConfig(),
-    ) -> None:
-        self.serializer = serializer
-        self.signals = signals
-        self.steps = steps
-        self.frame = frame
+    serializer: Serializer
+    signals: Literal["writing", "raw"] | Callable[[Recording], Array] = "writing"
+    steps: int = 64
+    frame: FrameConfig = field(default_factory=FrameConfig)
+
+    def __post_init__(self) -> None:
         # Forgotten with the recording, so that varied copies do not pile up.
         self._known: WeakKeyDictionary[Recording, Array] = WeakKeyDictionary()
         self._texts: WeakKeyDictionary[Recording, str] = WeakKeyDictionary()

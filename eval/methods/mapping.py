@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +20,7 @@ from imuscribe.eval.splits import Fold
 from imuscribe.mapping3d.analytic import flat_equivalent
 from imuscribe.mapping3d.data import Conditions, described
 from imuscribe.mapping3d.fit import Trained, gallery_rows, thinned, train_or_read
-from imuscribe.mapping3d.search import Index, nearness, ranks
+from imuscribe.mapping3d.space import Index, nearness, ranks
 from imuscribe.mapping3d.views import view
 from imuscribe.models.calibrate import Fusion, fit_temperature, log_posterior
 from imuscribe.recipes.mapping import SIDES, MapRecipe
@@ -36,6 +36,7 @@ Float = NDArray[np.float64]
 Values = dict[str, Any]
 
 
+@dataclass(eq=False)
 class MappingMethods:
     """Asks every method about the held-out people of one fold.
 
@@ -44,30 +45,26 @@ class MappingMethods:
     is the language model, None where no method asks it.
     """
 
-    def __init__(
-        self,
-        recipe: MapRecipe,
-        data: Conditions,
-        fold: Fold,
-        folder: Path,
-        data_hash: str,
-        reader: KeptReader | None,
-        progress: bool,
-    ) -> None:
-        self.recipe, self.data, self.fold, self.folder = recipe, data, fold, folder
-        self.reader, self.progress = reader, progress
-        self.train_people = sorted({rec.subject for rec in fold.train})
-        self.test_people = sorted({rec.subject for rec in fold.test})
-        self.test_x = self._views(fold.test)
+    recipe: MapRecipe
+    data: Conditions
+    fold: Fold
+    folder: Path
+    data_hash: str
+    reader: KeptReader | None
+    progress: bool
+
+    def __post_init__(self) -> None:
+        self.train_people = sorted({rec.subject for rec in self.fold.train})
+        self.test_people = sorted({rec.subject for rec in self.fold.test})
+        self.test_x = self._views(self.fold.test)
         # How many are tested, or how the gallery is made, changes no encoder.
         aside = {"evaluate", "out", "name", "gallery"}
-        parts = recipe.model_dump(mode="json", exclude=aside)
+        parts = self.recipe.model_dump(mode="json", exclude=aside)
         asked = [parts["split"].pop("folds"), parts["split"].pop("max_test_per_label")]
-        self._fit_key = json.dumps([parts, fold.name, data_hash], sort_keys=True)
-        settings = recipe.evaluate.model_dump(
-            mode="json", exclude={"methods", "bootstrap", "adapter"}
-        )
-        gallery = recipe.gallery.model_dump(mode="json")
+        self._fit_key = json.dumps([parts, self.fold.name, self.data_hash], sort_keys=True)
+        aside = {"methods", "bootstrap", "adapter"}
+        settings = self.recipe.evaluate.model_dump(mode="json", exclude=aside)
+        gallery = self.recipe.gallery.model_dump(mode="json")
         said = json.dumps([self._fit_key, settings, gallery, asked[1]])
         self._key = sha256(said.encode()).hexdigest()
 

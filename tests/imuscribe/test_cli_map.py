@@ -154,7 +154,7 @@ def test_apply_says_where_it_tells_little_about_held_out_people(
     said = call("map", "apply", nameless, "--mapping", fitted)
     assert "4 queries name no person: the gallery may hold recordings of theirs" in said
     assert "learnt from" not in said
-    # A gallery without the training people answers them, but their letters are not held-out people's.
+    # A gallery without the training people answers them, but they are not held out.
     parquet.save([rec.replace(subject="sim-001") for rec in asking], known)
     flat = [rec for rec in parquet.load(letters) if rec.case == "2d"]
     mapper = Mapper.load(fitted / "encoder.safetensors")

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imuscribe.mapping3d.gallery import Gallery, Item
-from imuscribe.mapping3d.space import Space
-from imuscribe.mapping3d.search import nearness, ranks
+from imuscribe.mapping3d.space import Space, nearness, ranks
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import load
 from imuscribe.signals.recording import ACC, Recording

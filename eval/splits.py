@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.labels import balanced
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
@@ -194,24 +194,3 @@ def _check_classes(
             f"fold '{name}': no training recording of {', '.join(missing)}: "
             "take them out of the labels or add people who wrote them"
         )
-
-
-def balanced(test: list[Recording], most: int | None, seed: int) -> list[Recording]:
-    """Keep at most `most` recordings a label, evenly over people and their cases, in order."""
-    if most is None:
-        return test
-    rng = np.random.default_rng(seed)
-    turn: dict[tuple[str, str, str], int] = defaultdict(int)
-    drawn: dict[tuple[str, str], list[tuple[int, str, int]]] = defaultdict(list)
-    for i in rng.permutation(len(test)):
-        rec = test[i]
-        # A person's cases take turns,
-        place = turn[rec.label, rec.subject, rec.case]
-        drawn[rec.label, rec.subject].append((place, rec.case, int(i)))
-        turn[rec.label, rec.subject, rec.case] += 1
-    candidates: dict[str, list[tuple[int, str, int]]] = defaultdict(list)
-    for (label, subject), found in drawn.items():
-        # and everybody's first recording of a label comes before anybody's second.
-        candidates[label] += [(n, subject, i) for n, (_, _, i) in enumerate(sorted(found))]
-    kept = {i for found in candidates.values() for _, _, i in sorted(found)[:most]}
-    return [rec for i, rec in enumerate(test) if i in kept]

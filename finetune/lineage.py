@@ -13,6 +13,7 @@ from typing import Any
 
 from imuscribe.finetune.adapters import adapter_path
 from imuscribe.finetune.base import adapter_precision
+from imuscribe.finetune.rows import Row
 from imuscribe.recipes.schema import Recipe, dump
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import sha256
@@ -120,12 +121,12 @@ def model_card(
     steps: int,
     tokens: int,
     loss: float,
-    example: str,
+    example: Row,
 ) -> str:
     """Return ``card.md`` with nothing left to fill in.
 
     The adapter learnt from these recordings, in so many updates and tokens; `loss` is the mean
-    over the last tenth of the updates, in nats a completion token; `example` one whole row.
+    over the last tenth of the updates, in nats a completion token; `example` is one row.
     """
     train = recipe.train
     people = sorted({rec.subject for rec in recordings})
@@ -152,7 +153,7 @@ def model_card(
         steps=steps,
         tokens=tokens,
         loss=loss,
-        example=example,
+        example=example["prompt"] + example["completion"],
         yaml=dump(recipe),
     )
 

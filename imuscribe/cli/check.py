@@ -210,8 +210,8 @@ def _print(found: Faithfulness) -> None:
     shown.add_column("decided", justify="right")
     shown.add_column("supported", justify="right")
     for kind, figure in found.kinds.items():
-        shown.add_row(kind, f"{figure.n:,}", percent(figure))
-    shown.add_row("all", f"{found.share.n:,}", percent(found.share))
+        shown.add_row(kind, f"{figure['n']:,}", percent(figure))
+    shown.add_row("all", f"{found.share['n']:,}", percent(found.share))
     # Only a terminal has a width: elsewhere no row is broken.
     Console(width=None if sys.stdout.isatty() else 120).print(shown)
 

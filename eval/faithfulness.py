@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from imuscribe.eval.metrics import Interval, wilson
 from imuscribe.prompts.captions.facts import Facts
-from imuscribe.prompts.checking.claims import CheckConfig, ClaimReport, check_claims
+from imuscribe.prompts.checking.claims import ClaimReport, check_claims
+from imuscribe.prompts.checking.config import CheckConfig
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Recording
 

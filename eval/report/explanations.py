@@ -17,7 +17,7 @@ from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.report.html import interval, read_run
 from imuscribe.eval.run import judge, measure
 from imuscribe.eval.splits import Fold
-from imuscribe.prompts.checking.claims import CheckConfig
+from imuscribe.prompts.checking.config import CheckConfig
 from imuscribe.signals.files import write_text
 from imuscribe.signals.recording import Recording
 

@@ -108,7 +108,13 @@ def test_a_wheel_holds_every_package_and_its_data():
     assert sorted(shipped["packages"]) == sorted(packages)
     folders = {f"imuscribe.{room}": room for room in ROOMS if room != "imuscribe"}
     assert shipped["package-dir"] == {"imuscribe": "imuscribe"} | folders
-    globs = ("recipes/*.yaml", "finetune/adapters/*/*", "prompts/teacher/*.txt", "words/*.txt")
+    globs = (
+        "recipes/*.yaml",
+        "finetune/adapters/*/*",
+        "prompts/*/*.txt",
+        "prompts/*/*.yaml",
+        "words/*.txt",
+    )
     for data in [path for glob in globs for path in ROOT.glob(glob)]:
         room, *_ = data.relative_to(ROOT).parts
         inside = data.relative_to(ROOT / room)

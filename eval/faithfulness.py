@@ -20,50 +20,27 @@ from imuscribe.signals.recording import Recording
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """What checking some explanations came to.
-
-    Parameters
-    ----------
-    claims, supported, contradicted, unchecked : int
-        Claims found, and their verdicts.
-    share : Interval
-        Supported of those supported or contradicted, 95 % Wilson interval.
-    true_texts : Interval
-        Of the explanations with a checkable claim, those without a contradicted one.
-    texts : int
-        Explanations in all.
-    kinds : dict of str to Interval
-        `share` by kind of claim.
-    """
+    """What checking some explanations came to; shares have their 95 % Wilson interval."""
 
     claims: int
+    """Claims found; the next three are their verdicts."""
     supported: int
     contradicted: int
     unchecked: int
     share: Interval
+    """Supported of those supported or contradicted."""
     true_texts: Interval
+    """Of the explanations with a checkable claim, those without a contradicted one."""
     texts: int
+    """Explanations in all."""
     kinds: dict[str, Interval]
+    """`share` by kind of claim."""
 
 
 def faithfulness(
     texts: Sequence[str], recordings: Sequence[Recording], config: CheckConfig = CheckConfig()
 ) -> Faithfulness:
-    """Check explanations, each against its recording.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        What a model wrote about each recording, one a recording.
-    recordings : sequence of Recording
-        Cleaned as they were shown to the model. The same recording may come several times.
-    config : CheckConfig
-
-    Raises
-    ------
-    InputError
-        If there are not as many texts as recordings.
-    """
+    """Check explanations, each against its recording."""
     if len(texts) != len(recordings):
         raise InputError(
             f"{len(texts)} texts and {len(recordings)} recordings: give one recording a text"
@@ -86,20 +63,19 @@ def summary(reports: Sequence[ClaimReport]) -> Faithfulness:
         for claim in report.claims:
             if claim.verdict != "unchecked":
                 kinds[claim.kind][claim.verdict == "supported"] += 1
-    supported = sum(report.supported for report in reports)
-    contradicted = sum(report.contradicted for report in reports)
-    unchecked = sum(report.unchecked for report in reports)
+    supported, contradicted, unchecked = (
+        sum(getattr(report, verdict) for report in reports)
+        for verdict in ("supported", "contradicted", "unchecked")
+    )
     return Faithfulness(
-        claims=supported + contradicted + unchecked,
-        supported=supported,
-        contradicted=contradicted,
-        unchecked=unchecked,
+        supported + contradicted + unchecked,
+        supported,
+        contradicted,
+        unchecked,
         share=_share(supported, supported + contradicted),
         true_texts=_share(true, checked),
         texts=len(reports),
-        kinds={
-            kind: _share(right, wrong + right) for kind, (wrong, right) in sorted(kinds.items())
-        },
+        kinds={kind: _share(good, good + bad) for kind, (bad, good) in sorted(kinds.items())},
     )
 
 

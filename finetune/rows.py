@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imuscribe.finetune.tokenise import completion_ids, prompt_ids
-from imuscribe.prompts.ask.retrieval import Retriever, draw_own
+from imuscribe.prompts.ask.retrieval import Retriever
+from imuscribe.prompts.ask.shots import draw_own, draw_places
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.recording import Recording
 
@@ -229,10 +230,9 @@ def _shots(
 ) -> list[Shot]:
     """Draw `prompt.shots` examples among the other recordings, of as many labels as there are."""
     from imuscribe.prompts.ask.templates import Shot
-    from imuscribe.prompts.teacher.pairs import draw_shots
 
     rng = _rng(recipe, epoch, chosen[i], stream=1)
-    drawn = draw_shots([rec.label for rec in chosen], recipe.prompt.shots, rng, skip=i)
+    drawn = draw_places([rec.label for rec in chosen], recipe.prompt.shots, rng, skip=i)
     return [Shot(texts[j], chosen[j].label) for j in drawn]
 
 

@@ -13,11 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.eval.methods.baselines import OWN, Baseline, Views, is_baseline
-from imuscribe.eval.methods.shots import draw_own_shots, draw_shots, generator_of, own_note
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.splits import Fold, check_disjoint
 from imuscribe.models.calibrate import Calibration
-from imuscribe.prompts.ask.retrieval import Retriever, draw_own
+from imuscribe.prompts.ask.retrieval import Retriever
+from imuscribe.prompts.ask.shots import (
+    draw_own,
+    draw_own_shots,
+    draw_shots,
+    generator_of,
+    own_note,
+)
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize import build_serializer
 from imuscribe.signals.recording import Recording
@@ -105,7 +111,7 @@ class Predictors:
             notes = [f"neighbours from {len(fold.train)} recordings of training people"]
             return self._with_neighbours(fold, own, builder), notes + own_note(own)
         k = self.recipe.evaluate.shots if method.endswith("few-shot") else 0
-        shown = draw_shots(fold, k, self.recipe.seed)
+        shown = draw_shots(fold.train, k, self.recipe.seed, fold.name)
         examples = ", ".join(f"{rec.id} ({rec.label}, {rec.subject})" for rec in shown)
         notes = [f"examples from training people: {examples}"] if shown else []
         return lambda recordings: self._prompts(builder, recordings, shown), notes
@@ -258,7 +264,8 @@ class Predictors:
 
     def _own(self, fold: Fold, method: str) -> tuple[list[Recording], list[Recording]]:
         """Return what a method is shown of the test people, and what is left to test it on."""
-        own = draw_own_shots(fold, self.recipe.seed) if method.endswith(OWN) else []
+        given = method.endswith(OWN)
+        own = draw_own_shots(fold.test, self.recipe.seed, fold.name) if given else []
         shown = {rec.id for rec in own}
         return own, [rec for rec in fold.test if rec.id not in shown]
 

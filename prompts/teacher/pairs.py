@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from imuscribe.prompts.ask.shots import draw_places
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.captions.explain import Explanation, explain
 from imuscribe.prompts.serialize.text import Serializer
@@ -87,7 +87,7 @@ def build_pairs(
     rows: list[Row] = []
     for i, rec in enumerate(tqdm(recordings, desc="pairs", unit="rec", disable=not progress)):
         rng = np.random.default_rng([seed, *rec.id.encode()])
-        chosen = draw_shots(labels, builder.config.shots, rng, skip=i)
+        chosen = draw_places(labels, builder.config.shots, rng, skip=i)
         shots = [Shot(texts[j], labels[j]) for j in chosen]
         try:
             reasoning = explainer(rec, rec.label).reasoning if builder.config.reasoning else ""
@@ -146,38 +146,6 @@ def pair(rec: Recording, question: Question, completion: str, builder: PromptBui
         "system": system,
         "user": user,
     }
-
-
-def draw_shots(
-    labels: Sequence[str], k: int, rng: np.random.Generator, skip: int | None = None
-) -> list[int]:
-    """Draw the places of `k` examples, of as many different labels as possible.
-
-    Parameters
-    ----------
-    labels : sequence of str
-        The label of each candidate.
-    k : int
-        How many to draw.
-    rng : Generator
-    skip : int, optional
-        A place that may not be drawn: that of the question itself.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than `k` candidates.
-    """
-    if k == 0:
-        return []
-    seen: dict[str, int] = defaultdict(int)
-    ranked = []
-    for order, i in enumerate(int(i) for i in rng.permutation(len(labels)) if i != skip):
-        ranked.append((seen[labels[i]], order, i))
-        seen[labels[i]] += 1
-    if len(ranked) < k:
-        raise InputError(f"{k} examples were asked for, only {len(ranked)} recordings are there")
-    return [i for _, _, i in sorted(ranked)[:k]]
 
 
 def to_trl(rows: Sequence[Mapping[str, Any]]) -> list[Row]:

@@ -17,10 +17,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from imuscribe.prompts.ask.shots import draw_places
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize.text import Serializer
 from imuscribe.prompts.teacher.chat import Stopped, Unanswered
-from imuscribe.prompts.teacher.pairs import Question, Row, draw_shots, pair
+from imuscribe.prompts.teacher.pairs import Question, Row, pair
 from imuscribe.prompts.teacher.teachers import Lesson, Teacher
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Recording
@@ -124,7 +125,7 @@ def teach(
     def one(place: int) -> Taught:
         rec = recordings[place]
         rng = np.random.default_rng([seed, *rec.id.encode()])
-        chosen = draw_shots(labels, builder.config.shots, rng, skip=place)
+        chosen = draw_places(labels, builder.config.shots, rng, skip=place)
         try:
             shots = [Shot(text(i), labels[i]) for i in chosen]
             question = Question(text(place), shots)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from imuscribe.eval.metrics import Interval, share
 from imuscribe.prompts.captions.facts import Facts
-from imuscribe.prompts.checking.claims import CheckConfig, ClaimReport, check_claims
+from imuscribe.prompts.checking.claims import ClaimReport, check_claims
+from imuscribe.prompts.checking.config import CheckConfig
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Recording
 
@@ -26,13 +27,18 @@ class Faithfulness:
     """
 
     claims: int
+    """Claims found; the next three are their verdicts."""
     supported: int
     contradicted: int
     unchecked: int
     share: Interval
+    """Supported of those supported or contradicted."""
     true_texts: Interval
+    """Of the explanations with a checkable claim, those without a contradicted one."""
     texts: int
+    """Explanations in all."""
     kinds: dict[str, Interval]
+    """`share` by kind of claim."""
 
 
 def faithfulness(

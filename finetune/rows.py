@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuscribe.prompts.ask.retrieval import Retriever, draw_own
+from imuscribe.prompts.ask.retrieval import Retriever
+from imuscribe.prompts.ask.shots import draw_own, draw_places
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize import Serializer
 from imuscribe.recipes.schema import Recipe
@@ -238,10 +239,8 @@ def _shots(
     i: int, chosen: Sequence[Recording], texts: Sequence[str], recipe: Recipe, epoch: int
 ) -> list[Shot]:
     """Draw `prompt.shots` examples among the other recordings, of as many labels as there are."""
-    from imuscribe.prompts.teacher.pairs import draw_shots
-
     rng = _rng(recipe, epoch, chosen[i], stream=1)
-    drawn = draw_shots([rec.label for rec in chosen], recipe.prompt.shots, rng, skip=i)
+    drawn = draw_places([rec.label for rec in chosen], recipe.prompt.shots, rng, skip=i)
     return [Shot(texts[j], chosen[j].label) for j in drawn]
 
 

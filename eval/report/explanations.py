@@ -16,7 +16,7 @@ from imuscribe.eval.report.page import Columns, Page, Table, Text, interval
 from imuscribe.eval.result import Result, origin
 from imuscribe.eval.splits import Fold
 from imuscribe.eval.task import Answers
-from imuscribe.prompts.checking.claims import CheckConfig
+from imuscribe.prompts.checking.config import CheckConfig
 from imuscribe.recipes.methods import is_baseline
 from imuscribe.signals.recording import Recording
 

@@ -7,7 +7,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from imuscribe.cli import check, pairs
+from imuscribe.cli import check as cli_check
+from imuscribe.cli import pairs as cli_pairs
 from imuscribe.eval.faithfulness import faithfulness
 from imuscribe.eval.report.pairs import marked
 from imuscribe.prompts.captions.explain import explain
@@ -32,8 +33,8 @@ def data(recordings, tmp_path_factory):
 @pytest.fixture(scope="module")
 def run():
     app = typer.Typer(rich_markup_mode="rich")
-    pairs.register(app)
-    check.register(app)
+    cli_pairs.register(app)
+    cli_check.register(app)
 
     def invoke(*arguments, ok=True):
         result = CliRunner().invoke(app, ["pairs", *map(str, arguments)])

@@ -171,20 +171,19 @@ def _checked(path: Path, data: Path, forbid_label: bool) -> Iterator[_Checked]:
 
 def _recordings(path: Path, pairs: list[dict[str, Any]], data: Path) -> dict[str, Recording]:
     """Return the recordings that the pairs are about, cleaned as when the pairs were made."""
-    from imuscribe.signals.cleaning import clean
-    from imuscribe.signals.readers.parquet import load
+    from imuscribe.signals.load import clean_all, read
 
     wanted = {str(row["id"]) for row in pairs if "id" in row}
     if not all("id" in row for row in pairs):
         raise InputError(f"{path}: a pair has no id: give pairs as built, not exported for chats")
-    recordings = {rec.id: rec for rec in load(data) if rec.id in wanted}
+    recordings = {rec.id: rec for rec in read(data) if rec.id in wanted}
     missing = sorted(wanted - recordings.keys())
     if missing:
         raise InputError(
             f"{data}: has no recording '{missing[0]}' ({len(missing)} of {len(wanted)} are "
             f"missing): give the file the pairs were built from"
         )
-    return {key: clean(rec) for key, rec in recordings.items()}
+    return {rec.id: rec for rec in clean_all([*recordings.values()], where=data.name, most=0)}
 
 
 def _print(found: Faithfulness) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -15,10 +14,6 @@ from imuscribe.signals.errors import InputError, nearest
 if TYPE_CHECKING:
     from imuscribe.prompts.serialize import TextConfig
     from imuscribe.prompts.serialize.budget import BudgetReport
-    from imuscribe.signals.recording import Recording
-
-_SHOWN = 10
-T = TypeVar("T")
 
 Source = Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")]
 FormatName = Annotated[str, typer.Option("--format", help="csv, digits or strokes.")]
@@ -76,6 +71,8 @@ def serialize(
     """Write recordings as text: one JSON object a line with id, text and tokens."""
     from imuscribe.prompts.ask.tokens import count_tokens, load_tokenizer
     from imuscribe.prompts.serialize import build_serializer
+    from imuscribe.signals.errors import usable
+    from imuscribe.signals.load import clean_all, read
 
     given = {"signals": signals, "channels": channels}
     refined = {
@@ -87,11 +84,13 @@ def serialize(
         "rate": rate,
     }
     config = _config(format, given | refined, stats)
-    counter = load_tokenizer(tokenizer)
+    reader = load_tokenizer(tokenizer)
+    recordings = clean_all(read(path)[:limit], where=path.name)
     serializer = build_serializer(config)
-    recordings, features = _usable(_cleaned(path, limit), serializer.features)
-    texts = serializer.encode(features)
-    tokens = count_tokens(counter, texts)
+    readable = usable(recordings, lambda rec: (rec, serializer.features(rec)), path.name)
+    recordings = [rec for rec, _ in readable]
+    texts = serializer.encode([features for _, features in readable])
+    tokens = count_tokens(reader, texts)
     if budget is not None and max(tokens) > budget:
         chosen = sorted(name for name, value in refined.items() if value is not None)
         if chosen:
@@ -102,11 +101,11 @@ def serialize(
             )
         from imuscribe.prompts.serialize.budget import fit_budget
 
-        report = fit_budget(recordings, counter, config.format, budget, base=config)
+        report = fit_budget(recordings, reader, config.format, budget, base=config)
         typer.echo(f"chosen for {budget} tokens: {_setting(report.config)}", err=True)
         serializer = build_serializer(report.config)
         texts = serializer.encode([serializer.features(rec) for rec in recordings])
-        tokens = count_tokens(counter, texts)
+        tokens = count_tokens(reader, texts)
     for rec, text, n in zip(recordings, texts, tokens, strict=True):
         typer.echo(json.dumps({"id": rec.id, "text": text, "tokens": n}, ensure_ascii=False))
 
@@ -129,20 +128,21 @@ def budget(
     from imuscribe.prompts.ask.templates import PromptBuilder, PromptConfig
     from imuscribe.prompts.ask.tokens import load_tokenizer
     from imuscribe.prompts.serialize.budget import fit_budget
+    from imuscribe.signals.load import clean_all, read
 
     if prompt not in ("none", "short", "study"):
         raise InputError(f"--prompt '{prompt}': {nearest(prompt, ('none', 'short', 'study'))}")
     if chat and prompt == "none":
         raise InputError("--chat: needs a prompt to render: add --prompt short or --prompt study")
     base = _config(format, {"signals": signals, "channels": channels}, stats)
-    counter = load_tokenizer(tokenizer)
-    recordings = _cleaned(path, limit)
+    reader = load_tokenizer(tokenizer)
+    recordings = clean_all(read(path)[:limit], where=path.name)
     around: PromptBuilder | int = 0
     if prompt != "none":
         labels = sorted({rec.label for rec in recordings})
         config = PromptConfig.parse({"style": prompt, "chat": chat}, "--prompt")
-        around = PromptBuilder(counter, labels, config)
-    report = fit_budget(recordings, counter, base.format, budget, around, base)
+        around = PromptBuilder(reader, labels, config)
+    report = fit_budget(recordings, reader, base.format, budget, around, base)
     _show(report, tokenizer, whole=prompt != "none")
 
 
@@ -172,38 +172,6 @@ def _config(format: str, options: dict[str, Any], stats: bool) -> TextConfig:
         channels = {name: given.pop(name) for name in ("channels",) if name in given}
         given = channels | {"views": [View.parse(view | given, "options") for view in views]}
     return TextConfig.parse({"format": format, "stats": stats} | given, "options")
-
-
-def _cleaned(path: Path, limit: int | None) -> list[Recording]:
-    """Read and clean recordings."""
-    from tqdm import tqdm
-
-    from imuscribe.signals.cleaning import clean
-    from imuscribe.signals.readers.parquet import load
-
-    return _usable(tqdm(load(path)[:limit], desc="clean", unit="rec", leave=False), clean)[1]
-
-
-def _usable(
-    recordings: Iterable[Recording], make: Callable[[Recording], T]
-) -> tuple[list[Recording], list[T]]:
-    """Return the recordings something can be made of, and that; list the others on stderr."""
-    kept, made, reasons = [], [], []
-    for rec in recordings:
-        try:
-            made.append(make(rec))
-            kept.append(rec)
-        except InputError as error:
-            reasons.append(str(error))
-    if not kept:
-        raise InputError(reasons[0] if reasons else "the file has no recordings")
-    if reasons:
-        typer.echo(f"left out {len(reasons)} of {len(reasons) + len(kept)} recordings:", err=True)
-    for reason in reasons[:_SHOWN]:
-        typer.echo(f"  {reason}", err=True)
-    if len(reasons) > _SHOWN:
-        typer.echo(f"  … and {len(reasons) - _SHOWN} more", err=True)
-    return kept, made
 
 
 def _setting(config: TextConfig) -> str:

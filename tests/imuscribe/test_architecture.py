@@ -111,6 +111,7 @@ def test_a_wheel_holds_every_package_and_its_data():
     globs = ("recipes/**/*.yaml", "finetune/adapters/*/*", "prompts/**/*.txt", "prompts/**/*.yaml")
     globs += (
         "finetune/*.md",
+        "signals/simulate/*.txt",
         "words/*.txt",
         "eval/report/*.html",
         "imuscribe/py.typed",

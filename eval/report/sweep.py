@@ -6,16 +6,14 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 from imuscribe.eval.environment import as_json
+from imuscribe.eval.metrics import Values
 from imuscribe.eval.report.figures import tokens_against_accuracy_by_format
 from imuscribe.eval.report.page import Page, Table, Text, counts, interval, only, optional
 from imuscribe.eval.report.render import as_markdown
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path, write_text
-
-Values = dict[str, Any]
 
 RESULTS = ("sweep.json", "sweep.csv", "sweep.md", "sweep.png")
 """What a finished sweep leaves beside its recipe, its environment and its cells."""

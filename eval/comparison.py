@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from imuscribe.eval.metrics import bootstrap_people, evaluate
+from imuscribe.eval.metrics import Values, bootstrap_people, evaluate
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.result import Result, origin
 from imuscribe.eval.splits import Fold
 from imuscribe.recipes.methods import is_baseline, method_of
 from imuscribe.recipes.schema import RecordingsExperiment
 from imuscribe.signals.files import atomic_path
-
-Values = dict[str, Any]
 
 Answered = dict[str, list[Predictions]]
 """Method → its predictions, one a fold."""

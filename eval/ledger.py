@@ -30,7 +30,6 @@ TITLES = {
 
 _SIMPLE = ("counting", "confusion", "pauses", "before", "analytic", "analytic-dtw")
 """What the methods of a kind without classifiers are to be compared with."""
-
 _GIVEN = "told the bounds"
 """Knows what is to be found: a bound, no method."""
 _ALIKE = 0.8
@@ -45,6 +44,18 @@ _ABOUT = (
     "Intervals are 95 %: Wilson for shares of recordings, bootstrap over people for means over "
     "people. Nobody tested was trained on."
 )
+
+_COLUMNS: Columns = {
+    "method": lambda result: result.method,
+    "metric": lambda result: result.metric,
+    "over": lambda result: result.over,
+    "value": lambda result: optional(result.value),
+    "95 % interval": lambda result: _bounds(result),
+    "n": lambda result: f"{result.n:,}",
+    "chance": lambda result: optional(result.chance),
+    "tokens": lambda result: optional(result.tokens, "g"),
+    "trained on": lambda result: result.train_data,
+}
 
 
 def add(run_dir: Path, ledger: Path = LEDGER, note: str = "") -> list[Result]:
@@ -119,10 +130,9 @@ def _headlines(results: Sequence[Result]) -> str:
         told = [result for result in last if result.metric == metric]
         told = [r for r in told if r.over == "people"] or [r for r in told if r.over != "pairs"]
         told = [r for r in told if not r.method.startswith(_GIVEN)]
+        told = [r for r in told if r.n >= _ALIKE * max(result.n for result in told)]
         if not told:
             continue
-        most = max(result.n for result in told)
-        told = [result for result in told if result.n >= _ALIKE * most]
         plain = [r for r in told if is_baseline(r.method) or r.method in _SIMPLE]
         ours = [result for result in told if result not in plain]
         first = max(ours or told, key=lambda result: result.value)
@@ -143,32 +153,31 @@ def _headlines(results: Sequence[Result]) -> str:
 
 def _section(results: Sequence[Result]) -> list[str]:
     """Return the table of one run with where it comes from and what its notes say."""
-    first = results[0]
-    table = Table.of(results, _COLUMNS)
-    commit = first.commit or "unknown"
-    return [
+    first, table = results[0], Table.of(results, _COLUMNS)
+    parts = [
         f"## {first.dataset}: {first.task}",
         f"{first.protocol}. Recipe `{first.recipe}`, seed {first.seed}, {first.date}, commit "
-        f"{commit}, {first.machine}.",
+        f"{first.commit or 'unknown'}, {first.machine}.",
         f"`{first.command}`",
         markdown_table(table.head, table.rows),
-        *filter(None, ["\n".join(_remarks(results))]),
+        _remarks(results),
     ]
+    return [part for part in parts if part]
 
 
-def _remarks(results: Sequence[Result]) -> list[str]:
+def _remarks(results: Sequence[Result]) -> str:
     """List what the notes say, each remark once: those on every method first."""
-    methods = dict.fromkeys(result.method for result in results)
-    said: dict[str, dict[str, None]] = {}
+    said: dict[str, list[str]] = {}
     for result in results:
         for remark in filter(None, result.note.split("; ")):
-            said.setdefault(remark, {})[result.method] = None
-    of_some: dict[tuple[str, ...], list[str]] = {}
-    for remark, who in said.items():
-        if len(who) < len(methods):
-            of_some.setdefault(tuple(who), []).append(remark)
-    found = [f"- {remark}" for remark, who in said.items() if len(who) == len(methods)]
-    return found + [f"- {', '.join(who)}: {'; '.join(r)}" for who, r in of_some.items()]
+            if result.method not in said.setdefault(remark, []):
+                said[remark].append(result.method)
+    n = len({result.method for result in results})
+    lines = [f"- {remark}" for remark, who in said.items() if len(who) == n]
+    for who in dict.fromkeys(tuple(who) for who in said.values() if len(who) < n):
+        theirs = [remark for remark, others in said.items() if tuple(others) == who]
+        lines.append(f"- {', '.join(who)}: {'; '.join(theirs)}")
+    return "\n".join(lines)
 
 
 def _bounds(result: Result) -> str:
@@ -187,16 +196,3 @@ def _grouped(results: Iterable[Result], keys: Sequence[str]) -> list[list[Result
 
 def _values(result: Result, keys: Sequence[str]) -> tuple[object, ...]:
     return tuple(getattr(result, key) for key in keys)
-
-
-_COLUMNS: Columns = {
-    "method": lambda result: result.method,
-    "metric": lambda result: result.metric,
-    "over": lambda result: result.over,
-    "value": lambda result: optional(result.value),
-    "95 % interval": _bounds,
-    "n": lambda result: f"{result.n:,}",
-    "chance": lambda result: optional(result.chance),
-    "tokens": lambda result: optional(result.tokens, "g"),
-    "trained on": lambda result: result.train_data,
-}

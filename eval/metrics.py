@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Values = dict[str, Any]
 
 BINS = 15
 """Equal-width confidence bins of the expected calibration error."""
@@ -36,7 +37,7 @@ def evaluate(
     cases: Sequence[str] = (),
     seed: int = 0,
     resamples: int = 1000,
-) -> dict[str, Any]:
+) -> Values:
     """Judge the predictions of one method.
 
     Parameters

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from imuscribe.eval.metrics import Values as Values
 from imuscribe.eval.report.page import Page
 from imuscribe.eval.result import Result
 from imuscribe.recipes.schema import Experiment
@@ -15,7 +16,6 @@ from imuscribe.signals.recording import Recording
 
 R = TypeVar("R", bound=Experiment)
 
-Values = dict[str, Any]
 Answers = Mapping[tuple[str, ...], Any]
 """Names of a piece of work → what it came to."""
 

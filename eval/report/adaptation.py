@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from imuscribe.eval.metrics import Interval, bootstrap_people, wilson
+from imuscribe.eval.metrics import Interval, Values, bootstrap_people, wilson
 from imuscribe.eval.report.page import Page, Table, optional, points
 from imuscribe.eval.result import Result, origin
 from imuscribe.recipes.words import AdaptRecipe
-
-Values = dict[str, Any]
 
 TEST_WORDS = 40
 """Words spelt from the recordings that letters are judged on, decoded before and after."""

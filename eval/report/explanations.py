@@ -15,15 +15,13 @@ from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.report.page import Columns, Page, Table, Text, interval
 from imuscribe.eval.result import Result, origin
 from imuscribe.eval.splits import Fold
-from imuscribe.eval.task import Answers
+from imuscribe.eval.task import Answers, Values
 from imuscribe.prompts.checking.config import CheckConfig
 from imuscribe.recipes.methods import is_baseline
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
     from imuscribe.recipes.explanations import PairsRecipe
-
-Values = dict[str, Any]
 
 _TAUGHT = {
     "label": "the label alone",
@@ -73,26 +71,34 @@ def summarise(
 def explanations_page(values: Values, facts: Values, folder: Path) -> Page:
     """Return accuracy, truth and cost, one row a student; no table without a row."""
     arms, folds, others = values["arms"], values["folds"], values["others"]
+    accuracy = [
+        [
+            _TAUGHT[arm["arm"]],
+            str(arm["recordings"]),
+            interval(arm["scored"]["accuracy"]),
+            interval(arm["written"] and arm["written"]["accuracy"]),
+        ]
+        for arm in arms
+    ]
+    first = best(others, filter(is_baseline, others))
+    n_train = sum(fold["n_train"] for fold in folds)
+    for name, method in others.items():
+        title = _beside(name) + (" (best classical)" if name == first else "")
+        learnt = str(n_train) if is_baseline(name) else "0"
+        accuracy.append([title, learnt, interval(method["accuracy"]), "–"])
+    head = [*_STUDENT, "recordings", "label scored [95 %]", "own words [95 %]"]
     explaining = [arm for arm in arms if arm["explains"]]
+    true = "Are the student's own explanations of unseen recordings true?"
     tables = [
-        Table(
-            [*_STUDENT, "recordings", "label scored [95 %]", "own words [95 %]"],
-            [*map(_accuracy, arms), *_accuracy_beside(others, folds)],
-            "Accuracy on people never trained on",
-        ),
-        Table.of(
-            explaining, _TRUTH, "Are the student's own explanations of unseen recordings true?"
-        ),
+        Table(head, accuracy, "Accuracy on people never trained on"),
+        Table.of(explaining, _TRUTH, true),
         _by_kind(explaining),
         Table.of(arms, _COST, "Budget and cost"),
     ]
     said = [
-        Text(
-            paragraphs=[f"{_TAUGHT[arm['arm']]}, {example['id']} ({example['label']}):"],
-            verbatim=example["text"].strip(),
-        )
+        Text([f"{_TAUGHT[arm['arm']]}, {x['id']} ({x['label']}):"], verbatim=x["text"].strip())
         for arm in arms
-        for example in arm["examples"]
+        for x in arm["examples"]
     ]
     people = {person for fold in folds for person in fold["test_people"]}
     about = (
@@ -152,24 +158,6 @@ def explanations_results(values: Values, facts: Values) -> list[Result]:
             )
         )
     return found
-
-
-def _accuracy(arm: Values) -> list[str]:
-    own = arm["written"]["accuracy"] if arm["written"] else None
-    scored = interval(arm["scored"]["accuracy"])
-    return [_TAUGHT[arm["arm"]], str(arm["recordings"]), scored, interval(own)]
-
-
-def _accuracy_beside(others: Values, folds: Sequence[Values]) -> list[list[str]]:
-    """Return the rows of what stands beside students."""
-    first = best(others, filter(is_baseline, others))
-    n_train = str(sum(fold["n_train"] for fold in folds))
-    rows = []
-    for name, method in others.items():
-        title = _beside(name) + (" (best classical)" if name == first else "")
-        learnt = n_train if is_baseline(name) else "0"
-        rows.append([title, learnt, interval(method["accuracy"]), "–"])
-    return rows
 
 
 def _beside(method: str) -> str:

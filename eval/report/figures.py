@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imuscribe.eval.report.page import Values
 from imuscribe.signals.files import atomic_path
 from imuscribe.signals.recording import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Values = Mapping[str, Any]
 
 MODEL, BASELINE, FAINT = "#1f5f8b", "#b3661a", "#9aa0a6"
 

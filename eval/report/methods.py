@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from imuscribe.eval.comparison import best, case_title, span
 from imuscribe.eval.report import figures
@@ -15,6 +14,7 @@ from imuscribe.eval.report.page import (
     Section,
     Table,
     Text,
+    Values,
     counted,
     counts,
     interval,
@@ -23,8 +23,6 @@ from imuscribe.eval.report.page import (
     points,
 )
 from imuscribe.recipes.methods import is_baseline
-
-Values = Mapping[str, Any]
 
 COLUMNS: Columns = {
     "method": lambda m: m["name"],

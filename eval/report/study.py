@@ -10,12 +10,10 @@ from typing import Any
 
 from imuscribe.eval.methods.baselines import BASELINES
 from imuscribe.eval.metrics import share
-from imuscribe.eval.report.page import counted
+from imuscribe.eval.report.page import Values, counted
 from imuscribe.eval.report.render import markdown_table
 from imuscribe.recipes.strict_yaml import parse_mapping
 from imuscribe.signals.errors import InputError
-
-Values = Mapping[str, Any]
 
 CASES = ("2d", "3d")
 OURS = "**this run**"

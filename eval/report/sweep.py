@@ -5,13 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import Any
 
+from imuscribe.eval.metrics import Values
 from imuscribe.eval.report.figures import tokens_against_accuracy_by_format
 from imuscribe.eval.report.page import Page, Picture, Table, Text, counts, interval, only, optional
 from imuscribe.signals.files import atomic_path, write_text
-
-Values = dict[str, Any]
 
 
 def sweep_page(values: Values, facts: Values, folder: Path) -> Page:

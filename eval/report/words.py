@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imuscribe.eval.metrics import bootstrap_people, calibration_error, share
+from imuscribe.eval.metrics import Values, bootstrap_people, calibration_error, share
 from imuscribe.eval.report.page import Columns, Page, Table, interval, optional
 from imuscribe.eval.report.study import published
 from imuscribe.eval.result import Result, dataset_name, origin
@@ -17,16 +17,14 @@ from imuscribe.words.divided import NO_LEXICON
 if TYPE_CHECKING:
     import pandas as pd
 
-Values = dict[str, Any]
-
 SURE = 0.9
 """Confidence from which a word is taken, where coverage is reported."""
 
 CAPTION = (
     "Share of words decoded exactly [95 % Wilson interval over words] n; means over people and "
     "lengths have a bootstrap interval over people. k recordings a letter; everything fitted "
-    "was fitted to the letters of the other people. Study: arXiv 2504.02878, table 3, "
-    "LLaMA-3-8B on other recordings. Chance: one over the lexicon's words of that length."
+    "was fitted to the letters of the other people. Study: {source}, LLaMA-3-8B on other "
+    "recordings. Chance: one over the lexicon's words of that length."
 )
 """What a reader of the tables must know of words from letters."""
 
@@ -99,7 +97,8 @@ def words_page(values: Values, facts: Values, folder: Path) -> Page:
     """Return the tables of every task: accuracies, then means."""
     tables = [table for task in values["tasks"] for table in _task_tables(task)]
     letters = f"Letters: {values['letters']}."
-    return Page(values["name"], f"{letters} {CAPTION}", tables, lines=[letters, CAPTION])
+    caption = CAPTION.format(source=published()["words"]["source"])
+    return Page(values["name"], f"{letters} {caption}", tables, lines=[letters, caption])
 
 
 def words_results(values: Values, facts: Values) -> list[Result]:
@@ -250,9 +249,8 @@ def _task_tables(task: Values) -> list[Table]:
 
 
 def _title(one: Values, more: str = "") -> str:
-    return (
-        str(one["decoder"]) if one["group"] == "all" else f"{one['decoder']}, {one['group']}{more}"
-    )
+    group = "" if one["group"] == "all" else f", {one['group']}{more}"
+    return f"{one['decoder']}{group}"
 
 
 def _chance(cells: Sequence[Values], lengths: str) -> float:

@@ -7,21 +7,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from imuscribe.eval.comparison import (
-    Values,
-    best,
-    by_method,
-    compared,
-    label_results,
-    write_predictions,
-)
+from imuscribe.eval.comparison import best, by_method, compared, label_results, write_predictions
 from imuscribe.eval.environment import data_facts
 from imuscribe.eval.methods.language import Predictors
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.report.methods import letters_page
 from imuscribe.eval.result import Result
 from imuscribe.eval.splits import Fold, make_folds
-from imuscribe.eval.task import Answers, Task, Unit
+from imuscribe.eval.task import Answers, Task, Unit, Values
 from imuscribe.recipes.methods import is_baseline, is_tuned, method_of
 from imuscribe.recipes.schema import EvalConfig, Recipe, TrainConfig, fingerprint
 from imuscribe.signals.files import inside

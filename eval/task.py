@@ -34,12 +34,15 @@ class Unit:
         Gives the answer: `Predictions` where `asked` is given, else plain values for JSON.
     asked : sequence of Recording, optional
         The recordings that predictions are about.
+    keep : callable
+        Whether a value is worth keeping; what is not is made again in the next run.
     """
 
     names: tuple[str, ...]
     key: Any
     make: Callable[[], Any]
     asked: Sequence[Recording] | None = None
+    keep: Callable[[Any], bool] = lambda value: True
 
 
 class Task(ABC, Generic[R]):

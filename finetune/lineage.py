@@ -13,6 +13,7 @@ from typing import Any
 
 from imuscribe.finetune.adapters import adapter_path
 from imuscribe.finetune.base import adapter_precision
+from imuscribe.finetune.rows import Row
 from imuscribe.recipes.load import dump
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
@@ -28,6 +29,7 @@ Lineage = list[dict[str, Any]]
 _ITEM = {"data", "subjects", "recordings"}
 _SIMULATED = "simulated "
 _SHOWN = 5
+_CARD = Path(__file__).with_name("card.md")
 _log = logging.getLogger(__name__)
 
 
@@ -120,83 +122,41 @@ def model_card(
     steps: int,
     tokens: int,
     loss: float,
-    example: str,
+    example: Row,
 ) -> str:
-    """Return the card as Markdown, with nothing left to fill in.
+    """Return ``card.md`` with nothing left to fill in.
 
     The adapter learnt from these recordings, in so many updates and tokens; `loss` is the mean
-    over the last tenth of the updates, in nats a completion token; `example` one whole row.
+    over the last tenth of the updates, in nats a completion token; `example` is one row.
     """
-    people = len({rec.subject for rec in recordings})
-    start = recipe.train.start_from
-    also = f", and whoever `{start}` has learnt from" if start else ""
-    return f"""---
-base_model: {recipe.model.base}
-library_name: peft
-tags: [lora, imu, motion-sensor, imuscribe]
----
-
-# {recipe.name}
-
-A LoRA adapter that lets `{recipe.model.base}` name what a motion-sensor recording shows, given as
-text: one of {len(recipe.label_set)} labels ({recipe.labels}).
-
-## Training
-
-{_facts(recipe, recordings)}
-| updates | {steps}, {tokens:,} tokens |
-| final loss | {loss:.4f} nats a completion token, the end token included |
-
-## Use
-
-    imuscribe predict FILE --adapter this/folder
-
-or, from Python,
-
-    from imuscribe import load, most_likely
-
-    answers = most_likely(load("FILE"), "this/folder")
-
-Recordings are cleaned, written and asked about as the recipe below says. One training row:
-
-```
-{example}
-```
-
-## Limits
-
-- It knows the {people} {"person" if people == 1 else "people"} above{also}. How well it
-  reads a stranger must be measured on people who are not among them.
-- It answers with a label for any movement, also for one that is none of the labels; look at the
-  off-label mass of the scores.
-- Labels, devices and cases other than those above were never seen.
-
-## Recipe
-
-```yaml
-{dump(recipe)}```
-"""
-
-
-def _facts(recipe: Recipe, recordings: Sequence[Recording]) -> str:
-    """Return a table of what the adapter has learnt from, and how."""
+    train = recipe.train
     people = sorted({rec.subject for rec in recordings})
     devices = sorted({rec.device for rec in recordings} - {""}) or ["unknown"]
     cases = sorted({rec.case for rec in recordings} - {""}) or ["unknown"]
     origin = "simulated writers" if recipe.data == "simulated" else f"`{recipe.data}`"
     if recipe.data == "simulated" and recipe.simulate.strokes:
         origin += f" of the pen strokes in `{recipe.simulate.strokes}`"
-    train = recipe.train
-    varied = "varied afresh each epoch" if train.augment else "as recorded"
-    return f"""| | |
-|---|---|
-| data | {len(recordings)} recordings of {origin}, {varied} |
-| people | {len(people)}: {", ".join(people)} |
-| devices, cases | {", ".join(devices)}; {", ".join(cases)} |
-| seed | {recipe.seed} |
-| start | {f"`{train.start_from}`" if train.start_from else "a fresh adapter"} |
-| adapter | r {recipe.lora.r}, alpha {recipe.lora.alpha:g}, {adapter_precision(recipe)} |
-| rate | {train.lr:g}, {train.schedule}, {train.epochs} epochs |"""
+    start = f"`{train.start_from}`" if train.start_from else "a fresh adapter"
+    return _CARD.read_text(encoding="utf-8").format(
+        recipe=recipe,
+        n_labels=len(recipe.label_set),
+        n_recordings=len(recordings),
+        origin=origin,
+        varied="varied afresh each epoch" if train.augment else "as recorded",
+        n_people=len(people),
+        noun="person" if len(people) == 1 else "people",
+        people=", ".join(people),
+        devices=", ".join(devices),
+        cases=", ".join(cases),
+        start=start,
+        also=f", and whoever {start} has learnt from" if train.start_from else "",
+        precision=adapter_precision(recipe),
+        steps=steps,
+        tokens=tokens,
+        loss=loss,
+        example=example["prompt"] + example["completion"],
+        yaml=dump(recipe),
+    )
 
 
 def _first(names: Sequence[str]) -> str:

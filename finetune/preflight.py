@@ -32,23 +32,15 @@ class Preflight:
     recipe: Recipe
     people: list[str]
     lengths: dict[str, list[int]]
-    """Tokens of every row of each label, completion and end token included."""
+    """Tokens of every row of each label in one epoch, completion and end token included."""
+    rows: int
     steps: int
+    tokens: int
     parameters: int
     trainable: int
     memory: dict[str, float]
     """Estimated bytes of one process at its peak, by what takes them; right within a third."""
     example: str
-
-    @property
-    def rows(self) -> int:
-        """Rows of one epoch."""
-        return sum(map(len, self.lengths.values()))
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of all epochs."""
-        return self.recipe.train.epochs * sum(map(sum, self.lengths.values()))
 
     def __str__(self) -> str:
         train = self.recipe.train
@@ -107,6 +99,8 @@ def preflight(
         recipe=recipe,
         people=sorted({row["subject"] for row in rows}),
         lengths=by_label,
+        rows=len(rows),
+        tokens=sum(lengths) * recipe.train.epochs,
         steps=n_steps(len(rows) * recipe.train.epochs, recipe, processes),
         parameters=sum(p.numel() for p in network.parameters()),
         trainable=trainable,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuscribe.prompts.ask.retrieval import Retriever, draw_own
+from imuscribe.prompts.ask.retrieval import Retriever
+from imuscribe.prompts.ask.shots import draw_own, draw_places
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize import Serializer
 from imuscribe.recipes.schema import Recipe
@@ -178,7 +179,7 @@ def tokenised(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase) -> list[R
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> list[list[int]]:
     """Return the ids of prompts, with the start token where the tokenizer adds one."""
-    return _ids(tokenizer, prompts, True)
+    return _ids(tokenizer, prompts, special=True)
 
 
 def completion_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
@@ -187,16 +188,16 @@ def completion_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> 
     Tokenised apart from the prompt, because a generating model cannot join tokens across that
     boundary either.
     """
-    return _ids(tokenizer, texts, False)
+    return _ids(tokenizer, texts, special=False)
 
 
-def pad_left(
-    rows: Sequence[Sequence[int]], pad_id: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Pad rows at the front, so that all of them end together.
+def padded(
+    rows: Sequence[Sequence[int]], pad_id: int, device: torch.device | str = "cpu"
+) -> dict[str, torch.Tensor]:
+    """Pad rows at the front, so that all of them end together, and return what a model takes.
 
-    Returns ids, mask and positions, each int64 of shape (n_rows, longest). Positions count from
-    the first real token, so padding changes no result.
+    Each tensor is int64 of shape (n_rows, longest). Positions count from the first real token, so
+    padding changes no result.
     """
     import torch
 
@@ -206,7 +207,9 @@ def pad_left(
     for i, row in enumerate(rows):
         ids[i, longest - len(row) :] = torch.tensor(row)
         mask[i, longest - len(row) :] = 1
-    return ids, mask, (mask.cumsum(-1) - 1).clamp(min=0)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    found = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
+    return {name: tensor.to(device) for name, tensor in found.items()}
 
 
 def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -236,10 +239,8 @@ def _shots(
     i: int, chosen: Sequence[Recording], texts: Sequence[str], recipe: Recipe, epoch: int
 ) -> list[Shot]:
     """Draw `prompt.shots` examples among the other recordings, of as many labels as there are."""
-    from imuscribe.prompts.teacher.pairs import draw_shots
-
     rng = _rng(recipe, epoch, chosen[i], stream=1)
-    drawn = draw_shots([rec.label for rec in chosen], recipe.prompt.shots, rng, skip=i)
+    drawn = draw_places([rec.label for rec in chosen], recipe.prompt.shots, rng, skip=i)
     return [Shot(texts[j], chosen[j].label) for j in drawn]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from imuscribe.finetune.rows import completion_ids, pad_id, pad_left, prompt_ids
+from imuscribe.finetune.rows import completion_ids, pad_id, padded, prompt_ids
 from imuscribe.signals.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,13 +93,15 @@ class LabelScorer:
 
     def _first_token(self, rows: list[list[int]]) -> torch.Tensor:
         """Return log-probabilities (n, n_labels) over the full vocabulary."""
-        logits: torch.Tensor = self._forward(rows, use_cache=False).logits[:, -1]
+        given = self._padded(rows)
+        logits: torch.Tensor = self.model(**given, use_cache=False, logits_to_keep=1).logits[:, -1]
         return logits.float().log_softmax(-1)[:, [ids[0] for ids in self._ids]]
 
     def _sequences(self, rows: list[list[int]]) -> torch.Tensor:
         """Return the summed log-probabilities (n, n_labels) of labels of several tokens."""
         n, n_labels = len(rows), len(self._ids)
-        prefill = self._forward(rows, use_cache=True)
+        given = self._padded(rows)
+        prefill = self.model(**given, use_cache=True, logits_to_keep=1)
         last: torch.Tensor = prefill.logits[:, -1]
         scores = last.float().log_softmax(-1)[:, [ids[0] for ids in self._ids]]
         # Everything but the last token of a label is fed to predict everything but the first.
@@ -110,8 +112,8 @@ class LabelScorer:
         for i, ids in enumerate(self._ids):
             fed[i, : len(ids) - 1] = torch.tensor(ids[:-1])
             wanted[i, : len(ids) - 1] = torch.tensor(ids[1:])
-        _, mask, _ = pad_left(rows, 0)
-        mask = torch.cat([mask, mask.new_ones((n, width))], 1).to(scores.device)
+        mask = given["attention_mask"]
+        mask = torch.cat([mask, mask.new_ones((n, width))], 1)
         lengths = torch.tensor([[len(row)] for row in rows])
         positions = (lengths + torch.arange(width)).to(scores.device)
         cache = prefill.past_key_values
@@ -126,16 +128,8 @@ class LabelScorer:
         picked = logits.float().log_softmax(-1).gather(-1, index).reshape(n, n_labels, width)
         return scores + picked.masked_fill(wanted < 0, 0.0).sum(-1)
 
-    def _forward(self, rows: list[list[int]], use_cache: bool) -> Any:
-        ids, mask, positions = pad_left(rows, pad_id(self.tokenizer))
-        device = self.model.device
-        return self.model(
-            input_ids=ids.to(device),
-            attention_mask=mask.to(device),
-            position_ids=positions.to(device),
-            use_cache=use_cache,
-            logits_to_keep=1,
-        )
+    def _padded(self, rows: list[list[int]]) -> dict[str, torch.Tensor]:
+        return padded(rows, pad_id(self.tokenizer), self.model.device)
 
 
 class ContinuationScorer:
@@ -228,15 +222,17 @@ def generate(
     answers = [""] * len(rows)
     with torch.inference_mode():
         for batch in _batches(rows, batch_size, progress, "generating"):
-            ids, mask, _ = pad_left([rows[i] for i in batch], pad_id(tokenizer))
+            given = padded([rows[i] for i in batch], pad_id(tokenizer), model.device)
             output = model.generate(
-                input_ids=ids.to(model.device),
-                attention_mask=mask.to(model.device),
+                input_ids=given["input_ids"],
+                attention_mask=given["attention_mask"],
                 max_new_tokens=max_new_tokens,
                 do_sample=False,
                 pad_token_id=pad_id(tokenizer),
             )
-            texts = tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
+            texts = tokenizer.batch_decode(
+                output[:, given["input_ids"].shape[1] :], skip_special_tokens=True
+            )
             for i, text in zip(batch, texts, strict=True):
                 answers[i] = text
     return answers

@@ -13,15 +13,15 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imuscribe.finetune.adapters import check_start, weights_hash
 from imuscribe.finetune.base import hush_old_names, weights_folder
-from imuscribe.finetune.lineage import KEY, Lineage, lineage, model_card
+from imuscribe.finetune.lineage import KEY, lineage, model_card
 from imuscribe.finetune.preflight import Preflight, check_lengths, preflight
-from imuscribe.finetune.rows import Row, load_recordings, select, training_people, training_rows
+from imuscribe.finetune.rows import Row, load_recordings, training_people, training_rows
 from imuscribe.prompts.ask.templates import PromptBuilder
 from imuscribe.prompts.ask.tokens import load_tokenizer
 from imuscribe.prompts.serialize import build_serializer
@@ -79,10 +79,7 @@ def train(
         recipe, `out` holds a checkpoint of another recipe, or the loss stops being a number.
     """
     out = Path(out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {out}: {error.strerror}: give another 'out'") from error
+    _make(out)
     start = check_start(recipe)
     identity = _identity(recipe, recordings, rows)
     if resume and _read(out / "adapter" / "training.json") == identity:
@@ -90,17 +87,17 @@ def train(
         return out / "adapter"
     checkpoint = _checkpoint(out, identity) if resume else None
 
+    from transformers.utils import logging as transformers_logging
+
     from imuscribe.finetune.trainer import make_trainer
 
-    _quiet()
+    # What the libraries tell each other is not for the user.
+    transformers_logging.set_verbosity_error()
+    hush_old_names()
     tokenizer = load_tokenizer(recipe.model.base)
     if rows is None:
         builder = PromptBuilder(tokenizer, recipe.label_set, recipe.prompt)
-        used = select(recordings, recipe)
         rows = training_rows(recordings, recipe, builder, build_serializer(recipe.text))
-    else:
-        ids = {row["id"] for row in rows}
-        used = [rec for rec in recordings if rec.id in ids]
     lengths = check_lengths(rows, recipe, tokenizer)
     trainer = make_trainer(recipe, rows, tokenizer, start, out)
     first_process = trainer.is_world_process_zero()
@@ -111,11 +108,17 @@ def train(
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
     if first_process:
-        steps, loss = trainer.state.global_step, trainer.final_loss()
-        example = rows[0]["prompt"] + rows[0]["completion"]
-        card = model_card(recipe, used, steps, sum(lengths), loss, example)
+        ids = {row["id"] for row in rows}
+        used = [rec for rec in recordings if rec.id in ids]
         learnt_from = lineage(recipe, used, start)
-        _save(trainer.model, recipe, out / "adapter", card, identity, learnt_from)
+        training = identity if learnt_from is None else identity | {KEY: learnt_from}
+        figures = trainer.state.global_step, sum(lengths), trainer.final_loss()
+        texts = {
+            "README.md": model_card(recipe, used, *figures, rows[0]),
+            "recipe.yaml": dump(recipe),
+            "training.json": json.dumps(training, indent=2),
+        }
+        _save(trainer.model, recipe.model.base, out / "adapter", texts)
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
     return out / "adapter"
@@ -141,6 +144,13 @@ def main(arguments: Sequence[str]) -> Path:
     if os.environ.get("RANK", "0") == "0":
         sys.stderr.write(f"{figures}\n")
     return train(recipe, recordings, Path(recipe.out) / recipe.name)
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {out}: {error.strerror}: give another 'out'") from error
 
 
 def _identity(
@@ -192,34 +202,18 @@ def _read(path: Path) -> Identity:
     return values
 
 
-def _quiet() -> None:
-    """Keep what the libraries tell each other, not the user, off the screen."""
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()
-    hush_old_names()
-
-
-def _save(
-    network: PreTrainedModel,
-    recipe: Recipe,
-    final: Path,
-    card: str,
-    identity: Identity,
-    learnt_from: Lineage | None,
-) -> None:
+def _save(network: PreTrainedModel, base: str, final: Path, texts: Mapping[str, str]) -> None:
+    """Write an adapter's folder: weights, configuration, and texts by their file names."""
     with weights_folder(final, "adapter_config.json") as folder:
         network.save_pretrained(folder, save_embedding_layers=False)
         path = folder / "adapter_config.json"
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         # peft writes a set, in an order that differs from run to run.
         config["target_modules"] = sorted(config["target_modules"])
-        config["base_model_name_or_path"] = recipe.model.base
+        config["base_model_name_or_path"] = base
         path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
-        (folder / "README.md").write_text(card, encoding="utf-8")
-        (folder / "recipe.yaml").write_text(dump(recipe), encoding="utf-8")
-        training = identity if learnt_from is None else identity | {KEY: learnt_from}
-        (folder / "training.json").write_text(json.dumps(training, indent=2), encoding="utf-8")
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

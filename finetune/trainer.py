@@ -28,14 +28,8 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
-from imuscribe.finetune.base import (
-    adapted,
-    adapter_precision,
-    load_base,
-    precision,
-    torch_dtype,
-)
-from imuscribe.finetune.rows import Row, pad_id, pad_left, tokenised
+from imuscribe.finetune.base import adapted, adapter_precision, load_base, precision, torch_dtype
+from imuscribe.finetune.rows import Row, pad_id, padded, tokenised
 from imuscribe.recipes.schema import LoraConfig, Recipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import write_text
@@ -120,9 +114,8 @@ def collate(rows: Sequence[Row], pad_id: int) -> dict[str, torch.Tensor]:
 
     Padding stands at the front, so that completions end together, and is never learnt.
     """
-    ids, mask, positions = pad_left([row["input_ids"] for row in rows], pad_id)
-    labels, _, _ = pad_left([row["labels"] for row in rows], -100)
-    return {"input_ids": ids, "attention_mask": mask, "position_ids": positions, "labels": labels}
+    labels = padded([row["labels"] for row in rows], -100)["input_ids"]
+    return {**padded([row["input_ids"] for row in rows], pad_id), "labels": labels}
 
 
 class Trainer(SFTTrainer):  # type: ignore[misc]
@@ -206,16 +199,16 @@ class Monitor(TrainerCallback):  # type: ignore[misc]
         self._seen = [0, *accumulate(lengths)]
         self._rows_per_step = rows_per_step
         self._lr = lr
-        self._lines: list[str] = []
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Open the bar and bring the log back to where training starts."""
-        if state.is_world_process_zero and state.global_step and self._path.exists():
-            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-            whole = [line for line in lines if line.endswith("\n")]
-            self._lines = [x for x in whole if json.loads(x)["step"] <= state.global_step]
         if state.is_world_process_zero:
-            write_text(self._path, "".join(self._lines))
+            lines: list[str] = []
+            if state.global_step and self._path.exists():
+                lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+            whole = [line for line in lines if line.endswith("\n")]
+            kept = [line for line in whole if json.loads(line)["step"] <= state.global_step]
+            write_text(self._path, "".join(kept))
         self._bar = tqdm(
             total=state.max_steps,
             initial=state.global_step,

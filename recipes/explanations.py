@@ -16,7 +16,7 @@ Arm = Literal["label", "computed", "teacher", "teacher-checked"]
 """What a student learns: the bare label; or before it a computed explanation, a language model's
 whatever it says, or a language model's that holds no claim the recording refutes."""
 
-_ROLES = Literal["explain", "restructure", "critique"]
+_ROLES = Literal["explain", "restructure", "critique", "paraphrase"]
 
 
 class TeacherConfig(Config):
@@ -31,6 +31,8 @@ class TeacherConfig(Config):
     """Further settings of the server: timeout, retries, key_env, extra."""
     roles: dict[_ROLES, str] = Field(default_factory=dict)
     """Texts to ask with, in the form of the packaged ones, which are used for the others."""
+    prompts: str | None = None
+    """Folder of such texts, as files; `roles` come first."""
     teach: TeachConfig = TeachConfig()
     forbid_label: bool = True
     """Whether reasoning that names its label counts as wrong."""

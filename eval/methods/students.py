@@ -20,17 +20,16 @@ from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.splits import Fold
 from imuscribe.prompts.ask.templates import PromptBuilder
 from imuscribe.prompts.serialize import build_serializer
-from imuscribe.prompts.teacher.pair_files import Account, open_pairs
-from imuscribe.prompts.teacher.pairs import Row
+from imuscribe.prompts.teacher.pair_files import DataCard, Row, write_pairs
 from imuscribe.prompts.teacher.teach import teach
-from imuscribe.signals.files import cache_dir, inside
+from imuscribe.signals.files import inside
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from imuscribe.prompts.teacher.chat import ChatModel
-    from imuscribe.prompts.teacher.store import Purse
+    from imuscribe.prompts.teacher.store import TokenBudget
     from imuscribe.prompts.teacher.teachers import Teacher
     from imuscribe.recipes.explanations import Arm, PairsRecipe
     from imuscribe.recipes.schema import Recipe
@@ -123,30 +122,27 @@ class StudentTrainer:
         """Have the recordings explained; write pairs, card and what was set aside."""
         from tqdm.auto import tqdm
 
-        from imuscribe.prompts.teacher.store import Purse
+        from imuscribe.prompts.teacher.store import TokenBudget
         from imuscribe.prompts.teacher.teachers import LanguageTeacher
 
-        purse = Purse()
-        teacher = self._teacher(arm, builder, purse)
+        budget = TokenBudget()
+        teacher = self._teacher(arm, builder, budget)
         workers = self.recipe.teacher.workers if isinstance(teacher, LanguageTeacher) else 1
-        lessons = teach(
+        every = teach(
             recordings, self.serializer, builder, teacher, 1, self.recipe.seed, workers, self._stop
         )
-        account, rows = Account(len(recordings)), []
-        bar = tqdm(lessons, f"{arm}: taught", len(recordings), disable=not self.progress)
-        with closing(lessons), bar:
+        card, rows = DataCard(len(recordings)), []
+        bar = tqdm(every, f"{arm}: taught", len(recordings), disable=not self.progress)
+        with closing(every), bar:
             for one in bar:
                 rows += one.rows
-                account.add(one)
-        place.mkdir(parents=True, exist_ok=True)
-        with open_pairs(place / "pairs.jsonl") as file:
-            for row in rows:
-                file.write(row)
-        account.write(place / "pairs.jsonl", {"teacher": teacher.name, "arm": arm})
+                card.add(one.rows, one.set_aside)
+        write_pairs(rows, place / "pairs.jsonl")
+        card.write(place / "pairs.jsonl", {"teacher": teacher.name, "arm": arm})
         asked = {
-            "requests": purse.requests,
-            "prompt_tokens": purse.prompt_tokens,
-            "answer_tokens": purse.answer_tokens,
+            "requests": budget.requests,
+            "prompt_tokens": budget.prompt_tokens,
+            "answer_tokens": budget.answer_tokens,
         }
         return rows, asked
 
@@ -155,25 +151,22 @@ class StudentTrainer:
         from imuscribe.finetune.local_teacher import chat_model
 
         if self._model is None:
-            named = self.recipe.teacher
-            self._model = chat_model(named.name, named.model, named.endpoint, self._stop)
+            self._model = chat_model(self.recipe.teacher, self._stop)
         return self._model
 
-    def _teacher(self, arm: Arm, builder: PromptBuilder, purse: Purse) -> Teacher:
-        from imuscribe.prompts.teacher.judging import claims_judge
-        from imuscribe.prompts.teacher.roles import RolePrompts
-        from imuscribe.prompts.teacher.store import AnswerStore, Remembering
-        from imuscribe.prompts.teacher.teachers import ComputedTeacher, LanguageTeacher
+    def _teacher(self, arm: Arm, builder: PromptBuilder, budget: TokenBudget) -> Teacher:
+        from imuscribe.finetune.local_teacher import load_teacher
+        from imuscribe.prompts.teacher.teachers import COMPUTED
 
-        recipe, settings = self.recipe, self.recipe.teacher
-        judge = claims_judge(builder.noun, settings.forbid_label)
-        if not arm.startswith("teacher"):
-            return ComputedTeacher(builder, recipe.seed, judge, recipe.facts)
-        store = AnswerStore(Path(settings.cache or cache_dir() / "answers.sqlite"))
-        config = settings.teach.model_copy(update={"keep_wrong": arm == "teacher"})
-        model = Remembering(self.chat_model(), store, purse, self._stop)
-        prompts = RolePrompts({str(role): text for role, text in settings.roles.items()})
-        return LanguageTeacher(model, builder, prompts, config, recipe.seed, judge, recipe.facts)
+        config, model = self.recipe.teacher, None
+        teach = config.teach.model_copy(update={"keep_wrong": arm == "teacher"})
+        config = config.model_copy(update={"teach": teach})
+        if arm.startswith("teacher"):
+            model = self.chat_model()
+        else:
+            config = config.model_copy(update={"name": COMPUTED})
+        shared = config, builder, self.recipe.seed, budget, self._stop
+        return load_teacher(*shared, facts=self.recipe.facts, model=model)
 
     def _trained(
         self, taught: Sequence[Row], recordings: Sequence[Recording], recipe: Recipe, place: Path
@@ -228,18 +221,7 @@ class StudentTrainer:
 
 
 def schedule(rows: Sequence[Row], lengths: Sequence[int], tokens: int, seed: int) -> list[int]:
-    """Return which rows are learnt, in order: pass after pass, until they hold so many tokens.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-    lengths : sequence of int
-        Tokens of each row.
-    tokens : int
-        The budget. It is met as nearly as whole rows can from below, by one row at least.
-    seed : int
-        Each pass has an order of its own.
-    """
+    """Return which rows are learnt, in order: pass after pass, until they hold so many tokens."""
     order: list[int] = []
     spent = number = 0
     while rows:

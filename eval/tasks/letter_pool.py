@@ -26,13 +26,7 @@ _FLOOR = -30.0
 
 
 def load_pool(recipe: WordsRecipe | AdaptRecipe, store: Store, progress: bool = True) -> LetterPool:
-    """Return the letters a word recipe names; what simulated ones were read as is kept.
-
-    Raises
-    ------
-    InputError
-        If a run has no such predictions, the runs differ, or there are fewer than two people.
-    """
+    """Return the letters a word recipe names; what simulated ones were read as is kept."""
     if recipe.letters == ("simulated",):
         pool = _simulated(recipe, store, progress)
     else:
@@ -48,13 +42,7 @@ def load_pool(recipe: WordsRecipe | AdaptRecipe, store: Store, progress: bool = 
 
 
 def pool_of_frames(frames: Sequence[pd.DataFrame], methods: Sequence[str], name: str) -> LetterPool:
-    """Return the letters of prediction tables, one row a recording and method.
-
-    Raises
-    ------
-    InputError
-        If a method is missing, or the tables have other labels or share recordings.
-    """
+    """Return the letters of prediction tables, one row a recording and method."""
     import pandas as pd
 
     columns, *others = ([c for c in frame.columns if c.startswith(PREFIX)] for frame in frames)
@@ -138,13 +126,7 @@ def _simulated(recipe: WordsRecipe | AdaptRecipe, store: Store, progress: bool) 
 
 
 def letters_source(recipe: WordsRecipe | AdaptRecipe) -> dict[str, dict[str, Any]]:
-    """Return the data file whose recordings are the letters: the runs', where runs read them.
-
-    Raises
-    ------
-    InputError
-        If the runs read different files.
-    """
+    """Return the data file whose recordings are the letters: the runs', where runs read them."""
     if recipe.letters == ("simulated",):
         return {"data": {"path": "simulated", "sha256": ""}}
     found = []

@@ -7,7 +7,6 @@ gives the temperature of the gallery's vote and the weights of the fusion.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -17,14 +16,14 @@ from numpy.typing import NDArray
 from imuscribe.eval.comparison import best, by_method, compared, label_results, write_predictions
 from imuscribe.eval.environment import data_facts
 from imuscribe.eval.methods.baselines import BASELINES
-from imuscribe.eval.methods.mapping import Judge
+from imuscribe.eval.methods.mapping import MappingMethods
 from imuscribe.eval.methods.reader import KeptReader
-from imuscribe.eval.metrics import bootstrap_people, wilson
-from imuscribe.eval.report.mapping import mapping_page, write_embedding
-from imuscribe.eval.result import Result, measured, origin
+from imuscribe.eval.metrics import bootstrap_people, share
+from imuscribe.eval.report.figures import write_embedding
+from imuscribe.eval.report.methods import mapping_page
+from imuscribe.eval.result import Result, origin
 from imuscribe.eval.splits import Fold, check_disjoint, make_folds
 from imuscribe.eval.task import Answers, Task, Unit, Values
-from imuscribe.eval.tasks.mapping_fold import FoldMapping
 from imuscribe.mapping3d.data import Conditions, prepare
 from imuscribe.recipes.mapping import MapRecipe
 from imuscribe.signals.files import inside
@@ -41,8 +40,8 @@ class Mapping(Task[MapRecipe]):
             self.data.source.recordings, recipe.split, recipe.label_set, recipe.seed
         )
         for fold in self.folds:
-            _check_strangers(self.data, fold)
-        self._asked: dict[str, Judge] = {}
+            _check_held_out(self.data, fold)
+        self._asked: dict[str, MappingMethods] = {}
 
     def source(self) -> dict[str, Values]:
         """Return the file of recordings."""
@@ -67,7 +66,7 @@ class Mapping(Task[MapRecipe]):
         """Return retrieval, every method's figures and how they compare."""
         recipe = self.recipe
         answered = by_method(answers, self.folds, recipe.evaluate.methods)
-        facts = [self._methods(fold).mapping.facts() for fold in self.folds]
+        facts = [self._methods(fold).facts() for fold in self.folds]
         found = compared(recipe, self.folds, answered, _pairs, recipe.evaluate.bootstrap)
         found["folds"] = [
             fold | {key: value for key, value in one.items() if key != "ranks"}
@@ -87,7 +86,7 @@ class Mapping(Task[MapRecipe]):
         """Write ``predictions.parquet``, and draw the last fold's space."""
         answered = by_method(answers, self.folds, self.recipe.evaluate.methods)
         write_predictions(answered, self.folds, self.folder / "predictions.parquet")
-        space = self._methods(self.folds[-1]).mapping.space()
+        space = self._methods(self.folds[-1]).space()
         write_embedding(self.folder / "embedding.png", *space, seed=self.recipe.seed)
 
     page = staticmethod(mapping_page)
@@ -106,16 +105,17 @@ class Mapping(Task[MapRecipe]):
         for metric, key in (("R@1", "@1"), ("R@5", "@5")):
             pooled = values["retrieval"][key]["pooled"]
             chance = values["chance"] if metric == "R@1" else None
-            found.append(Result(**(about | measured(pooled, metric=metric, chance=chance))))
+            found.append(Result.quoted(pooled, about, metric=metric, chance=chance))
         return found
 
-    def _methods(self, fold: Fold) -> Judge:
+    def _methods(self, fold: Fold) -> MappingMethods:
         if fold.name not in self._asked:
             place = inside(self.folder, "folds", fold.name)
             sha256 = self.facts["sha256"]
-            mapping = FoldMapping(self.recipe, self.data, fold, place, sha256, self.progress)
             reader = self.reader if self.recipe.evaluate.adapter is not None else None
-            self._asked[fold.name] = Judge(mapping, reader)
+            self._asked[fold.name] = MappingMethods(
+                self.recipe, self.data, fold, place, sha256, reader, self.progress
+            )
         return self._asked[fold.name]
 
     @cached_property
@@ -145,16 +145,16 @@ class Mapping(Task[MapRecipe]):
         ranks = 1 / position
         mean = {"value": float(ranks.mean()), "low": None, "high": None, "n": len(position)}
         return {
-            "@1": _share(position <= 1, subjects, seed, resamples),
-            "@5": _share(position <= 5, subjects, seed, resamples),
+            "@1": _retrieved(position <= 1, subjects, seed, resamples),
+            "@5": _retrieved(position <= 5, subjects, seed, resamples),
             "reciprocal rank": {
                 "pooled": mean,
-                "people": asdict(bootstrap_people(ranks, subjects, seed, resamples)),
+                "people": bootstrap_people(ranks, subjects, seed, resamples),
             },
         }
 
 
-def _check_strangers(data: Conditions, fold: Fold) -> None:
+def _check_held_out(data: Conditions, fold: Fold) -> None:
     """Refuse a test person whose recordings, of either condition, are there under another name."""
     tested = {rec.subject for rec in fold.test}
     taught = {rec.subject for rec in fold.train}
@@ -165,13 +165,11 @@ def _check_strangers(data: Conditions, fold: Fold) -> None:
     check_disjoint(learnt, [rec for rec in everything if rec.subject in tested])
 
 
-def _share(hits: NDArray[np.bool_], subjects: Sequence[str], seed: int, resamples: int) -> Values:
-    k, n = int(hits.sum()), len(hits)
-    low, high = wilson(k, n)
-    return {
-        "pooled": {"value": k / n, "low": low, "high": high, "n": n},
-        "people": asdict(bootstrap_people(hits, subjects, seed, resamples)),
-    }
+def _retrieved(
+    hits: NDArray[np.bool_], subjects: Sequence[str], seed: int, resamples: int
+) -> Values:
+    people = bootstrap_people(hits, subjects, seed, resamples)
+    return {"pooled": share(hits.sum(), len(hits)), "people": people}
 
 
 def _pairs(methods: Values) -> list[tuple[str, str]]:

@@ -11,57 +11,134 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imuscribe.eval.comparison import fold_facts
-from imuscribe.eval.environment import as_json, data_facts, environment
-from imuscribe.eval.methods.baselines import BASELINES
-from imuscribe.eval.report.sweep import RESULTS, write_results
+from imuscribe.eval.environment import data_facts
+from imuscribe.eval.report.sweep import draw, reasons, sweep_page, write_csv
+from imuscribe.eval.result import Result
 from imuscribe.eval.run import work
 from imuscribe.eval.splits import Fold
 from imuscribe.eval.store import Store
+from imuscribe.eval.task import Answers, Task, Unit, Values
 from imuscribe.eval.tasks.letters import Letters, folds_of, method_key
 from imuscribe.prompts.ask.tokens import count_tokens, load_tokenizer
 from imuscribe.prompts.serialize import Format, TextConfig, View, build_serializer
+from imuscribe.recipes.methods import is_baseline
+from imuscribe.recipes.schema import Recipe
+from imuscribe.recipes.sweep import Grid, SweepRecipe
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import write_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-    from imuscribe.recipes.schema import Recipe
-
-Values = dict[str, Any]
 
 PRECISION: dict[Format, str] = {"strokes": "levels", "digits": "digits", "csv": "decimals"}
 """What the precision of each format is called."""
 
 
-@dataclass(frozen=True)
-class Grid:
-    """The settings that are combined; each format takes those it has.
+class Sweep(Task[SweepRecipe]):
+    """A cell of the grid is one piece of work; recordings are loaded once a rate, when needed."""
 
-    Parameters
-    ----------
-    formats : tuple of str
-        Some of ``strokes``, ``digits``, ``csv``.
-    rates : tuple of float
-        Hz after cleaning (`clean.rate`); ``csv`` writes every sample.
-    steps : tuple of int
-        Time bins of ``digits``, and of every view of ``strokes``.
-    levels, digits, decimals : tuple of int
-        Speed levels of every view (``strokes``), digits a value (``digits``), digits after the
-        point (``csv``).
-    """
+    def __init__(self, recipe: SweepRecipe, folder: Path, progress: bool = True) -> None:
+        super().__init__(recipe, folder, progress)
+        self.cells = cells(recipe, recipe.grid)
+        names = recipe.tokenizers or (recipe.model.base,)
+        self.readers = {name: load_tokenizer(name) for name in names}
+        self.facts = data_facts(recipe.data)
+        self._folds = cache(partial(_folds, recipe))
 
-    formats: tuple[Format, ...] = ("strokes", "digits", "csv")
-    rates: tuple[float, ...] = (12.5, 25.0, 50.0, 100.0)
-    steps: tuple[int, ...] = (16, 32)
-    levels: tuple[int, ...] = (1, 2)
-    digits: tuple[int, ...] = (1, 2)
-    decimals: tuple[int, ...] = (0, 1, 2)
+    def source(self) -> dict[str, Values]:
+        """Return the file of recordings."""
+        return {"data": dict(self.facts)}
+
+    def units(self) -> Sequence[Unit]:
+        """Return the cells, rate by rate; one that could not be run is tried again."""
+        ordered = sorted(self.cells, key=lambda cell: self.recipe.grid.rates.index(cell.rate))
+        return [
+            Unit(
+                (cell.name, "cell"),
+                self._key(cell.recipe),
+                partial(self._run, cell),
+                keep=lambda row: not reasons(row),
+            )
+            for cell in ordered
+        ]
+
+    def judge(self, answers: Answers) -> Values:
+        """Return tokens and accuracies of every cell, in the order of the grid."""
+        recipe = self.recipe
+        ordered = [answers[cell.name, "cell"] for cell in self.cells]
+        failed = [reasons(row) for row in ordered]
+        if all(len(here) == len(recipe.evaluate.methods) for here in failed):
+            raise InputError(
+                f"no cell of the sweep can be run: {ordered[0]['name']}: {failed[0][0]}"
+            )
+        return {
+            "data": recipe.data,
+            "protocol": recipe.split.protocol,
+            "labels": list(recipe.label_set),
+            "chance": 1 / len(recipe.label_set),
+            "folds": ordered[0]["folds"],
+            "methods": list(recipe.evaluate.methods),
+            "tokenizers": list(self.readers),
+            "cells": [{k: v for k, v in row.items() if k != "folds"} for row in ordered],
+        }
+
+    def write_tables(self, answers: Answers) -> None:
+        """Write ``sweep.csv``, a row a cell and method, and ``sweep.png``."""
+        found = self.judge(answers)
+        write_csv(found, self.folder / "sweep.csv")
+        draw(found, self.folder / "sweep.png")
+
+    page = staticmethod(sweep_page)
+
+    @staticmethod
+    def results(values: Values, facts: Values) -> list[Result]:
+        """Return nothing: a sweep compares texts, and what it finds is quoted from a run."""
+        return []
+
+    def _key(self, recipe: Recipe) -> list[object]:
+        """Return all that the content of a cell depends on."""
+        evaluate = recipe.evaluate
+        methods = [[method, method_key(recipe, method)] for method in evaluate.methods]
+        return [methods, recipe.split.folds, evaluate.bootstrap, self.facts, list(self.readers)]
+
+    def _run(self, cell: Cell) -> Values:
+        """Return everything measured in a cell: tokens, and each method or why it cannot run."""
+        tokens: dict[str, float] = {}
+        methods: dict[str, Values] = {}
+        folds = self._folds(cell.rate)
+        for method in cell.recipe.evaluate.methods:
+            try:
+                tokens = tokens or _tokens(cell.recipe.text, folds, self.readers)
+                methods[method] = self._judged(cell, method, folds)
+            except InputError as error:
+                methods[method] = {"reason": " ".join(str(error).split())}
+        return {
+            "name": cell.name,
+            "format": cell.format,
+            "rate": cell.rate,
+            "steps": cell.steps,
+            "precision": cell.precision,
+            "unit": PRECISION[cell.format],
+            "tokens": tokens,
+            "methods": methods,
+            "folds": list(map(fold_facts, folds)),
+        }
+
+    def _judged(self, cell: Cell, method: str, folds: Sequence[Fold]) -> Values:
+        """Ask one method, or find what it answered before, and keep what a sweep shows."""
+        place = self.folder / "folds" / cell.name
+        evaluate = cell.recipe.evaluate.model_copy(update={"methods": (method,)})
+        alone = cell.recipe.model_copy(update={"evaluate": evaluate})
+        # The classical methods take seconds: the bar over cells is enough for them.
+        task = Letters(alone, place, self.progress and not is_baseline(method), folds)
+        answers = work(task.units(), Store(place / "folds"), task.progress)
+        found = task.judge(answers)["methods"][method]
+        kept = ("n", "accuracy", "people", "tokens", "seconds", "fit_seconds", "notes")
+        return {name: found[name] for name in kept}
 
 
 @dataclass(frozen=True)
@@ -92,94 +169,6 @@ def cells(recipe: Recipe, grid: Grid) -> list[Cell]:
     ]
 
 
-def sweep(
-    recipe: Recipe,
-    grid: Grid = Grid(),
-    tokenizers: Sequence[str] = (),
-    command: str = "",
-    progress: bool = True,
-) -> Path:
-    """Judge the methods of a recipe on every cell of a grid and write the sweep's folder.
-
-    A cell finished under the same settings and data is not run again, so an interrupted sweep goes
-    on where it stopped. What cannot be run (a prompt too long, a recording too short for the
-    steps) is listed with its reason.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Says data, folds and methods; the folder is `recipe.out` / `recipe.name` and ``-sweep``.
-    grid : Grid
-        The texts to compare.
-    tokenizers : sequence of str
-        Whose tokens of the signal's text are counted; by default the recipe's model's.
-    command : str
-        How the sweep was asked for, written down for whoever repeats it.
-    progress : bool
-        Show progress bars on standard error.
-
-    Returns
-    -------
-    Path
-        The folder: ``sweep.json``, ``sweep.csv``, ``sweep.md``, ``sweep.png``, ``recipe.yaml``,
-        ``environment.json`` and ``cells/``.
-
-    Raises
-    ------
-    InputError
-        For anything wrong with the recipe, the grid, the data or the split, or if nothing at all
-        can be run.
-    """
-    from tqdm.auto import tqdm
-
-    from imuscribe.recipes.load import dump
-
-    planned = cells(recipe, grid)
-    readers = {name: load_tokenizer(name) for name in tokenizers or (recipe.model.base,)}
-    source = {"data": data_facts(recipe.data)}
-    folder = Path(recipe.out) / f"{recipe.name}-sweep"
-    write_text(folder / "recipe.yaml", dump(recipe))
-    write_text(folder / "environment.json", as_json(environment(command) | source))
-    for stale in RESULTS:  # figures never stand beside settings they were not made with
-        (folder / stale).unlink(missing_ok=True)
-
-    rows: dict[str, Values] = {}
-    with tqdm(total=len(planned), unit="cell", disable=not progress) as bar:
-        for rate in grid.rates:
-            same = [cell for cell in planned if cell.rate == rate]
-            folds = cache(partial(folds_of, same[0].recipe))  # if a cell is not finished
-            for cell in same:
-                bar.set_description(cell.name)
-                rows[cell.name] = Store(folder / "cells").values(
-                    (cell.name, "cell"),
-                    _key(cell.recipe, source, list(readers)),
-                    lambda cell=cell, folds=folds: _run(  # type: ignore[misc]
-                        cell, folds(), folder / "cells" / cell.name, readers, progress
-                    ),
-                    keep=lambda row: not _reasons(row),  # what failed may be mended
-                )
-                bar.update()
-
-    ordered = [rows[cell.name] for cell in planned]
-    failed = [_reasons(row) for row in ordered]
-    if all(len(failed_here) == len(recipe.evaluate.methods) for failed_here in failed):
-        raise InputError(f"no cell of the sweep can be run: {ordered[0]['name']}: {failed[0][0]}")
-    found = {
-        "name": recipe.name,
-        "data": recipe.data,
-        "protocol": recipe.split.protocol,
-        "seed": recipe.seed,
-        "labels": list(recipe.label_set),
-        "chance": 1 / len(recipe.label_set),
-        "folds": ordered[0]["folds"],
-        "methods": list(recipe.evaluate.methods),
-        "tokenizers": list(readers),
-        "cells": [{k: v for k, v in row.items() if k != "folds"} for row in ordered],
-    }
-    write_results(folder, found)
-    return folder
-
-
 def _changed(
     recipe: Recipe, form: Format, rate: float, steps: int | None, precision: int
 ) -> Recipe:
@@ -196,36 +185,13 @@ def _changed(
     values = recipe.model_dump(mode="json")
     values["text"] |= text
     values["clean"]["rate"] = rate
-    return type(recipe).parse(values, "sweep")
+    letters = {key: values[key] for key in Recipe.model_fields if key != "kind"}
+    return Recipe.parse(letters, "sweep")
 
 
-def _run(
-    cell: Cell,
-    folds: Sequence[Fold],
-    place: Path,
-    readers: Mapping[str, PreTrainedTokenizerBase],
-    progress: bool,
-) -> Values:
-    """Return everything measured in a cell: tokens, and each method or why it cannot run."""
-    tokens: dict[str, float] = {}
-    methods: dict[str, Values] = {}
-    for method in cell.recipe.evaluate.methods:
-        try:
-            tokens = tokens or _tokens(cell.recipe.text, folds, readers)
-            methods[method] = _judged(cell.recipe, method, folds, place, progress)
-        except InputError as error:
-            methods[method] = {"reason": " ".join(str(error).split())}
-    return {
-        "name": cell.name,
-        "format": cell.format,
-        "rate": cell.rate,
-        "steps": cell.steps,
-        "precision": cell.precision,
-        "unit": PRECISION[cell.format],
-        "tokens": tokens,
-        "methods": methods,
-        "folds": list(map(fold_facts, folds)),
-    }
+def _folds(recipe: SweepRecipe, rate: float) -> Sequence[Fold]:
+    clean = recipe.clean.model_copy(update={"rate": rate})
+    return folds_of(recipe.model_copy(update={"clean": clean, "kind": "letters"}))
 
 
 def _tokens(
@@ -235,29 +201,3 @@ def _tokens(
     serializer = build_serializer(text)
     texts = serializer.encode([serializer.features(rec) for fold in folds for rec in fold.test])
     return {name: float(np.median(count_tokens(reader, texts))) for name, reader in readers.items()}
-
-
-def _judged(
-    recipe: Recipe, method: str, folds: Sequence[Fold], place: Path, progress: bool
-) -> Values:
-    """Ask one method, or find what it answered before, and keep what a sweep shows."""
-    alone = recipe.model_copy(
-        update={"evaluate": recipe.evaluate.model_copy(update={"methods": (method,)})}
-    )
-    # The classical methods take seconds: the bar over cells is enough for them.
-    task = Letters(alone, place, progress and method not in BASELINES, folds)
-    answers = work(task.units(), Store(place / "folds"), task.progress)
-    found = task.judge(answers)["methods"][method]
-    kept = ("n", "accuracy", "people", "tokens", "seconds", "fit_seconds", "notes")
-    return {name: found[name] for name in kept}
-
-
-def _key(recipe: Recipe, source: Values, tokenizers: Sequence[str]) -> list[Any]:
-    """Return all that the content of a cell depends on."""
-    evaluate = recipe.evaluate
-    methods = [[method, method_key(recipe, method)] for method in evaluate.methods]
-    return [methods, list(recipe.split.folds), evaluate.bootstrap, source, list(tokenizers)]
-
-
-def _reasons(row: Values) -> list[str]:
-    return [method["reason"] for method in row["methods"].values() if "reason" in method]

@@ -21,12 +21,17 @@ def run_experiment(
 
     A command named after a kind takes recipes of that kind alone.
     """
+    asked = shlex.join(["imuscribe", *command, recipe, *overrides])
+    run_resolved(_resolved(recipe, overrides, kind), asked)
+
+
+def run_resolved(recipe: Experiment, command: str) -> None:
+    """Run a recipe that is read already."""
     from imuscribe.eval.report.render import show
     from imuscribe.eval.run import report, run
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    asked = shlex.join(["imuscribe", *command, recipe, *overrides])
-    folder = run(_resolved(recipe, overrides, kind), asked)
+    folder = run(recipe, command)
     show(report(folder))
     typer.echo(f"report: {folder / 'report.html'}")
 

@@ -27,8 +27,6 @@ Overrides = Annotated[
 ]
 Folder = Annotated[Path, typer.Option("--mapping", help="Folder made by `map fit`.")]
 
-ENCODER, GALLERY = "encoder.safetensors", "gallery.imu"
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
@@ -71,8 +69,8 @@ def register(app: typer.Typer) -> None:
     group.command(
         "gallery",
         epilog=examples(
-            "imuscribe map gallery runs/mine/gallery.imu",
-            "imuscribe map gallery a.imu --merge b.imu --out both.imu",
+            "imuscribe map gallery runs/mine/gallery.parquet",
+            "imuscribe map gallery a.parquet --merge b.parquet --out both.parquet",
         ),
     )(gallery)
     group.command(
@@ -87,7 +85,7 @@ def fit(recipe: RecipeName, overrides: Overrides = None) -> None:
     Learns from the people in split.train if the protocol is 'given', else from everybody: to judge
     a mapping on people it does not know, use `imuscribe map eval`.
     """
-    from imuscribe.eval.tasks.mapping import fit_and_save
+    from imuscribe.mapping3d.fit import ENCODER, GALLERY, fit_and_save
     from imuscribe.recipes.load import load_as
     from imuscribe.recipes.mapping import MapRecipe
 
@@ -101,7 +99,7 @@ def fit(recipe: RecipeName, overrides: Overrides = None) -> None:
 
 
 def evaluate(recipe: RecipeName, overrides: Overrides = None) -> None:
-    """Judge a mapping on people it does not know, next to its rivals; write a report.
+    """Judge a mapping on people it does not know, next to its baselines; write a report.
 
     Run it again after an interruption: what is finished is kept.
     """
@@ -130,7 +128,7 @@ def apply(
 
     Of a file that holds both conditions, the recordings of the source condition ask.
     """
-    from imuscribe.signals.readers.parquet import load
+    from imuscribe.signals.readers.parquet import load, save
 
     if mapping is None and synthesise is None:
         raise InputError("map apply: give --mapping FOLDER to retrieve, or --synthesise FILE")
@@ -144,30 +142,33 @@ def apply(
         raise InputError(f"{proxy}: given to --proxy and --synthesise: write to two files")
     queries = load(recordings)
     if synthesise is not None:
-        _synthesise(queries, synthesise)
+        from imuscribe.mapping3d.analytic import flat_equivalent
+        from imuscribe.signals.cleaning import clean
+
+        save([flat_equivalent(clean(rec)) for rec in queries], synthesise)
         typer.echo(f"{len(queries)} flat equivalents: {synthesise}", err=as_json)
     if mapping is None:
         return
     mapper, store = _opened(mapping, gallery)
     asking = mapper.prepare(_of(queries, mapper.source, recordings))
-    found = mapper.embed(asking, "source", progress=True)
-    distances, places = store.search(found, [rec.subject for rec in asking], k)
+    embedded = mapper.embed(asking, "source", progress=True)
+    distances, places = store.search(embedded, [rec.subject for rec in asking], k)
     for rec, row, near in zip(asking, distances, places, strict=True):
-        items = [store.items[i] for i in near]
+        items = [(store.items[i], float(d)) for i, d in zip(near, row, strict=True)]
         if as_json:
             named = [
-                {"id": item.id, "label": item.label, "subject": item.subject, "distance": float(d)}
-                for item, d in zip(items, row, strict=True)
+                {"id": item.id, "label": item.label, "subject": item.subject, "distance": d}
+                for item, d in items
             ]
             typer.echo(json.dumps({"id": rec.id, "provenance": store.provenance, "nearest": named}))
         else:
-            said = "  ".join(
-                f"{item.label} {d:.3f} ({item.id})" for item, d in zip(items, row, strict=True)
-            )
+            said = "  ".join(f"{item.label} {d:.3f} ({item.id})" for item, d in items)
             typer.echo(f"{rec.id}: {said}")
     if proxy is not None:
-        near = [store.items[int(row[0])].id for row in places]
-        _write_proxies(asking, store, near, proxy)
+        found = [store.recording(store.items[row[0]].id) for row in places]
+        # Under their queries' ids: one item may stand for several queries.
+        pairs = zip(found, asking, strict=True)
+        save([item.replace(id=rec.id, subject=rec.subject) for item, rec in pairs], proxy)
         typer.echo(f"nearest items: {proxy}", err=as_json)
     about = f"{store.provenance} gallery of {len(store)} items, encoder {mapper.version}"
     for line in (about, *_doubts(asking, mapper, store)):
@@ -182,6 +183,7 @@ def enrol(
     ] = None,
 ) -> None:
     """Add recordings of the target condition to a gallery: new people, new classes, no training."""
+    from imuscribe.mapping3d.fit import GALLERY
     from imuscribe.signals.readers.parquet import load
 
     mapper, store = _opened(mapping, gallery)
@@ -226,6 +228,7 @@ def export(
     target: Annotated[bool, typer.Option("--target", help="The target's side of it.")] = False,
 ) -> None:
     """Write an encoder as ONNX: views of the source, or the target, to embeddings."""
+    from imuscribe.mapping3d.fit import ENCODER
     from imuscribe.mapping3d.mapper import Mapper, export_onnx
 
     export_onnx(Mapper.load(mapping / ENCODER), "target" if target else "source", path)
@@ -234,11 +237,12 @@ def export(
 
 def _opened(mapping: Path, gallery: Path | None) -> tuple[Mapper, Gallery]:
     """Return a mapping and a gallery of the same space."""
+    from imuscribe.mapping3d.fit import ENCODER, gallery_in
     from imuscribe.mapping3d.gallery import Gallery
     from imuscribe.mapping3d.mapper import Mapper
 
     mapper = Mapper.load(mapping / ENCODER)
-    store = Gallery.load(gallery or mapping / GALLERY)
+    store = Gallery.load(gallery or gallery_in(mapping))
     store.space.check(mapper.space, f"encoder {mapping / ENCODER}")
     return mapper, store
 
@@ -247,10 +251,10 @@ def _of(
     recordings: Sequence[Recording], condition: Mapping[str, str], path: Path
 ) -> list[Recording]:
     """Return the recordings of a condition; says how many others are left out."""
-    from imuscribe.mapping3d.data import is_of
+    from imuscribe.mapping3d.data import described, is_of
 
     found = [rec for rec in recordings if is_of(rec, condition)]
-    said = ", ".join(f"{column} {value}" for column, value in condition.items())
+    said = described(condition)
     if not found:
         there = {" ".join(f"{c} '{getattr(rec, c)}'" for c in condition) for rec in recordings}
         raise InputError(
@@ -263,7 +267,7 @@ def _of(
 
 
 def _doubts(asking: Sequence[Recording], mapper: Mapper, store: Gallery) -> list[str]:
-    """Say where an answer tells less about strangers than it seems to."""
+    """Say where an answer tells less about held-out people than it seems to."""
     lines = []
     people = {rec.subject for rec in asking}
     if "" in people and store.provenance == "cross-user":
@@ -271,22 +275,5 @@ def _doubts(asking: Sequence[Recording], mapper: Mapper, store: Gallery) -> list
         lines.append(f"{n} queries name no person: the gallery may hold recordings of theirs")
     if known := sorted(people & set(mapper.people)):
         names = ", ".join(known[:5]) + (", …" if len(known) > 5 else "")
-        lines.append(f"the encoder has learnt from {names}: it reads strangers less well")
+        lines.append(f"the encoder has learnt from {names}: it reads held-out people less well")
     return lines
-
-
-def _synthesise(recordings: Sequence[Recording], path: Path) -> None:
-    from imuscribe.mapping3d.analytic import flat_equivalent
-    from imuscribe.signals.cleaning import clean
-    from imuscribe.signals.readers.parquet import save
-
-    save([flat_equivalent(clean(rec)) for rec in recordings], path)
-
-
-def _write_proxies(queries: list[Recording], store: Gallery, near: list[str], path: Path) -> None:
-    """Write the nearest items under their queries' ids: one item may stand for several queries."""
-    from imuscribe.signals.readers.parquet import save
-
-    items = [store.recording(name) for name in near]
-    proxies = zip(items, queries, strict=True)
-    save([item.replace(id=rec.id, subject=rec.subject) for item, rec in proxies], path)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import typer
 
@@ -13,11 +13,12 @@ from imuscribe.cli.options import examples
 from imuscribe.signals.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from imuscribe.prompts.serialize import Features, Serializer, TextConfig
+    from imuscribe.prompts.serialize import TextConfig
     from imuscribe.prompts.serialize.budget import BudgetReport
     from imuscribe.signals.recording import Recording
 
 _SHOWN = 10
+T = TypeVar("T")
 
 Source = Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")]
 FormatName = Annotated[str, typer.Option("--format", help="csv, digits or strokes.")]
@@ -76,39 +77,36 @@ def serialize(
     from imuscribe.prompts.ask.tokens import count_tokens, load_tokenizer
     from imuscribe.prompts.serialize import build_serializer
 
-    chosen = {
-        "signals": signals,
+    given = {"signals": signals, "channels": channels}
+    refined = {
         "steps": steps,
         "directions": directions,
         "levels": levels,
-        "channels": channels,
         "digits": digits,
         "decimals": decimals,
         "rate": rate,
     }
-    given = {name: value for name, value in chosen.items() if value is not None}
-    config = _config(format, given, stats)
-    reader = load_tokenizer(tokenizer)
-    recordings = _cleaned(path, limit)
+    config = _config(format, given | refined, stats)
+    counter = load_tokenizer(tokenizer)
     serializer = build_serializer(config)
-    recordings, features = _readable(recordings, serializer)
+    recordings, features = _usable(_cleaned(path, limit), serializer.features)
     texts = serializer.encode(features)
-    tokens = count_tokens(reader, texts)
+    tokens = count_tokens(counter, texts)
     if budget is not None and max(tokens) > budget:
-        refined = sorted(given.keys() - {"signals", "channels"})
-        if refined:
-            options = ", ".join(f"--{name}" for name in refined)
+        chosen = sorted(name for name, value in refined.items() if value is not None)
+        if chosen:
+            options = ", ".join(f"--{name}" for name in chosen)
             raise InputError(
                 f"budget {budget}: with {options} the longest text has {max(tokens)} tokens: "
                 f"leave them out to have them chosen, or set --budget {max(tokens)}"
             )
         from imuscribe.prompts.serialize.budget import fit_budget
 
-        report = fit_budget(recordings, reader, config.format, budget, base=config)
+        report = fit_budget(recordings, counter, config.format, budget, base=config)
         typer.echo(f"chosen for {budget} tokens: {_setting(report.config)}", err=True)
         serializer = build_serializer(report.config)
         texts = serializer.encode([serializer.features(rec) for rec in recordings])
-        tokens = count_tokens(reader, texts)
+        tokens = count_tokens(counter, texts)
     for rec, text, n in zip(recordings, texts, tokens, strict=True):
         typer.echo(json.dumps({"id": rec.id, "text": text, "tokens": n}, ensure_ascii=False))
 
@@ -136,21 +134,19 @@ def budget(
         raise InputError(f"--prompt '{prompt}': {nearest(prompt, ('none', 'short', 'study'))}")
     if chat and prompt == "none":
         raise InputError("--chat: needs a prompt to render: add --prompt short or --prompt study")
-    given = {"signals": signals, "channels": channels}
-    base = _config(format, {k: v for k, v in given.items() if v is not None}, stats)
-    reader = load_tokenizer(tokenizer)
+    base = _config(format, {"signals": signals, "channels": channels}, stats)
+    counter = load_tokenizer(tokenizer)
     recordings = _cleaned(path, limit)
     around: PromptBuilder | int = 0
     if prompt != "none":
         labels = sorted({rec.label for rec in recordings})
-        around = PromptBuilder(
-            reader, labels, PromptConfig.parse({"style": prompt, "chat": chat}, "--prompt")
-        )
-    report = fit_budget(recordings, reader, base.format, budget, around, base)
+        config = PromptConfig.parse({"style": prompt, "chat": chat}, "--prompt")
+        around = PromptBuilder(counter, labels, config)
+    report = fit_budget(recordings, counter, base.format, budget, around, base)
     _show(report, tokenizer, whole=prompt != "none")
 
 
-def _config(format: str, given: dict[str, Any], stats: bool) -> TextConfig:
+def _config(format: str, options: dict[str, Any], stats: bool) -> TextConfig:
     """Turn options into a configuration; an option of another format is an error."""
     from imuscribe.prompts.serialize import Format, TextConfig, View
 
@@ -162,70 +158,52 @@ def _config(format: str, given: dict[str, Any], stats: bool) -> TextConfig:
         "strokes": {"signals", "steps", "directions", "levels"}
         | ({"channels"} if stats else set()),
     }[format]
+    given = {name: value for name, value in options.items() if value is not None}
     for name in given.keys() - used:
-        options = ", ".join(f"--{option}" for option in sorted(used))
-        raise InputError(f"--{name}: not an option of format '{format}', which has {options}")
-    values: dict[str, Any] = {"format": format, "stats": stats}
-    if "channels" in given:
-        values["channels"] = _names(given["channels"])
+        valid = ", ".join(f"--{option}" for option in sorted(used))
+        raise InputError(f"--{name}: not an option of format '{format}', which has {valid}")
+    for name in given.keys() & {"signals", "channels"}:
+        given[name] = tuple(word.strip() for word in given[name].split(",") if word.strip())
     if format == "strokes":
-        refined = {name: given[name] for name in ("steps", "directions", "levels") if name in given}
         views = [view.model_dump() for view in TextConfig().views]
         if "signals" in given:
             known = {view["signal"]: view for view in views}
-            views = [known.get(s, {}) | {"signal": s} for s in _names(given["signals"])]
-        values["views"] = [View.parse(view | refined, "options") for view in views]
-    else:
-        values |= {name: given[name] for name in given.keys() - {"channels"}}
-    return TextConfig.parse(values, "options")
-
-
-def _names(comma_list: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in comma_list.split(",") if name.strip())
+            views = [known.get(s, {}) | {"signal": s} for s in given.pop("signals")]
+        channels = {name: given.pop(name) for name in ("channels",) if name in given}
+        given = channels | {"views": [View.parse(view | given, "options") for view in views]}
+    return TextConfig.parse({"format": format, "stats": stats} | given, "options")
 
 
 def _cleaned(path: Path, limit: int | None) -> list[Recording]:
-    """Read and clean recordings; what cannot be used is listed on stderr."""
+    """Read and clean recordings."""
     from tqdm import tqdm
 
     from imuscribe.signals.cleaning import clean
     from imuscribe.signals.readers.parquet import load
 
-    cleaned, reasons = [], []
-    for rec in tqdm(load(path)[:limit], desc="clean", unit="rec", leave=False):
-        try:
-            cleaned.append(clean(rec))
-        except InputError as error:
-            reasons.append(str(error))
-    _report_left_out(reasons, len(cleaned))
-    return cleaned
+    return _usable(tqdm(load(path)[:limit], desc="clean", unit="rec", leave=False), clean)[1]
 
 
-def _readable(
-    recordings: Sequence[Recording], serializer: Serializer
-) -> tuple[list[Recording], list[Features]]:
-    """Return the recordings this format can tell, with their features; list the others."""
-    kept, features, reasons = [], [], []
+def _usable(
+    recordings: Iterable[Recording], make: Callable[[Recording], T]
+) -> tuple[list[Recording], list[T]]:
+    """Return the recordings something can be made of, and that; list the others on stderr."""
+    kept, made, reasons = [], [], []
     for rec in recordings:
         try:
-            features.append(serializer.features(rec))
+            made.append(make(rec))
             kept.append(rec)
         except InputError as error:
             reasons.append(str(error))
-    _report_left_out(reasons, len(kept))
-    return kept, features
-
-
-def _report_left_out(reasons: Sequence[str], n_left: int) -> None:
-    if not n_left:
+    if not kept:
         raise InputError(reasons[0] if reasons else "the file has no recordings")
-    if not reasons:
-        return
-    typer.echo(f"left out {len(reasons)} of {len(reasons) + n_left} recordings:", err=True)
+    if reasons:
+        typer.echo(f"left out {len(reasons)} of {len(reasons) + len(kept)} recordings:", err=True)
     for reason in reasons[:_SHOWN]:
         typer.echo(f"  {reason}", err=True)
     if len(reasons) > _SHOWN:
         typer.echo(f"  … and {len(reasons) - _SHOWN} more", err=True)
+    return kept, made
 
 
 def _setting(config: TextConfig) -> str:

@@ -108,8 +108,14 @@ def test_a_wheel_holds_every_package_and_its_data():
     assert sorted(shipped["packages"]) == sorted(packages)
     folders = {f"imuscribe.{room}": room for room in ROOMS if room != "imuscribe"}
     assert shipped["package-dir"] == {"imuscribe": "imuscribe"} | folders
-    globs = ("recipes/*.yaml", "finetune/adapters/*/*", "prompts/**/*.txt", "prompts/**/*.yaml")
-    globs += ("words/*.txt", "eval/report/*.html", "imuscribe/py.typed", "imuscribe/*.pyi")
+    globs = ("recipes/**/*.yaml", "finetune/adapters/*/*", "prompts/**/*.txt", "prompts/**/*.yaml")
+    globs += (
+        "finetune/*.md",
+        "words/*.txt",
+        "eval/report/*.html",
+        "imuscribe/py.typed",
+        "imuscribe/*.pyi",
+    )
     known = [
         (package.removeprefix("imuscribe.").replace(".", "/"), pattern)
         for package, patterns in shipped["package-data"].items()
@@ -130,7 +136,7 @@ def test_help_loads_nothing_heavy():
     code = (
         "import sys, imuscribe.cli\n"
         "heavy = {'torch', 'transformers', 'peft', 'trl', 'datasets', 'sklearn', 'aeon',"
-        " 'matplotlib', 'pandas', 'scipy', 'pyarrow', 'numpy'}\n"
+        " 'matplotlib', 'pandas', 'scipy', 'pyarrow', 'numpy', 'openai'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

@@ -10,13 +10,13 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from imuscribe.mapping3d.analytic import best_plane, flat_equivalent, flattened
-from imuscribe.mapping3d.encoder import Encoder, EncoderConfig
-from imuscribe.mapping3d.losses import LossConfig
+from imuscribe.mapping3d.encoder import Encoder
 from imuscribe.mapping3d.mapper import Mapper, export_onnx
-from imuscribe.mapping3d.train import FitConfig, Samples, fit, split_held_out
-from imuscribe.mapping3d.views import ViewConfig, view, views
+from imuscribe.mapping3d.train import Samples, fit_encoder, split_held_out
+from imuscribe.mapping3d.views import view, views
+from imuscribe.models.config import EncoderConfig, FitConfig, LossConfig
 from imuscribe.recipes.load import load_as, packaged_names, presets, recipe_text
-from imuscribe.recipes.mapping import MapRecipe
+from imuscribe.recipes.mapping import MapRecipe, ViewConfig
 from imuscribe.signals.cleaning import CleanConfig, clean
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.motion.frames import writing_motion
@@ -229,16 +229,16 @@ def test_training_brings_a_class_of_both_conditions_together_and_is_repeatable()
         torch.manual_seed(0)
         encoder = Encoder(SMALL, VIEW, 50.0)
         torch.manual_seed(np.random.default_rng().integers(1000))  # nobody else's state matters
-        history = fit(encoder, source, target, QUICK, held_out, seed=3, progress=False)
+        history = fit_encoder(encoder, source, target, QUICK, held_out, seed=3, progress=False)
         found.append(encoder.embed(held_out.x, "source"))
     np.testing.assert_array_equal(*found)
-    assert history.held_out == ("c",) and history.retrieval[history.best] == 1.0
+    assert history.held_out == ("c",) and history.scores[history.best] == 1.0
 
 
 def test_training_stops_when_the_held_out_stop_gaining():
     config = QUICK.model_copy(update={"epochs": 30, "patience": 2})
     encoder = Encoder(SMALL, VIEW, 50.0)
-    history = fit(
+    history = fit_encoder(
         encoder, toy(8, ("a",), 6, 0), toy(8, ("a",), 4, 1), config, toy(8, ("c",), 6, 2), 0, False
     )
     assert len(history.loss) == history.best + 3 < 30
@@ -247,17 +247,18 @@ def test_training_stops_when_the_held_out_stop_gaining():
 def test_mistakes_in_training_are_named():
     encoder = Encoder(SMALL, VIEW, 50.0)
     source, target = toy(4, ("a",), 6, 0), toy(4, ("a",), 4, 1)
-    single = source.of(source.labels == "A")
+    a = source.labels == "A"
+    single = Samples(source.x[a], source.labels[a], source.people[a])
     with pytest.raises(InputError, match="conditions: A: a mapping is learnt from at least two"):
-        fit(encoder, single, target, QUICK)
+        fit_encoder(encoder, single, target, QUICK)
     with pytest.raises(InputError, match="person a is held out and trains"):
-        fit(encoder, source, target, QUICK, source)
+        fit_encoder(encoder, source, target, QUICK, source)
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match=r"there is no GPU here: set fit.device=auto"):
-            fit(encoder, source, target, QUICK.model_copy(update={"device": "cuda"}))
+            fit_encoder(encoder, source, target, QUICK.model_copy(update={"device": "cuda"}))
     wild = QUICK.model_copy(update={"lr": 1e30})
     with pytest.raises(InputError, match=r"loss is not a number: lower fit.lr"):
-        fit(encoder, source, target, wild, progress=False)
+        fit_encoder(encoder, source, target, wild, progress=False)
 
 
 def test_who_stops_training_is_who_has_least_and_never_everybody():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from imuscribe.mapping3d.losses import LossConfig, build_loss, mine, triplet_margin
+from imuscribe.models.config import LossConfig
+from imuscribe.models.losses import build_loss, mine, triplet_margin
 
 # On a line: anchors of class 0 at 0 and of class 1 at 10; references beside them.
 ANCHORS = torch.tensor([[0.0], [10.0]])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from imuscribe.eval.methods.fusion import Fusion
+from imuscribe.models.calibrate import Fusion
 
 
 def readers(n: int, strength: tuple[float, ...], seed: int = 0):

@@ -1,50 +1,31 @@
 """What pulls gestures of one class together and pushes others apart.
 
 The triplet loss is the study's (arXiv 2504.02878, section 4.1):
-``L = max(D(g_a, g_p) + margin − D(g_a, g_n), 0)`` with Euclidean D. It is written out here; the
-alternatives come from pytorch-metric-learning.
+``L = max(D(g_a, g_p) + margin − D(g_a, g_n), 0)`` with Euclidean D. pytorch-metric-learning has it
+too, but adds up in another order, and so other weights come out of the same seed; the alternatives
+are its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from imuscribe.signals.config import Config
+from imuscribe.models.config import LossConfig, Mining
 
-Mining = Literal["hard", "semi-hard", "all"]
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """From anchors (n, size), their classes (n,), references (m, size) and theirs to one number."""
 
 
-class LossConfig(Config):
-    """The loss.
-
-    Attributes
-    ----------
-    kind : {"triplet", "contrastive", "multi-similarity"}
-        ``contrastive``: supervised (Khosla et al. 2020, arXiv 2004.11362); ``multi-similarity``:
-        Wang et al. 2019 (arXiv 1904.06627).
-    mining : {"hard", "semi-hard", "all"}
-        Which triplets of a batch count (`mine`); ``triplet`` only.
-    margin : float
-        By how much a negative must be farther than a positive; the study does not state its own.
-    temperature : float
-        Of ``contrastive``: smaller looks harder at near negatives.
-    """
-
-    kind: Literal["triplet", "contrastive", "multi-similarity"] = "contrastive"
-    mining: Mining = "semi-hard"
-    margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.3
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
-
-
 def build_loss(config: LossConfig) -> Loss:
-    """Return the loss that a configuration describes."""
+    """Return the loss that a configuration describes.
+
+    Anchors' and references' classes must be two tensors, however equal: the library takes one
+    tensor given twice to mean the same samples, and leaves each out against itself.
+    """
     if config.kind == "triplet":
         return lambda anchors, classes, references, theirs: triplet_margin(
             anchors, classes, references, theirs, config.margin, config.mining
@@ -55,12 +36,9 @@ def build_loss(config: LossConfig) -> Loss:
     loss: Any = (
         SupConLoss(config.temperature) if config.kind == "contrastive" else MultiSimilarityLoss()
     )
-
-    def between(anchors: Tensor, classes: Tensor, references: Tensor, theirs: Tensor) -> Tensor:
-        found: Tensor = loss(anchors, classes, ref_emb=references, ref_labels=theirs)
-        return found
-
-    return between
+    return lambda anchors, classes, references, theirs: loss(
+        anchors, classes, ref_emb=references, ref_labels=theirs
+    )
 
 
 def triplet_margin(
@@ -71,22 +49,7 @@ def triplet_margin(
     margin: float,
     mining: Mining = "all",
 ) -> Tensor:
-    """Return the mean loss over the mined triplets that lose anything; zero if there is none.
-
-    Parameters
-    ----------
-    anchors : Tensor, shape (n, size)
-        Embeddings of the source condition.
-    classes : Tensor of int, shape (n,)
-        Their classes.
-    references : Tensor, shape (m, size)
-        Embeddings of the target condition: positives and negatives.
-    theirs : Tensor of int, shape (m,)
-        Their classes.
-    margin : float
-    mining : {"hard", "semi-hard", "all"}
-        As in `mine`.
-    """
+    """Return the mean loss over the mined triplets that lose anything; zero if there is none."""
     # Not torch.cdist: its gradient at distance zero is not a number.
     square = (anchors[:, None] - references[None]).square().sum(dim=2)
     distance = square.clamp(min=1e-12).sqrt()
@@ -100,22 +63,11 @@ def triplet_margin(
 def mine(
     distance: Tensor, classes: Tensor, theirs: Tensor, margin: float, mining: Mining
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Choose triplets among anchors and references.
+    """Choose triplets from distances (n, m): rows of anchors, columns of positives and negatives.
 
     ``all``: every one. ``semi-hard``: the negative is farther than the positive, but by less than
     the margin (Schroff et al. 2015, arXiv 1503.03832). ``hard``: for each anchor the farthest
     positive and the nearest negative (Hermans et al. 2017, arXiv 1703.07737).
-
-    Parameters
-    ----------
-    distance : Tensor, shape (n, m)
-        From every anchor to every reference.
-    classes, theirs : Tensor of int, shapes (n,) and (m,)
-
-    Returns
-    -------
-    tuple of three Tensor of int64, shape (n_triplets,)
-        Row of the anchor, columns of the positive and the negative.
     """
     same = classes[:, None] == theirs[None]
     if mining == "hard":

@@ -25,7 +25,8 @@ from imuscribe.mapping3d.mapper import Mapper
 from imuscribe.mapping3d.train import Samples, fit_encoder
 from imuscribe.models.config import FitConfig, LossConfig
 from imuscribe.models.losses import build_loss
-from imuscribe.recipes.mapping import SIDES, load_map_recipe
+from imuscribe.recipes.load import load_as
+from imuscribe.recipes.mapping import SIDES, MapRecipe
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.recording import Recording
 from imuscribe.signals.simulate import SimulateConfig, simulate
@@ -36,7 +37,7 @@ MOST_MS, MOST_SECONDS = 10.0, 10.0
 
 def main() -> bool:
     """Time both, print them, and tell whether both are within bounds."""
-    recipe = load_map_recipe("map-charsense")
+    recipe = load_as(MapRecipe, "map-charsense")
     encoder = Encoder(recipe.encoder, recipe.view, recipe.clean.rate)
     mapper = Mapper(encoder.eval(), recipe.clean, {}, {}, recipe.label_set, ())
     wall, found = finding(mapper)

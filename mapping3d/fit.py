@@ -18,8 +18,8 @@ from imuscribe.mapping3d.gallery import Gallery
 from imuscribe.mapping3d.mapper import Mapper
 from imuscribe.mapping3d.train import Samples, fit_encoder, split_held_out
 from imuscribe.models.fit import History, seeded
+from imuscribe.recipes.load import dump
 from imuscribe.recipes.mapping import SIDES, MapRecipe
-from imuscribe.recipes.schema import dump
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import write_text
 from imuscribe.signals.labels import balanced

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from imuscribe.models.config import EncoderConfig, FitConfig
-from imuscribe.recipes.schema import Experiment, SplitConfig, as_names, resolve
+from imuscribe.recipes.methods import METHODS
+from imuscribe.recipes.schema import RecordingsExperiment, SplitConfig, as_names
 from imuscribe.signals.config import Config
 from imuscribe.signals.motion.augment import AugmentConfig
 from imuscribe.signals.motion.frames import FrameConfig
@@ -118,7 +118,7 @@ class EvalConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        asking = [m for m in self.methods if m.startswith("llm-") or m == "fusion"]
+        asking = [name for name in self.methods if METHODS[name].asks_model]
         if asking and self.adapter is None:
             raise ValueError(
                 f"'methods' names {asking[0]} but 'adapter' is null: name a language model's "
@@ -131,9 +131,10 @@ class EvalConfig(Config):
         return self
 
 
-class MapRecipe(Experiment):
+class MapRecipe(RecordingsExperiment):
     """One mapping from data to report."""
 
+    kind: Literal["mapping"] = "mapping"
     source: dict[Column, str] = Field(default={"case": "3d"})
     """Columns and values of the condition that is mapped."""
     target: dict[Column, str] = Field(default={"case": "2d"})
@@ -149,8 +150,6 @@ class MapRecipe(Experiment):
     gallery: GalleryConfig = GalleryConfig()
     split: SplitConfig = SplitConfig()
     evaluate: EvalConfig = EvalConfig()
-    out: str = "runs"
-    """Folder that receives run folders."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -166,8 +165,3 @@ class MapRecipe(Experiment):
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self
-
-
-def load_map_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> MapRecipe:
-    """Read a mapping's recipe, apply overrides, check everything, as `load_recipe` does."""
-    return MapRecipe.parse(resolve(path_or_name, overrides, "map-"), where=path_or_name)

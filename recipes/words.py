@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
-from imuscribe.recipes.schema import ModelConfig, Names, resolve
+from imuscribe.recipes.schema import NAME, Experiment, ModelConfig, Names
 from imuscribe.signals.cleaning import CleanConfig
 from imuscribe.signals.config import Config
 from imuscribe.signals.errors import nearest
@@ -73,13 +72,10 @@ class LanguageModelConfig(Config):
     """Prompts a forward pass."""
 
 
-class WordsRecipe(Config):
+class WordsRecipe(Experiment):
     """One word experiment."""
 
-    name: Annotated[str, Field(pattern=r"^\w[\w. -]*$")]
-    """Names the folder of results."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Every random draw follows from it."""
+    kind: Literal["words"] = "words"
     letters: Names = ("simulated",)
     """``simulated``, or the folders of finished runs (their ``predictions.parquet`` is read): runs
     of other folds of the same experiment go together."""
@@ -102,8 +98,6 @@ class WordsRecipe(Config):
     order: Annotated[int, Field(ge=1, le=8)] = 5
     """Letters an n-gram of the character model spans."""
     llm: LanguageModelConfig = LanguageModelConfig()
-    out: str = "runs"
-    """Folder that receives the folder of results."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -126,12 +120,11 @@ def _check_source(letters: tuple[str, ...], method: tuple[str, ...]) -> None:
         raise ValueError("'method' is for run folders; simulated letters are read by 'adapter'")
 
 
-class AdaptRecipe(Config):
+class AdaptRecipe(Experiment):
     """Adaptation to people without labels, from the words they write."""
 
-    name: Annotated[str, Field(pattern=r"^\w[\w. -]*$")] = "adapt"
-    """Names the folder of results."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    kind: Literal["adaptation"] = "adaptation"
+    name: Annotated[str, Field(pattern=NAME)] = "adapt"
     letters: Names = ("simulated",)
     """``simulated``, or the folders of finished runs."""
     method: Names = ()
@@ -156,7 +149,6 @@ class AdaptRecipe(Config):
     often by more than this share."""
     fit_words: PositiveInt = 300
     """Words of the other people on which confidence is fitted."""
-    out: str = "runs"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -175,13 +167,11 @@ class SegmentLexicon(Config):
     """Use the so many most frequent words; null uses all."""
 
 
-class SegmentRecipe(Config):
+class SegmentRecipe(Experiment):
     """Whole words without given boundaries: what teaches the reader, who writes, which words."""
 
-    name: Annotated[str, Field(pattern=r"^\w[\w. -]*$")] = "words-unsegmented"
-    """Names the folder of results."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Every random draw follows from it."""
+    kind: Literal["segments"] = "segments"
+    name: Annotated[str, Field(pattern=NAME)] = "words-unsegmented"
     words: str = "simulated"
     """``simulated``, or a Parquet file of words; then `letters` teaches."""
     letters: str | None = None
@@ -226,7 +216,6 @@ class SegmentRecipe(Config):
     """Decode without a lexicon too, by a character model."""
     order: Annotated[int, Field(ge=1, le=8)] = 5
     beam: PositiveInt = 200
-    out: str = "runs"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -239,30 +228,3 @@ class SegmentRecipe(Config):
         if len(set(names)) < len(names):
             raise ValueError(f"'lexica' has a name twice among {', '.join(names)}: rename one")
         return self
-
-
-def load_words_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> WordsRecipe:
-    """Read a word recipe, apply ``key=value`` overrides, check everything.
-
-    Parameters
-    ----------
-    path_or_name : str
-        A YAML file, or the name of the packaged one, ``words-study``.
-
-    Raises
-    ------
-    InputError
-        With every mistake at once.
-    """
-    return WordsRecipe.parse(resolve(path_or_name, overrides, "words-study"), path_or_name)
-
-
-def load_adapt_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> AdaptRecipe:
-    """Read a recipe of adaptation, ``words-adapt`` or a file, as `load_words_recipe` does."""
-    return AdaptRecipe.parse(resolve(path_or_name, overrides, "words-adapt"), path_or_name)
-
-
-def load_segment_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> SegmentRecipe:
-    """Read a recipe of unsegmented words, ``words-unsegmented`` or a file."""
-    values = resolve(path_or_name, overrides, "words-unsegmented")
-    return SegmentRecipe.parse(values, path_or_name)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from imuscribe.models.calibrate import fit_temperature, log_posterior
 from imuscribe.models.estimators import NearestByWarping, SmallCNN
 from imuscribe.signals.motion.frames import FrameConfig, writing_motion
+from imuscribe.signals.motion.warping import equally_long
 from imuscribe.signals.recording import ACC, GYRO, Array, Recording
 
 if TYPE_CHECKING:
@@ -101,13 +102,7 @@ class Views:
             quantities = [motion.plane(s) for s in ("velocity", "acceleration", "rotation")]
         else:
             quantities = [rec.select(ACC)] + ([] if rec.gyro is None else [rec.select(GYRO)])
-        where = np.linspace(rec.t[0], rec.t[-1], self.steps)
-        rows = [
-            np.interp(where, rec.t, row / (np.sqrt(np.mean(quantity**2)) + 1e-9))
-            for quantity in quantities
-            for row in quantity
-        ]
-        return np.stack(rows).astype(np.float32)
+        return equally_long(quantities, rec.t, self.steps)
 
 
 class Baseline:
@@ -226,14 +221,6 @@ BASELINES: dict[str, tuple[View, Callable[[int], Any]]] = {
 }
 """Name → the view it reads and how it is built from a seed. The n-grams are of words between
 spaces: right for `strokes`, but `digits` has one word a channel, which only `text-svm` can read."""
-
-OWN = "-own"
-"""Ends the name of a method that is also shown one recording of each label by the test person."""
-
-
-def is_baseline(method: str) -> bool:
-    """Tell whether a method is one of `BASELINES`, shown the test person's recordings or not."""
-    return method.removesuffix(OWN) in BASELINES
 
 
 def _equal_means(values: Array, steps: int) -> NDArray[np.float64]:

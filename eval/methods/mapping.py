@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.eval.methods.baselines import BASELINES, Baseline, Views
-from imuscribe.eval.predictions import Predictions, load, save
+from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.splits import Fold
 from imuscribe.mapping3d.analytic import flat_equivalent
 from imuscribe.mapping3d.data import Conditions, described
@@ -24,6 +24,7 @@ from imuscribe.mapping3d.space import Index, nearness, ranks
 from imuscribe.mapping3d.views import view
 from imuscribe.models.calibrate import Fusion, fit_temperature, log_posterior
 from imuscribe.recipes.mapping import SIDES, MapRecipe
+from imuscribe.recipes.methods import METHODS
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.labels import balanced
 from imuscribe.signals.motion.warping import warping_distances
@@ -54,6 +55,7 @@ class MappingMethods:
     progress: bool
 
     def __post_init__(self) -> None:
+        self._answers: dict[str, Predictions] = {}
         self.train_people = sorted({rec.subject for rec in self.fold.train})
         self.test_people = sorted({rec.subject for rec in self.fold.test})
         self.test_x = self._views(self.fold.test)
@@ -68,16 +70,16 @@ class MappingMethods:
         said = json.dumps([self._fit_key, settings, gallery, asked[1]])
         self._key = sha256(said.encode()).hexdigest()
 
+    def key(self, method: str) -> str:
+        """Return a fingerprint of all that a method's answers depend on."""
+        asks_model = METHODS[method].asks_model
+        return self._key + (self.reader.identity if self.reader and asks_model else "")
+
     def answer(self, method: str) -> Predictions:
-        """Return a method's answers, from an earlier run where there are any."""
-        path = self.folder / f"{method}.parquet"
-        asks_model = method.startswith("llm-") or method == "fusion"
-        key = self._key + (self.reader.identity if self.reader and asks_model else "")
-        known = load(path, key, self.fold.test)
-        if known is None:
-            known = self._methods()[method]()
-            save(known, path, self.fold.name, method, key)
-        return known
+        """Return a method's answers; the fusion asks its parts again."""
+        if method not in self._answers:
+            self._answers[method] = self._methods()[method]()
+        return self._answers[method]
 
     @cached_property
     def trained(self) -> Trained:

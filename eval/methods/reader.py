@@ -21,23 +21,9 @@ _KEEP_EVERY = 128
 
 
 class KeptReader:
-    """Reads cleaned recordings with a trained adapter; the same text is never asked about twice.
+    """Reads with an adapter that knows these labels; the same text is never asked about twice.
 
-    Parameters
-    ----------
-    adapter : str or Path
-        A packaged name, or a folder written by `finetune.sft.train`.
-    labels : sequence of str
-        Columns of the answers; the adapter must know each.
-    kept : Path
-        JSON file that holds answers from one run to the next.
-    progress : bool
-        Show a progress bar.
-
-    Raises
-    ------
-    InputError
-        If there is no such adapter, or it does not know a label.
+    Answers are kept in the JSON file `kept` from one run to the next.
     """
 
     def __init__(
@@ -67,35 +53,35 @@ class KeptReader:
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return log-probabilities (n, n_labels) and the tokens of each prompt (n,).
 
-        Raises
-        ------
-        InputError
-            If a recording is at another rate than the adapter has learnt from.
+        Recordings are cleaned, and at the rate that the adapter has learnt from.
         """
         from scipy.special import log_softmax
         from tqdm import tqdm
 
+        rate = self.recipe.clean.rate
         for rec in recordings:
-            if abs(rec.rate - self.recipe.clean.rate) > 0.02 * self.recipe.clean.rate:
+            if abs(rec.rate - rate) > 0.02 * rate:
                 raise InputError(
                     f"recording '{rec.id}': is at {rec.rate:.1f} Hz, the adapter reads "
-                    f"{self.recipe.clean.rate:g} Hz: set clean.rate={self.recipe.clean.rate:g}"
+                    f"{rate:g} Hz: set clean.rate={rate:g}"
                 )
         texts = self._reader.texts(recordings)
         keys = [sha256(text.encode()).hexdigest()[:24] for text in texts]
-        new = list({key: text for key, text in zip(keys, texts, strict=True)}.items())
-        new = [(key, text) for key, text in new if key not in self._answers]
+        asked = dict(zip(keys, texts, strict=True))
+        new = [key for key in asked if key not in self._answers]
         with tqdm(total=len(new), desc="reading", unit="rec", disable=not self._progress) as bar:
             for begin in range(0, len(new), _KEEP_EVERY):
                 part = new[begin : begin + _KEEP_EVERY]
-                self._ask(part)
+                self._ask(part, [asked[key] for key in part])
                 bar.update(len(part))
         scores = np.array([self._answers[key] for key in keys])[:, self._columns]
         return log_softmax(scores, axis=1), np.array([self._lengths[key] for key in keys])
 
-    def _ask(self, part: Sequence[tuple[str, str]]) -> None:
-        log_probs, lengths = self._reader.score([text for _, text in part])
-        for (key, _), row, length in zip(part, log_probs, lengths, strict=True):
+    def _ask(self, keys: Sequence[str], texts: Sequence[str]) -> None:
+        """Read these texts and write all answers down."""
+        prompts = self._reader.prompts(texts)
+        rows, lengths = self._reader.score(prompts), self._reader.tokens(prompts)
+        for key, row, length in zip(keys, rows, lengths, strict=True):
             self._answers[key] = [round(float(value), 5) for value in row]
             self._lengths[key] = int(length)
         stored = {"adapter": self.identity, "answers": self._answers, "tokens": self._lengths}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imuscribe.cli.experiments import run_experiment
 from imuscribe.cli.options import examples
 from imuscribe.signals.errors import InputError
 
@@ -70,10 +69,11 @@ def fit(recipe: RecipeName, overrides: Overrides = None) -> None:
     a mapping on people it does not know, use `imuscribe map eval`.
     """
     from imuscribe.mapping3d.fit import ENCODER, GALLERY, fit_and_save
-    from imuscribe.recipes.mapping import load_map_recipe
+    from imuscribe.recipes.load import load_as
+    from imuscribe.recipes.mapping import MapRecipe
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    folder, mapper, store, note = fit_and_save(load_map_recipe(recipe, overrides or []))
+    folder, mapper, store, note = fit_and_save(load_as(MapRecipe, recipe, overrides or []))
     typer.echo(f"encoder {mapper.version}, {note}: {folder / ENCODER}")
     typer.echo(
         f"{store.provenance} gallery of {len(store)} items by {len(store.people)} people: "
@@ -86,29 +86,7 @@ def evaluate(recipe: RecipeName, overrides: Overrides = None) -> None:
 
     Run it again after an interruption: what is finished is kept.
     """
-    from rich.console import Console
-    from rich.table import Table
-
-    from imuscribe.eval.report.html import comparison_text
-    from imuscribe.eval.report.mapping import summary
-    from imuscribe.eval.tasks.mapping import run
-    from imuscribe.recipes.mapping import load_map_recipe
-
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    changes = overrides or []
-    command = shlex.join(["imuscribe", "map", "eval", recipe, *changes])
-    folder = run(load_map_recipe(recipe, changes), command)
-    titles, rows, lines = summary(folder)
-    shown = Table(box=None, header_style="bold", pad_edge=False)
-    for title in titles:
-        shown.add_column(title, justify="left" if title == "method" else "right")
-    for row in rows:
-        shown.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 120).print(shown)
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    for line in (*lines, *map(comparison_text, metrics["comparisons"])):
-        typer.echo(line)
-    typer.echo(f"report: {folder / 'report.html'}")
+    run_experiment(["map", "eval"], recipe, overrides or [], "mapping")
 
 
 def apply(

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import json
-import logging
-import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imuscribe.cli.experiments import check_experiment, run_experiment
 from imuscribe.cli.options import (
     AccUnit,
     Adapter,
     Columns,
     GyroUnit,
+    Overrides,
     Rate,
     TimeUnit,
     examples,
-    recording_of_csv,
+    is_csv,
+    recordings_of,
 )
 from imuscribe.signals.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from imuscribe.signals.recording import Recording
 
 _LONGEST = 10.0
@@ -68,30 +67,19 @@ def register(app: typer.Typer) -> None:
 
 def run(
     recipe: Annotated[str, typer.Argument(help="A YAML file, or the name of a packaged recipe.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
-    ] = None,
+    overrides: Overrides = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check recipe and data, print them, and stop.")
+    ] = False,
 ) -> None:
-    """Run an experiment: split by person, train, compare all methods, write a report.
+    """Run an experiment of any kind: split by person, answer, compare, write a report.
 
     Run it again after an interruption: what is finished is kept.
     """
-    from rich.console import Console
-
-    from imuscribe.eval.report.html import comparison_text, read_run
-    from imuscribe.eval.run import run as run_recipe
-    from imuscribe.recipes.schema import load_recipe
-
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    changes = overrides or []
-    resolved = load_recipe(recipe, changes)
-    folder = run_recipe(resolved, command=shlex.join(["imuscribe", "run", recipe, *changes]))
-    metrics, _ = read_run(folder)
-    console = Console()
-    console.print(_table(metrics["methods"], metrics["chance"]))
-    for found in metrics["comparisons"]:
-        typer.echo(comparison_text(found))
-    typer.echo(f"report: {folder / 'report.html'}")
+    if dry_run:
+        check_experiment(recipe, overrides or [])
+    else:
+        run_experiment(["run"], recipe, overrides or [])
 
 
 def report(
@@ -105,12 +93,12 @@ def report(
     ] = None,
 ) -> None:
     """Write the report of a finished run again."""
-    from imuscribe.eval.report.html import read_run, write_report
+    from imuscribe.eval.run import read_run, write_report
 
     path = write_report(run_dir)
     if study:
         from imuscribe.eval.report.study import study_page
-        from imuscribe.recipes.schema import load_recipe
+        from imuscribe.recipes.load import load_recipe
 
         base = load_recipe(str(run_dir / "recipe.yaml")).model.base
         typer.echo(study_page(read_run(run_dir)[0], Path(base).name))
@@ -147,7 +135,7 @@ def render(
     from imuscribe.eval.ledger import read, write
 
     write(ledger, read(ledger))
-    typer.echo(f"wrote {ledger.with_suffix('.md')}")
+    typer.echo(f"wrote {ledger.with_suffix('.md')} and {ledger.with_suffix('')}")
 
 
 def predict(
@@ -169,14 +157,9 @@ def predict(
     from imuscribe.finetune.reading import most_likely
 
     folder = adapter_path(adapter)
-    if file.suffix.lower() in (".csv", ".tsv", ".txt"):
-        recordings = [recording_of_csv(file, column, acc_unit, gyro_unit, time_unit, rate)]
-    else:
-        from imuscribe.signals.readers.parquet import load
-
-        if column or acc_unit or gyro_unit or time_unit or rate is not None:
-            raise InputError(f"{file}: Parquet says its columns and units itself: leave them out")
-        recordings = load(file)
+    if not is_csv(file) and (column or acc_unit or gyro_unit or time_unit or rate is not None):
+        raise InputError(f"{file}: Parquet says its columns and units itself: leave them out")
+    recordings = recordings_of(file, column, acc_unit, gyro_unit, time_unit, rate)
     for rec in recordings:
         if adapter is None and (doubt := _doubt(rec)):
             typer.echo(f"{rec.id}: {doubt}", err=True)
@@ -197,31 +180,3 @@ def _doubt(rec: Recording) -> str:
     if float(np.linalg.norm(rec.acc.std(axis=1))) < _STILL:
         return "hardly moves: the answer means nothing"
     return ""
-
-
-def _table(methods: dict[str, Any], chance: float) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from imuscribe.eval.report.html import case_title, cases_of, interval
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    cases = cases_of(methods)
-    titles = ("method", "accuracy [95 %]", *map(case_title, cases), "n", "chance", "tokens")
-    for title in (*titles, "s/recording"):
-        table.add_column(title, justify="left" if title == "method" else "right", no_wrap=True)
-    for name, method in methods.items():
-        table.add_row(
-            name,
-            escape(interval(method["accuracy"])),
-            *(_value(method.get("by_case", {}).get(case)) for case in cases),
-            f"{method['n']:,}",
-            f"{chance:.3f}",
-            f"{method['tokens']['median']:.0f}" if method["tokens"] else "–",
-            f"{method['seconds']:.2g}",
-        )
-    return table
-
-
-def _value(figure: dict[str, Any] | None) -> str:
-    return f"{figure['value']:.3f}" if figure else "–"

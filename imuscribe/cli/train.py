@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
@@ -65,7 +66,7 @@ def train(
     Learns from the people in split.train if the protocol is 'given', else from everybody: to judge
     what it learns on people it does not know, use `imuscribe run`.
     """
-    from imuscribe.recipes.schema import dump, load_recipe
+    from imuscribe.recipes.load import dump, load_recipe
 
     changes = [*(overrides or [])]
     if start_from is not None:
@@ -84,21 +85,18 @@ def train(
 
 def ls() -> None:
     """List the packaged recipes with what each is for."""
-    from imuscribe.recipes.schema import KINDS, names, presets, recipe_text
+    from imuscribe.recipes.load import packaged_names, presets, recipe_text
 
-    for name in (name for kind in KINDS for name in names(kind)):
-        about = []
-        for line in recipe_text(name).splitlines():
-            if not line.startswith("# "):
-                break
-            about.append(line.removeprefix("# "))
+    for name in packaged_names():
         sets = "".join(f" [preset={preset}]" for preset in presets(name))
-        typer.echo(f"{name}{sets}\n    " + "\n    ".join(about))
+        typer.echo(name + sets)
+        for line in takewhile(lambda line: line.startswith("# "), recipe_text(name).splitlines()):
+            typer.echo(f"    {line.removeprefix('# ')}")
 
 
 def show(name: Name) -> None:
     """Print a packaged recipe, comments included."""
-    from imuscribe.recipes.schema import recipe_text
+    from imuscribe.recipes.load import recipe_text
 
     typer.echo(recipe_text(name), nl=False)
 
@@ -109,7 +107,7 @@ def cp(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Copy a packaged recipe, to change it."""
-    from imuscribe.recipes.schema import recipe_text
+    from imuscribe.recipes.load import recipe_text
     from imuscribe.signals.files import write_text
 
     text = recipe_text(name)
@@ -125,7 +123,7 @@ def validate(
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value …")] = None,
 ) -> None:
     """Check a recipe and each of its presets, and list every mistake at once."""
-    from imuscribe.recipes.schema import load_recipe, presets
+    from imuscribe.recipes.load import load_recipe, presets
 
     changes = overrides or []
     mistakes: list[str] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,18 +15,9 @@ Float = NDArray[np.float64]
 def warping_distances(x: Array | Float, y: Array | Float, band: float = 0.1) -> Float:
     """Return the dependent DTW distance of every sequence of `x` to every one of `y`.
 
-    All channels are warped together (Shokoohi-Yekta et al., DMKD 2017).
-
-    Parameters
-    ----------
-    x, y : ndarray, shapes (n, n_channels, n_steps) and (m, n_channels, n_steps)
-        Sequences of one length.
-    band : float
-        Half width of the Sakoe–Chiba band as a share of the length.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, m)
+    All channels are warped together (Shokoohi-Yekta et al., DMKD 2017). `x` (n, n_channels,
+    n_steps) and `y` (m, n_channels, n_steps) are of one length; `band` is the half width of the
+    Sakoe–Chiba band as a share of it. Returns shape (n, m).
     """
     from dtaidistance import dtw_ndim
 
@@ -35,3 +28,18 @@ def warping_distances(x: Array | Float, y: Array | Float, band: float = 0.1) -> 
         series, window=window, block=block, compact=True, parallel=False
     )
     return np.asarray(flat, dtype=np.float64).reshape(len(x), len(y))
+
+
+def equally_long(quantities: Sequence[Array], t: Float, steps: int) -> Array:
+    """Return all rows of some quantities at `steps` equal times, shape (n_rows, steps).
+
+    Every physical quantity (n_axes, n_samples) is divided by its root mean square over the
+    recording: size and speed of writing are personal, direction is not.
+    """
+    where = np.linspace(t[0], t[-1], steps)
+    rows = [
+        np.interp(where, t, row / (np.sqrt(np.mean(quantity**2)) + 1e-9))
+        for quantity in quantities
+        for row in quantity
+    ]
+    return np.stack(rows).astype(np.float32)

@@ -7,8 +7,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from imuscribe.eval.run import method_key, run
-from imuscribe.recipes.schema import Recipe, load_recipe
+from imuscribe.eval.run import run
+from imuscribe.eval.tasks.letters import method_key
+from imuscribe.recipes.load import load_recipe
+from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
 
 METHODS = ["zero-shot", "few-shot", "fine-tuned", "random-forest", "text-ngram"]
@@ -89,7 +91,7 @@ def test_a_second_run_asks_nothing_again(folder, settings):
     assert len(kept) == 2 * len(METHODS)
     before = [path.stat().st_mtime_ns for path in kept]
     metrics = (folder / "metrics.json").read_bytes()
-    assert run(Recipe.parse(settings), progress=False) == folder
+    assert run(Recipe.parse(settings), command="imuscribe run tiny.yaml", progress=False) == folder
     assert [path.stat().st_mtime_ns for path in kept] == before
     assert (folder / "metrics.json").read_bytes() == metrics
 

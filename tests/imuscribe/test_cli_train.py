@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from imuscribe.cli import train as cli_train
-from imuscribe.recipes.schema import KINDS, load_recipe, names, recipe_text
+from imuscribe.recipes.load import load_recipe, packaged_names, recipe_text
 from imuscribe.signals.errors import InputError
 
 
@@ -75,7 +75,7 @@ def test_a_misspelt_key_stops_before_anything_is_made(app: typer.Typer, tmp_path
 def test_ls_names_every_recipe(app: typer.Typer) -> None:
     page = call(app, "recipe", "ls")
     listed = [line.split()[0] for line in page.splitlines() if not line.startswith(" ")]
-    assert listed == [name for kind in KINDS for name in names(kind)]
+    assert listed == packaged_names()
     assert {"demo", "map-sim", "words-study", "pairs-study"} <= set(listed)
     assert len(set(listed)) == len(listed)
     assert "charsense-lopo [preset=fast]" in page
@@ -96,7 +96,7 @@ def test_show_and_cp_give_the_recipe_with_its_comments(app: typer.Typer, tmp_pat
 def test_validate_lists_all_mistakes_also_those_in_presets(
     app: typer.Typer, tmp_path: Path
 ) -> None:
-    for name in names():
+    for name in packaged_names():
         assert call(app, "recipe", "validate", name).strip() == f"{name}: valid"
     path = tmp_path / "mine.yaml"
     path.write_text("tain: {lr: 1}\nlora: {r: 0}\npresets: {quick: {train.epocs: 1}}\n")

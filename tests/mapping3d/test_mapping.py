@@ -16,8 +16,8 @@ from imuscribe.mapping3d.mapper import Mapper, export_onnx
 from imuscribe.mapping3d.train import Samples, fit_encoder, split_held_out
 from imuscribe.mapping3d.views import view, views
 from imuscribe.models.config import EncoderConfig, FitConfig, LossConfig
-from imuscribe.recipes.mapping import ViewConfig, load_map_recipe
-from imuscribe.recipes.schema import names, presets, recipe_text
+from imuscribe.recipes.load import load_as, packaged_names, presets, recipe_text
+from imuscribe.recipes.mapping import MapRecipe, ViewConfig
 from imuscribe.signals.cleaning import CleanConfig, clean
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.motion.frames import writing_motion
@@ -273,11 +273,11 @@ def test_who_stops_training_is_who_has_least_and_never_everybody():
 # --- recipes
 
 
-@pytest.mark.parametrize("name", names("map-"))
+@pytest.mark.parametrize("name", [n for n in packaged_names() if n.startswith("map-")])
 def test_packaged_mapping_recipes_are_valid_and_say_how_to_run_them(name: str) -> None:
-    assert load_map_recipe(name).name == name
+    assert load_as(MapRecipe, name).name == name
     for preset in presets(name):
-        assert load_map_recipe(name, [f"preset={preset}"]) != load_map_recipe(name)
+        assert load_as(MapRecipe, name, [f"preset={preset}"]) != load_as(MapRecipe, name)
     assert f"imuscribe map eval {name}" in recipe_text(name)
 
 
@@ -295,4 +295,4 @@ def test_packaged_mapping_recipes_are_valid_and_say_how_to_run_them(name: str) -
 )
 def test_mistakes_in_a_recipe_are_named(change: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        load_map_recipe("map-sim", [change])
+        load_as(MapRecipe, "map-sim", [change])

@@ -26,6 +26,26 @@ Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
 ]
 Folder = Annotated[Path, typer.Option("--mapping", help="Folder made by `map fit`.")]
+OtherGallery = Annotated[
+    Path | None, typer.Option("--gallery", help="Another gallery than the folder's own.")
+]
+
+_EXAMPLES = """
+fit map-demo
+fit mine.yaml data=mine.parquet split.train=anna,ben
+fit map-charsense data=charsense.parquet support.simulate.strokes=unipen.parquet
+fit map-activities data=sp_sw_har.parquet fit.loss.kind=triplet fit.loss.mining=hard
+eval map-demo
+eval map-charsense data=charsense.parquet support.simulate.strokes=unipen.parquet split.folds=p003
+eval map-activities data=sp_sw_har.parquet
+apply carl.parquet --mapping runs/mine --k 3
+apply carl.parquet --mapping runs/mine --proxy retrieved.parquet
+apply carl.parquet --synthesise flat.parquet
+enrol dora.parquet --mapping runs/mine
+gallery runs/mine/gallery.parquet
+gallery a.parquet --merge b.parquet --out both.parquet
+export encoder.onnx --mapping runs/mine
+"""
 
 
 def register(app: typer.Typer) -> None:
@@ -34,48 +54,11 @@ def register(app: typer.Typer) -> None:
         help="Map one condition to another: mid-air letters to flat ones, phone to watch.",
         no_args_is_help=True,
     )
-    group.command(
-        "fit",
-        epilog=examples(
-            "imuscribe map fit map-demo",
-            "imuscribe map fit mine.yaml data=mine.parquet split.train=anna,ben",
-            "imuscribe map fit map-charsense data=charsense.parquet "
-            "support.simulate.strokes=unipen.parquet",
-            "imuscribe map fit map-activities data=sp_sw_har.parquet fit.loss.kind=triplet "
-            "fit.loss.mining=hard",
-        ),
-    )(fit)
-    group.command(
-        "eval",
-        epilog=examples(
-            "imuscribe map eval map-demo",
-            "imuscribe map eval map-charsense data=charsense.parquet "
-            "support.simulate.strokes=unipen.parquet split.folds=p003",
-            "imuscribe map eval map-activities data=sp_sw_har.parquet",
-        ),
-    )(evaluate)
-    group.command(
-        "apply",
-        epilog=examples(
-            "imuscribe map apply carl.parquet --mapping runs/mine --k 3",
-            "imuscribe map apply carl.parquet --mapping runs/mine --proxy retrieved.parquet",
-            "imuscribe map apply carl.parquet --synthesise flat.parquet",
-        ),
-    )(apply)
-    group.command(
-        "enrol",
-        epilog=examples("imuscribe map enrol dora.parquet --mapping runs/mine"),
-    )(enrol)
-    group.command(
-        "gallery",
-        epilog=examples(
-            "imuscribe map gallery runs/mine/gallery.parquet",
-            "imuscribe map gallery a.parquet --merge b.parquet --out both.parquet",
-        ),
-    )(gallery)
-    group.command(
-        "export", epilog=examples("imuscribe map export encoder.onnx --mapping runs/mine")
-    )(export)
+    lines = _EXAMPLES.split("\n")
+    for command in (fit, evaluate, apply, enrol, gallery, export):
+        name = "eval" if command is evaluate else command.__name__
+        shown = [f"imuscribe map {line}" for line in lines if line.startswith(f"{name} ")]
+        group.command(name, epilog=examples(*shown))(command)
     app.add_typer(group, name="map")
 
 
@@ -111,9 +94,7 @@ def apply(
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="Folder made by `map fit`.")
     ] = None,
-    gallery: Annotated[
-        Path | None, typer.Option(help="Another gallery than the folder's own.")
-    ] = None,
+    gallery: OtherGallery = None,
     k: Annotated[int, typer.Option(min=1, help="Items to name.")] = 5,
     proxy: Annotated[
         Path | None, typer.Option(help="Write the nearest item of each query to this file.")
@@ -178,9 +159,7 @@ def apply(
 def enrol(
     recordings: Annotated[Path, typer.Argument(help="Parquet file of labelled recordings.")],
     mapping: Folder,
-    gallery: Annotated[
-        Path | None, typer.Option(help="Another gallery than the folder's own.")
-    ] = None,
+    gallery: OtherGallery = None,
 ) -> None:
     """Add recordings of the target condition to a gallery: new people, new classes, no training."""
     from imuscribe.mapping3d.fit import GALLERY

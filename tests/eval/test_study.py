@@ -52,6 +52,10 @@ def test_the_studys_counts_give_its_percentages(who, percent):
     assert tuple(round(100 * k / n, digits) for k in counts) == percent
 
 
+def test_every_published_figure_has_its_source():
+    assert all("arXiv" in paper["source"] for paper in published().values())
+
+
 def test_ours_stand_beside_the_study_with_counts_and_intervals(metrics):
     found = {(r[0], r[1]): r[2:] for r in rows(study_page(metrics, "smollm2"))}
     ours = found["fine-tuned", "smollm2 (**this run**)"]

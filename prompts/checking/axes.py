@@ -81,9 +81,7 @@ def _sign(s: Sentence, i: int) -> Finding:
     share = float((values > 0).mean())
     found = f"{axis} positive in {share if factor > 0 else 1 - share:.0%} of the samples"
     local = s.has("stat", "peak", "valley") or s.has("noun", "peak")
-    turning = s.has("stat", "trend") or any(
-        s.word(k) in ("turns", "goes", "becomes", "swings") for k in range(len(s.tokens))
-    )
+    turning = s.has("stat", "trend") or s.has("swings")
     if s.has("all", "always") or s.has("stat", "stay"):
         return decide(share >= 0.95, share < 0.9, found)
     if local or turning or (frame is not None and frame.point):

@@ -81,11 +81,8 @@ def _way(path: Values) -> float:
 
 
 def _time(s: Sentence, i: int) -> Measured:
-    """Check a moment, or how long something lasts."""
+    """Check how long something lasts."""
     facts = s.facts
-    moment = next((frame for frame in s.frames if frame.token == i), None)
-    if moment is not None:
-        return "time", _moment(s, i, moment)
     number = Number(s, i, s.config.time)
     if s.unsure(i) or number.high is not None:
         return "duration", UNSURE
@@ -105,9 +102,9 @@ def _time(s: Sentence, i: int) -> Measured:
     return "duration", decide(meant and number.is_one_of([length, *parts]), False, found)
 
 
-def _moment(s: Sentence, i: int, frame: Frame) -> Finding:
+def check_moment(s: Sentence, frame: Frame) -> Finding:
     """Check that something is at a moment: it must be in the recording, and there."""
-    facts, unit = s.facts, s.tokens[i].unit
+    facts, i, unit = s.facts, frame.token, s.tokens[frame.token].unit
     if frame.end > facts.rec.duration + frame.slack and not s.guarded:
         samples = f"{facts.rec.n_samples} samples"
         end = samples if unit == "sample" else f"{facts.rec.duration:.2f} s"
@@ -167,9 +164,6 @@ def _places(facts: Facts, word: str, values: Values, exact: bool) -> list[int]:
 
 
 def _samples(s: Sentence, i: int) -> Measured:
-    moment = next((frame for frame in s.frames if frame.token == i), None)
-    if moment is not None:
-        return "time", _moment(s, i, moment)
     number, n = Number(s, i, 1.5), s.facts.rec.n_samples
     found = f"{n} samples"
     if s.unsure(i) or number.high is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imuscribe.cli.experiments import run_experiment
-from imuscribe.cli.options import examples
+from imuscribe.cli.options import command
 from imuscribe.signals.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,57 +28,23 @@ Overrides = Annotated[
 Folder = Annotated[Path, typer.Option("--mapping", help="Folder made by `map fit`.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    group = typer.Typer(
-        help="Map one condition to another: mid-air letters to flat ones, phone to watch.",
-        no_args_is_help=True,
-    )
-    group.command(
-        "fit",
-        epilog=examples(
-            "imuscribe map fit map-demo",
-            "imuscribe map fit mine.yaml data=mine.parquet split.train=anna,ben",
-            "imuscribe map fit map-charsense data=charsense.parquet "
-            "support.simulate.strokes=unipen.parquet",
-            "imuscribe map fit map-activities data=sp_sw_har.parquet fit.loss.kind=triplet "
-            "fit.loss.mining=hard",
-        ),
-    )(fit)
-    group.command(
-        "eval",
-        epilog=examples(
-            "imuscribe map eval map-demo",
-            "imuscribe map eval map-charsense data=charsense.parquet "
-            "support.simulate.strokes=unipen.parquet split.folds=p003",
-            "imuscribe map eval map-activities data=sp_sw_har.parquet",
-        ),
-    )(evaluate)
-    group.command(
-        "apply",
-        epilog=examples(
-            "imuscribe map apply carl.parquet --mapping runs/mine --k 3",
-            "imuscribe map apply carl.parquet --mapping runs/mine --proxy retrieved.parquet",
-            "imuscribe map apply carl.parquet --synthesise flat.parquet",
-        ),
-    )(apply)
-    group.command(
-        "enrol",
-        epilog=examples("imuscribe map enrol dora.parquet --mapping runs/mine"),
-    )(enrol)
-    group.command(
-        "gallery",
-        epilog=examples(
-            "imuscribe map gallery runs/mine/gallery.parquet",
-            "imuscribe map gallery a.parquet --merge b.parquet --out both.parquet",
-        ),
-    )(gallery)
-    group.command(
-        "export", epilog=examples("imuscribe map export encoder.onnx --mapping runs/mine")
-    )(export)
-    app.add_typer(group, name="map")
+app = typer.Typer()
+group_app = typer.Typer(
+    help="Map one condition to another: mid-air letters to flat ones, phone to watch.",
+    no_args_is_help=True,
+)
+app.add_typer(group_app, name="map")
 
 
+@command(
+    group_app,
+    "imuscribe map fit map-demo",
+    "imuscribe map fit mine.yaml data=mine.parquet split.train=anna,ben",
+    "imuscribe map fit map-charsense data=charsense.parquet "
+    "support.simulate.strokes=unipen.parquet",
+    "imuscribe map fit map-activities data=sp_sw_har.parquet fit.loss.kind=triplet "
+    "fit.loss.mining=hard",
+)
 def fit(recipe: RecipeName, overrides: Overrides = None) -> None:
     """Train an encoder and make a gallery of its training people's target recordings.
 
@@ -98,6 +64,14 @@ def fit(recipe: RecipeName, overrides: Overrides = None) -> None:
     )
 
 
+@command(
+    group_app,
+    "imuscribe map eval map-demo",
+    "imuscribe map eval map-charsense data=charsense.parquet "
+    "support.simulate.strokes=unipen.parquet split.folds=p003",
+    "imuscribe map eval map-activities data=sp_sw_har.parquet",
+    name="eval",
+)
 def evaluate(recipe: RecipeName, overrides: Overrides = None) -> None:
     """Judge a mapping on people it does not know, next to its baselines; write a report.
 
@@ -106,6 +80,12 @@ def evaluate(recipe: RecipeName, overrides: Overrides = None) -> None:
     run_experiment(["map", "eval"], recipe, overrides or [], "mapping")
 
 
+@command(
+    group_app,
+    "imuscribe map apply carl.parquet --mapping runs/mine --k 3",
+    "imuscribe map apply carl.parquet --mapping runs/mine --proxy retrieved.parquet",
+    "imuscribe map apply carl.parquet --synthesise flat.parquet",
+)
 def apply(
     recordings: Annotated[Path, typer.Argument(help="Parquet file of recordings to map.")],
     mapping: Annotated[
@@ -175,6 +155,7 @@ def apply(
         typer.echo(line, err=as_json)
 
 
+@command(group_app, "imuscribe map enrol dora.parquet --mapping runs/mine")
 def enrol(
     recordings: Annotated[Path, typer.Argument(help="Parquet file of labelled recordings.")],
     mapping: Folder,
@@ -198,6 +179,11 @@ def enrol(
     )
 
 
+@command(
+    group_app,
+    "imuscribe map gallery runs/mine/gallery.parquet",
+    "imuscribe map gallery a.parquet --merge b.parquet --out both.parquet",
+)
 def gallery(
     path: Annotated[Path, typer.Argument(help="A gallery file.")],
     merge: Annotated[Path | None, typer.Option(help="A gallery to unite it with.")] = None,
@@ -222,6 +208,7 @@ def gallery(
         typer.echo(f"{where}: {sum(labels.values())} of {len(labels)} labels")
 
 
+@command(group_app, "imuscribe map export encoder.onnx --mapping runs/mine")
 def export(
     path: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
     mapping: Folder,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, get_args
 import typer
 
 from imuscribe.cli.experiments import run_resolved
-from imuscribe.cli.options import Overrides, examples
+from imuscribe.cli.options import Overrides, command
 from imuscribe.signals.errors import InputError, nearest
 
 Item = TypeVar("Item", int, float, str)
@@ -25,21 +25,18 @@ _USED_BY = {
 """Which formats have a setting; all have a rate."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(
-        "sweep",
-        epilog=examples(
-            "imuscribe sweep demo",
-            "imuscribe sweep charsense-lopo data=charsense.parquet split.max_test_per_label=15 "
-            "train.max_per_label=40",
-            "imuscribe sweep charsense-lopo data=charsense.parquet --format csv --rate 5,10,20 "
-            "--decimals 0,1,2,3 --tokenizer smollm2,llama3",
-            "imuscribe sweep demo --format strokes --rate 50 --steps 8,16,32 --method fine-tuned",
-        ),
-    )(sweep)
+app = typer.Typer()
 
 
+@command(
+    app,
+    "imuscribe sweep demo",
+    "imuscribe sweep charsense-lopo data=charsense.parquet split.max_test_per_label=15 "
+    "train.max_per_label=40",
+    "imuscribe sweep charsense-lopo data=charsense.parquet --format csv --rate 5,10,20 "
+    "--decimals 0,1,2,3 --tokenizer smollm2,llama3",
+    "imuscribe sweep demo --format strokes --rate 50 --steps 8,16,32 --method fine-tuned",
+)
 def sweep(
     recipe: Annotated[str, typer.Argument(help="A YAML file, or the name of a packaged recipe.")],
     overrides: Overrides = None,

@@ -4,10 +4,9 @@ import json
 import re
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from imuscribe.cli import check, pairs
+from imuscribe.cli import app
 from imuscribe.eval.faithfulness import faithfulness
 from imuscribe.eval.report.pairs import marked
 from imuscribe.prompts.captions.explain import explain
@@ -31,10 +30,6 @@ def data(recordings, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run():
-    app = typer.Typer(rich_markup_mode="rich")
-    pairs.register(app)
-    check.register(app)
-
     def invoke(*arguments, ok=True):
         result = CliRunner().invoke(app, ["pairs", *map(str, arguments)])
         assert (result.exit_code == 0) is ok, result.output

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from imuscribe.eval.metrics import bootstrap_people, evaluate
 from imuscribe.eval.predictions import Predictions
-from imuscribe.eval.result import Result, measured, origin
+from imuscribe.eval.result import Result, origin
 from imuscribe.eval.splits import Fold
 from imuscribe.recipes.methods import is_baseline, method_of
 from imuscribe.recipes.schema import RecordingsExperiment
@@ -23,8 +22,9 @@ Answered = dict[str, list[Predictions]]
 """Method → its predictions, one a fold."""
 
 
-def by_method(answers: Mapping[tuple[str, ...], Any], folds: Sequence[Fold],
-              methods: Sequence[str]) -> Answered:  # fmt: skip
+def by_method(
+    answers: Mapping[tuple[str, ...], Any], folds: Sequence[Fold], methods: Sequence[str]
+) -> Answered:
     """Return answers by method, in the order of the folds."""
     return {method: [answers[fold.name, method] for fold in folds] for method in methods}
 
@@ -45,7 +45,7 @@ def compared(
         "folds": [fold_facts(fold) for fold in folds],
         "methods": methods,
         "comparisons": [
-            compare(a, b, answered, methods, seed, resamples) for a, b in pairs(methods)
+            _compare(a, b, answered, methods, seed, resamples) for a, b in pairs(methods)
         ],
     }
 
@@ -69,60 +69,28 @@ def measure(
     tokens = np.concatenate([p.tokens for p in found])
     metrics = evaluate(
         labels,
-        _joined(p.truth for p in found),
+        [label for p in found for label in p.truth],
         np.concatenate([p.log_probs for p in found]),
-        _joined(p.subjects for p in found),
-        _joined(p.cases for p in found),
+        [subject for p in found for subject in p.subjects],
+        [case for p in found for case in p.cases],
         seed,
         resamples,
     )
-    spread = {
-        "min": int(tokens.min()),
-        "median": float(np.median(tokens)),
-        "max": int(tokens.max()),
-    }
+    low, median, high = int(tokens.min()), float(np.median(tokens)), int(tokens.max())
+    seconds = np.average([p.seconds for p in found], weights=[len(p.ids) for p in found])
     return {
-        **metrics.to_dict(),
-        "tokens": spread if tokens.any() else None,
-        "seconds": float(
-            np.average([p.seconds for p in found], weights=[len(p.ids) for p in found])
-        ),
+        **metrics,
+        "tokens": {"min": low, "median": median, "max": high} if tokens.any() else None,
+        "seconds": float(seconds),
         "fit_seconds": sum(p.fit_seconds for p in found),
         "notes": sorted({p.note for p in found if p.note}),
     }
 
 
-def compare(
-    a: str,
-    b: str,
-    answered: Answered,
-    methods: Mapping[str, Values],
-    seed: int,
-    resamples: int,
-) -> Values:
-    """Compare two methods on the recordings both answered, paired over people."""
-    difference = []
-    subjects = []
-    for first, second in zip(answered[a], answered[b], strict=True):
-        right = dict(zip(second.ids, _correct(second), strict=True))
-        for i, subject, correct in zip(first.ids, first.subjects, _correct(first), strict=True):
-            if i in right:
-                difference.append(float(correct) - float(right[i]))
-                subjects.append(subject)
-    x, y = methods[a]["accuracy"], methods[b]["accuracy"]
-    return {
-        "a": a,
-        "b": b,
-        "n": len(difference),
-        "difference": asdict(bootstrap_people(difference, subjects, seed, resamples)),
-        "disjoint": x["low"] > y["high"] or y["low"] > x["high"],
-    }
-
-
-def best(methods: Mapping[str, Values], names: Iterable[str]) -> str | None:
-    """Return the most accurate of some methods, None where none of them is there."""
+def best(methods: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> str:
+    """Return the most accurate of some methods, nothing where none of them is there."""
     there = [name for name in names if name in methods]
-    return max(there, key=lambda name: methods[name]["accuracy"]["value"], default=None)
+    return max(there, key=lambda name: methods[name]["accuracy"]["value"], default="")
 
 
 def write_predictions(answered: Answered, folds: Sequence[Fold], path: Path) -> None:
@@ -140,34 +108,43 @@ def write_predictions(answered: Answered, folds: Sequence[Fold], path: Path) -> 
 
 def label_results(values: Mapping[str, Any], facts: Mapping[str, Any]) -> list[Result]:
     """Return the headline results of methods that answer labels: every method's accuracies."""
-    folds, labels = values["folds"], values["labels"]
-    tested = sorted({person for fold in folds for person in fold["test_people"]})
+    folds, n_labels = values["folds"], len(values["labels"])
     left_out = [f"{fold['name']}: {fold['note']}" for fold in folds if fold["note"]]
-    task = f"{len(labels)} labels, {labels[0]} to {labels[-1]}"
-    about = origin(values, facts) | {
-        "protocol": f"{values['protocol']}, tested: {', '.join(tested)}"
-    }
+    task = task_of_labels(values)
+    about = origin(values, facts) | {"protocol": protocol(values)}
+    accuracy = {"metric": "accuracy", "over": "recordings", "chance": 1 / n_labels}
     found = []
     for name, method in values["methods"].items():
         said = about | {
+            "task": task,
             "method": name,
             "train_data": train_data(name, values),
             "tokens": method["tokens"]["median"] if method["tokens"] else None,
             "note": "; ".join((*left_out, *method["notes"])),
         }
-        chance, people = 1 / len(labels), method["people"]
-        rows = [("accuracy", "recordings", task, method["accuracy"], chance)]
+        found.append(Result.quoted(method["accuracy"], said | accuracy))
         for case, figure in method.get("by_case", {}).items():
-            rows.append(("accuracy", "recordings", f"{task}, {case_title(case)}", figure, chance))
-        if people["n"] > 1:  # one person's mean is the pooled accuracy
-            over = people | {"n": method["n"]}
-            rows.append(("accuracy", "people", task, over, chance))
-        if len(labels) > 5:  # with five it is always right
-            rows.append(("top-5 accuracy", "recordings", task, method["top5"], 5 / len(labels)))
-        for metric, over_what, of_task, figure, by_chance in rows:
-            row = measured(figure, chance=by_chance, metric=metric, over=over_what, task=of_task)
-            found.append(Result(**{**row, **said}))
+            of_case = said | {"task": f"{task}, {case_title(case)}"}
+            found.append(Result.quoted(figure, of_case | accuracy))
+        if method["people"]["n"] > 1:  # one person's mean is the pooled accuracy
+            people = accuracy | {"over": "people", "n": method["n"]}
+            found.append(Result.quoted(method["people"], said | people))
+        if n_labels > 5:  # with five it is always right
+            top5 = accuracy | {"metric": "top-5 accuracy", "chance": 5 / n_labels}
+            found.append(Result.quoted(method["top5"], said | top5))
     return found
+
+
+def task_of_labels(values: Mapping[str, Any]) -> str:
+    """Say what was to be answered: ``26 labels, A to Z``."""
+    labels = values["labels"]
+    return f"{len(labels)} labels, {labels[0]} to {labels[-1]}"
+
+
+def protocol(values: Mapping[str, Any]) -> str:
+    """Say how people were divided and who was tested."""
+    tested = sorted({person for fold in values["folds"] for person in fold["test_people"]})
+    return f"{values['protocol']}, tested: {', '.join(tested)}"
 
 
 def train_data(method: str, values: Mapping[str, Any]) -> str:
@@ -179,14 +156,15 @@ def train_data(method: str, values: Mapping[str, Any]) -> str:
         return "none"
     # A mapping's baselines may learn from fewer recordings than its encoder does.
     size = "n_rivals" if is_baseline(method) and "n_rivals" in folds[0] else "n_train"
-    people, sizes = [len(fold["train_people"]) for fold in folds], [fold[size] for fold in folds]
-
-    def span(found: list[int]) -> str:
-        low, high = f"{min(found):,}", f"{max(found):,}"
-        return low if low == high else f"{low}–{high}"
-
+    people = [len(fold["train_people"]) for fold in folds]
     who = "person" if max(people) == 1 else "people"
-    return f"{span(sizes)} recordings of {span(people)} other {who}"
+    return f"{span([fold[size] for fold in folds])} recordings of {span(people)} other {who}"
+
+
+def span(numbers: Sequence[int], between: str = "–") -> str:
+    """Return the least and the most of some numbers, one where they are equal."""
+    low, high = f"{min(numbers):,}", f"{max(numbers):,}"
+    return low if low == high else f"{low}{between}{high}"
 
 
 def case_title(case: str) -> str:
@@ -194,10 +172,22 @@ def case_title(case: str) -> str:
     return case.upper() if case in ("2d", "3d") else case
 
 
-def _correct(predictions: Predictions) -> list[bool]:
-    frame = predictions.frame("", "")
-    return [bool(hit) for hit in frame["top1"] == frame["label"]]
-
-
-def _joined(parts: Iterable[tuple[str, ...]]) -> list[str]:
-    return [item for part in parts for item in part]
+def _compare(
+    a: str, b: str, answered: Answered, methods: Values, seed: int, resamples: int
+) -> Values:
+    """Compare two methods on the recordings both answered, paired over people."""
+    difference, subjects = [], []
+    for first, second in zip(answered[a], answered[b], strict=True):
+        right = dict(zip(second.ids, second.correct, strict=True))
+        for i, subject, hit in zip(first.ids, first.subjects, first.correct, strict=True):
+            if i in right:
+                difference.append(float(hit) - float(right[i]))
+                subjects.append(subject)
+    x, y = methods[a]["accuracy"], methods[b]["accuracy"]
+    return {
+        "a": a,
+        "b": b,
+        "n": len(difference),
+        "difference": bootstrap_people(difference, subjects, seed, resamples),
+        "disjoint": x["low"] > y["high"] or y["low"] > x["high"],
+    }

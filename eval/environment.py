@@ -15,19 +15,8 @@ from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import sha256
 
 PACKAGES = (
-    "accelerate",
-    "aeon",
-    "datasets",
-    "dtaidistance",
-    "numpy",
-    "pandas",
-    "peft",
-    "scikit-learn",
-    "scipy",
-    "tokenizers",
-    "torch",
-    "transformers",
-    "trl",
+    *("accelerate", "aeon", "datasets", "dtaidistance", "numpy", "pandas", "peft"),
+    *("scikit-learn", "scipy", "tokenizers", "torch", "transformers", "trl"),
 )
 
 
@@ -88,11 +77,10 @@ def _version(package: str) -> str:
 
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    text = info.read_text(encoding="utf-8", errors="replace") if info.is_file() else ""
+    named = (line for line in text.splitlines() if line.startswith("model name"))
+    told = next(named, "").partition(":")[2].strip()
+    return told or platform.processor() or platform.machine()
 
 
 def _gpu() -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from imuscribe.eval.report.page import optional
+from imuscribe.eval.environment import as_json
+from imuscribe.eval.report.page import Columns, Table, optional
 from imuscribe.eval.report.render import markdown_table
 from imuscribe.eval.result import Result
 from imuscribe.eval.run import read_run, task_of
@@ -35,6 +36,11 @@ _GIVEN = "told the bounds"
 _ALIKE = 0.8
 """Methods that answered less than this share of what others did are no headline."""
 
+_RUN = ("dataset", "task", "protocol", "recipe", "seed", "date", "commit", "command", "machine")
+"""What the results of one table have in common."""
+_SAME = ("kind", "recipe", "protocol", "method", "commit", "seed")
+"""What a result has in common with the one that it replaces."""
+
 _ABOUT = (
     "Intervals are 95 %: Wilson for shares of recordings, bootstrap over people for means over "
     "people. Nobody tested was trained on."
@@ -47,9 +53,9 @@ def add(run_dir: Path, ledger: Path = LEDGER, note: str = "") -> list[Result]:
     Results of the same recipe, protocol, people tested, method, commit and seed are replaced.
     """
     added = results_of(run_dir, note)
-    replaced = set(map(_identity, added))
+    replaced = {_values(result, _SAME) for result in added}
     known = read(ledger) if ledger.exists() else []
-    write(ledger, [result for result in known if _identity(result) not in replaced] + added)
+    write(ledger, [result for result in known if _values(result, _SAME) not in replaced] + added)
     return added
 
 
@@ -62,8 +68,7 @@ def results_of(run_dir: Path, note: str = "") -> list[Result]:
 
 def write(ledger: Path, results: Sequence[Result]) -> None:
     """Write the ledger and the pages rendered from it, so that they are always equal."""
-    rows = [result.row() for result in results]
-    write_text(ledger, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    write_text(ledger, as_json([result.row() for result in results]))
     for name, text in render(results).items():
         write_text(ledger.parent / name, text)
 
@@ -87,24 +92,19 @@ def read(ledger: Path) -> list[Result]:
 
 def render(results: Sequence[Result]) -> dict[str, str]:
     """Return the pages by name: ``results.md``, an index, and one a kind in ``results/``."""
-    kinds = [kind for kind in TITLES if any(result.kind == kind for result in results)]
     made = "Rendered from [results.json](results.json) by `imuscribe results render`; do not edit."
     index = ["# Results", f"{made} {_ABOUT}"]
     pages = {}
-    for kind in kinds:
+    for kind, title in TITLES.items():
         mine = [result for result in results if result.kind == kind]
-        index += [f"## [{TITLES[kind]}](results/{kind}.md)", _headlines(mine)]
-        parts = [f"# {TITLES[kind]}", f"From [the ledger](../results.json); do not edit. {_ABOUT}"]
-        for group in _grouped(mine, _RUN):
-            parts += _section(group)
-        pages[f"results/{kind}.md"] = "\n\n".join(parts) + "\n"
+        if mine:
+            index += [f"## [{title}](results/{kind}.md)", _headlines(mine)]
+            parts = [f"# {title}", f"From [the ledger](../results.json); do not edit. {_ABOUT}"]
+            parts += [part for group in _grouped(mine, _RUN) for part in _section(group)]
+            pages[f"results/{kind}.md"] = "\n\n".join(parts) + "\n"
     if not results:
         index.append("No results yet.")
     return {"results.md": "\n\n".join(index) + "\n"} | pages
-
-
-_RUN = ("dataset", "task", "protocol", "recipe", "seed", "date", "commit", "command", "machine")
-"""What the results of one table have in common."""
 
 
 def _headlines(results: Sequence[Result]) -> str:
@@ -142,47 +142,32 @@ def _headlines(results: Sequence[Result]) -> str:
 
 
 def _section(results: Sequence[Result]) -> list[str]:
+    """Return the table of one run with where it comes from and what its notes say."""
     first = results[0]
-    head = ("method", "metric", "over", "value", "95 % interval", "n", "chance", "tokens",
-            "trained on")  # fmt: skip
-    rows = [
-        [
-            result.method,
-            result.metric,
-            result.over,
-            f"{result.value:.3f}",
-            _bounds(result),
-            f"{result.n:,}",
-            optional(result.chance),
-            optional(result.tokens, "g"),
-            result.train_data,
-        ]
-        for result in results
-    ]
+    table = Table.of(results, _COLUMNS)
+    commit = first.commit or "unknown"
     return [
         f"## {first.dataset}: {first.task}",
         f"{first.protocol}. Recipe `{first.recipe}`, seed {first.seed}, {first.date}, commit "
-        f"{first.commit or 'unknown'}, {first.machine}.",
+        f"{commit}, {first.machine}.",
         f"`{first.command}`",
-        markdown_table(head, rows),
+        markdown_table(table.head, table.rows),
         *filter(None, ["\n".join(_remarks(results))]),
     ]
 
 
 def _remarks(results: Sequence[Result]) -> list[str]:
     """List what the notes say, each remark once: those on every method first."""
-    methods = list(dict.fromkeys(result.method for result in results))
-    said: dict[str, list[str]] = {}
+    methods = dict.fromkeys(result.method for result in results)
+    said: dict[str, dict[str, None]] = {}
     for result in results:
         for remark in filter(None, result.note.split("; ")):
-            if result.method not in said.setdefault(remark, []):
-                said[remark].append(result.method)
-    of_all = [remark for remark, who in said.items() if len(who) == len(methods)]
+            said.setdefault(remark, {})[result.method] = None
     of_some: dict[tuple[str, ...], list[str]] = {}
     for remark, who in said.items():
-        if remark not in of_all:
+        if len(who) < len(methods):
             of_some.setdefault(tuple(who), []).append(remark)
-    found = [f"- {remark}" for remark in of_all]
+    found = [f"- {remark}" for remark, who in said.items() if len(who) == len(methods)]
     return found + [f"- {', '.join(who)}: {'; '.join(r)}" for who, r in of_some.items()]
 
 
@@ -196,10 +181,22 @@ def _grouped(results: Iterable[Result], keys: Sequence[str]) -> list[list[Result
     """Return results that are alike in some fields together, in order of appearance."""
     groups: dict[tuple[object, ...], list[Result]] = {}
     for result in results:
-        groups.setdefault(tuple(getattr(result, key) for key in keys), []).append(result)
+        groups.setdefault(_values(result, keys), []).append(result)
     return list(groups.values())
 
 
-def _identity(result: Result) -> tuple[object, ...]:
-    keys = ("kind", "recipe", "protocol", "method", "commit", "seed")
+def _values(result: Result, keys: Sequence[str]) -> tuple[object, ...]:
     return tuple(getattr(result, key) for key in keys)
+
+
+_COLUMNS: Columns = {
+    "method": lambda result: result.method,
+    "metric": lambda result: result.metric,
+    "over": lambda result: result.over,
+    "value": lambda result: optional(result.value),
+    "95 % interval": _bounds,
+    "n": lambda result: f"{result.n:,}",
+    "chance": lambda result: optional(result.chance),
+    "tokens": lambda result: optional(result.tokens, "g"),
+    "trained on": lambda result: result.train_data,
+}

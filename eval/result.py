@@ -99,6 +99,13 @@ class Result:
             raise InputError(f"has other keys than {', '.join(known)}: see {', '.join(odd)}")
         return cls(**values)
 
+    @classmethod
+    def quoted(cls, figure: Values, about: Values, **said: Any) -> Self:
+        """Return an interval with what is said of all figures of a run, and of this one."""
+        bounds = {"value": figure["value"], "ci_low": figure["low"], "ci_high": figure["high"]}
+        unsaid = {"n": figure["n"], "chance": None, "tokens": None, "note": ""}
+        return cls(**{**unsaid, **bounds, **about, **said})
+
     def row(self) -> dict[str, Any]:
         """Return plain values in their order, fractions to six places."""
         row = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -122,18 +129,4 @@ def origin(values: Values, facts: Values) -> dict[str, Any]:
         "seed": values.get("seed", 0),
         "date": facts["date"],
         "machine": machine["gpu"] or f"{machine['cpus']} × {machine['processor']}",
-    }
-
-
-def measured(figure: Values, **other: Any) -> dict[str, Any]:
-    """Return the fields of a result that an interval gives, and what is said besides."""
-    return {
-        "value": figure["value"],
-        "ci_low": figure["low"],
-        "ci_high": figure["high"],
-        "n": figure["n"],
-        "chance": None,
-        "tokens": None,
-        "note": "",
-        **other,
     }

@@ -21,17 +21,6 @@ from imuscribe.signals.files import write_text
 
 log = logging.getLogger(__name__)
 
-TASKS = {
-    "letters": "Letters",
-    "mapping": "Mapping",
-    "words": "Words",
-    "segments": "Segments",
-    "adaptation": "Adaptation",
-    "explanations": "Explanations",
-    "sweep": "Sweep",
-}
-"""Kind of a recipe, a module of `eval.tasks`, → its class there."""
-
 METRICS = "metrics.json"
 STALE = (METRICS, "report.html", "report.md", "predictions.parquet", "words.parquet")
 """Figures never stand beside settings they were not made with: these go when a run begins."""
@@ -66,11 +55,11 @@ def run(recipe: Experiment, command: str = "", progress: bool = True) -> Path:
     """
     folder = recipe.folder
     task = task_of(recipe.kind)(recipe, folder, progress)
-    _begin(folder, recipe, environment(command) | task.source())
+    facts = environment(command) | task.source()
+    _begin(folder, recipe, facts)
     answers = work(task.units(), Store(folder / "folds"), progress)
     about = {"kind": recipe.kind, "name": recipe.name, "seed": recipe.seed}
     values = about | task.judge(answers)
-    facts = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     values["results"] = [result.row() for result in task.results(values, facts)]
     task.write_tables(answers)
     write_text(folder / METRICS, as_json(values))
@@ -95,23 +84,15 @@ def work(units: Sequence[Unit], store: Store, progress: bool = True) -> dict[tup
 
 
 def task_of(kind: str) -> type[Task[Any]]:
-    """Return the class that runs and reports a kind of experiment."""
-    found: type[Task[Any]] = getattr(import_module(f"imuscribe.eval.tasks.{kind}"), TASKS[kind])
+    """Return the class that runs and reports a kind of experiment: its module has its name."""
+    module = import_module(f"imuscribe.eval.tasks.{kind}")
+    found: type[Task[Any]] = getattr(module, kind.capitalize())
     return found
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what a finished run measured and its environment."""
-    found = []
-    for name in (METRICS, "environment.json"):
-        path = folder / name
-        if not path.is_file():
-            raise InputError(f"{folder}: has no {name}: give the folder of a finished run")
-        try:
-            found.append(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError as error:
-            raise InputError(f"{path}: is no JSON ({error}): run the recipe again") from None
-    return found[0], found[1]
+    return _read(folder, METRICS), _read(folder, "environment.json")
 
 
 def report(folder: Path) -> Page:
@@ -127,6 +108,17 @@ def write_report(folder: Path) -> Path:
     write_text(folder / "report.html", as_html(page))
     write_text(folder / "report.md", as_markdown(page))
     return folder / "report.html"
+
+
+def _read(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name
+    if not path.is_file():
+        raise InputError(f"{folder}: has no {name}: give the folder of a finished run")
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: is no JSON ({error}): run the recipe again") from None
+    return found
 
 
 def _begin(folder: Path, recipe: Experiment, facts: dict[str, Any]) -> None:

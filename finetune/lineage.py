@@ -13,6 +13,7 @@ from typing import Any
 
 from imuscribe.finetune.adapters import adapter_path
 from imuscribe.finetune.base import adapter_precision
+from imuscribe.finetune.rows import Row
 from imuscribe.recipes.load import dump
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
@@ -121,12 +122,12 @@ def model_card(
     steps: int,
     tokens: int,
     loss: float,
-    example: str,
+    example: Row,
 ) -> str:
     """Return ``card.md`` with nothing left to fill in.
 
     The adapter learnt from these recordings, in so many updates and tokens; `loss` is the mean
-    over the last tenth of the updates, in nats a completion token; `example` one whole row.
+    over the last tenth of the updates, in nats a completion token; `example` is one row.
     """
     train = recipe.train
     people = sorted({rec.subject for rec in recordings})
@@ -153,7 +154,7 @@ def model_card(
         steps=steps,
         tokens=tokens,
         loss=loss,
-        example=example,
+        example=example["prompt"] + example["completion"],
         yaml=dump(recipe),
     )
 

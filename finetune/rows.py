@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import re
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,23 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuscribe.prompts.ask.retrieval import Retriever, draw_own
+from imuscribe.prompts.ask.retrieval import Retriever
+from imuscribe.prompts.ask.shots import draw_own, draw_places
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize import Serializer
 from imuscribe.recipes.schema import Recipe
-from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.motion.augment import augment
-from imuscribe.signals.motion.frames import writing_motion
-from imuscribe.signals.readers.parquet import load
 from imuscribe.signals.recording import Recording
-from imuscribe.signals.simulate import simulate
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -35,44 +29,12 @@ Row = dict[str, Any]
 def load_recordings(recipe: Recipe) -> list[Recording]:
     """Read or simulate the recipe's recordings, keep its labels, clean each.
 
-    Recordings that cannot be used are counted by reason in one warning; none goes silently. It is
-    an InputError if the file cannot be read, holds none of the labels, or nothing usable is left.
+    As `signals.load.load_recordings`, whose errors it raises.
     """
-    from tqdm.auto import tqdm
+    from imuscribe.signals.load import load_recordings as load
 
-    if recipe.data == "simulated":
-        everything = simulate(recipe.simulate, progress=True)
-    else:
-        everything = load(recipe.data)
-    labels = recipe.label_set
-    chosen = [rec for rec in everything if rec.label in labels]
-    if not chosen:
-        found = sorted({rec.label for rec in everything})
-        raise InputError(
-            f"labels '{recipe.labels}': none of the {len(everything)} recordings in "
-            f"'{recipe.data}' has one of them: {nearest(labels[0], found[:50])}"
-        )
-    if others := len(everything) - len(chosen):
-        log.info("%d recordings have labels outside '%s'", others, recipe.labels)
-    usable: list[Recording] = []
-    refused: dict[str, list[str]] = defaultdict(list)
-    for rec in tqdm(chosen, desc="cleaning", unit="rec"):
-        try:
-            cleaned = clean(rec, recipe.clean)
-            if recipe.text.format == "strokes":
-                writing_motion(cleaned, recipe.text.frame)  # refused here, not hours later
-            usable.append(cleaned)
-        except InputError as error:
-            reason = str(error).removeprefix(f"recording '{rec.id}': ")
-            refused[re.sub(r"\d+(\.\d+)?", "…", reason)].append(f"'{rec.id}' {reason}")
-    if refused:
-        n_refused = len(chosen) - len(usable)
-        reasons = "; ".join(f"{len(hits)} like {hits[0]}" for hits in refused.values())
-        summary = f"{n_refused} of {len(chosen)} recordings cannot be used: {reasons}"
-        if not usable:
-            raise InputError(summary)
-        log.warning(summary)
-    return usable
+    frame = recipe.text.frame if recipe.text.format == "strokes" else None
+    return load(recipe.data, recipe.labels, recipe.clean, recipe.simulate, frame)
 
 
 def training_people(recordings: Sequence[Recording], recipe: Recipe) -> list[Recording]:
@@ -238,10 +200,8 @@ def _shots(
     i: int, chosen: Sequence[Recording], texts: Sequence[str], recipe: Recipe, epoch: int
 ) -> list[Shot]:
     """Draw `prompt.shots` examples among the other recordings, of as many labels as there are."""
-    from imuscribe.prompts.teacher.pairs import draw_shots
-
     rng = _rng(recipe, epoch, chosen[i], stream=1)
-    drawn = draw_shots([rec.label for rec in chosen], recipe.prompt.shots, rng, skip=i)
+    drawn = draw_places([rec.label for rec in chosen], recipe.prompt.shots, rng, skip=i)
     return [Shot(texts[j], chosen[j].label) for j in drawn]
 
 

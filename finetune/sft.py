@@ -21,7 +21,7 @@ from imuscribe.finetune.adapters import check_start, weights_hash
 from imuscribe.finetune.base import hush_old_names, weights_folder
 from imuscribe.finetune.lineage import KEY, lineage, model_card
 from imuscribe.finetune.preflight import Preflight, check_lengths, preflight
-from imuscribe.finetune.rows import Row, load_recordings, select, training_people, training_rows
+from imuscribe.finetune.rows import Row, load_recordings, training_people, training_rows
 from imuscribe.prompts.ask.templates import PromptBuilder
 from imuscribe.prompts.ask.tokens import load_tokenizer
 from imuscribe.prompts.serialize import build_serializer
@@ -79,10 +79,7 @@ def train(
         recipe, `out` holds a checkpoint of another recipe, or the loss stops being a number.
     """
     out = Path(out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {out}: {error.strerror}: give another 'out'") from error
+    _make(out)
     start = check_start(recipe)
     identity = _identity(recipe, recordings, rows)
     if resume and _read(out / "adapter" / "training.json") == identity:
@@ -100,11 +97,7 @@ def train(
     tokenizer = load_tokenizer(recipe.model.base)
     if rows is None:
         builder = PromptBuilder(tokenizer, recipe.label_set, recipe.prompt)
-        used = select(recordings, recipe)
         rows = training_rows(recordings, recipe, builder, build_serializer(recipe.text))
-    else:
-        ids = {row["id"] for row in rows}
-        used = [rec for rec in recordings if rec.id in ids]
     lengths = check_lengths(rows, recipe, tokenizer)
     trainer = make_trainer(recipe, rows, tokenizer, start, out)
     first_process = trainer.is_world_process_zero()
@@ -115,12 +108,13 @@ def train(
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
     if first_process:
-        steps, loss = trainer.state.global_step, trainer.final_loss()
-        example = rows[0]["prompt"] + rows[0]["completion"]
+        ids = {row["id"] for row in rows}
+        used = [rec for rec in recordings if rec.id in ids]
         learnt_from = lineage(recipe, used, start)
         training = identity if learnt_from is None else identity | {KEY: learnt_from}
+        figures = trainer.state.global_step, sum(lengths), trainer.final_loss()
         texts = {
-            "README.md": model_card(recipe, used, steps, sum(lengths), loss, example),
+            "README.md": model_card(recipe, used, *figures, rows[0]),
             "recipe.yaml": dump(recipe),
             "training.json": json.dumps(training, indent=2),
         }
@@ -150,6 +144,13 @@ def main(arguments: Sequence[str]) -> Path:
     if os.environ.get("RANK", "0") == "0":
         sys.stderr.write(f"{figures}\n")
     return train(recipe, recordings, Path(recipe.out) / recipe.name)
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {out}: {error.strerror}: give another 'out'") from error
 
 
 def _identity(

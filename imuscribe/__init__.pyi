@@ -36,9 +36,9 @@ from .signals.motion.augment import augment as augment
 from .signals.motion.frames import FrameConfig as FrameConfig
 from .signals.motion.frames import Motion as Motion
 from .signals.motion.frames import writing_motion as writing_motion
-from .signals.readers.layouts import read_charsense as read_charsense
-from .signals.readers.layouts import read_csv as read_csv
-from .signals.readers.layouts import read_motion_pen as read_motion_pen
+from .signals.readers.charsense import read_charsense as read_charsense
+from .signals.readers.csv import read_csv as read_csv
+from .signals.readers.motion_pen import read_motion_pen as read_motion_pen
 from .signals.readers.parquet import load as load
 from .signals.readers.parquet import save as save
 from .signals.recording import Recording as Recording

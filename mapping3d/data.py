@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +13,11 @@ from imuscribe.mapping3d.train import Samples
 from imuscribe.mapping3d.views import view
 from imuscribe.recipes.mapping import MapRecipe, Side
 from imuscribe.signals.cleaning import clean
-from imuscribe.signals.errors import InputError
+from imuscribe.signals.errors import InputError, usable
+from imuscribe.signals.load import read
 from imuscribe.signals.motion.augment import AugmentConfig, augment
-from imuscribe.signals.readers.parquet import load
 from imuscribe.signals.recording import Array, Recording
 from imuscribe.signals.simulate import simulate
-
-log = logging.getLogger(__name__)
 
 SUPPORT = "support-"
 """Opens the names of auxiliary subjects and of their recordings."""
@@ -119,11 +115,7 @@ def described(condition: Mapping[Any, str]) -> str:
 
 
 def _read(recipe: MapRecipe) -> list[Recording]:
-    found = (
-        simulate(recipe.simulate, progress=True)
-        if recipe.data == "simulated"
-        else load(recipe.data)
-    )
+    found = read(recipe.data, recipe.simulate)
     if nobody := next((rec for rec in found if not rec.subject), None):
         raise InputError(
             f"recording '{nobody.id}' has no subject: a mapping needs to know who did what"
@@ -140,8 +132,6 @@ def _prepared(
     progress: bool,
 ) -> Prepared:
     """Clean what is of a side and has a label of the recipe; what cannot be used is counted."""
-    from tqdm import tqdm
-
     condition = recipe.source if side == "source" else recipe.target
     labels = set(recipe.label_set)
     chosen = [rec for rec in everything if rec.label in labels and is_of(rec, condition)]
@@ -152,30 +142,22 @@ def _prepared(
             f"{side} condition ({said}): no recording of labels '{recipe.labels}': the data has "
             f"{', '.join(there[:10])}"
         )
-    kept, rows, varied, refused = [], [], [], []
-    bar = tqdm(chosen, f"{side} ({said})", unit="rec", file=sys.stderr, disable=not progress)
-    for rec in bar:
-        try:
-            cleaned = clean(rec, recipe.clean)
-            row = view(cleaned, recipe.view, side)
-            others = [
-                view(augment(cleaned, _stream(recipe.seed, rec.id, i), vary), recipe.view, side)
-                for i in range(copies)
-                if vary is not None
-            ]
-        except InputError as error:
-            refused.append(error)
-            continue
-        kept.append(cleaned)
-        rows.append(row)
-        varied.append(others)
-    if refused:
-        summary = f"{side}: {len(refused)} of {len(chosen)} recordings cannot be used: {refused[0]}"
-        if len(refused) > len(chosen) // 20:
-            raise InputError(summary)
-        log.warning(summary)
+
+    def made(rec: Recording) -> tuple[Recording, Array, list[Array]]:
+        cleaned = clean(rec, recipe.clean)
+        row = view(cleaned, recipe.view, side)
+        varied = [
+            view(augment(cleaned, _stream(recipe.seed, rec.id, i), vary), recipe.view, side)
+            for i in range(copies)
+            if vary is not None
+        ]
+        return cleaned, row, varied
+
+    title = f"{side} ({said})" if progress else ""
+    kept, rows, varied = zip(*usable(chosen, made, side, 0.05, title), strict=True)
     x = np.stack(rows)
-    return Prepared(kept, x, np.array(varied, dtype=np.float32).reshape(len(x), -1, *x.shape[1:]))
+    copied = np.array(varied, dtype=np.float32).reshape(len(x), -1, *x.shape[1:])
+    return Prepared(list(kept), x, copied)
 
 
 def _nothing(recipe: MapRecipe, side: Side) -> Prepared:

@@ -15,8 +15,7 @@ from imuscribe.mapping3d.gallery_file import Item
 from imuscribe.mapping3d.space import Index, Space, check_numbers
 from imuscribe.recipes.mapping import Metric, Provenance
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.signals.readers.parquet import TEXT
-from imuscribe.signals.recording import Array, Recording
+from imuscribe.signals.recording import METADATA, Array, Recording
 
 
 class Gallery:
@@ -128,7 +127,7 @@ class Gallery:
             self._places[rec.id] = len(self.items)
             self._people.add(rec.subject)
             self._signals[rec.id] = rec
-            self.items.append(Item(*(getattr(rec, name) for name in TEXT)))
+            self.items.append(Item(*(getattr(rec, name) for name in METADATA)))
         self._x = np.concatenate([self._x, embeddings.astype(np.float32)])
         self._index = None
 

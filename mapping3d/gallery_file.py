@@ -20,8 +20,8 @@ import numpy as np
 
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path
-from imuscribe.signals.readers.parquet import TEXT, save, scan
-from imuscribe.signals.recording import Array, Recording
+from imuscribe.signals.readers.parquet import save, scan
+from imuscribe.signals.recording import METADATA, Array, Recording
 
 FORMAT = 2
 _KEY, _EMBEDDING = b"imuscribe", "embedding"
@@ -107,7 +107,7 @@ def _read_parquet(path: Path) -> Content:
     if about.pop("sha256") != _sum(about, table):
         raise ValueError("its checksum is another")
     x = table[_EMBEDDING].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
-    items = [Item(**row) for row in table.select(TEXT).to_pylist()]
+    items = [Item(**row) for row in table.select(METADATA).to_pylist()]
     return Content(about, items, x, lambda: _recordings(table.drop_columns([_EMBEDDING])))
 
 

@@ -14,12 +14,9 @@ from pydantic import Field
 
 from imuscribe.signals.config import Config
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.recording import ACC, GYRO, LIN_ACC, Recording
+from imuscribe.signals.recording import SENSORS, Recording
 
 Float = NDArray[np.float64]
-
-SENSORS = {"acc": ACC, "gyro": GYRO, "lin_acc": LIN_ACC}
-"""Channels that one sensor delivers together."""
 
 MAX_HOLD = 0.1
 """Seconds: a value that stays longer is stillness or a stuck sensor, not sample-and-hold."""
@@ -68,7 +65,8 @@ def clean(rec: Recording, config: CleanConfig = CleanConfig()) -> Recording:
     if rec.duration < config.min_duration:
         raise InputError(
             f"recording '{rec.id}': lasts {rec.duration:.3f} s: at least {config.min_duration:g} s "
-            "are needed (clean.min_duration)"
+            "are needed (clean.min_duration)",
+            "too short",
         )
     if config.drop_repeats:
         rec = drop_repeats(rec)
@@ -103,21 +101,9 @@ def drop_repeats(rec: Recording) -> Recording:
 def fresh_samples(
     values: NDArray[np.float32], t: Float, max_hold: float = MAX_HOLD
 ) -> NDArray[np.bool_]:
-    """Tell which samples of one sensor are new and which repeat the one before.
+    """Tell which samples of one sensor (n_axes, n_samples) are new, not held from the one before.
 
-    Parameters
-    ----------
-    values : ndarray, shape (n_axes, n_samples)
-        All axes of the sensor.
-    t : ndarray, shape (n_samples,)
-        Seconds.
-    max_hold : float
-        Seconds; in a run held longer than this every sample counts as new.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_samples,)
-        The first sample is always new.
+    In a run held longer than `max_hold` seconds every sample counts as new; the first always does.
     """
     # Rotating equal samples may round them differently in the last bits, hence a tolerance.
     same = np.abs(np.diff(values)) <= 1e-6 * np.abs(values).max()
@@ -129,36 +115,26 @@ def fresh_samples(
 
 
 def resample(rec: Recording, rate: float, max_gap: float = 0.5) -> Recording:
-    """Bring a recording to a fixed rate; the first sample becomes 0 s.
+    """Bring a recording to `rate` Hz; the first sample becomes 0 s.
 
-    Linear interpolation onto the new clock. A recording faster than `rate` is first low-passed
-    without delay, so that nothing above half the new rate folds back.
-
-    Parameters
-    ----------
-    rec : Recording
-        Any clock, also irregular or with samples at the same time (they are averaged).
-    rate : float
-        Hz.
-    max_gap : float
-        Seconds that may pass between two samples.
-
-    Raises
-    ------
-    InputError
-        If `rate` is not positive, the recording has no extent in time, or a gap is too long.
+    Linear interpolation onto the new clock; samples at the same time are averaged. A recording
+    faster than `rate` is first low-passed without delay, so that nothing above half the new rate
+    folds back. Refuses a recording without extent in time, or with a gap above `max_gap` seconds.
     """
     if not rate > 0:
         raise InputError(f"resample: rate {rate:g} Hz is not positive: 50 is usual")
     t, data = _merge_same_time(rec.t - rec.t[0], rec.data.astype(np.float64))
     if t[-1] <= 0:
-        raise InputError(f"recording '{rec.id}': has no extent in time: it cannot be resampled")
+        raise InputError(
+            f"recording '{rec.id}': has no extent in time: it cannot be resampled", "too short"
+        )
     dt = np.diff(t)
     widest = int(dt.argmax())
     if dt[widest] > max_gap:
         raise InputError(
             f"recording '{rec.id}': a gap of {dt[widest]:.3f} s at {t[widest]:.3f} s exceeds "
-            f"{max_gap:g} s: split the recording there or raise clean.max_gap"
+            f"{max_gap:g} s: split the recording there or raise clean.max_gap",
+            "a gap",
         )
     # A whole multiple of the new rate at least as fast as the old one; picking every k-th
     # sample then lands exactly on the new clock.
@@ -175,21 +151,12 @@ def resample(rec: Recording, rate: float, max_gap: float = 0.5) -> Recording:
 def trim_idle(
     rec: Recording, min_duration: float = 0.2, threshold: float = 0.3, margin: float = 0.06
 ) -> Recording:
-    """Cut the quiet head and tail; the first sample kept becomes 0 s.
+    """Cut the quiet head and tail of a recording at a fixed rate; its first sample becomes 0 s.
 
     Movement is the larger of two norms, each relative to its own peak in this recording: the
-    rotation rate, and the deviation of acceleration from its mean over about half a second.
-
-    Parameters
-    ----------
-    rec : Recording
-        At a fixed rate.
-    min_duration : float
-        Seconds that always remain (all of a shorter recording).
-    threshold : float
-        Share of the peak below which a sample is quiet.
-    margin : float
-        Seconds of quiet to keep on either side.
+    rotation rate, and the deviation of acceleration from its mean over about half a second. A
+    sample is quiet below the share `threshold` of the peak; `margin` seconds of quiet are kept on
+    either side, and `min_duration` seconds always remain.
     """
     first, last = moving_span(rec, min_duration, threshold, margin)
     span = slice(first, last + 1)

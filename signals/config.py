@@ -20,19 +20,10 @@ class Config(BaseModel):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], where: str = "configuration") -> Self:
-        """Validate a mapping and collect all mistakes into one error.
+        """Validate keys and values as read from YAML or the command line.
 
-        Parameters
-        ----------
-        values : mapping
-            Keys and values as read from YAML or the command line.
-        where : str
-            What the mapping is, for the message.
-
-        Raises
-        ------
-        InputError
-            One line a mistake: the key, what was given, why it is wrong, the nearest valid key.
+        All mistakes are one error that opens with `where`, one line a mistake: the key, what was
+        given, why it is wrong, the nearest valid key.
         """
         try:
             return cls.model_validate(dict(values))

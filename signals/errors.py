@@ -1,9 +1,18 @@
-"""The one exception users see, and the nearest valid value to suggest."""
+"""The one exception users see, the nearest valid value, and what becomes of refused recordings."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+_SHOWN = 10
+_log = logging.getLogger(__name__)
 
 
 class InputError(ValueError):
@@ -11,27 +20,84 @@ class InputError(ValueError):
 
     The message is one line in the order *what was given, why it is wrong, the nearest valid
     value*. The command line prints it without a traceback and exits with status 2.
-    """
-
-
-def nearest(given: str, valid: Iterable[str]) -> str:
-    """Return a hint that names the valid value nearest to `given`.
 
     Parameters
     ----------
-    given : str
-        What the user wrote.
-    valid : iterable of str
-        Everything that would have been accepted.
-
-    Returns
-    -------
-    str
-        ``"did you mean 'x'?"`` when one value is close, else ``"valid: a, b, c"``.
+    message : str
+    reason : str
+        What is wrong in two or three words, such as ``"too short"``: recordings that are left out
+        are counted by it.
     """
+
+    def __init__(self, message: str, reason: str = "unusable") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def nearest(given: str, valid: Iterable[str]) -> str:
+    """Return ``"did you mean 'x'?"`` where a valid value is close, else ``"valid: a, b, c"``."""
     options = [str(option) for option in valid]
     close = difflib.get_close_matches(given.lower(), [o.lower() for o in options], n=1, cutoff=0.6)
     if close:
         match = next(option for option in options if option.lower() == close[0])
         return f"did you mean '{match}'?"
     return "valid: " + ", ".join(options)
+
+
+def usable(
+    items: Iterable[Item],
+    make: Callable[[Item], Made],
+    where: str = "",
+    most: float = 1.0,
+    progress: str = "",
+    refused: Sequence[InputError] = (),
+) -> list[Made]:
+    """Return what `make` returns for each item; leave out, count and report those it refuses.
+
+    This is how every reader, command and experiment leaves out recordings.
+
+    Parameters
+    ----------
+    items : iterable
+        Recordings, or what becomes one.
+    make : callable
+        Raises `InputError` for an item that cannot be used.
+    where : str
+        What the items are from, such as a file's name; opens the report.
+    most : float
+        Share of the items that may be left out with a warning, 0 to 1.
+    progress : str
+        Title of a progress bar on standard error; empty for none.
+    refused : sequence of InputError
+        What was refused before, to be counted too.
+
+    Raises
+    ------
+    InputError
+        If more than `most` of the items are refused, or all of them.
+    """
+    from tqdm import tqdm
+
+    made: list[Made] = []
+    refused = list(refused)
+    for item in tqdm(items, progress, unit="rec", disable=not progress):
+        try:
+            made.append(make(item))
+        except InputError as error:
+            refused.append(error)
+    total = len(made) + len(refused)
+    if len(refused) == total == 1:
+        raise refused[0]
+    if not refused:
+        return made
+    counts = Counter(error.reason for error in refused).most_common()
+    reasons = ", ".join(f"{reason} ({n:,})" for reason, n in counts)
+    shown = f"{where}: " if where else ""
+    shown += f"{len(refused):,} of {total:,} recordings"
+    if not made or len(refused) > most * total:
+        raise InputError(f"{shown} cannot be used: {reasons}: {refused[0]}", refused[0].reason)
+    lines = [f"{shown} left out: {reasons}", *map(str, refused[:_SHOWN])]
+    if len(refused) > _SHOWN:
+        lines.append(f"… and {len(refused) - _SHOWN:,} more")
+    _log.warning("%s", "\n  ".join(lines))
+    return made

@@ -23,17 +23,8 @@ def safe_name(text: str) -> str:
     """Turn any text from data or a recipe into one file name; `text_of_name` turns it back.
 
     Letters and digits of ASCII, ``_ - . + = @ ,`` and inner spaces stay; everything else becomes
-    ``%`` and its bytes, as in an address. No result is empty, hidden, a path, or ``.`` and ``..``.
-
-    Raises
-    ------
-    InputError
-        If the name would be longer than file systems take.
-
-    Examples
-    --------
-    >>> safe_name("p001"), safe_name("../x"), safe_name("")
-    ('p001', '%2E.%2Fx', '%')
+    ``%`` and its bytes, as in an address: ``../x`` becomes ``%2E.%2Fx``. No result is empty,
+    hidden, a path, or ``.`` and ``..``; a text too long for a file name is refused.
     """
     name = re.sub(r"[^A-Za-z0-9_.+=@, -]", _escaped, text)
     name = re.sub(r"^[ .]|[ .]$", _escaped, name)
@@ -54,10 +45,7 @@ def text_of_name(name: str) -> str:
 def inside(folder: Path, *texts: str) -> Path:
     """Return the path of a file or folder within `folder`, each part of it named by a text.
 
-    Raises
-    ------
-    InputError
-        If a link within `folder` leads out of it.
+    A link within `folder` that leads out of it is refused.
     """
     path = folder.joinpath(*map(safe_name, texts))
     if not path.resolve().is_relative_to(folder.resolve()):
@@ -73,17 +61,8 @@ def _escaped(found: re.Match[str]) -> str:
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` only if the block succeeds.
 
-    An exception, a full disk or Ctrl-C leaves the previous file as it was and no debris.
-
-    Parameters
-    ----------
-    path : path-like
-        The final file. Its folder is created when missing.
-
-    Raises
-    ------
-    InputError
-        If the operating system refuses to write (full disk, no permission).
+    An exception, a full disk or Ctrl-C leaves the previous file as it was and no debris. The folder
+    is created when missing; what the operating system refuses to write is an `InputError`.
     """
     final = Path(path)
     temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
@@ -103,19 +82,7 @@ def whole_folder(path: str | os.PathLike[str], marker: str = "") -> Iterator[Pat
     """Yield a temporary folder that becomes `path` only if the block succeeds.
 
     The folder that was there stays until the new one stands. A link is replaced, never followed.
-
-    Parameters
-    ----------
-    path : path-like
-        The final folder. Its parent is created when missing.
-    marker : str
-        A file that every such folder holds: one without it is somebody else's.
-
-    Raises
-    ------
-    InputError
-        If a folder with other content is in the way, or the operating system refuses to write
-        (full disk, no permission).
+    Every such folder holds the file `marker`: one without it is somebody else's, and refused.
     """
     final = Path(path)
     temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")

@@ -15,28 +15,11 @@ _RANGES = re.compile(r"(?:[A-Za-z0-9]-[A-Za-z0-9])+")
 
 
 def parse_labels(text: str) -> tuple[str, ...]:
-    """Expand a label set.
+    """Expand a label set; the labels come in the order written.
 
-    Parameters
-    ----------
-    text : str
-        Items separated by commas. An item is a chain of ranges (``A-Z``, ``A-Z0-9``) or one
-        label as it stands (``A``, ``walking``, ``stand-up``).
-
-    Returns
-    -------
-    tuple of str
-        The labels in the order written.
-
-    Raises
-    ------
-    InputError
-        If an item is empty, a range runs backwards or across kinds, or a label repeats.
-
-    Examples
-    --------
-    >>> parse_labels("A-C,walking")
-    ('A', 'B', 'C', 'walking')
+    `text` holds items separated by commas: chains of ranges (``A-Z``, ``A-Z0-9``) or labels as they
+    stand (``A``, ``walking``, ``stand-up``). An empty item, a range that runs backwards or across
+    kinds, and a label that repeats are refused.
     """
     labels: list[str] = []
     for item in (part.strip() for part in text.split(",")):

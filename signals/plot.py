@@ -21,18 +21,8 @@ if TYPE_CHECKING:
 def plot_recording(rec: Recording, path: str | os.PathLike[str]) -> None:
     """Draw acceleration, rotation rate and the reconstructed stroke to a PNG.
 
-    Parameters
-    ----------
-    rec : Recording
-        As read from a file. The channels are drawn as they are; the stroke comes from the cleaned
-        recording and is left out without a gyroscope.
-    path : path-like
-        Ends in ``.png``.
-
-    Raises
-    ------
-    InputError
-        If the ending is another one, the recording cannot be cleaned, or writing fails.
+    The channels are drawn as they are; the stroke comes from the cleaned recording and is left out
+    without a gyroscope.
     """
     from matplotlib.figure import Figure
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.signals.cleaning import SENSORS, CleanConfig, fresh_samples
+from imuscribe.signals.cleaning import CleanConfig, fresh_samples
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.recording import ACC, GYRO, STANDARD_GRAVITY, Recording
+from imuscribe.signals.recording import ACC, GYRO, SENSORS, STANDARD_GRAVITY, Recording
 
 KINDS = (
     "implausible units",
@@ -23,9 +23,8 @@ KINDS = (
     "clipping",
     "little rotation",
     "short",
-    "unusable",
 )
-"""Every kind of problem, the gravest first; ``"unusable"`` is used by `Summary` only."""
+"""Every kind of problem, the gravest first; `summarise` adds ``"unusable"``."""
 
 # Hz. Slower than any motion recording, faster than any motion sensor.
 _PLAUSIBLE_RATES = (2.0, 20_000.0)
@@ -49,84 +48,19 @@ _MOVING, _TURNING = 2.0, 0.4
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem of one recording.
+    """One problem of one recording."""
 
-    Attributes
-    ----------
-    kind : str
-        One of `KINDS`.
-    detail : str
-        What was found, with figures.
-    share : float
-        Share of the samples concerned, 0 to 1.
-    limits : tuple of str
-        For clipping: the values at which channels stand still, such as ``"2 g"``.
-    """
-
-    kind: str
-    detail: str
-    share: float = 1.0
-    limits: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One kind of problem over a data set.
-
-    Attributes
-    ----------
-    recordings : int
-        How many recordings have it.
-    share : float
-        Median share of samples concerned in those recordings.
-    limits : dict of str to int
-        For clipping: in how many recordings each limit occurs.
-    example : str
-        Id and detail of the recording where it is worst.
-    """
-
-    recordings: int
-    share: float
-    limits: dict[str, int]
-    example: str
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A data set at a glance; counts are recordings, triples are minimum, median, maximum."""
-
-    recordings: int
-    people: dict[str, int]
-    labels: dict[str, int]
-    sessions: dict[str, int]
-    devices: dict[str, int]
-    cases: dict[str, int]
-    channels: dict[str, int]
-    rate: tuple[float, float, float]
-    duration: tuple[float, float, float]
-    samples: tuple[float, float, float]
-    problems: dict[str, Finding]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
+    kind: str  # one of `KINDS`
+    detail: str  # what was found, with figures
+    share: float = 1.0  # of the samples concerned, 0 to 1
+    limits: tuple[str, ...] = ()  # for clipping: where channels stand still, such as "2 g"
 
 
 def inspect(rec: Recording, reach: Mapping[str, float] | None = None) -> list[Problem]:
-    """Look for everything that cleaning must handle or nothing can mend.
+    """Look, before cleaning, for what it must handle or nothing can mend, in the order of `KINDS`.
 
-    Parameters
-    ----------
-    rec : Recording
-        As read from a file, before cleaning.
-    reach : mapping of str to float, optional
-        Largest magnitude that each sensor (``"acc"``, ``"gyro"``) of this device ever delivered;
-        what lies well below it is no clipping. Taken from the recording alone when not given.
-
-    Returns
-    -------
-    list of Problem
-        In the order of `KINDS`; empty when nothing was found.
+    `reach` is the largest magnitude that each sensor (``"acc"``, ``"gyro"``) of this device ever
+    delivered, by default in this recording: what lies well below it is no clipping.
     """
     fresh = {
         name: fresh_samples(rec.select(channels), rec.t)
@@ -143,161 +77,138 @@ def inspect(rec: Recording, reach: Mapping[str, float] | None = None) -> list[Pr
     ]
 
 
-def summarise(
-    recordings: Iterable[Recording], refused: Iterable[InputError] = (), progress: bool = False
-) -> Summary:
-    """Count who, what and how in a data set, and its problems by kind.
+def check_units(rec: Recording) -> Recording:
+    """Return the recording, or refuse it when its units cannot be what they are said to be."""
+    for problem in _units(rec):
+        raise InputError(f"recording '{rec.id}': {problem.detail}", problem.kind)
+    return rec
 
-    Parameters
-    ----------
-    recordings : iterable of Recording
-        One or more, before cleaning.
-    refused : iterable of InputError
-        Rows that could not become recordings; reported as ``"unusable"``.
-    progress : bool
-        Show a progress bar on standard error.
+
+def summarise(
+    recordings: Sequence[Recording], refused: Sequence[InputError] = (), progress: bool = False
+) -> dict[str, Any]:
+    """Count who, what and how in a data set of one or more recordings, and its problems.
+
+    `refused` are the errors of rows that could not become recordings, reported as ``"unusable"``.
+    Returns plain values: how many `recordings`; how many of each of the `people`, `labels`,
+    `sessions`, `devices`, `cases` and `channels`; minimum, median and maximum of `rate`, `duration`
+    and `samples`; and by kind of `problems` how many recordings have it, in what `share` of their
+    samples at the median, how many at each of the clipping `limits`, and an `example`, the worst.
     """
     from tqdm import tqdm
 
-    records = list(recordings)
     found: dict[str, list[tuple[Problem, str]]] = {}
     reach: dict[str, dict[str, float]] = {}
-    for rec in records:
+    for rec in recordings:
         ever = reach.setdefault(rec.device, {})
         for sensor, magnitude in _reach(rec).items():
             ever[sensor] = max(magnitude, ever.get(sensor, 0.0))
-    for rec in tqdm(records, desc="inspect", unit="rec", disable=not progress):
+    for rec in tqdm(recordings, desc="inspect", unit="rec", disable=not progress):
         for problem in inspect(rec, reach[rec.device]):
             found.setdefault(problem.kind, []).append((problem, rec.id))
     problems = {kind: _finding(found[kind]) for kind in KINDS if kind in found}
-    errors = [str(error) for error in refused]
-    if errors:
-        problems["unusable"] = Finding(len(errors), 1.0, {}, errors[0])
-    return Summary(
-        recordings=len(records),
-        people=_count(r.subject for r in records),
-        labels=_count(r.label for r in records),
-        sessions=_count(r.session for r in records),
-        devices=_count(r.device for r in records),
-        cases=_count(r.case for r in records),
-        channels=_count(name for r in records for name in r.channels),
-        rate=_spread([r.rate for r in records]),
-        duration=_spread([r.duration for r in records]),
-        samples=_spread([float(r.n_samples) for r in records]),
-        problems=problems,
-    )
+    if refused:
+        example = str(refused[0])
+        problems["unusable"] = {
+            "recordings": len(refused),
+            "share": 1.0,
+            "limits": {},
+            "example": example,
+        }
+    return {
+        "recordings": len(recordings),
+        "people": _count(rec.subject for rec in recordings),
+        "labels": _count(rec.label for rec in recordings),
+        "sessions": _count(rec.session for rec in recordings),
+        "devices": _count(rec.device for rec in recordings),
+        "cases": _count(rec.case for rec in recordings),
+        "channels": _count(name for rec in recordings for name in rec.channels),
+        "rate": _spread([rec.rate for rec in recordings]),
+        "duration": _spread([rec.duration for rec in recordings]),
+        "samples": _spread([rec.n_samples for rec in recordings]),
+        "problems": problems,
+    }
 
 
-def _units(rec: Recording) -> list[Problem]:
+def _units(rec: Recording) -> Iterator[Problem]:
     """Compare with gravity: a still device must read about 9.81 m/s² in total."""
-    problems = []
     median = float(np.median(np.linalg.norm(rec.acc, axis=0)))
     low, high = _PLAUSIBLE_ACC
     if not low <= median <= high:
-        ratio = median / STANDARD_GRAVITY
-        guess = "was gravity removed, or is the unit g?" if ratio < 1 else "is the unit mg?"
-        problems.append(
-            Problem(
-                "implausible units",
-                f"median acceleration is {median:.3g} m/s², a still device reads 9.81: {guess}",
-            )
+        little = median < STANDARD_GRAVITY
+        guess = "was gravity removed, or is the unit g?" if little else "is the unit mg?"
+        yield Problem(
+            "implausible units",
+            f"median acceleration is {median:.3g} m/s², a still device reads 9.81: {guess}",
         )
     if rec.rate and not _PLAUSIBLE_RATES[0] <= rec.rate <= _PLAUSIBLE_RATES[1]:
         guess = "ms or us" if rec.rate < _PLAUSIBLE_RATES[0] else "s"
-        problems.append(
-            Problem("implausible units", f"rate is {rec.rate:.3g} Hz: is the time unit {guess}?")
-        )
+        yield Problem("implausible units", f"rate is {rec.rate:.3g} Hz: is the time unit {guess}?")
     if rec.gyro is not None:
         speed = np.linalg.norm(rec.gyro, axis=0)
         median, most = float(np.median(speed)), float(speed.max())
         if median > _PLAUSIBLE_GYRO or most > _GYRO_REACH:
-            problems.append(
-                Problem(
-                    "implausible units",
-                    f"rotation rate is {median:.3g} rad/s at the median, {most:.3g} at most: is "
-                    "the unit deg/s?",
-                )
+            yield Problem(
+                "implausible units",
+                f"rotation rate is {median:.3g} rad/s at the median, {most:.3g} at most: is "
+                "the unit deg/s?",
             )
-    return problems
 
 
-def _little_rotation(rec: Recording) -> list[Problem]:
+def _little_rotation(rec: Recording) -> Iterator[Problem]:
     """Find a gyroscope that hardly turns while the device moves, as deg/s would that are rad/s."""
     if rec.gyro is None or np.linalg.norm(rec.acc.std(axis=1)) < _MOVING:
-        return []
+        return
     most = float(np.linalg.norm(rec.gyro, axis=0).max())
-    if most >= _TURNING:
-        return []
-    return [
-        Problem(
+    if most < _TURNING:
+        yield Problem(
             "little rotation",
             f"rotation rate is {most:.3g} rad/s at most though the device moves: is the unit "
             "rad/s?",
         )
-    ]
 
 
-def check_units(rec: Recording) -> None:
-    """Refuse a recording whose units cannot be what they are said to be.
-
-    Raises
-    ------
-    InputError
-        Saying what gives them away, and the likely unit.
-    """
-    for problem in _units(rec):
-        raise InputError(f"recording '{rec.id}': {problem.detail}")
-
-
-def _repeats(fresh: dict[str, NDArray[np.bool_]]) -> list[Problem]:
+def _repeats(fresh: Mapping[str, NDArray[np.bool_]]) -> Iterator[Problem]:
     held = {name: 1 - float(new.mean()) for name, new in fresh.items()}
     if max(held.values()) < _HELD_SHARE:
-        return []
+        return
     rows = 1 - float(np.logical_or.reduce(list(fresh.values())).mean())
     sensors = ", ".join(f"{name} {share:.0%}" for name, share in held.items())
-    return [
-        Problem(
-            "repeats",
-            f"values held from the row before: {sensors}; {rows:.0%} of rows hold nothing new",
-            share=max(held.values()),
-        )
-    ]
+    yield Problem(
+        "repeats",
+        f"values held from the row before: {sensors}; {rows:.0%} of rows hold nothing new",
+        max(held.values()),
+    )
 
 
-def _clock(rec: Recording) -> list[Problem]:
+def _clock(rec: Recording) -> Iterator[Problem]:
     dt = np.diff(rec.t)
     steps = dt[dt > 0]
     if not steps.size:
-        return []
-    problems = []
+        return
     median = float(np.median(steps))
     spread = float(dt.std() / dt.mean())
     if spread > _CLOCK_SPREAD:
         low, high = np.percentile(dt, [25, 75])
-        problems.append(
-            Problem(
-                "irregular clock",
-                f"steps vary by {spread:.0%} (standard deviation over mean): quartiles "
-                f"{low * 1000:.1f} to {high * 1000:.1f} ms",
-                share=spread,
-            )
+        yield Problem(
+            "irregular clock",
+            f"steps vary by {spread:.0%} (standard deviation over mean): quartiles "
+            f"{low * 1000:.1f} to {high * 1000:.1f} ms",
+            spread,
         )
     gaps = dt > _GAP_STEPS * median
     if gaps.any():
-        problems.append(
-            Problem(
-                "gap",
-                f"{gaps.sum()} gaps, longest {dt.max() * 1000:.0f} ms against a median step of "
-                f"{median * 1000:.0f} ms",
-                share=float(dt[gaps].sum() / dt.sum()),
-            )
+        yield Problem(
+            "gap",
+            f"{gaps.sum()} gaps, longest {dt.max() * 1000:.0f} ms against a median step of "
+            f"{median * 1000:.0f} ms",
+            float(dt[gaps].sum() / dt.sum()),
         )
     if len(steps) < len(dt):
         share = 1 - len(steps) / len(dt)
-        problems.append(
-            Problem("zero steps", f"{share:.1%} of samples have the time of the one before", share)
+        yield Problem(
+            "zero steps", f"{share:.1%} of samples have the time of the one before", share
         )
-    return problems
 
 
 def _reach(rec: Recording) -> dict[str, float]:
@@ -307,13 +218,12 @@ def _reach(rec: Recording) -> dict[str, float]:
 
 def _clipping(
     rec: Recording, fresh: Mapping[str, NDArray[np.bool_]], reach: Mapping[str, float]
-) -> list[Problem]:
+) -> Iterator[Problem]:
     """Find runs of samples at a channel's extreme, where the sensor's range may end.
 
     Held rows are left out first, or sample-and-hold would look like clipping.
     """
-    limits: dict[str, int] = {}
-    parts = []
+    limits, parts = [], []
     pinned = np.zeros(rec.n_samples, bool)
     for sensor, channels in (("acc", ACC), ("gyro", GYRO)):
         if sensor not in fresh:
@@ -326,13 +236,12 @@ def _clipping(
                 at = _pinned(values, extreme)
                 if at.any():
                     pinned[rows[at]] = True
-                    limit = _limit(abs(extreme), sensor)
-                    limits[limit] = limits.get(limit, 0) + 1
-                    parts.append(f"{name} {int(at.sum())} at {'-' if extreme < 0 else ''}{limit}")
-    if not parts:
-        return []
-    detail = f"{int(pinned.sum())} samples stand at a limit: {', '.join(parts)}"
-    return [Problem("clipping", detail, float(pinned.mean()), tuple(limits))]
+                    limits.append(_limit(abs(extreme), sensor))
+                    sign = "-" if extreme < 0 else ""
+                    parts.append(f"{name} {int(at.sum())} at {sign}{limits[-1]}")
+    if parts:
+        detail = f"{int(pinned.sum())} samples stand at a limit: {', '.join(parts)}"
+        yield Problem("clipping", detail, float(pinned.mean()), tuple(dict.fromkeys(limits)))
 
 
 def _pinned(values: NDArray[np.float32], extreme: float) -> NDArray[np.bool_]:
@@ -350,28 +259,26 @@ def _limit(value: float, sensor: str) -> str:
     return f"{float(f'{np.rad2deg(value):.3g}'):g} deg/s"
 
 
-def _short(rec: Recording) -> list[Problem]:
-    shortest = CleanConfig().min_duration
-    if rec.duration >= shortest:
-        return []
-    return [Problem("short", f"{rec.duration:.3f} s, {rec.n_samples} samples: under {shortest} s")]
+def _short(rec: Recording) -> Iterator[Problem]:
+    least = CleanConfig().min_duration
+    if rec.duration < least:
+        yield Problem("short", f"{rec.duration:.3f} s, {rec.n_samples} samples: under {least} s")
 
 
-def _finding(found: list[tuple[Problem, str]]) -> Finding:
+def _finding(found: list[tuple[Problem, str]]) -> dict[str, Any]:
     worst, worst_id = max(found, key=lambda item: item[0].share)
     limits = Counter(limit for problem, _ in found for limit in problem.limits)
-    return Finding(
-        recordings=len({rec_id for _, rec_id in found}),
-        share=float(np.median([problem.share for problem, _ in found])),
-        limits=dict(limits.most_common()),
-        example=f"{worst_id}: {worst.detail}",
-    )
+    return {
+        "recordings": len({rec_id for _, rec_id in found}),
+        "share": float(np.median([problem.share for problem, _ in found])),
+        "limits": dict(limits.most_common()),
+        "example": f"{worst_id}: {worst.detail}",
+    }
 
 
 def _count(values: Iterable[str]) -> dict[str, int]:
-    counts = Counter(values)
-    return {name: counts[name] for name in sorted(counts)}
+    return dict(sorted(Counter(values).items()))
 
 
-def _spread(values: list[float]) -> tuple[float, float, float]:
+def _spread(values: Sequence[float]) -> tuple[float, float, float]:
     return float(min(values)), float(np.median(values)), float(max(values))

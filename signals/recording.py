@@ -16,6 +16,11 @@ Array = NDArray[np.float32]
 ACC = ("acc_x", "acc_y", "acc_z")
 GYRO = ("gyro_x", "gyro_y", "gyro_z")
 LIN_ACC = ("lin_acc_x", "lin_acc_y", "lin_acc_z")
+SENSORS = {"acc": ACC, "gyro": GYRO, "lin_acc": LIN_ACC}
+"""Channels that one sensor delivers together."""
+CHANNELS = (*ACC, *LIN_ACC, *GYRO)
+METADATA = ("id", "subject", "session", "label", "device", "case")
+CASES = ("2d", "3d", "")
 STANDARD_GRAVITY = 9.80665
 """Standard acceleration of gravity in m/s² (ISO 80000-3)."""
 
@@ -41,7 +46,8 @@ class Recording:
     Raises
     ------
     InputError
-        If shapes disagree, a channel repeats, a value is not finite, or time goes back.
+        If shapes disagree, a channel repeats, a value is not finite, time goes back, or the case
+        is unknown.
     """
 
     id: str
@@ -63,6 +69,8 @@ class Recording:
                 f"{where}: data {data.shape}, {len(self.channels)} channels and times {t.shape} "
                 "disagree: need (n_channels, n_samples) and (n_samples,)"
             )
+        if self.case not in CASES:
+            raise InputError(f"{where}: case '{self.case}' is unknown: valid: 2d, 3d or empty")
         if len(set(self.channels)) != len(self.channels):
             raise InputError(f"{where}: a channel name repeats in {', '.join(self.channels)}")
         if not t.size:
@@ -72,13 +80,15 @@ class Recording:
             if bad.size:
                 raise InputError(
                     f"{where}: {name} is {row[bad[0]]} at sample {bad[0]} "
-                    f"({bad.size} such): drop or interpolate them first"
+                    f"({bad.size} such): drop or interpolate them first",
+                    "not a number",
                 )
         back = np.flatnonzero(np.diff(t) < 0)
         if back.size:
             raise InputError(
                 f"{where}: time goes back from {t[back[0]]:.3f} s to {t[back[0] + 1]:.3f} s "
-                f"at sample {back[0] + 1}: sort the rows or split the recording there"
+                f"at sample {back[0] + 1}: sort the rows or split the recording there",
+                "time goes back",
             )
         data.flags.writeable = t.flags.writeable = False
         object.__setattr__(self, "data", data)
@@ -126,7 +136,8 @@ class Recording:
         if missing:
             raise InputError(
                 f"recording '{self.id}': has no {', '.join(missing)}: "
-                f"it holds {', '.join(self.channels)}"
+                f"it holds {', '.join(self.channels)}",
+                "a channel is missing",
             )
         if channels == self.channels:
             return self.data

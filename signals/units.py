@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -31,27 +30,7 @@ _FACTORS: dict[Quantity, dict[str, float]] = {
 
 
 def to_si(values: ArrayLike, unit: str, quantity: Quantity) -> NDArray[np.float32]:
-    """Convert values to m/s², rad/s or seconds.
-
-    Parameters
-    ----------
-    values : array-like
-        Numbers in `unit`, any shape.
-    unit : str
-        For example ``"m/s^2"``, ``"g"``, ``"mg"``, ``"rad/s"``, ``"deg/s"``, ``"dps"``.
-    quantity : {"acceleration", "rotation", "time"}
-        What the numbers measure.
-
-    Returns
-    -------
-    ndarray of float32
-        Same shape; values in SI units are returned bit for bit.
-
-    Raises
-    ------
-    InputError
-        If the unit is missing or not one of this quantity.
-    """
+    """Convert values of any shape to m/s², rad/s or seconds; SI values stay bit for bit."""
     factor = unit_factor(unit, quantity)
     array = np.asarray(values)
     # Double precision inside, so that a conversion rounds once.
@@ -59,19 +38,12 @@ def to_si(values: ArrayLike, unit: str, quantity: Quantity) -> NDArray[np.float3
 
 
 def unit_factor(unit: str, quantity: Quantity) -> float:
-    """Return how many m/s², rad/s or seconds one `unit` is.
-
-    Raises
-    ------
-    InputError
-        If the unit is missing or not one of this quantity.
-    """
-    known: Mapping[str, float] = _FACTORS[quantity]
+    """Return how many m/s², rad/s or seconds one `unit` is; one of another quantity is refused."""
+    known = _FACTORS[quantity]
     name = unit.strip().replace(" ", "")
-    if name in known:
-        return known[name]
-    if name.lower() in known:
-        return known[name.lower()]
+    for spelling in (name, name.lower()):
+        if spelling in known:
+            return known[spelling]
     if not name:
         raise InputError(f"the unit of {quantity} is missing: {nearest('', known)}")
     raise InputError(f"unit '{unit}' is not one of {quantity}: {nearest(name, known)}")

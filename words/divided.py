@@ -105,20 +105,15 @@ class FittedReader:
         found = []
         for written in tqdm(words, "decoding", unit="word", disable=not self.progress):
             for method, lattice in self._see(written, alone=bool(suffix)).items():
+                named = method + suffix
                 for name, decoder in self.decoders.items():
-                    found.append(
-                        self._decoded(written, name, method + suffix, decoder.decode, lattice)
-                    )
+                    found.append(self._decoded(written, name, named, decoder.decode, lattice))
                 word, way = lattice.likeliest()
                 raw = Candidate(word, MISSED)
-                found.append(
-                    self._row(written, NO_LEXICON, method + suffix, raw, lattice.times[way])
-                )
+                found.append(self._row(written, NO_LEXICON, named, raw, lattice.times[way]))
                 if method == "joint" and self.recipe.open_vocabulary:
-                    name = f"joint, n-gram{suffix}"
-                    found.append(
-                        self._decoded(written, NO_LEXICON, name, self.open.decode, lattice)
-                    )
+                    named, decode = f"joint, n-gram{suffix}", self.open.decode
+                    found.append(self._decoded(written, NO_LEXICON, named, decode, lattice))
         return found
 
     def _taught(self, words: Sequence[Written]) -> SegmentReader:
@@ -235,7 +230,7 @@ def _cut_f1(words: Sequence[Written], depth: float, apart: float) -> float:
     hits = [
         boundary_hits(one, one.track.pauses(depth, apart)[1:-1] / one.track.rate) for one in words
     ]
-    right, all_, found = (
-        sum(h[key] for h in hits) for key in ("bounds_right", "bounds", "bounds_found")
+    right, there, found = (
+        sum(hit[key] for hit in hits) for key in ("bounds_right", "bounds", "bounds_found")
     )
-    return float(2 * right / max(all_ + found, 1))
+    return float(2 * right / max(there + found, 1))

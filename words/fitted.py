@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
 
 from imuscribe.recipes.words import DecoderName, WordsRecipe, WordTask
 from imuscribe.words.channel import Channel, LetterPool
@@ -32,6 +33,7 @@ LLM_WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 
 LLM_FIT = 40
 """Training words that the language model is asked about, when its weight is fitted."""
+Made = TypeVar("Made", bound=Decoder)
 LLM_DECODERS: frozenset[DecoderName] = frozenset({"llm-aggregate", "llm-rescored"})
 
 
@@ -56,80 +58,56 @@ class Vocabulary:
     characters: CharModel | None
 
 
+@dataclass
 class FittedDecoders:
     """The decoders of one person and task, fitted to the other people."""
 
-    def __init__(
-        self,
-        recipe: WordsRecipe,
-        task: WordTask,
-        vocabulary: Vocabulary,
-        pool: LetterPool,
-        channel: Channel,
-        llm: LanguageModelWords | None,
-    ) -> None:
-        self.recipe = recipe
-        self.task = task
-        self.vocabulary = vocabulary
-        self.labels = pool.labels
-        self.channel = channel
-        self.llm = llm
-        self.read = channel.read(pool.readings)
-        self.decoders: dict[DecoderName, Decoder] = {}
-        self.confidence: dict[DecoderName, Confidence] = {}
-        self.weights: dict[str, float] = {}
+    recipe: WordsRecipe
+    task: WordTask
+    vocabulary: Vocabulary
+    pool: LetterPool
+    channel: Channel
+    llm: LanguageModelWords | None
+    decoders: dict[DecoderName, Decoder] = field(default_factory=dict)
+    confidence: dict[DecoderName, Confidence] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.read = self.channel.read(self.pool.readings)
 
     def letters(self, spelt: Spelt, k: int, hard: bool = False) -> Letters:
         """Return a word as a decoder sees it, k recordings a letter."""
         readings = self.read[spelt.rows[:, :k]]
         if hard:
-            return self.channel.confusion.letters(self.labels, readings.argmax(axis=2))
-        return self.channel.fusion.letters(self.labels, readings)
+            return self.channel.confusion.letters(self.pool.labels, readings.argmax(axis=2))
+        return self.channel.fusion.letters(self.pool.labels, readings)
 
     def fit(self, words: Sequence[Spelt]) -> None:
         """Choose the weights and the confidence of every decoder on the training people's words."""
         ks = self.recipe.k
         soft = [(s, self.letters(s, ks[i % len(ks)])) for i, s in enumerate(words)]
         hard = [(s, self.letters(s, ks[i % len(ks)], True)) for i, s in enumerate(words)]
-        lexicon, wanted = self.vocabulary.lexicon, set(self.task.decoders)
-        known = [(s, letters) for s, letters in soft if not s.hidden]
-
-        def closed(weight: float) -> Decoder:
-            return ClosedDecoder(lexicon, weight)
-
-        chosen: Decoder = closed(self._choose("prior", closed, PRIOR_WEIGHTS, known))
+        wanted, lexicon = set(self.task.decoders), self.vocabulary.lexicon
+        known, known_hard = ([(s, x) for s, x in seen if not s.hidden] for seen in (soft, hard))
+        over_lexicon = partial(ClosedDecoder, lexicon)
+        closed = self._chosen("prior", over_lexicon, PRIOR_WEIGHTS, known)
         best: dict[DecoderName, Decoder] = {
             "counting": CountingDecoder(lexicon),
-            "confusion": closed(
-                self._choose(
-                    "prior, hard", closed, PRIOR_WEIGHTS, [(s, x) for s, x in hard if not s.hidden]
-                )
-            ),
-            "closed": chosen,
+            "confusion": self._chosen("prior, hard", over_lexicon, PRIOR_WEIGHTS, known_hard),
+            "closed": closed,
         }
+        rescored: Decoder = closed
         if self.vocabulary.characters is not None:
-            characters, width = self.vocabulary.characters, self.recipe.beam
-
-            def beam(weight: float) -> BeamDecoder:
-                return BeamDecoder(characters, weight, width)
-
-            open_ = best["open"] = beam(self._choose("open", beam, OPEN_WEIGHTS, soft))
-
-            def mixture(share: float) -> Decoder:
-                assert isinstance(chosen, ClosedDecoder) and isinstance(open_, BeamDecoder)
-                return MixtureDecoder(chosen, open_, share)
-
+            beam = partial(BeamDecoder, self.vocabulary.characters, width=self.recipe.beam)
+            open_ = best["open"] = self._chosen("open", beam, OPEN_WEIGHTS, soft)
             if "mixture" in wanted:
-                chosen = mixture(self._choose("open share", mixture, OPEN_SHARES, soft))
-                best["mixture"] = chosen
+                mixture = partial(MixtureDecoder, closed, open_)
+                rescored = self._chosen("open share", mixture, OPEN_SHARES, soft)
+                best["mixture"] = rescored
         if "llm-rescored" in wanted and self.llm is not None:
-            scores, n_best, inner = self.llm.scores, self.recipe.llm.n_best, chosen
-
-            def rescored(weight: float) -> Decoder:
-                return RescoringDecoder(inner, scores, weight, n_best)
-
-            some = soft[:LLM_FIT]
-            best["llm-rescored"] = rescored(self._choose("llm", rescored, LLM_WEIGHTS, some))
+            n_best = self.recipe.llm.n_best
+            llm = partial(RescoringDecoder, rescored, self.llm.scores, n_best=n_best)
+            best["llm-rescored"] = self._chosen("llm", llm, LLM_WEIGHTS, soft[:LLM_FIT])
         self.decoders = {name: best[name] for name in self.task.decoders if name in best}
         for name, decoder in self.decoders.items():
             seen = hard if name == "confusion" else soft
@@ -138,21 +116,21 @@ class FittedDecoders:
             first = [(decoder.decode(letters, 1)[0], s.word) for s, letters in seen]
             self.confidence[name] = Confidence.fit(first)
 
-    def _choose(
+    def _chosen(
         self,
         what: str,
-        make: Callable[[float], Decoder],
+        make: Callable[[float], Made],
         values: Iterable[float],
         words: Sequence[tuple[Spelt, Letters]],
-    ) -> float:
-        """Return the value under which the right words are likeliest."""
+    ) -> Made:
+        """Return the decoder with the weight under which the right words are likeliest."""
 
         def decode(value: float, letters: Letters, n_best: int) -> list[Candidate]:
             return make(value).decode(letters, n_best)
 
         known = [(letters, spelt.word) for spelt, letters in words]
         self.weights[what] = likeliest_value(values, decode, known)
-        return self.weights[what]
+        return make(self.weights[what])
 
     def rows(self, words: Sequence[Spelt]) -> list[dict[str, Any]]:
         """Decode words with every decoder and number of recordings; return a row each."""

@@ -66,10 +66,10 @@ def simulated(
 
 def recorded(recipe: SegmentRecipe, labels: Sequence[str], lexicon: Lexicon) -> Material:
     """Read real words, and spell others from the isolated letters of people who wrote none."""
-    from imuscribe.signals.readers.parquet import load
+    from imuscribe.signals.load import read
 
     assert recipe.letters is not None
-    letters, words = load(recipe.letters), load(recipe.words)
+    letters, words = read(recipe.letters), read(recipe.words)
     if common := sorted({r.subject for r in letters} & {r.subject for r in words} - {""}):
         raise InputError(f"{common[0]} wrote letters and words: leave one of them out")
     known = [r for r in words if set(r.label) <= set(labels)]

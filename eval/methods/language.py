@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.eval.methods.baselines import Baseline, Views
-from imuscribe.eval.methods.shots import draw_own_shots, draw_shots, generator_of, own_note
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.splits import Fold, check_disjoint
 from imuscribe.finetune.adapters import check_start
@@ -21,7 +20,14 @@ from imuscribe.finetune.reading import Reader
 from imuscribe.finetune.sft import train
 from imuscribe.models.calibrate import Calibration
 from imuscribe.prompts.ask.answers import parse_answer
-from imuscribe.prompts.ask.retrieval import Retriever, draw_own
+from imuscribe.prompts.ask.retrieval import Retriever
+from imuscribe.prompts.ask.shots import (
+    draw_own,
+    draw_own_shots,
+    draw_shots,
+    generator_of,
+    own_note,
+)
 from imuscribe.prompts.ask.templates import Shot
 from imuscribe.prompts.serialize import build_serializer
 from imuscribe.recipes.methods import METHODS, Method
@@ -55,7 +61,7 @@ class Predictors:
         InputError if a prompt does not fit its budget, or training refuses the data.
         """
         given = METHODS[method]
-        own = draw_own_shots(fold, self.recipe.seed) if given.own else []
+        own = draw_own_shots(fold.test, self.recipe.seed, fold.name) if given.own else []
         shown = {rec.id for rec in own}
         test = [rec for rec in fold.test if rec.id not in shown]
         if given.kind == "baseline":
@@ -109,7 +115,7 @@ class Predictors:
             notes = [f"neighbours from {len(fold.train)} recordings of training people"]
             return self._with_neighbours(fold, own, reader), notes + own_note(own)
         k = self.recipe.evaluate.shots if given.shots else 0
-        shown = draw_shots(fold, k, self.recipe.seed)
+        shown = draw_shots(fold.train, k, self.recipe.seed, fold.name)
         shots = [Shot(t, rec.label) for t, rec in zip(reader.texts(shown), shown, strict=True)]
         examples = ", ".join(f"{rec.id} ({rec.label}, {rec.subject})" for rec in shown)
         notes = [f"examples from training people: {examples}"] if shown else []

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuscribe.eval.metrics import Interval, wilson
+from imuscribe.eval.environment import as_json
+from imuscribe.eval.metrics import share
 from imuscribe.eval.report.figures import drawings
 from imuscribe.eval.report.page import Page, Picture, Section, Text, counted
 from imuscribe.eval.report.render import as_html, markdown_table
@@ -84,14 +85,13 @@ def write_audit(
     chosen = frame[frame["flag"] != ""].sort_values(["flag", "subject", "label", "id"])
     write_text(folder / "flagged.csv", chosen.to_csv(index=False, float_format="%.2f"))
     write_text(folder / "audit.html", as_html(audit_page(found, recordings, data)))
-    write_text(folder / "audit.json", json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / "audit.json", as_json(values))
 
 
 def audit_page(found: Audit, recordings: Sequence[Recording], data: str) -> Page:
     """Return what is odd, drawn beside what the others write."""
     draw = _Drawer(found, recordings)
-    odd = found.flagged(ODD_RECORDING)
-    odd.sort(key=lambda one: (one.habit, one.own or 0, one.id))
+    odd = sorted(found.flagged(ODD_RECORDING), key=lambda one: (one.habit, one.own or 0, one.id))
     sections: list[Section] = [Text(verbatim=summary(found, data)), Text(heading="Odd forms")]
     for form in found.forms:
         if form.odd:
@@ -113,47 +113,55 @@ def audit_page(found: Audit, recordings: Sequence[Recording], data: str) -> Page
 def summary(found: Audit, data: str) -> str:
     """Return the audit as text: agreement of every person and label, and what is odd."""
     rule = found.config
-    people = sorted({form.subject for form in found.forms})
     by = {(form.subject, form.label): form for form in found.forms}
-    width = max(6, *map(len, people)) + 1
-    labels = sorted({form.label for form in found.forms})
-    first = max(5, *map(len, labels))
-    lines = [
-        f"{data}: {len(found.recordings):,} recordings of {len(labels)} labels by {len(people)} "
-        "people",
-        f"agreement: share of the {rule.neighbours} nearest recordings of other people that bear "
-        "the label (* odd form)",
-        "label".ljust(first) + "".join(person.rjust(width) for person in people),
-    ]
+    people, labels = (sorted(set(names)) for names in zip(*by, strict=True))
+    width, first = max(6, *map(len, people)) + 1, max(5, *map(len, labels))
+    rows = [("label", *people)]
     for label in labels:
-        cells = (by.get((person, label)) for person in people)
-        lines.append(label.ljust(first) + "".join(map(lambda c: _cell(c).rjust(width), cells)))
+        rows.append((label, *(_agreement(by.get((person, label))) for person in people)))
     forms = [form for form in found.forms if form.odd]
-    lines += [
-        "",
-        f"odd forms: {len(forms)}, {len(found.flagged(ODD_FORM)):,} recordings (mean agreement "
-        f"below {rule.form_below:g} while the others reach {rule.others_from:g} among themselves)",
-    ]
-    lines += [f"  {form}" for form in forms]
     odd = found.flagged(ODD_RECORDING)
-    slips = [one for one in odd if not one.habit]
-    lines += [
-        f"odd recordings: {len(odd):,} more (agreement 0, at least {rule.against:g} of the "
-        f"neighbours bear one other label); {len(slips):,} are unlike the person's own as well",
-    ]
-    for person in people:
-        theirs = [one for one in odd if one.subject == person]
-        unlike = sum(one in slips for one in theirs)
-        line = f"  {person}: {len(theirs):,}, {unlike:,} unlike their own"
-        # Where others do not agree either, a person's whole letter is no odd form, but lands here.
-        counts = Counter(one.label for one in theirs)
-        whole = [
-            f"{label} ({n} of {by[person, label].n})"
-            for label, n in sorted(counts.items())
-            if 2 * n >= by[person, label].n
+    slips = sum(not one.habit for one in odd)
+    return "\n".join(
+        [
+            f"{data}: {len(found.recordings):,} recordings of {len(labels)} labels by "
+            f"{len(people)} people",
+            f"agreement: share of the {rule.neighbours} nearest recordings of other people that "
+            "bear the label (* odd form)",
+            *(row[0].ljust(first) + "".join(x.rjust(width) for x in row[1:]) for row in rows),
+            "",
+            f"odd forms: {len(forms)}, {len(found.flagged(ODD_FORM)):,} recordings (mean agreement "
+            f"below {rule.form_below:g} while the others reach {rule.others_from:g} among "
+            "themselves)",
+            *(f"  {form}" for form in forms),
+            f"odd recordings: {len(odd):,} more (agreement 0, at least {rule.against:g} of the "
+            f"neighbours bear one other label); {slips:,} are unlike the person's own as well",
+            *(_odd_recordings(person, odd, by) for person in people),
         ]
-        lines.append(line + (f"; at least half of {', '.join(whole)}" if whole else ""))
-    return "\n".join(lines)
+    )
+
+
+def _agreement(form: Form | None) -> str:
+    if form is None or form.agreement is None:
+        return "–"
+    return f"{'*' if form.odd else ''}{form.agreement:.2f}"
+
+
+def _odd_recordings(
+    person: str, odd: Sequence[Judged], forms: Mapping[tuple[str, str], Form]
+) -> str:
+    """Return a line on one person's odd recordings."""
+    theirs = [one for one in odd if one.subject == person]
+    unlike = sum(not one.habit for one in theirs)
+    line = f"  {person}: {len(theirs):,}, {unlike:,} unlike their own"
+    # Where others do not agree either, a person's whole letter is no odd form, but lands here.
+    counts = Counter(one.label for one in theirs)
+    whole = [
+        f"{label} ({n} of {forms[person, label].n})"
+        for label, n in sorted(counts.items())
+        if 2 * n >= forms[person, label].n
+    ]
+    return line + (f"; at least half of {', '.join(whole)}" if whole else "")
 
 
 def read_audit(path: Path, facts: Mapping[str, Any], labels: Iterable[str]) -> dict[str, set[str]]:
@@ -190,23 +198,13 @@ def without(predictions: pd.DataFrame, flagged: Mapping[str, set[str]]) -> str:
     rows = []
     for method in predictions["method"].unique():
         mine = predictions["method"] == method
-        rows.append([method, _share(right[mine]), _share(right[mine & kept])])
+        found = (share(hits.sum(), len(hits)) for hits in (right[mine], right[mine & kept]))
+        rows.append([method, *(counted(one) if one["n"] else "none left" for one in found)])
     return markdown_table(["method", "all recordings", "without flagged"], rows) + (
         f"\n\n{len(out & tested):,} of {len(tested):,} test recordings are flagged ({counts}), by "
         "their neighbours alone, no model asked. Leaving them out favours every method: the figure "
         "over all recordings is the result."
     )
-
-
-def _cell(form: Form | None) -> str:
-    if form is None or form.agreement is None:
-        return "–"
-    return f"{'*' if form.odd else ''}{form.agreement:.2f}"
-
-
-def _share(right: pd.Series[bool]) -> str:
-    k, n = int(right.sum()), len(right)
-    return counted(asdict(Interval(k / n, *wilson(k, n), n))) if n else "none left"
 
 
 class _Drawer:

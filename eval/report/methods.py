@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from imuscribe.eval.comparison import case_title
-from imuscribe.eval.report.figures import (
-    accuracy_by_person,
-    confusion_matrix,
-    tokens_against_accuracy,
-)
+from imuscribe.eval.comparison import best, case_title, span
+from imuscribe.eval.report import figures
 from imuscribe.eval.report.page import (
+    Columns,
     Page,
     Picture,
     Section,
@@ -29,75 +26,97 @@ from imuscribe.recipes.methods import is_baseline
 
 Values = Mapping[str, Any]
 
+COLUMNS: Columns = {
+    "method": lambda m: m["name"],
+    "accuracy": lambda m: interval(m["accuracy"]),
+    "over people": lambda m: interval(m["people"]),
+    "top-5": lambda m: optional(m["top5"]["value"]),
+    "macro-F1": lambda m: optional(m["macro_f1"]),
+    "unparsable": lambda m: f"{m['unparsable']:.1%}",
+    "log loss": lambda m: optional(m["log_loss"]),
+    "calibration error": lambda m: optional(m["calibration_error"]),
+    "n": lambda m: str(m["n"]),
+    "tokens": lambda m: f"{m['tokens']['median']:.0f}" if m["tokens"] else "–",
+    "s/recording": lambda m: f"{m['seconds']:.2g}",
+    "fit s": lambda m: f"{m['fit_seconds']:.0f}" if m["fit_seconds"] else "–",
+}
+"""What tables say of a method."""
+
 
 def letters_page(values: Values, facts: Values, folder: Path) -> Page:
     """Return the report of a run whose methods read labels."""
     methods, chance = values["methods"], values["chance"]
-    baselines = [name for name in methods if is_baseline(name)]
+    baselines = list(filter(is_baseline, methods))
     models = [name for name in methods if name not in baselines]
     people = {person for fold in values["folds"] for person in fold["test_people"]}
     sections = [
-        methods_table(methods, chance),
-        comparisons(values),
+        _methods_table(methods, chance),
+        _comparisons(values),
         _cases_table(methods),
-        Picture(
-            accuracy_by_person(methods, baselines, chance), "Accuracy of every person", "People"
-        ),
+        _people(methods, chance),
     ]
     if models:
-        drawn = tokens_against_accuracy(methods, baselines, chance)
+        drawn = figures.tokens_against_accuracy(methods, baselines, chance)
         sections.append(Picture(drawn, "Tokens against accuracy", "Tokens against accuracy"))
+    summary: Columns = {
+        "method": COLUMNS["method"],
+        "accuracy [95 %]": COLUMNS["accuracy"],
+        **_cases(methods, lambda figure: optional(figure["value"])),
+        "n": lambda m: f"{m['n']:,}",
+        "chance": lambda m: optional(chance),
+        "tokens": COLUMNS["tokens"],
+        "s/recording": COLUMNS["s/recording"],
+    }
     return Page(
         values["name"],
         f"{len(values['labels'])} labels, {values['protocol']}, "
-        f"{counts(len(people), 'test person', 'test people')}, {tested(values):,} test recordings "
-        f"from {values['data']}; seed {values['seed']}, {facts['date']}. Nobody tested was trained "
-        "on.",
-        [*only(sections), *closing(values, models or list(methods))],
-        [_summary(values)],
+        f"{counts(len(people), 'test person', 'test people')}, {_tested(values):,} test recordings "
+        f"from {values['data']}; {_ending(values, facts)}",
+        only(*sections, *_closing(values, models or methods)),
+        [Table.of(_named(methods), summary)],
         list(map(comparison_text, values["comparisons"])),
     )
 
 
-def methods_table(methods: Mapping[str, Values], chance: float) -> Table:
-    """Return every method's figures."""
-    names = list(methods)
-    rows = [
-        [
-            name,
-            interval(method["accuracy"]),
-            interval(method["people"]),
-            f"{method['top5']['value']:.3f}",
-            f"{method['macro_f1']:.3f}",
-            f"{method['unparsable']:.1%}",
-            optional(method["log_loss"]),
-            optional(method["calibration_error"]),
-            str(method["n"]),
-            f"{method['tokens']['median']:.0f}" if method["tokens"] else "–",
-            f"{method['seconds']:.2g}",
-            f"{method['fit_seconds']:.0f}" if method["fit_seconds"] else "–",
-        ]
-        for name, method in methods.items()
-    ]
-    head = ("method", "accuracy", "over people", "top-5", "macro-F1", "unparsable", "log loss",
-            "calibration error", "n", "tokens", "s/recording", "fit s")  # fmt: skip
-    rows.append(["chance", f"{chance:.3f}", *[""] * (len(head) - 2)])
-    first = max(names, key=lambda name: methods[name]["accuracy"]["value"])
-    return Table(
-        head,
-        rows,
-        "Methods",
-        "Accuracy: all recordings pooled, 95 % Wilson interval. Over people: mean of each person's "
-        "accuracy, 95 % bootstrap interval over people. Seconds: to answer one recording once its "
-        "signals are prepared. Macro-F1 averages over the labels tested.",
-        names.index(first),
+def mapping_page(values: Values, facts: Values, folder: Path) -> Page:
+    """Return the report of a mapping."""
+    methods, chance, retrieval = values["methods"], values["chance"], values["retrieval"]
+    galleries = [fold["gallery"] for fold in values["folds"]]
+    size, people = (span([one[of] for one in galleries], " to ") for of in ("items", "people"))
+    gallery = f"{size} items by {people} people"
+    found: Columns = {
+        "": lambda one: one[0],
+        "pooled": lambda one: interval(one[1]["pooled"]),
+        "over people": lambda one: interval(one[1]["people"]),
+        "n": lambda one: f"{one[1]['pooled']['n']:,}",
+    }
+    about = (
+        "@k: one of the k nearest items has the right label. Pooled: Wilson interval over "
+        "recordings; over people: bootstrap over people. 95 %."
     )
-
-
-def comparisons(values: Values) -> Text | None:
-    """Return the comparisons of pairs of methods as a list."""
-    found = [comparison_text(one) for one in values["comparisons"]]
-    return Text(points=found) if found else None
+    sections = [
+        Table.of(retrieval.items(), found, "Retrieval", about),
+        _methods_table(methods, chance),
+        _comparisons(values),
+    ]
+    if (drawn := folder / "embedding.png").is_file():
+        shows = "Embedding of queries and gallery"
+        sections.append(Picture(drawn.read_bytes(), shows, "The space"))
+    short = ("method", "accuracy", "over people", "top-5", "macro-F1", "n")
+    return Page(
+        values["name"],
+        f"{len(values['labels'])} labels, {values['protocol']}, {_tested(values):,} queries from "
+        f"{values['data']}; gallery of {gallery}; {_ending(values, facts)}",
+        only(*sections, _people(methods, chance), *_closing(values, methods)),
+        [Table.of(_named(methods), {title: COLUMNS[title] for title in short})],
+        [
+            f"retrieval @1 {interval(retrieval['@1']['pooled'])}, "
+            f"@5 {interval(retrieval['@5']['pooled'])}, mean reciprocal rank "
+            f"{interval(retrieval['reciprocal rank']['people'])}",
+            f"gallery: {galleries[0]['provenance']}, {gallery}",
+            *map(comparison_text, values["comparisons"]),
+        ],
+    )
 
 
 def comparison_text(found: Values) -> str:
@@ -105,18 +124,65 @@ def comparison_text(found: Values) -> str:
     gap = found["difference"]
     apart = "do not overlap" if found["disjoint"] else "overlap"
     return (
-        f"{found['a']} against {found['b']}: {points(gap).replace(' [', ' points [')}"
-        f"{'' if gap['low'] is not None else ' points'}, paired over "
+        f"{found['a']} against {found['b']}: {points(gap)}, paired over "
         f"{counts(gap['n'], 'person', 'people')} and {found['n']} recordings; the Wilson "
         f"intervals {apart}."
     )
 
 
-def closing(values: Values, shown: Iterable[str]) -> list[Section]:
+def _named(methods: Mapping[str, Values]) -> list[Values]:
+    return [{"name": name, **method} for name, method in methods.items()]
+
+
+def _methods_table(methods: Mapping[str, Values], chance: float) -> Table:
+    rows = [[says(method) for says in COLUMNS.values()] for method in _named(methods)]
+    rows.append(["chance", f"{chance:.3f}", *[""] * (len(COLUMNS) - 2)])
+    return Table(
+        list(COLUMNS),
+        rows,
+        "Methods",
+        "Accuracy: all recordings pooled, 95 % Wilson interval. Over people: mean of each person's "
+        "accuracy, 95 % bootstrap interval over people. Seconds: to answer one recording once its "
+        "signals are prepared. Macro-F1 averages over the labels tested.",
+        best=list(methods).index(best(methods, methods)),
+    )
+
+
+def _comparisons(values: Values) -> Section | None:
+    found = [comparison_text(one) for one in values["comparisons"]]
+    return Text(points=found) if found else None
+
+
+def _cases(methods: Mapping[str, Values], form: Callable[[Values], str]) -> Columns:
+    """Return a column a case, such as 2D; none where all recordings are of one."""
+
+    def column(case: str) -> Callable[[Values], str]:
+        found = {name: method.get("by_case", {}).get(case) for name, method in methods.items()}
+        return lambda m: form(found[m["name"]]) if found[m["name"]] else "–"
+
+    cases = {case for method in methods.values() for case in method.get("by_case", {})}
+    return {case_title(case): column(case) for case in sorted(cases)}
+
+
+def _cases_table(methods: Mapping[str, Values]) -> Table | None:
+    cases = _cases(methods, counted)
+    if not cases:
+        return None
+    about = "Accuracy by case: correct of all, with the 95 % Wilson interval."
+    columns = {"method": COLUMNS["method"], **cases}
+    return Table.of(_named(methods), columns, " | ".join(cases), about)
+
+
+def _people(methods: Mapping[str, Values], chance: float) -> Picture:
+    drawn = figures.accuracy_by_person(methods, list(filter(is_baseline, methods)), chance)
+    return Picture(drawn, "Accuracy of every person", "People")
+
+
+def _closing(values: Values, shown: Iterable[str]) -> list[Section]:
     """Return what such reports end with: the best one's confusions, the folds, the notes."""
     methods = values["methods"]
-    best = max(shown, key=lambda name: methods[name]["accuracy"]["value"])
-    picture = confusion_matrix(methods[best]["labels"], methods[best]["confusion"])
+    first = best(methods, shown)
+    picture = figures.confusion_matrix(methods[first]["labels"], methods[first]["confusion"])
     folds = [
         [
             fold["name"],
@@ -126,60 +192,18 @@ def closing(values: Values, shown: Iterable[str]) -> list[Section]:
         ]
         for fold in values["folds"]
     ]
-    said = [f"{name}: {note}" for name, method in methods.items() for note in method["notes"]]
     head = ("fold", "training recordings", "test recordings", "left out")
+    said = [f"{name}: {note}" for name, method in methods.items() for note in method["notes"]]
     return only(
-        [
-            Picture(picture, f"Confusion matrix of {best}", f"What {best} answers"),
-            Table(head, folds, "Folds", text=True),
-            Text(heading="Notes", points=said) if said else None,
-        ]
+        Picture(picture, f"Confusion matrix of {first}", f"What {first} answers"),
+        Table(head, folds, "Folds", text=True),
+        Text(heading="Notes", points=said) if said else None,
     )
 
 
-def tested(values: Values) -> int:
-    """Return the number of test recordings."""
+def _tested(values: Values) -> int:
     return sum(fold["n_test"] for fold in values["folds"])
 
 
-def cases_of(methods: Mapping[str, Values]) -> list[str]:
-    """Return the cases that accuracy is told apart by; none where all recordings are of one."""
-    return sorted({case for method in methods.values() for case in method.get("by_case", {})})
-
-
-def _cases_table(methods: Mapping[str, Values]) -> Table | None:
-    cases = cases_of(methods)
-    if not cases:
-        return None
-    rows = [
-        [name, *(_case(method, case, counted) for case in cases)]
-        for name, method in methods.items()
-    ]
-    titles = [case_title(case) for case in cases]
-    about = "Accuracy by case: correct of all, with the 95 % Wilson interval."
-    return Table(("method", *titles), rows, " | ".join(titles), about)
-
-
-def _summary(values: Values) -> Table:
-    """Return the columns that fit a terminal."""
-    methods = values["methods"]
-    cases = cases_of(methods)
-    titles: Sequence[str] = ("method", "accuracy [95 %]", *map(case_title, cases))
-    rows = [
-        [
-            name,
-            interval(method["accuracy"]),
-            *(_case(method, case, lambda figure: f"{figure['value']:.3f}") for case in cases),
-            f"{method['n']:,}",
-            f"{values['chance']:.3f}",
-            f"{method['tokens']['median']:.0f}" if method["tokens"] else "–",
-            f"{method['seconds']:.2g}",
-        ]
-        for name, method in methods.items()
-    ]
-    return Table((*titles, "n", "chance", "tokens", "s/recording"), rows)
-
-
-def _case(method: Values, case: str, form: Any) -> str:
-    figure = method.get("by_case", {}).get(case)
-    return form(figure) if figure else "–"
+def _ending(values: Values, facts: Values) -> str:
+    return f"seed {values['seed']}, {facts['date']}. Nobody tested was trained on."

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 Values = Mapping[str, Any]
+
+Columns = dict[str, Callable[[Any], str]]
+"""Title of a column → what it says of an item."""
 
 
 @dataclass(frozen=True)
 class Table:
     """A table of texts; the first column is read as names, the others as figures.
 
-    Parameters
-    ----------
-    head : sequence of str
-        Titles; none for a table of facts.
-    rows : sequence of sequence of str
-    heading, caption : str
-        Above and below it.
-    best : int or None
-        The row to stand out.
-    text : bool
-        Whether cells are sentences rather than figures.
+    A table of facts has no `head`. `heading` stands above it, `caption` below; `best` is the row to
+    stand out; with `text`, cells are sentences rather than figures.
     """
 
     head: Sequence[str]
@@ -32,6 +26,14 @@ class Table:
     caption: str = ""
     best: int | None = None
     text: bool = False
+
+    @classmethod
+    def of(
+        cls, items: Iterable[Any], columns: Columns, heading: str = "", caption: str = ""
+    ) -> Self:
+        """Return a table with a row for each item."""
+        rows = [[says(item) for says in columns.values()] for item in items]
+        return cls(list(columns), rows, heading, caption)
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Text:
-    """Paragraphs, points of a list, or lines that stand as they are, perhaps folded away."""
+    """Paragraphs, points of a list, or lines that stand as they are.
+
+    `folded` is the title under which `verbatim` is folded away.
+    """
 
     paragraphs: Sequence[str] = ()
     points: Sequence[str] = ()
     verbatim: str = ""
     heading: str = ""
     folded: str = ""
-    """Title under which `verbatim` is folded away."""
 
 
 Section = Table | Picture | Text
@@ -60,68 +64,74 @@ Section = Table | Picture | Text
 
 @dataclass(frozen=True)
 class Page:
-    """A report.
+    """A report: what it is of, on what it rests (a sentence or two), and its sections.
 
-    Parameters
-    ----------
-    title, lead : str
-        What it is of, and on what it rests, in a sentence or two.
-    sections : sequence of Section
-    summary : sequence of Table
-        What a terminal shows; none shows the tables of the page.
-    lines : sequence of str
-        What a terminal says below it.
+    A terminal shows the tables of `summary`, or where there are none all tables, and `lines` below.
     """
 
     title: str
     lead: str
     sections: Sequence[Section]
     summary: Sequence[Table] = ()
-    lines: Sequence[str] = field(default_factory=tuple)
+    lines: Sequence[str] = ()
 
     def closed(self, values: Values, facts: Values, recipe: str) -> Self:
         """Return the page with what every report ends with: how to repeat it, and with what."""
-        machine = facts["machine"]
-        rows = {
-            "commit": facts["commit"] or "not from a repository",
-            "machine": f"{machine['cpus']} × {machine['processor']}"
-            + (f", {machine['gpu']}" if machine["gpu"] else ""),
-            "data": " ".join(filter(None, (facts["data"]["path"], facts["data"]["sha256"]))),
-            "software": f"Python {facts['python']}, "
-            + ", ".join(f"{name} {version}" for name, version in facts["packages"].items()),
-        }
-        asked = facts["command"] or f"imuscribe run recipe.yaml  # {values['name']}"
-        end: list[Section] = [
-            Text(heading="Repeat it", verbatim=asked),
-            Table((), list(rows.items()), text=True),
-            Text(folded="The resolved recipe", verbatim=recipe),
+        machine, data = facts["machine"], facts["data"]
+        packages = [f"{name} {version}" for name, version in facts["packages"].items()]
+        gpu = f", {machine['gpu']}" if machine["gpu"] else ""
+        rows = [
+            ("commit", facts["commit"] or "not from a repository"),
+            ("machine", f"{machine['cpus']} × {machine['processor']}{gpu}"),
+            ("data", " ".join(filter(None, (data["path"], data["sha256"])))),
+            ("software", f"Python {facts['python']}, {', '.join(packages)}"),
         ]
+        asked = facts["command"] or f"imuscribe run recipe.yaml  # {values['name']}"
+        end = (
+            Text(heading="Repeat it", verbatim=asked),
+            Table((), rows, text=True),
+            Text(folded="The resolved recipe", verbatim=recipe),
+        )
         return replace(self, sections=[*self.sections, *end])
 
 
-def only(sections: Iterable[Section | None]) -> list[Section]:
+def only(*sections: Section | None) -> list[Section]:
     """Return the sections that there are."""
     return [section for section in sections if section is not None]
 
 
-def interval(figure: Values, digits: int = 3) -> str:
-    """Return ``0.532 [0.471, 0.592]``; the value alone where there is no interval."""
-    value = f"{figure['value']:.{digits}f}"
-    if figure["low"] is None:
-        return value
-    return f"{value} [{figure['low']:.{digits}f}, {figure['high']:.{digits}f}]"
+def interval(
+    figure: Values | None,
+    form: str = ".3f",
+    bounds: str = "",
+    *,
+    scale: float = 1,
+    unit: str = "",
+    n: bool = False,
+) -> str:
+    """Return ``0.532 [0.471, 0.592]``, with `n` what was averaged over behind it.
+
+    The value alone where there is no interval, a dash where there is no figure.
+    """
+    if figure is None:
+        return "–"
+    parts = [format(scale * figure["value"], form) + unit]
+    if figure.get("low") is not None:
+        low, high = (format(scale * figure[end], bounds or form) for end in ("low", "high"))
+        parts.append(f"[{low}, {high}]")
+    if n:
+        parts.append(str(figure["n"]))
+    return " ".join(parts)
 
 
-def counted(figure: Values, digits: int = 3) -> str:
+def counted(figure: Values) -> str:
     """Return ``128/260 0.492 [0.432, 0.553]``: a share with the counts behind it."""
-    return f"{round(figure['value'] * figure['n'])}/{figure['n']} {interval(figure, digits)}"
+    return f"{round(figure['value'] * figure['n'])}/{figure['n']} {interval(figure)}"
 
 
 def points(figure: Values) -> str:
-    """Return a difference of shares in points: ``+12.7 [+7.3, +17.7]``."""
-    low, high = figure["low"], figure["high"]
-    bounds = "" if low is None else f" [{100 * low:+.1f}, {100 * high:+.1f}]"
-    return f"{100 * figure['value']:+.1f}{bounds}"
+    """Return a difference of shares: ``+12.7 points [+7.3, +17.7]``."""
+    return interval(figure, "+.1f", scale=100, unit=" points")
 
 
 def optional(value: float | None, form: str = ".3f") -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from imuscribe.eval.report.figures import tokens_against_accuracy_by_format
-from imuscribe.eval.report.page import Page, Picture, Table, Text, interval, only
+from imuscribe.eval.report.page import Page, Picture, Table, Text, counts, interval, only, optional
 from imuscribe.signals.files import atomic_path, write_text
 
 Values = dict[str, Any]
@@ -17,32 +16,41 @@ Values = dict[str, Any]
 
 def sweep_page(values: Values, facts: Values, folder: Path) -> Page:
     """Return one row a cell, one column of accuracy a method, and what could not be run."""
-    titles = ["format", "Hz", "steps", "precision"]
-    titles += [f"tokens\n{Path(name).name}" for name in values["tokenizers"]]
-    titles += [f"{method}\n[95 %]" for method in values["methods"]]
+    head = [
+        *("format", "Hz", "steps", "precision"),
+        *(f"tokens\n{Path(name).name}" for name in values["tokenizers"]),
+        *(f"{method}\n[95 %]" for method in values["methods"]),
+    ]
     rows = []
     for cell in values["cells"]:
         unit = cell["unit"].removesuffix("s" if cell["precision"] == 1 else "")
+        tokens = (cell["tokens"].get(name) for name in values["tokenizers"])
+        figures = (method.get("accuracy") for method in cell["methods"].values())
         rows.append(
             [
-                cell["format"],
-                f"{cell['rate']:g}",
-                "–" if cell["steps"] is None else str(cell["steps"]),
+                *(cell["format"], f"{cell['rate']:g}", optional(cell["steps"], "d")),
                 f"{cell['precision']} {unit}",
-                *_token_counts(cell, values["tokenizers"]),
-                *(
-                    # Without leading zeros two methods fit into a terminal of 80 columns.
-                    "–" if "reason" in method else interval(method["accuracy"]).replace("0.", ".")
-                    for method in cell["methods"].values()
-                ),
+                *(optional(n, ",.0f") for n in tokens),
+                # Without leading zeros two methods fit into a terminal of 80 columns.
+                *(interval(figure).replace("0.", ".") for figure in figures),
             ]
         )
-    about, missing = _caption(values), _not_run(values)
-    drawn = Picture(tokens_against_accuracy_by_format(values), "Tokens against accuracy")
+    people = {person for fold in values["folds"] for person in fold["test_people"]}
+    judged = {m["n"] for cell in values["cells"] for m in cell["methods"].values() if "n" in m}
+    about = (
+        f"{' or '.join(f'{n:,}' for n in sorted(judged))} test recordings by "
+        f"{counts(len(people), 'person', 'people')}, the same in every cell; chance "
+        f"{values['chance']:.3f}; tokens: median of the signal's text"
+    )
+    missing = [reason for cell in values["cells"] for reason in _not_run(cell)]
     return Page(
         f"{values['name']}: tokens against accuracy",
         f"{about}.",
-        only([Table(titles, rows), Text(["Not run:"], missing) if missing else None, drawn]),
+        only(
+            Table(head, rows),
+            Text(["Not run:"], missing) if missing else None,
+            Picture(tokens_against_accuracy_by_format(values), "Tokens against accuracy"),
+        ),
         lines=[
             about,
             *(f"not run: {reason}" for reason in missing),
@@ -62,55 +70,28 @@ def draw(found: Values, path: Path) -> None:
         temporary.write_bytes(tokens_against_accuracy_by_format(found))
 
 
-def _caption(found: Values) -> str:
-    people = len({person for fold in found["folds"] for person in fold["test_people"]})
-    judged = [m["n"] for cell in found["cells"] for m in cell["methods"].values() if "n" in m]
-    counts = " or ".join(f"{n:,}" for n in sorted(set(judged)))
-    return (
-        f"{counts} test recordings by {people} {'person' if people == 1 else 'people'}, the same "
-        f"in every cell; chance {found['chance']:.3f}; tokens: median of the signal's text"
-    )
-
-
-def _not_run(found: Values) -> list[str]:
-    """Return a line for every cell that could not be run and for each reason it had."""
-    lines = []
-    for cell in found["cells"]:
-        methods: dict[str, list[str]] = {}
-        for name, method in cell["methods"].items():
-            if "reason" in method:
-                methods.setdefault(method["reason"], []).append(name)
-        for reason, names in methods.items():
-            lines.append(f"{cell['name']} ({', '.join(names)}): {reason}")
-    return lines
-
-
 def write_csv(found: Values, path: Path) -> None:
     """Write one row a cell and method, its reason in the last column if it could not be run."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    settings = ("format", "rate", "steps", "precision")
+    settings, bounds = ("format", "rate", "steps", "precision"), ("value", "low", "high")
     counted = [f"tokens:{name}" for name in found["tokenizers"]]
-    writer.writerow(
-        [*settings, *counted, "method", "accuracy", "low", "high", "n", "chance", "reason"]
-    )
+    named = ("method", "accuracy", "low", "high", "n", "chance", "reason")
+    writer.writerow([*settings, *counted, *named])
     for cell in found["cells"]:
-        counts = [cell["tokens"].get(name) for name in found["tokenizers"]]
+        about = [cell[setting] for setting in settings]
+        about += [cell["tokens"].get(name) for name in found["tokenizers"]]
         for name, method in cell["methods"].items():
-            figure = method.get("accuracy", {})
-            writer.writerow(
-                [
-                    *(cell[setting] for setting in settings),
-                    *counts,
-                    name,
-                    *(figure.get(bound) for bound in ("value", "low", "high")),
-                    method.get("n"),
-                    found["chance"],
-                    method.get("reason"),
-                ]
-            )
+            figure = [method.get("accuracy", {}).get(bound) for bound in bounds]
+            rest = [method.get("n"), found["chance"], method.get("reason")]
+            writer.writerow([*about, name, *figure, *rest])
     write_text(path, buffer.getvalue())
 
 
-def _token_counts(cell: Values, tokenizers: Sequence[str]) -> list[str]:
-    return [f"{cell['tokens'][name]:,.0f}" if cell["tokens"] else "–" for name in tokenizers]
+def _not_run(cell: Values) -> list[str]:
+    """Return a line for each reason why methods could not be run in a cell."""
+    methods: dict[str, list[str]] = {}
+    for name, method in cell["methods"].items():
+        if "reason" in method:
+            methods.setdefault(method["reason"], []).append(name)
+    return [f"{cell['name']} ({', '.join(names)}): {why}" for why, names in methods.items()]

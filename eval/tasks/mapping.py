@@ -7,7 +7,6 @@ gives the temperature of the gallery's vote and the weights of the fusion.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -19,9 +18,10 @@ from imuscribe.eval.environment import data_facts
 from imuscribe.eval.methods.baselines import BASELINES
 from imuscribe.eval.methods.mapping import MappingMethods
 from imuscribe.eval.methods.reader import KeptReader
-from imuscribe.eval.metrics import bootstrap_people, wilson
-from imuscribe.eval.report.mapping import mapping_page, write_embedding
-from imuscribe.eval.result import Result, measured, origin
+from imuscribe.eval.metrics import bootstrap_people, share
+from imuscribe.eval.report.figures import write_embedding
+from imuscribe.eval.report.methods import mapping_page
+from imuscribe.eval.result import Result, origin
 from imuscribe.eval.splits import Fold, check_disjoint, make_folds
 from imuscribe.eval.task import Answers, Task, Unit, Values
 from imuscribe.mapping3d.data import Conditions, prepare
@@ -105,7 +105,7 @@ class Mapping(Task[MapRecipe]):
         for metric, key in (("R@1", "@1"), ("R@5", "@5")):
             pooled = values["retrieval"][key]["pooled"]
             chance = values["chance"] if metric == "R@1" else None
-            found.append(Result(**(about | measured(pooled, metric=metric, chance=chance))))
+            found.append(Result.quoted(pooled, about, metric=metric, chance=chance))
         return found
 
     def _methods(self, fold: Fold) -> MappingMethods:
@@ -145,11 +145,11 @@ class Mapping(Task[MapRecipe]):
         ranks = 1 / position
         mean = {"value": float(ranks.mean()), "low": None, "high": None, "n": len(position)}
         return {
-            "@1": _share(position <= 1, subjects, seed, resamples),
-            "@5": _share(position <= 5, subjects, seed, resamples),
+            "@1": _retrieved(position <= 1, subjects, seed, resamples),
+            "@5": _retrieved(position <= 5, subjects, seed, resamples),
             "reciprocal rank": {
                 "pooled": mean,
-                "people": asdict(bootstrap_people(ranks, subjects, seed, resamples)),
+                "people": bootstrap_people(ranks, subjects, seed, resamples),
             },
         }
 
@@ -165,13 +165,11 @@ def _check_held_out(data: Conditions, fold: Fold) -> None:
     check_disjoint(learnt, [rec for rec in everything if rec.subject in tested])
 
 
-def _share(hits: NDArray[np.bool_], subjects: Sequence[str], seed: int, resamples: int) -> Values:
-    k, n = int(hits.sum()), len(hits)
-    low, high = wilson(k, n)
-    return {
-        "pooled": {"value": k / n, "low": low, "high": high, "n": n},
-        "people": asdict(bootstrap_people(hits, subjects, seed, resamples)),
-    }
+def _retrieved(
+    hits: NDArray[np.bool_], subjects: Sequence[str], seed: int, resamples: int
+) -> Values:
+    people = bootstrap_people(hits, subjects, seed, resamples)
+    return {"pooled": share(hits.sum(), len(hits)), "people": people}
 
 
 def _pairs(methods: Values) -> list[tuple[str, str]]:

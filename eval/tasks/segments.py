@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from imuscribe.eval.environment import data_facts
-from imuscribe.eval.report.segments import segments_page, segments_results, summarise
+from imuscribe.eval.report.words import segments_page, segments_results, segments_summary
 from imuscribe.eval.task import Answers, Task, Unit, Values
 from imuscribe.recipes.words import SegmentRecipe
 from imuscribe.signals.errors import InputError
@@ -70,7 +70,8 @@ class Segments(Task[SegmentRecipe]):
         """Return the shares of words, letters and bounds that are right."""
         sizes = {name: len(lexicon) for name, lexicon in self.lexica.items()}
         weights = [stage["weights"] for stage in answers.values()]
-        return summarise(_table(answers), self.recipe, self.material.source, sizes, weights)
+        table, source = _table(answers), self.material.source
+        return segments_summary(table, self.recipe, source, sizes, weights)
 
     def write_tables(self, answers: Answers) -> None:
         """Write ``words.parquet``: one row a word, lexicon and method."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from imuscribe.eval.report.words import summarise, words_page, words_results
+from imuscribe.eval.report.words import words_page, words_results, words_summary
 from imuscribe.eval.store import Store
 from imuscribe.eval.task import Answers, Task, Unit, Values
 from imuscribe.eval.tasks.letter_pool import letters_source, load_pool
@@ -69,7 +69,7 @@ class Words(Task[WordsRecipe]):
 
     def judge(self, answers: Answers) -> Values:
         """Return the shares of words decoded exactly."""
-        return summarise(_table(answers), self.recipe, self.pool.source, self.lexica)
+        return words_summary(_table(answers), self.recipe, self.pool.source, self.lexica)
 
     def write_tables(self, answers: Answers) -> None:
         """Write ``words.parquet``: one row a word, k and decoder."""

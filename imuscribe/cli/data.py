@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from imuscribe.cli.options import examples
+from imuscribe.cli.options import (
+    AccUnit,
+    GyroUnit,
+    Rate,
+    TimeUnit,
+    examples,
+    pairs_of,
+    refuse_overwriting,
+)
 from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.readers import READERS, reader
 
-if TYPE_CHECKING:
-    from imuscribe.signals.quality import Summary
-    from imuscribe.signals.recording import Recording
-
-LAYOUTS = ("csv", "charsense", "motion-pen")
-
+_LAYOUTS = "; ".join(f"{name}: {what}" for name, (_, what) in READERS.items())
 _SHOWN = 40
 _SHARES = {
     "repeats": "of their samples",
@@ -79,28 +82,28 @@ def info(
         raise refused[0]
     summary = summarise(recordings, refused, progress=True)
     if as_json:
-        typer.echo(json.dumps(summary.as_dict(), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(summary, indent=2, ensure_ascii=False))
     else:
         _show(path.name, summary)
 
 
 def import_(
-    source: Annotated[Path, typer.Argument(help="A CSV file, a folder of them, or a data set.")],
-    layout: Annotated[str, typer.Option(help=f"One of {', '.join(LAYOUTS)}.")],
+    source: Annotated[Path, typer.Argument(help="A file, a folder of them, or a data set.")],
+    layout: Annotated[str, typer.Option(help=f"{_LAYOUTS}.")],
     out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
     column: Annotated[
         list[str] | None,
-        typer.Option(help="csv: OURS=THEIRS, for t, acc_x … gyro_z, lin_acc_*; repeat."),
+        typer.Option(help="CSV: OURS=THEIRS, for t, acc_x … gyro_z, lin_acc_*; repeat."),
     ] = None,
-    acc_unit: Annotated[str, typer.Option(help="csv: m/s^2, g or mg.")] = "",
-    gyro_unit: Annotated[str, typer.Option(help="csv: rad/s or deg/s.")] = "",
-    time_unit: Annotated[str, typer.Option(help="csv: s (default), ms, us or ns.")] = "",
-    rate: Annotated[float | None, typer.Option(help="csv: Hz, for files without times.")] = None,
-    label: Annotated[str, typer.Option(help="csv: what was done.")] = "",
-    subject: Annotated[str, typer.Option(help="csv: who did it.")] = "",
-    session: Annotated[str, typer.Option(help="csv: when.")] = "",
-    device: Annotated[str, typer.Option(help="csv: with what.")] = "",
-    case: Annotated[str, typer.Option(help="csv: 2d (flat surface) or 3d (mid-air).")] = "",
+    acc_unit: AccUnit = "",
+    gyro_unit: GyroUnit = "",
+    time_unit: TimeUnit = "",
+    rate: Rate = None,
+    label: Annotated[str, typer.Option(help="CSV: what was done.")] = "",
+    subject: Annotated[str, typer.Option(help="CSV: who did it.")] = "",
+    session: Annotated[str, typer.Option(help="CSV: when.")] = "",
+    device: Annotated[str, typer.Option(help="CSV: with what.")] = "",
+    case: Annotated[str, typer.Option(help="CSV: 2d (flat surface) or 3d (mid-air).")] = "",
     person: Annotated[
         list[str] | None,
         typer.Option(help="motion-pen: SESSION=WRITER, where one person wrote several; repeat."),
@@ -110,31 +113,34 @@ def import_(
 
     In texts such as --label, {file}, {folder} and {parent} name a CSV file and its folders.
     """
+    from inspect import signature
+
     from imuscribe.signals.quality import check_units, summarise
-    from imuscribe.signals.readers.layouts import read_charsense, read_motion_pen
     from imuscribe.signals.readers.parquet import save
 
     if out.suffix != ".parquet":
         raise InputError(f"--out {out}: ends in '{out.suffix}': what is written is .parquet")
-    if layout == "charsense":
-        recordings = read_charsense(source)
-    elif layout == "motion-pen":
-        recordings = read_motion_pen(source, _pairs(person or [], "--person SESSION=WRITER"))
-    elif layout == "csv":
-        recordings = _read_csvs(
-            source,
-            {"label": label, "subject": subject, "session": session, "device": device},
-            columns=_pairs(column or [], "--column OURS=THEIRS"),
-            acc_unit=acc_unit,
-            gyro_unit=gyro_unit,
-            time_unit=time_unit,
-            rate=rate,
-            case=case,
-        )
-    else:
-        raise InputError(f"layout '{layout}' is unknown: {nearest(layout, LAYOUTS)}")
-    for rec in recordings:
-        check_units(rec)
+    refuse_overwriting(out, source)
+    read = reader(layout)
+    options = {
+        "columns": pairs_of(column, "--column OURS=THEIRS"),
+        "acc_unit": acc_unit,
+        "gyro_unit": gyro_unit,
+        "time_unit": time_unit,
+        "rate": rate,
+        "label": label,
+        "subject": subject,
+        "session": session,
+        "device": device,
+        "case": case,
+        "people": pairs_of(person, "--person SESSION=WRITER"),
+    }
+    given = {name: value for name, value in options.items() if value not in ("", None, {})}
+    if wrong := sorted(given.keys() - signature(read).parameters.keys()):
+        option = {"columns": "column", "people": "person"}.get(wrong[0], wrong[0])
+        option = option.replace("_", "-")
+        raise InputError(f"--{option}: layout '{layout}' takes no such option: leave it out")
+    recordings = [check_units(rec) for rec in read(source, **given)]
     save(recordings, out)
     _show(out.name, summarise(recordings))
 
@@ -201,101 +207,48 @@ def simulate(
     from imuscribe.signals.simulate import SimulateConfig
     from imuscribe.signals.simulate import simulate as run
 
-    values: dict[str, Any] = {
+    values = {
         "people": people,
         "labels": labels,
         "repetitions": repetitions,
         "rate": rate,
         "seed": seed,
         "strokes": None if strokes is None else str(strokes),
+        **({"cases": case} if case else {}),
     }
-    config = SimulateConfig.parse(values | ({"cases": case} if case else {}), "simulate")
-    recordings = run(config, progress=True)
+    recordings = run(SimulateConfig.parse(values, "simulate"), progress=True)
     save(recordings, out)
     typer.echo(f"wrote {len(recordings):,} recordings to {out}")
 
 
-def _read_csvs(source: Path, about: Mapping[str, str], **options: Any) -> list[Recording]:
-    """Read one file, or every CSV file in a folder; fill the names of file and folders in."""
-    from tqdm import tqdm
-
-    from imuscribe.signals.readers.layouts import read_csv, unread_columns
-
-    files = sorted(source.rglob("*.csv")) if source.is_dir() else [source]
-    if not files:
-        raise InputError(f"{source}: holds no .csv files")
-    recordings = []
-    for file in tqdm(files, desc="read", unit="file", disable=len(files) == 1):
-        full = file.resolve()
-        names = {
-            "{file}": full.stem,
-            "{folder}": full.parent.name,
-            "{parent}": full.parent.parent.name,
-        }
-        filled: dict[str, Any] = dict(about)
-        for key, text in filled.items():
-            for mark in re.findall(r"\{[^{}]*\}", text):
-                if mark not in names:
-                    raise InputError(f"--{key} '{text}': {mark} is unknown: {nearest(mark, names)}")
-                text = text.replace(mark, names[mark])
-            filled[key] = text
-        inside = file.relative_to(source) if source.is_dir() else Path(file.name)
-        name = inside.with_suffix("").as_posix()
-        recordings.append(read_csv(file, id=name, **filled, **options))
-    if left := unread_columns(files[0], options["columns"]):
-        typer.echo(f"columns not read (of {files[0].name}): {', '.join(left)}")
-    return recordings
-
-
-def _pairs(items: Sequence[str], form: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for item in items:
-        key, equals, value = item.partition("=")
-        if not (equals and key and value):
-            raise InputError(f"'{item}' has no two sides: write {form}")
-        if key in pairs:
-            raise InputError(f"'{item}': {key} was given as '{pairs[key]}' before: name it once")
-        pairs[key] = value
-    return pairs
-
-
-def _show(name: str, summary: Summary) -> None:
+def _show(name: str, summary: dict[str, Any]) -> None:
     width = max(60, shutil.get_terminal_size((100, 24)).columns)
+    wrap = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    wrap.subsequent_indent = " " * 20
 
     def line(title: str, text: str) -> None:
-        typer.echo(
-            textwrap.fill(
-                text,
-                width,
-                initial_indent=f"  {title:<18}",
-                subsequent_indent=" " * 20,
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-        )
+        wrap.initial_indent = f"  {title:<18}"
+        typer.echo(wrap.fill(text))
 
-    n = summary.recordings
+    n = summary["recordings"]
     typer.echo(f"{name}: {n:,} recordings")
     for title in ("people", "labels", "sessions", "devices", "cases"):
-        line(title, _counts(getattr(summary, title)))
-    some = {c: k for c, k in summary.channels.items() if k < n}
-    line("channels", ", ".join(f"{c} ({some[c]:,})" if c in some else c for c in summary.channels))
-    for title, unit, (low, middle, high) in (
-        ("rate", "Hz", summary.rate),
-        ("duration", "s", summary.duration),
-        ("samples", "", summary.samples),
-    ):
-        line(title, f"{low:,.4g} to {high:,.4g} {unit}".rstrip() + f", median {middle:,.4g}")
-    typer.echo("problems" if summary.problems else "no problems found")
-    for kind, found in summary.problems.items():
-        total = n + (found.recordings if kind == "unusable" else 0)
-        text = f"{found.recordings:,} of {total:,} recordings ({found.recordings / total:.1%})"
+        line(title, _counts(summary[title]))
+    channels = summary["channels"].items()
+    line("channels", ", ".join(f"{c} ({k:,})" if k < n else c for c, k in channels))
+    for title, unit in (("rate", " Hz"), ("duration", " s"), ("samples", "")):
+        low, middle, high = summary[title]
+        line(title, f"{low:,.4g} to {high:,.4g}{unit}, median {middle:,.4g}")
+    typer.echo("problems" if summary["problems"] else "no problems found")
+    for kind, found in summary["problems"].items():
+        count, limits = found["recordings"], list(found["limits"].items())[:4]
+        total = n + (count if kind == "unusable" else 0)
+        text = f"{count:,} of {total:,} recordings ({count / total:.1%})"
         if kind in _SHARES:
-            text += f", median {found.share:.1%} {_SHARES[kind]}"
-        if found.limits:
-            limits = list(found.limits.items())[:4]
+            text += f", median {found['share']:.1%} {_SHARES[kind]}"
+        if limits:
             text += "; limits " + ", ".join(f"{limit} ({k:,})" for limit, k in limits)
-        line(kind, f"{text}; worst {found.example}")
+        line(kind, f"{text}; worst {found['example']}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -39,31 +39,45 @@ def refuse_overwriting(out: Path, *read: Path) -> None:
         raise InputError(f"--out {out}: is the file that is read: give another name")
 
 
-def recording_of_csv(
+def pairs_of(items: Sequence[str] | None, form: str) -> dict[str, str]:
+    """Return what was given as KEY=VALUE, each key once; `form` is the option as it is typed."""
+    pairs: dict[str, str] = {}
+    for item in items or ():
+        key, equals, value = item.partition("=")
+        if not (equals and key and value):
+            raise InputError(f"'{item}' has no two sides: write {form}")
+        if key in pairs:
+            raise InputError(f"'{item}': {key} was given as '{pairs[key]}' before: name it once")
+        pairs[key] = value
+    return pairs
+
+
+def is_csv(file: Path) -> bool:
+    """Whether a file is read as the options say; Parquet says its columns and units itself."""
+    return file.suffix.lower() in (".csv", ".tsv", ".txt")
+
+
+def recordings_of(
     file: Path,
     columns: Sequence[str] | None,
     acc_unit: str,
     gyro_unit: str,
     time_unit: str,
     rate: float | None,
-) -> Recording:
-    """Read one recording from a CSV as the options of a command describe it."""
+) -> list[Recording]:
+    """Read canonical Parquet, or the recording of a CSV as the options of a command describe it."""
     from imuscribe.signals.quality import check_units
-    from imuscribe.signals.readers.layouts import read_csv
+    from imuscribe.signals.readers.csv import read_csv
+    from imuscribe.signals.readers.parquet import load
     from imuscribe.signals.recording import ACC, GYRO
 
-    named: dict[str, str] = {}
-    for item in columns or ():
-        ours, equals, theirs = item.partition("=")
-        if not (ours and equals and theirs):
-            raise InputError(f"--column '{item}' has no two sides: write OURS=THEIRS")
-        named[ours] = theirs
+    if not is_csv(file):
+        return load(file)
+    named = pairs_of(columns, "--column OURS=THEIRS")
     # Who names the acceleration alone has no gyroscope.
     usual = (*ACC, *(() if set(ACC) & set(named) else GYRO), *(() if rate is not None else ("t",)))
     names = {name: name for name in usual} | named
-    rec = read_csv(file, names, acc_unit, gyro_unit, time_unit=time_unit, rate=rate)
-    check_units(rec)
-    return rec
+    return [check_units(read_csv(file, names, acc_unit, gyro_unit, time_unit, rate))]
 
 
 def examples(*lines: str) -> str:

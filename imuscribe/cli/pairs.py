@@ -217,11 +217,10 @@ def _chosen(recipe: BuildRecipe) -> tuple[list[Recording], tuple[str, ...]]:
     """Return the cleaned recordings of a recipe in the order of the data, and every label."""
     import numpy as np
 
-    from imuscribe.signals.cleaning import clean
-    from imuscribe.signals.readers.parquet import leave_out, load
-    from imuscribe.signals.simulate import simulate
+    from imuscribe.signals.load import clean_all, read
+    from imuscribe.signals.readers.parquet import MAX_LEFT_OUT
 
-    found = simulate(recipe.simulate) if recipe.data == "simulated" else load(recipe.data)
+    found = read(recipe.data, recipe.simulate)
     labels = recipe.label_set if recipe.labels else tuple(sorted({r.label for r in found} - {""}))
     if recipe.labels:
         found = [rec for rec in found if rec.label in labels]
@@ -232,15 +231,8 @@ def _chosen(recipe: BuildRecipe) -> tuple[list[Recording], tuple[str, ...]]:
         # Drawn over the whole file: its first rows are often one person's or one letter's.
         drawn = np.random.default_rng(recipe.seed).permutation(len(chosen))[: recipe.pairs.limit]
         chosen = [chosen[i] for i in sorted(drawn)]
-    cleaned: list[Recording] = []
-    refused: list[InputError] = []
-    for rec in chosen:
-        try:
-            cleaned.append(clean(rec, recipe.clean))
-        except InputError as error:
-            refused.append(error)
-    leave_out(refused, len(chosen), Path(recipe.data).name)
-    return cleaned, labels
+    where = Path(recipe.data).name
+    return clean_all(chosen, recipe.clean, where=where, most=MAX_LEFT_OUT), labels
 
 
 def _of_people(

@@ -18,7 +18,8 @@ from imuscribe.cli.options import (
     Rate,
     TimeUnit,
     command,
-    recording_of_csv,
+    is_csv,
+    recordings_of,
 )
 from imuscribe.signals.errors import InputError
 
@@ -149,14 +150,9 @@ def predict(
     from imuscribe.finetune.reading import most_likely
 
     folder = adapter_path(adapter)
-    if file.suffix.lower() in (".csv", ".tsv", ".txt"):
-        recordings = [recording_of_csv(file, column, acc_unit, gyro_unit, time_unit, rate)]
-    else:
-        from imuscribe.signals.readers.parquet import load
-
-        if column or acc_unit or gyro_unit or time_unit or rate is not None:
-            raise InputError(f"{file}: Parquet says its columns and units itself: leave them out")
-        recordings = load(file)
+    if not is_csv(file) and (column or acc_unit or gyro_unit or time_unit or rate is not None):
+        raise InputError(f"{file}: Parquet says its columns and units itself: leave them out")
+    recordings = recordings_of(file, column, acc_unit, gyro_unit, time_unit, rate)
     for rec in recordings:
         if adapter is None and (doubt := _doubt(rec)):
             typer.echo(f"{rec.id}: {doubt}", err=True)

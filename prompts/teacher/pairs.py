@@ -7,12 +7,12 @@ explainer does the first two and a table of wordings the third; any `Explainer` 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from imuscribe.prompts.ask.shots import draw_places
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.captions.explain import Explanation, explain
 from imuscribe.prompts.serialize.text import Serializer
@@ -74,7 +74,7 @@ def build_pairs(
     rows: list[Row] = []
     for i, rec in enumerate(tqdm(recordings, desc="pairs", unit="rec", disable=not progress)):
         rng = np.random.default_rng([seed, *rec.id.encode()])
-        chosen = draw_shots(labels, builder.config.shots, rng, skip=i)
+        chosen = draw_places(labels, builder.config.shots, rng, skip=i)
         shots = [Shot(texts[j], labels[j]) for j in chosen]
         try:
             reasoning = explainer(rec, rec.label).reasoning if builder.config.reasoning else ""
@@ -121,23 +121,3 @@ def pair(rec: Recording, question: Question, completion: str, builder: PromptBui
         "system": system,
         "user": user,
     }
-
-
-def draw_shots(
-    labels: Sequence[str], k: int, rng: np.random.Generator, skip: int | None = None
-) -> list[int]:
-    """Draw the places of `k` examples, of as many different labels as possible.
-
-    `labels` are those of the candidates; the place `skip`, that of the question itself, may not be
-    drawn. InputError if there are fewer than `k`.
-    """
-    if k == 0:
-        return []
-    seen: dict[str, int] = defaultdict(int)
-    ranked = []
-    for order, i in enumerate(int(i) for i in rng.permutation(len(labels)) if i != skip):
-        ranked.append((seen[labels[i]], order, i))
-        seen[labels[i]] += 1
-    if len(ranked) < k:
-        raise InputError(f"{k} examples were asked for, only {len(ranked)} recordings are there")
-    return [i for _, _, i in sorted(ranked)[:k]]

@@ -17,11 +17,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from imuscribe.prompts.ask.shots import draw_places
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize.text import Serializer
 from imuscribe.prompts.teacher.chat import Unanswered, unanswered
 from imuscribe.prompts.teacher.pair_files import SCORES, Row, SetAside
-from imuscribe.prompts.teacher.pairs import Question, draw_shots, pair
+from imuscribe.prompts.teacher.pairs import Question, pair
 from imuscribe.prompts.teacher.teachers import Teacher
 from imuscribe.signals.recording import Recording
 
@@ -85,7 +86,7 @@ def teach(
     def question(place: int, rng: np.random.Generator) -> Question:
         """Return a question that fits; what is shorter than one that does is let pass."""
         nonlocal fits
-        chosen = draw_shots(labels, builder.config.shots, rng, skip=place)
+        chosen = draw_places(labels, builder.config.shots, rng, skip=place)
         with unanswered("does not fit"):
             shots = [Shot(text(i), labels[i]) for i in chosen]
             n = len(text(place)) + sum(len(shot.text) for shot in shots)

@@ -20,35 +20,24 @@ _LEAST = 10
 
 
 class AugmentConfig(Config):
-    """How far a varied recording may differ from the real one (standard deviations).
-
-    Attributes
-    ----------
-    turn : float
-        Slant of the letter in its plane, degrees.
-    heading : float
-        Turn of the writing plane about the vertical, degrees.
-    stretch : float
-        Relative change of width against height.
-    warp : float
-        Relative change of local speed along the gesture.
-    noise : float
-        Smooth acceleration noise relative to the recording's own root mean square.
-    tilt : float
-        Turn of the device in the hand, degrees.
-    late : float
-        Most of the gesture, as a share of its time, that is missing at the beginning because the
-        recording started late; the share is uniform between nothing and this. On CharSense, where
-        most people did so, it makes simulated writers look like real ones.
-    """
+    """How far a varied recording may differ from the real one (standard deviations)."""
 
     turn: float = Field(default=10.0, ge=0, le=45)
+    """Slant of the letter in its plane, degrees."""
     heading: float = Field(default=10.0, ge=0, le=45)
+    """Turn of the writing plane about the vertical, degrees."""
     stretch: float = Field(default=0.15, ge=0, le=0.5)
+    """Relative change of width against height."""
     warp: float = Field(default=0.15, ge=0, le=0.5)
+    """Relative change of local speed along the gesture."""
     noise: float = Field(default=0.08, ge=0, le=1)
+    """Smooth acceleration noise relative to the recording's own root mean square."""
     tilt: float = Field(default=10.0, ge=0, le=90)
+    """Turn of the device in the hand, degrees."""
     late: float = Field(default=0.0, ge=0, le=0.9)
+    """Most of the gesture, as a share of its time, that is missing at the beginning because the
+    recording started late; the share is uniform between nothing and this. On CharSense, where most
+    people did so, it makes simulated writers look like real ones."""
 
 
 def augment(

@@ -25,15 +25,11 @@ from imuscribe.signals.recording import Array, Recording
 Float = NDArray[np.float64]
 Signal = Literal["acceleration", "velocity", "position", "rotation"]
 
-_STILL = 0.05
-"""Rotation rate (rad/s, root mean square) below which an arm's pivot cannot be found."""
-_RIDGE = 0.03
-"""Share of the rotation power added to each axis of the pivot's least squares."""
-_CALM = 0.01
-"""Squares of the start velocity counted as error, relative to those of the mismatch."""
+_STILL = 0.05  # rotation rate (rad/s, root mean square) below which no pivot can be found
+_RIDGE = 0.03  # share of the rotation power added to each axis of the pivot's least squares
+_CALM = 0.01  # squares of the start velocity counted as error, relative to the mismatch's
 _GRAVITY = 9.81
-_TRUST = 1.0
-"""s²: weight of gravity's known strength (off by 1 m/s² is as bad as a mismatch of 1 m/s)."""
+_TRUST = 1.0  # s²: gravity off by 1 m/s² is as bad as a mismatch of 1 m/s
 
 _AXES: dict[str, tuple[int, int]] = {
     f"{sign}{axis}": (i, -1 if sign == "-" else 1) for i, axis in enumerate("xyz") for sign in "+-"
@@ -69,12 +65,9 @@ class Motion:
     ----------
     t : ndarray of float64, shape (n_samples,)
         Seconds from the start.
-    acceleration : ndarray of float32, shape (3, n_samples)
-        m/s², gravity removed.
-    velocity : ndarray of float32, shape (3, n_samples)
-        m/s, zero at the end, and at the start unless the hand was moving by then.
-    position : ndarray of float32, shape (3, n_samples)
-        m, zero at the start.
+    acceleration, velocity, position : ndarray of float32, shape (3, n_samples)
+        m/s², gravity removed; m/s, zero at the end, and at the start unless the hand was moving by
+        then; m, zero at the start.
     rotation : ndarray of float32, shape (3, n_samples)
         Rotation rate in rad/s about right, up and forward (right-hand rule about each).
     to_device : ndarray of float64, shape (n_samples, 3, 3)

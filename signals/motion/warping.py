@@ -15,18 +15,9 @@ Float = NDArray[np.float64]
 def warping_distances(x: Array | Float, y: Array | Float, band: float = 0.1) -> Float:
     """Return the dependent DTW distance of every sequence of `x` to every one of `y`.
 
-    All channels are warped together (Shokoohi-Yekta et al., DMKD 2017).
-
-    Parameters
-    ----------
-    x, y : ndarray, shapes (n, n_channels, n_steps) and (m, n_channels, n_steps)
-        Sequences of one length.
-    band : float
-        Half width of the Sakoe–Chiba band as a share of the length.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, m)
+    All channels are warped together (Shokoohi-Yekta et al., DMKD 2017). `x` (n, n_channels,
+    n_steps) and `y` (m, n_channels, n_steps) are of one length; `band` is the half width of the
+    Sakoe–Chiba band as a share of it. Returns shape (n, m).
     """
     from dtaidistance import dtw_ndim
 

@@ -1,1 +1,40 @@
-"""Files of recordings, one module a dialect."""
+"""Readers, one file a dialect, by the names that `imuscribe data import --layout` takes.
+
+A reader is a function from a file or folder to a list of recordings. To add one, write its file
+beside this one and name the function in `READERS`. The command hands it the options that it has
+parameters for, such as `people`; `readers.tables` reads delimited text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from imuscribe.signals.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from imuscribe.signals.recording import Recording
+
+READERS = {
+    "csv": ("csv.read_csvs", "one CSV file a recording; say columns and units"),
+    "charsense": ("charsense.read_charsense", "RawDataset/<person>/<character>/*.csv"),
+    "motion-pen": ("motion_pen.read_motion_pen", "data/<session>/<letter>.csv"),
+    "parquet": ("parquet.load", "the canonical layout, in other units"),
+}
+"""Name of the dialect: the function, imported when asked for, and what it reads."""
+
+
+def reader(dialect: str) -> Callable[..., list[Recording]]:
+    """Return the function that reads a dialect.
+
+    Raises
+    ------
+    InputError
+        If there is no such dialect.
+    """
+    if dialect not in READERS:
+        raise InputError(f"layout '{dialect}' is unknown: {nearest(dialect, READERS)}")
+    module, name = READERS[dialect][0].split(".")
+    function: Callable[..., list[Recording]] = getattr(import_module(f"{__name__}.{module}"), name)
+    return function

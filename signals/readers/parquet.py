@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,26 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.errors import InputError, nearest, usable
 from imuscribe.signals.files import atomic_path
-from imuscribe.signals.recording import ACC, GYRO, LIN_ACC, Recording
+from imuscribe.signals.quality import check_units
+from imuscribe.signals.recording import ACC, CHANNELS, GYRO, LIN_ACC, METADATA, Recording
 from imuscribe.signals.units import Quantity, to_si
 
-TEXT = ("id", "subject", "session", "label", "device", "case")
-UNITS = ("acc_unit", "gyro_unit")
-CHANNELS = (*ACC, *LIN_ACC, *GYRO)
-_SENSORS: tuple[tuple[tuple[str, ...], str, Quantity], ...] = (
-    (ACC, "acc_unit", "acceleration"),
-    (LIN_ACC, "acc_unit", "acceleration"),
-    (GYRO, "gyro_unit", "rotation"),
-)
-CASES = ("2d", "3d", "")
+_UNITS: dict[str, Quantity] = {"acc_unit": "acceleration", "gyro_unit": "rotation"}
+_SENSORS = ((ACC, "acc_unit"), (LIN_ACC, "acc_unit"), (GYRO, "gyro_unit"))
 
 MAX_LEFT_OUT = 0.01
 """Share of unusable recordings in a data set that is left out with a warning; more is an error."""
 
 _BATCH = 512
-_log = logging.getLogger(__name__)
 
 
 def load(path: str | os.PathLike[str]) -> list[Recording]:
@@ -39,7 +31,7 @@ def load(path: str | os.PathLike[str]) -> list[Recording]:
 
     A row whose time goes back is two takes glued together and no recording; one that is far from
     gravity at the median is in another unit than it says. Where such rows are at most
-    `MAX_LEFT_OUT` of a file they are left out and named in a warning.
+    `MAX_LEFT_OUT` of a file they are left out with a warning.
 
     Parameters
     ----------
@@ -49,22 +41,11 @@ def load(path: str | os.PathLike[str]) -> list[Recording]:
     Raises
     ------
     InputError
-        If the file is missing or not Parquet, a column is missing or unknown, a unit is missing
-        or unknown, or a row is inconsistent; the message names the row's id. If more than
-        `MAX_LEFT_OUT` of the rows cannot be used.
+        If the file is missing or not Parquet, a column or unit is missing or unknown, a row is
+        inconsistent, or more than `MAX_LEFT_OUT` of the rows cannot be used.
     """
-    from imuscribe.signals.quality import check_units
-
     found, refused = scan(path)
-    recordings = []
-    for rec in found:
-        try:
-            check_units(rec)
-            recordings.append(rec)
-        except InputError as error:
-            refused.append(error)
-    leave_out(refused, len(recordings) + len(refused), Path(path).name)
-    return recordings
+    return usable(found, check_units, Path(path).name, MAX_LEFT_OUT, refused=refused)
 
 
 def scan(path: str | os.PathLike[str]) -> tuple[list[Recording], list[InputError]]:
@@ -96,26 +77,8 @@ def scan(path: str | os.PathLike[str]) -> tuple[list[Recording], list[InputError
         ) from None
     if not recordings and not refused:
         raise InputError(f"{path}: holds no recordings: a data set needs one row or more")
-    ids = [r.id for r in recordings]
-    if len(set(ids)) != len(ids):
-        raise InputError(f"{path}: id '{_repeated(ids)}' occurs twice: ids must be unique")
+    _check_ids(recordings, path)
     return recordings, refused
-
-
-def leave_out(refused: Sequence[InputError], total: int, where: str) -> None:
-    """Warn about recordings that could not be used, or raise when they are too many.
-
-    Raises
-    ------
-    InputError
-        If more than `MAX_LEFT_OUT` of `total` were refused.
-    """
-    if not refused:
-        return
-    if len(refused) > MAX_LEFT_OUT * total:
-        raise InputError(f"{where}: {len(refused)} of {total} recordings unusable: {refused[0]}")
-    for error in refused:
-        _log.warning("%s: left out 1 of %d recordings: %s", where, total, error)
 
 
 def save(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> None:
@@ -142,18 +105,15 @@ def _table(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> Any
 
     if not recordings:
         raise InputError(f"{path}: no recordings to write: a data set needs one or more")
-    ids = [r.id for r in recordings]
-    if len(set(ids)) != len(ids):
-        raise InputError(f"{path}: id '{_repeated(ids)}' occurs twice: ids must be unique")
+    _check_ids(recordings, path)
     for rec in recordings:
-        for name in rec.channels:
-            if name not in CHANNELS:
-                raise InputError(
-                    f"recording '{rec.id}': channel '{name}' is not in the layout: "
-                    f"{nearest(name, CHANNELS)}"
-                )
+        if odd := [name for name in rec.channels if name not in CHANNELS]:
+            raise InputError(
+                f"recording '{rec.id}': channel '{odd[0]}' is not in the layout: "
+                f"{nearest(odd[0], CHANNELS)}"
+            )
         rec.select(ACC)
-    columns: dict[str, Any] = {name: [getattr(r, name) for r in recordings] for name in TEXT}
+    columns: dict[str, Any] = {name: [getattr(r, name) for r in recordings] for name in METADATA}
     columns["acc_unit"] = ["m/s^2"] * len(recordings)
     columns["gyro_unit"] = ["rad/s" if r.gyro is not None else "" for r in recordings]
     columns["t"] = pa.array([r.t for r in recordings], pa.list_(pa.float64()))
@@ -170,14 +130,15 @@ def _check_columns(names: Sequence[str], path: str | os.PathLike[str]) -> None:
             f"{path}: holds pen trajectories, not motion-sensor recordings: give it to the "
             "simulator instead ('imuscribe simulate OUT --strokes FILE')"
         )
-    valid = (*TEXT, *UNITS, "t", *CHANNELS)
+    valid = (*METADATA, *_UNITS, "t", *CHANNELS)
     for name in names:
         if name not in valid:
             raise InputError(f"{path}: unknown column '{name}': {nearest(name, valid)}")
     required = ["id", "t", *ACC, "acc_unit"]
-    for group in (GYRO, LIN_ACC):
-        if any(name in names for name in group):
-            required += [*group, *(["gyro_unit"] if group is GYRO else [])]
+    if set(GYRO) & set(names):
+        required += [*GYRO, "gyro_unit"]
+    if set(LIN_ACC) & set(names):
+        required += LIN_ACC
     missing = [name for name in required if name not in names]
     if missing:
         raise InputError(
@@ -185,33 +146,28 @@ def _check_columns(names: Sequence[str], path: str | os.PathLike[str]) -> None:
             "acc_z and the unit of every sensor"
         )
     if len(set(names)) != len(names):
-        raise InputError(f"{path}: column '{_repeated(names)}' occurs twice")
+        raise InputError(f"{path}: column '{Counter(names).most_common(1)[0][0]}' occurs twice")
 
 
 def _rows(batch: Any, path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     """Yield the fields of one `Recording` a row, in SI units."""
+    names = batch.schema.names
     text = {
         name: ["" if v is None else str(v).strip() for v in batch[name].to_pylist()]
-        for name in (*TEXT, *UNITS)
-        if name in batch.schema.names
+        for name in (*METADATA, *_UNITS)
+        if name in names
     }
-    lists = {
-        name: _lists(batch[name], name, path)
-        for name in ("t", *CHANNELS)
-        if name in batch.schema.names
-    }
+    lists = {name: _lists(batch[name], name, path) for name in ("t", *CHANNELS) if name in names}
     for i in range(batch.num_rows):
-        fields: dict[str, Any] = {name: text[name][i] for name in TEXT if name in text}
+        fields: dict[str, Any] = {name: text[name][i] for name in METADATA if name in text}
         where = f"{path}: recording '{fields['id']}'"
         if not fields["id"]:
             raise InputError(f"{path}: row {i} of a row group has an empty id: ids name recordings")
-        if fields.get("case", "") not in CASES:
-            raise InputError(f"{where}: case '{fields['case']}' is unknown: valid: 2d, 3d or empty")
         t = lists["t"][i]
-        values = {name: lists[name][i] for name in CHANNELS if name in lists}
-        present = {name: row for name, row in values.items() if row is not None}
         if t is None:
             raise InputError(f"{where}: has no times: t must be a list of seconds")
+        values = {name: lists[name][i] for name in CHANNELS if name in lists}
+        present = {name: row for name, row in values.items() if row is not None}
         for name, row in present.items():
             if len(row) != len(t):
                 raise InputError(
@@ -219,19 +175,18 @@ def _rows(batch: Any, path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
                     "all lists of a row need one length"
                 )
         data = []
-        for group, unit, quantity in _SENSORS:
+        for group, unit in _SENSORS:
             lacking = [name for name in group if name not in present]
             if len(lacking) == len(group) and group is not ACC:
                 continue
             if lacking:
                 raise InputError(f"{where}: {', '.join(lacking)} is empty: a sensor needs x, y, z")
-            rows = [present[name] for name in group]
             try:
-                data.append(to_si(np.stack(rows), text[unit][i], quantity))
+                rows = np.stack([present[name] for name in group])
+                data.append(to_si(rows, text[unit][i], _UNITS[unit]))
             except InputError as error:
                 raise InputError(f"{where}: {unit}: {error}") from None
-        channels = tuple(name for name in CHANNELS if name in present)
-        yield {**fields, "data": np.concatenate(data), "channels": channels, "t": t}
+        yield {**fields, "data": np.concatenate(data), "channels": tuple(present), "t": t}
 
 
 def _lists(
@@ -255,8 +210,10 @@ def _lists(
     ]
 
 
-def _repeated(names: Sequence[str]) -> str:
-    return Counter(names).most_common(1)[0][0]
+def _check_ids(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> None:
+    for name, times in Counter(rec.id for rec in recordings).most_common(1):
+        if times > 1:
+            raise InputError(f"{path}: id '{name}' occurs twice: ids must be unique")
 
 
 def _siblings(path: str | os.PathLike[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 
 from pydantic import Field
 from tqdm import tqdm
@@ -84,7 +83,13 @@ def simulate(config: SimulateConfig, progress: bool = False) -> list[Recording]:
         If a label has no template, or the file of strokes cannot be used.
     """
     labels = parse_labels(config.labels)
-    tasks = list(_tasks(_writers(config, labels), labels, config))
+    tasks = [
+        (writer, case, label, repetition)
+        for writer in _writers(config, labels)
+        for case in config.cases
+        for label in filter(writer.writes, labels)
+        for repetition in range(writer.most(label, config.repetitions))
+    ]
     bar = tqdm(tasks, "simulating", unit=" letters", file=sys.stderr, disable=not progress)
     return [
         write_letter(
@@ -107,14 +112,3 @@ def _writers(config: SimulateConfig, labels: tuple[str, ...]) -> list[Writer]:
         if label not in characters():
             raise InputError(f"no stroke template for '{label}': {nearest(label, characters())}")
     return [Writer.draw(index, config.seed) for index in range(config.people)]
-
-
-def _tasks(
-    writers: list[Writer], labels: tuple[str, ...], config: SimulateConfig
-) -> Iterator[tuple[Writer, Case, str, int]]:
-    for writer in writers:
-        for case in config.cases:
-            for label in filter(writer.writes, labels):
-                recorded = len(writer.strokes[label]) if writer.strokes else config.repetitions
-                for repetition in range(min(recorded, config.repetitions)):
-                    yield writer, case, label, repetition

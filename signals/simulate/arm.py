@@ -23,27 +23,12 @@ def wander(rng: np.random.Generator, n: int, low: float, high: float, rows: int 
 
 
 def mid_air(xy: Float, back: Float, lever: float, elevation: float) -> tuple[Float, Float]:
-    """Write in mid-air: the hand moves on a sphere about a pivot behind it.
+    """Write in mid-air: the hand moves on a sphere of radius `lever` about a pivot behind it.
 
-    Parameters
-    ----------
-    xy : ndarray, shape (2, n)
-        Distances along the sphere to the right and up, metres.
-    back : ndarray, shape (n,)
-        Metres by which the hand is nearer to the pivot.
-    lever : float
-        Radius of the sphere, metres.
-    elevation : float
-        Angle of the arm above the horizontal in the middle of the letter, radians; it tilts the
-        writing plane.
-
-    Returns
-    -------
-    position : ndarray, shape (3, n)
-        Right, forward, up, metres.
-    angles : ndarray, shape (3, n)
-        Yaw about up (negative to the right), pitch about right (positive upward) and roll about
-        forward, radians.
+    `xy` (2, n) are distances along the sphere to the right and up, `back` (n,) is by how much the
+    hand is nearer to the pivot, all in metres. `elevation`, the angle of the arm above the
+    horizontal in the middle of the letter, tilts the writing plane. Returns position (3, n) in
+    metres and angles (3, n): yaw is negative to the right, pitch positive upward.
     """
     yaw, pitch = -xy[0] / lever, xy[1] / lever
     above = elevation + pitch
@@ -54,8 +39,7 @@ def mid_air(xy: Float, back: Float, lever: float, elevation: float) -> tuple[Flo
 def table(xy: Float, lift: Float, pivot: float) -> tuple[Float, Float]:
     """Write on a flat surface: up the letter is forward, and the forearm turns about the elbow.
 
-    Parameters as for `mid_air`: `lift` in metres, and `pivot` metres of sideways movement turn the
-    device by one radian.
+    As `mid_air`; `pivot` metres of sideways movement turn the device by one radian.
     """
     still = np.zeros_like(lift)
     return np.stack([xy[0], xy[1], lift]), np.stack([-xy[0] / pivot, still, still])
@@ -64,17 +48,8 @@ def table(xy: Float, lift: Float, pivot: float) -> tuple[Float, Float]:
 def turn(angles: Float, rates: Float) -> tuple[Float, Float]:
     """Turn a hand by yaw, then pitch, then roll, each about the axis the ones before left.
 
-    Parameters
-    ----------
-    angles, rates : ndarray, shape (3, n)
-        Yaw about up, pitch about right, roll about forward in radians, and their derivatives.
-
-    Returns
-    -------
-    orientation : ndarray, shape (n, 3, 3)
-        Hand axes to right, forward, up.
-    rotation_rate : ndarray, shape (3, n)
-        Body rates about the hand's own right, forward, up, rad/s.
+    Takes the angles (3, n) and their derivatives. Returns the orientation (n, 3, 3), hand axes to
+    right, forward, up; and the body rates (3, n) about the hand's own right, forward, up.
     """
     (cy, cp, cr), (sy, sp, sr) = np.cos(angles), np.sin(angles)
     orientation = np.array(

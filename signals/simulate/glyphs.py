@@ -1,9 +1,10 @@
 """Stroke templates of A–Z, a–z and 0–9: what is drawn, in which order and direction.
 
-A drawing is text. Strokes are separated by ``|``; the pen is up between them. A stroke is a list of
-corners ``x,y`` joined by lines and of elliptical arcs ``@cx,cy,rx,ry,from,to`` (degrees, counter-
-clockwise when ``to`` is larger). Capitals and digits stand on y = 0 and reach y = 1, x grows to the
-right from about 0; small letters have an x-height of 0.6 and descend to −0.4.
+A drawing is a line of ``glyphs.txt``, after its character. Strokes are separated by ``|``; the pen
+is up between them. A stroke is a list of corners ``x,y`` joined by lines and of elliptical arcs
+``@cx,cy,rx,ry,from,to`` (degrees, counterclockwise when ``to`` is larger). Capitals and digits
+stand on y = 0 and reach y = 1, x grows to the right from about 0; small letters have an x-height of
+0.6 and descend to −0.4.
 
 The first drawing of a character is the print form commonly taught. The others are habits seen in
 writers; ``=2 -1`` means the first drawing's second stroke, then its first stroke backwards.
@@ -12,6 +13,7 @@ writers; ``=2 -1`` means the first drawing's second stroke, then its first strok
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,36 +27,36 @@ _STEP = 1.0
 
 def characters() -> tuple[str, ...]:
     """Return every character that has a template."""
-    return tuple(_DRAWINGS)
+    return tuple(_drawings())
 
 
 def n_variants(char: str) -> int:
     """Return how many ways of writing `char` are known."""
-    return len(_DRAWINGS[char])
+    return len(_drawings()[char])
 
 
 @cache
 def glyph(char: str, variant: int = 0) -> tuple[Stroke, ...]:
-    """Return the strokes of a character in writing order.
+    """Return the strokes of a character in writing order, in units of the height of a capital.
 
-    Parameters
-    ----------
-    char : str
-        One of `characters`.
-    variant : int
-        0 for the common way, else one of the habits below `n_variants`.
-
-    Returns
-    -------
-    tuple of ndarray, each of shape (n_points, 2)
-        Right and up in units of the height of a capital.
+    Variant 0 is the common way, others below `n_variants` are habits.
     """
-    drawing = _DRAWINGS[char][variant]
+    drawing = _drawings()[char][variant]
     if not drawing.startswith("="):
         return tuple(_points(stroke) for stroke in drawing.split("|"))
     common = glyph(char)
     order = [int(number) for number in drawing[1:].split()]
     return tuple(common[abs(i) - 1][:: 1 if i > 0 else -1] for i in order)
+
+
+@cache
+def _drawings() -> dict[str, list[str]]:
+    """Return the drawings of every character, the common one first."""
+    found: dict[str, list[str]] = {}
+    for line in Path(__file__).with_name("glyphs.txt").read_text(encoding="utf-8").splitlines():
+        char, drawing = line.split(maxsplit=1)
+        found.setdefault(char, []).append(drawing)
+    return found
 
 
 def _points(stroke: str) -> Stroke:
@@ -70,112 +72,3 @@ def _points(stroke: str) -> Stroke:
     points: Stroke = np.concatenate(parts)
     points.flags.writeable = False
     return points
-
-
-_DRAWINGS: dict[str, tuple[str, ...]] = {
-    "A": (
-        ".35,1 0,0 | .35,1 .7,0 | .12,.36 .58,.36",
-        "0,0 .35,1 .7,0 | .12,.36 .58,.36",
-        "0,0 .35,1 .7,0 .12,.36 .58,.36",
-    ),
-    "B": (
-        "0,1 0,0 | 0,1 .3,1 @.3,.76,.26,.24,90,-90 .02,.52 .34,.52 @.34,.26,.28,.26,90,-90 0,0",
-        "0,0 0,1 .3,1 @.3,.76,.26,.24,90,-90 .02,.52 .34,.52 @.34,.26,.28,.26,90,-90 0,0",
-    ),
-    "C": ("@.4,.5,.4,.5,50,310",),
-    "D": (
-        "0,1 0,0 | 0,1 .2,1 @.2,.5,.45,.5,90,-90 0,0",
-        "=1 -2",
-        "0,0 0,1 .2,1 @.2,.5,.45,.5,90,-90 0,0",
-    ),
-    "E": (
-        "0,1 0,0 | 0,1 .55,1 | 0,.52 .45,.52 | 0,0 .55,0",
-        ".55,1 0,1 0,0 .55,0 | 0,.52 .45,.52",
-        "0,1 0,0 .55,0 | 0,1 .55,1 | 0,.52 .45,.52",
-    ),
-    "F": (
-        "0,1 0,0 | 0,1 .55,1 | 0,.52 .45,.52",
-        "=2 1 3",
-        ".55,1 0,1 0,0 | 0,.52 .45,.52",
-    ),
-    "G": (
-        "@.42,.5,.42,.5,50,355 .46,.46",
-        "@.42,.5,.42,.5,50,325 | .46,.45 .8,.45 .8,0",
-    ),
-    "H": ("0,1 0,0 | .65,1 .65,0 | 0,.52 .65,.52", "=1 3 2"),
-    "I": ("0,1 0,0", ".3,1 .3,0 | 0,1 .6,1 | 0,0 .6,0"),
-    "J": (
-        ".5,1 .5,.25 @.25,.25,.25,.25,0,-170",
-        ".5,1 .5,.25 @.25,.25,.25,.25,0,-170 | .2,1 .8,1",
-    ),
-    "K": ("0,1 0,0 | .58,1 .02,.48 .6,0", "0,1 0,0 | .58,1 0,.42 | .14,.53 .6,0"),
-    "L": ("0,1 0,0 .5,0",),
-    "M": ("0,0 0,1 .4,.25 .8,1 .8,0", "0,1 0,0 | 0,1 .4,.25 .8,1 .8,0"),
-    "N": ("0,1 0,0 | 0,1 .65,0 .65,1", "0,0 0,1 .65,0 .65,1"),
-    "O": ("@.42,.5,.42,.5,90,450", "=-1"),
-    "P": (
-        "0,1 0,0 | 0,1 .3,1 @.3,.75,.28,.25,90,-90 0,.5",
-        "0,0 0,1 .3,1 @.3,.75,.28,.25,90,-90 0,.5",
-    ),
-    "Q": ("@.42,.5,.42,.5,90,450 | .48,.32 .86,-.08", "=-1 2"),
-    "R": (
-        "0,1 0,0 | 0,1 .3,1 @.3,.75,.28,.25,90,-90 .02,.5 .6,0",
-        "0,0 0,1 .3,1 @.3,.75,.28,.25,90,-90 .02,.5 .6,0",
-    ),
-    "S": ("@.32,.75,.3,.25,35,270 @.32,.25,.32,.25,90,-150", "=-1"),
-    "T": (".35,1 .35,0 | 0,1 .7,1", "=2 1"),
-    "U": (
-        "0,1 0,.32 @.32,.32,.32,.32,180,360 .64,1",
-        "0,1 0,.32 @.32,.32,.32,.32,180,360 .64,1 .64,0",
-    ),
-    "V": ("0,1 .35,0 .7,1", "0,1 .35,0 | .7,1 .35,0"),
-    "W": (
-        "0,1 .22,0 .45,.75 .68,0 .9,1",
-        "0,1 0,.22 @.22,.22,.22,.22,180,360 .44,.8 .44,.22 @.66,.22,.22,.22,180,360 .88,1",
-    ),
-    "X": ("0,1 .65,0 | .65,1 0,0", "=2 1"),
-    "Y": ("0,1 .33,.48 | .66,1 .33,.48 .33,0", "0,1 .33,.48 | .66,1 .1,0"),
-    "Z": ("0,1 .65,1 0,0 .65,0", "0,1 .65,1 0,0 .65,0 | .12,.5 .52,.5"),
-    "a": ("@.26,.3,.26,.3,50,360 .52,.6 .52,0",),
-    "b": ("0,1 0,0 0,.3 @.26,.3,.26,.3,180,-160", "0,1 0,.3 @.26,.3,.26,.3,180,520"),
-    "c": ("@.26,.3,.26,.3,45,315",),
-    "d": ("@.26,.3,.26,.3,50,360 .52,1 .52,0", ".52,1 .52,0 | @.26,.3,.26,.3,50,340"),
-    "e": (".02,.3 .52,.3 @.26,.3,.26,.3,0,310",),
-    "f": ("@.3,.83,.17,.17,50,180 .13,0 | 0,.6 .36,.6",),
-    "g": ("@.26,.3,.26,.3,50,360 .52,.6 .52,-.17 @.27,-.17,.25,.23,0,-150",),
-    "h": ("0,1 0,0 0,.35 @.22,.35,.22,.25,180,0 .44,0",),
-    "i": ("0,.6 0,0 | 0,.82 .02,.86",),
-    "j": (".3,.6 .3,-.17 @.08,-.17,.22,.23,0,-140 | .3,.82 .32,.86",),
-    "k": ("0,1 0,0 | .4,.6 .02,.28 .42,0",),
-    "l": ("0,1 0,0", "0,1 0,.15 @.15,.15,.15,.15,180,300"),
-    "m": ("0,.6 0,0 0,.38 @.18,.38,.18,.22,180,0 .36,0 .36,.38 @.54,.38,.18,.22,180,0 .72,0",),
-    "n": ("0,.6 0,0 0,.35 @.22,.35,.22,.25,180,0 .44,0",),
-    "o": ("@.26,.3,.26,.3,90,450", "=-1"),
-    "p": ("0,.6 0,-.4 0,.3 @.26,.3,.26,.3,180,-160", "0,.6 0,-.4 | 0,.3 @.26,.3,.26,.3,180,-160"),
-    "q": ("@.26,.3,.26,.3,50,360 .52,.6 .52,-.4 .66,-.26",),
-    "r": ("0,.6 0,0 0,.35 @.22,.35,.22,.25,180,50",),
-    "s": ("@.21,.45,.2,.15,35,270 @.21,.15,.21,.15,90,-150",),
-    "t": (".18,.9 .18,.15 @.33,.15,.15,.15,180,300 | 0,.6 .4,.6", ".18,.9 .18,0 | 0,.6 .4,.6"),
-    "u": ("0,.6 0,.24 @.22,.24,.22,.24,180,360 .44,.6 .44,0",),
-    "v": ("0,.6 .22,0 .44,.6",),
-    "w": ("0,.6 .15,0 .31,.5 .46,0 .62,.6",),
-    "x": ("0,.6 .42,0 | .42,.6 0,0", "=2 1"),
-    "y": ("0,.6 .23,.02 | .46,.6 .08,-.4", "0,.6 .23,.02 .46,.6 .08,-.4"),
-    "z": ("0,.6 .42,.6 0,0 .42,0",),
-    "0": ("@.32,.5,.32,.5,90,450", "=-1"),
-    "1": ("0,.75 .25,1 .25,0", "0,1 0,0"),
-    "2": ("@.3,.72,.3,.28,160,-35 0,0 .62,0",),
-    "3": ("@.27,.76,.28,.24,150,-80 @.27,.26,.32,.26,80,-150",),
-    "4": (".45,1 0,.35 .64,.35 | .45,1 .45,0", "0,1 0,.45 .6,.45 | .5,1 .5,0"),
-    "5": (
-        ".05,1 .02,.55 @.27,.32,.33,.32,135,-140 | .05,1 .55,1",
-        ".55,1 .05,1 .02,.55 @.27,.32,.33,.32,135,-140",
-    ),
-    "6": ("@.52,.3,.52,.7,95,180 @.29,.3,.29,.3,180,520",),
-    "7": ("0,1 .6,1 .2,0", "0,1 .6,1 .2,0 | .15,.5 .58,.5"),
-    "8": (
-        "@.3,.75,.25,.25,60,270 @.3,.25,.3,.25,90,-270 @.3,.75,.25,.25,270,420",
-        "@.3,.75,.25,.25,90,-90 @.3,.25,.3,.25,90,450 @.3,.75,.25,.25,-90,-270",
-    ),
-    "9": ("@.3,.7,.3,.3,20,360 .55,0",),
-}

@@ -22,65 +22,32 @@ from numpy.typing import NDArray
 from imuscribe.signals.simulate.glyphs import Stroke, glyph
 
 Float = NDArray[np.float64]
+Plane = NDArray[np.float64]
+"""A movement in the writing plane on the time grid, (3, n): right and up in heights of a capital;
+lift is 0 while writing and rises to 1 in the middle of a pen-up move."""
 
 GRID = 400.0
 """Samples a second of the movement from which sensor readings are taken."""
-
 REFERENCE = 0.2
 """Metres that a movement covers in one `tempo`."""
 
-_POINTS = 129
-"""Points that stand for a piece of a stroke."""
-_RESOLUTION = 0.03
-"""Distance, in heights of a capital, over which the direction of a stroke is measured."""
-_SMOOTH = 0.018
-"""Seconds (Gaussian σ) of the muscles' low-pass: about 9 Hz."""
-_PEN_SMOOTH = 0.010
-"""The same for recorded strokes, on the pen's own clock: it also hides the tablet's steps."""
-_PEN_HEIGHT = 0.007
-"""Metres of a capital on paper."""
-_PEN_TEMPO = 0.4
-"""The `tempo` at which recorded strokes keep the time that their size asks for."""
-_TAIL = 2.576
-"""Standard deviations about the mean that hold 99 % of a normal distribution."""
+_POINTS = 129  # that stand for a piece of a stroke
+_RESOLUTION = 0.03  # heights of a capital over which the direction of a stroke is measured
+_SMOOTH = 0.018  # seconds (Gaussian σ) of the muscles' low-pass: about 9 Hz
+_PEN_SMOOTH = 0.010  # the same for recorded strokes: it also hides the tablet's steps
+_PEN_HEIGHT = 0.007  # metres of a capital on paper
+_PEN_TEMPO = 0.4  # at which recorded strokes keep the time that their size asks for
+_TAIL = 2.576  # standard deviations about the mean that hold 99 % of a normal distribution
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a stroke without a corner, or a move between strokes.
+    """A part of a stroke without a corner, or a move between strokes."""
 
-    Attributes
-    ----------
-    path : ndarray of float64, shape (n_points, 2)
-        Points at equal distances.
-    length : float
-        Its length in heights of a capital.
-    turn : float
-        Angle in radians between the end of the piece before and the start of this one.
-    up : bool
-        The pen is up.
-    """
-
-    path: Stroke
-    length: float
-    turn: float
-    up: bool
-
-
-@dataclass(frozen=True)
-class Plane:
-    """A movement in the writing plane on the time grid.
-
-    Attributes
-    ----------
-    xy : ndarray of float64, shape (2, n)
-        Right and up, in heights of a capital.
-    lift : ndarray of float64, shape (n,)
-        0 while writing, rising to 1 in the middle of a pen-up move.
-    """
-
-    xy: Float
-    lift: Float
+    path: Stroke  # points at equal distances
+    length: float  # in heights of a capital
+    turn: float  # radians between the end of the piece before and the start of this one
+    up: bool  # the pen is up
 
 
 @cache
@@ -117,22 +84,9 @@ def sigma_lognormal(
 ) -> Plane:
     """Move along pieces as overlapping lognormal strokes.
 
-    Parameters
-    ----------
-    pieces : sequence of Piece
-        What is written.
-    height : float
-        Height of a capital in metres.
-    tempo : float
-        Seconds a movement of `REFERENCE` metres takes.
-    fluency : float
-        How much neighbouring pieces overlap; about 1.
-    skew : float
-        The lognormal σ: how early a movement reaches its greatest speed.
-    jitter : float
-        Relative standard deviation of every piece's duration.
-    rng : numpy.random.Generator
-        Source of the variation.
+    A capital is `height` metres high and a movement of `REFERENCE` metres takes `tempo` seconds.
+    Neighbouring pieces overlap by `fluency`, about 1; `skew`, the lognormal σ, is how early a
+    movement is fastest; `jitter` is the relative standard deviation of every piece's duration.
     """
     from scipy.special import ndtr
 
@@ -148,58 +102,45 @@ def sigma_lognormal(
     scale = durations / (np.exp(_TAIL * skew) - np.exp(-_TAIL * skew))
     since = t - (begins - scale * np.exp(-_TAIL * skew))[:, None]
     progress = ndtr(np.log(np.maximum(since, 1e-9) / scale[:, None]) / skew)
-    xy = np.tile(pieces[0].path[0][:, None], t.size)
-    lift = np.zeros(t.size)
+    plane = np.tile([[x] for x in (*pieces[0].path[0], 0.0)], t.size)
     knots = np.linspace(0, 1, _POINTS)
     for piece, done in zip(pieces, progress, strict=True):
-        for row, values in zip(xy, piece.path.T, strict=True):
+        for row, values in zip(plane[:2], piece.path.T, strict=True):
             row += np.interp(done, knots, values - values[0])
         if piece.up:
-            lift += 4 * done * (1 - done)
-    return _smooth(Plane(xy, lift), _SMOOTH)
+            plane[2] += 4 * done * (1 - done)
+    return _smooth(plane, _SMOOTH)
 
 
 def replay(strokes: Sequence[Stroke], rate: float, height: float, tempo: float) -> Plane:
     """Move along recorded pen strokes with their own timing.
 
     A letter much larger than on paper takes longer by the same law as our own movements,
-    time ∝ length^⅓. Pen-up moves, which tablets don't record, are minimum-jerk.
-
-    Parameters
-    ----------
-    strokes : sequence of ndarray, each of shape (n_points, 2)
-        In heights of a capital, sampled at `rate`.
-    rate : float
-        Hz.
-    height : float
-        Height in metres at which a capital is written now.
-    tempo : float
-        Seconds that a pen-up move of `REFERENCE` metres takes.
+    time ∝ length^⅓. Pen-up moves, which tablets don't record, are minimum-jerk. Strokes are in
+    heights of a capital, sampled at `rate` Hz; `height` and `tempo` as for `sigma_lognormal`.
     """
     stretch = tempo / _PEN_TEMPO * np.cbrt(height / _PEN_HEIGHT)
     tau = np.linspace(0, 1, 33)
     minimum_jerk = _minimum_jerk(tau)
     times: list[Float] = []
-    points: list[Stroke] = []
-    lifts: list[Float] = []
+    points: list[Float] = []
     now = 0.0
-    for i, stroke in enumerate(strokes):
-        if i:
-            last = points[-1][-1]
-            move = stroke[0] - last
-            takes = tempo * np.cbrt(max(float(np.hypot(*move)), 0.05) * height / REFERENCE)
+    for stroke in strokes:
+        if points:
+            last = points[-1][:2, -1:]
+            move = stroke[:1].T - last
+            takes = tempo * np.cbrt(max(float(np.hypot(*move[:, 0])), 0.05) * height / REFERENCE)
             times.append(now + takes * tau)
-            points.append(last + minimum_jerk[:, None] * move)
-            lifts.append(4 * minimum_jerk * (1 - minimum_jerk))
+            lift = 4 * minimum_jerk * (1 - minimum_jerk)
+            points.append(np.vstack([last + minimum_jerk * move, lift]))
             now += takes
         times.append(now + np.arange(len(stroke)) / rate * stretch)
-        points.append(stroke)
-        lifts.append(np.zeros(len(stroke)))
+        points.append(np.vstack([stroke.T, np.zeros(len(stroke))]))
         now = float(times[-1][-1])
     t = np.arange(int(now * GRID) + 2) / GRID
-    knots, path = np.concatenate(times), np.concatenate(points)
-    xy = np.stack([np.interp(t, knots, path[:, 0]), np.interp(t, knots, path[:, 1])])
-    return _smooth(Plane(xy, np.interp(t, knots, np.concatenate(lifts))), _PEN_SMOOTH * stretch)
+    knots = np.concatenate(times)
+    plane = np.stack([np.interp(t, knots, row) for row in np.concatenate(points, axis=1)])
+    return _smooth(plane, _PEN_SMOOTH * stretch)
 
 
 def join(
@@ -207,31 +148,16 @@ def join(
 ) -> tuple[Plane, Float]:
     """Write letters one after another; their movements and the moves between them add up.
 
-    Parameters
-    ----------
-    letters : sequence of Plane
-        From their first to their last stroke.
-    pace : float
-        Seconds that a pen-up move as long as a capital takes; others by time ∝ length^⅓.
-    fluency : float
-        How much a move overlaps its letters; about 1.
-    apart : bool
-        Side by side; otherwise one on top of the other.
-    rng : numpy.random.Generator
-        Source of distances and pauses.
-
-    Returns
-    -------
-    plane : Plane
-    spans : ndarray of float64, shape (n_letters, 2)
-        Seconds when each letter begins and ends.
+    A pen-up move as long as a capital takes `pace` seconds, others by time ∝ length^⅓, and overlaps
+    its letters by `fluency`, about 1. Letters stand `apart`, side by side, or one on top of the
+    other. Returns the seconds (n_letters, 2) when each begins and ends as well.
     """
-    placed = [letters[0].xy]
+    placed = [letters[0][:2]]
     for letter in letters[1:]:
         shift = 0.0
         if apart:
-            shift = placed[-1][0].max() - letter.xy[0].min() + rng.uniform(0.12, 0.3)
-        placed.append(letter.xy + np.array([[shift], [0.0]]))
+            shift = placed[-1][0].max() - letter[0].min() + rng.uniform(0.12, 0.3)
+        placed.append(letter[:2] + np.array([[shift], [0.0]]))
     moves = [after[:, 0] - before[:, -1] for before, after in pairwise(placed)]
     takes = [pace * np.cbrt(max(float(np.hypot(*move)), 0.05)) for move in moves]
     begins = [0]
@@ -239,60 +165,55 @@ def join(
     for letter, seconds in zip(letters, takes, strict=False):
         shared = 0.3 * fluency * seconds * rng.uniform(0.5, 1.2, 2)
         pause = rng.exponential(0.12) if rng.random() < 0.3 else 0.0
-        starts.append(begins[-1] + letter.lift.size + int((pause - shared[0]) * GRID))
+        starts.append(begins[-1] + letter.shape[1] + int((pause - shared[0]) * GRID))
         begins.append(starts[-1] + int((seconds - shared[1]) * GRID))
-    n = begins[-1] + letters[-1].lift.size
+    spans = [(b, b + letter.shape[1]) for b, letter in zip(begins, letters, strict=True)]
+    n = spans[-1][1]
     xy, lift = np.tile(placed[0][:, :1], n), np.zeros(n)
-    for letter, begin in zip(letters, begins, strict=True):
-        stop = begin + letter.lift.size
-        xy[:, begin:stop] += letter.xy - letter.xy[:, :1]
-        xy[:, stop:] += letter.xy[:, -1:] - letter.xy[:, :1]
-        lift[begin:stop] += letter.lift
+    for letter, (begin, stop) in zip(letters, spans, strict=True):
+        xy[:, begin:stop] += letter[:2] - letter[:2, :1]
+        xy[:, stop:] += letter[:2, -1:] - letter[:2, :1]
+        lift[begin:stop] += letter[2]
     for move, seconds, start in zip(moves, takes, starts, strict=True):
         done = _minimum_jerk(np.clip((np.arange(n) - start) / (seconds * GRID), 0, 1))
         xy += move[:, None] * done
         lift += 4 * done * (1 - done)
-    spans = [(b, b + letter.lift.size) for b, letter in zip(begins, letters, strict=True)]
-    return Plane(xy, lift), np.array(spans) / GRID
+    return np.vstack([xy, lift]), np.array(spans) / GRID
 
 
 def _minimum_jerk(tau: Float) -> Float:
     return np.asarray(tau**3 * (10 - 15 * tau + 6 * tau**2))
 
 
-def rest(plane: Plane, before: float, after: float) -> Plane:
-    """Hold still for so many seconds before and after."""
-    pad = (int(before * GRID), int(after * GRID))
-    return Plane(np.pad(plane.xy, ((0, 0), pad), mode="edge"), np.pad(plane.lift, pad, mode="edge"))
+def rest(plane: Plane, rng: np.random.Generator) -> tuple[Plane, float]:
+    """Hold still for a while before and after; return the seconds before as well."""
+    before, after = (int(seconds * GRID) for seconds in rng.uniform(0.15, 0.4, 2))
+    return np.pad(plane, ((0, 0), (before, after)), mode="edge"), before / GRID
 
 
 def _smooth(plane: Plane, sigma: float) -> Plane:
     """Low-pass with a Gaussian of `sigma` seconds: muscles don't follow instantly."""
     reach = int(np.ceil(4 * sigma * GRID))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (sigma * GRID)) ** 2)
-    rows = np.pad(np.vstack([plane.xy, plane.lift]), ((0, 0), (2 * reach, 2 * reach)), mode="edge")
-    rows = np.stack([np.convolve(row, kernel / kernel.sum(), mode="valid") for row in rows])
-    return Plane(rows[:2], rows[2])
+    rows = np.pad(plane, ((0, 0), (2 * reach, 2 * reach)), mode="edge")
+    return np.stack([np.convolve(row, kernel / kernel.sum(), mode="valid") for row in rows])
 
 
 def _bends(stroke: Stroke) -> list[Stroke]:
     """Cut one stroke where its direction jumps by 50° and share long bends out below 150°."""
-    length = _length(stroke)
-    count = max(round(length / _RESOLUTION), 4)
+    count = max(round(_length(stroke) / _RESOLUTION), 4)
     points = _resample(stroke, np.linspace(0, 1, count + 1))
     steps = np.diff(points, axis=0)
     turns = _wrap(np.diff(np.arctan2(steps[:, 1], steps[:, 0])))
     pair = np.abs(turns[:-1] + turns[1:])
     cuts = [0.0]
-    i = 0
-    while i < len(pair):
-        if pair[i] > np.radians(50):
+    sharp = -2
+    for i in np.flatnonzero(pair > np.radians(50)):
+        if i > sharp + 1:
             # Vertices i + 1 and i + 2 share the corner; it lies nearer to the sharper one.
             share = abs(turns[i + 1]) / (abs(turns[i]) + abs(turns[i + 1]))
             cuts.append((i + 1 + share) / count)
-            i += 2
-        else:
-            i += 1
+            sharp = i
     cuts.append(1.0)
     bent = np.concatenate([[0.0], np.cumsum(np.abs(turns)), [np.abs(turns).sum()]])
     where = np.arange(count + 1) / count
@@ -302,8 +223,7 @@ def _bends(stroke: Stroke) -> list[Stroke]:
         first, last = np.interp(inside, where, bent) if inside[0] < inside[1] else (0.0, 0.0)
         n = int((last - first) / np.radians(150)) + 1
         shares = np.interp(np.linspace(first, last, n + 1)[1:-1], bent, where)
-        edges = [low, *shares, high]
-        for a, b in pairwise(edges):
+        for a, b in pairwise([low, *shares, high]):
             paths.append(_resample(stroke, np.linspace(a, b, _POINTS)))
     return paths
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,57 +26,28 @@ _COLUMNS = ("writer", "label", "rate_hz", *_LISTS)
 
 @dataclass(frozen=True)
 class PenSample:
-    """One character as somebody wrote it.
+    """One character as somebody wrote it."""
 
-    Attributes
-    ----------
-    strokes : tuple of ndarray, each of shape (n_points, 2)
-        Right and up in heights of the writer's capitals, from the lower left corner.
-    rate : float
-        Points a second; 0 where unknown.
-    """
-
-    strokes: tuple[Stroke, ...]
-    rate: float
+    strokes: tuple[Stroke, ...]  # in heights of the writer's capitals, from the lower left corner
+    rate: float  # points a second; 0 where unknown
 
 
 @dataclass(frozen=True)
 class PenWriter:
-    """One person of a pen file.
-
-    Attributes
-    ----------
-    name : str
-        The file's name for the person.
-    index : int
-        Place among all the file's people, whoever is selected.
-    samples : dict of str to tuple of PenSample
-        Characters by label, in the file's order.
-    """
+    """One person of a pen file."""
 
     name: str
-    index: int
-    samples: dict[str, tuple[PenSample, ...]]
+    index: int  # place among all the file's people, whoever is selected
+    samples: dict[str, tuple[PenSample, ...]]  # by label, in the file's order
 
 
 def read_pen(
     path: str | Path, labels: Sequence[str], people: int, repetitions: int
 ) -> list[PenWriter]:
-    """Read the people who wrote most of the labels.
+    """Read the people who wrote most of the labels, in the file's order.
 
-    Parameters
-    ----------
-    path : path-like
-        The Parquet file.
-    labels : sequence of str
-        Characters wanted.
-    people, repetitions : int
-        At most so many people, and so many samples of a label from each.
-
-    Returns
-    -------
-    list of PenWriter
-        In the file's order. A person lacks the labels that they did not write.
+    At most so many `people`, and so many `repetitions` of a label from each; a person lacks the
+    labels that they did not write.
 
     Raises
     ------
@@ -84,22 +55,7 @@ def read_pen(
         If the file is missing, is not Parquet, lacks a column, holds none of the labels, or its
         lists are no numbers or differ in length within a row.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path)
-    except FileNotFoundError:
-        raise InputError(f"pen strokes '{path}': no such file") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"pen strokes '{path}': not a readable Parquet file: {reason}") from None
-    missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
-    if missing:
-        raise InputError(
-            f"pen strokes '{path}': lacks the column {', '.join(missing)}: "
-            f"need {', '.join(_COLUMNS)}"
-        )
+    file = _opened(path)
     heads = file.read(columns=["writer", "label"]).to_pydict()
     order = {name: i for i, name in enumerate(dict.fromkeys(heads["writer"]))}
     rows: dict[str, dict[str, list[int]]] = {}
@@ -114,73 +70,71 @@ def read_pen(
     # Whoever wrote the most labels, then the most samples; a stable sort keeps the file's order.
     ranked = sorted(rows, key=lambda name: (-len(rows[name]), -sum(map(len, rows[name].values()))))
     chosen = sorted(ranked[:people], key=order.__getitem__)
-    shapes = _Shapes(str(path), file.read(columns=list(_COLUMNS[2:])))
+    table = file.read(columns=list(_COLUMNS[2:])).combine_chunks()
     writers = []
     for name in chosen:
         # The unit comes from everything a person wrote, so it does not depend on the selection.
         everything = [row for row, writer in enumerate(heads["writer"]) if writer == name]
-        unit = float(np.median([shapes.size(row) for row in everything])) or 1.0
+        unit = float(
+            np.median([np.ptp(_lists(path, table, row)[:2], 1).max() for row in everything])
+        )
         samples = {
-            label: tuple(shapes.sample(row, unit) for row in found)
+            label: tuple(_sample(path, table, row, unit or 1.0) for row in found)
             for label, found in rows[name].items()
         }
         writers.append(PenWriter(name, order[name], samples))
     return writers
 
 
-class _Shapes:
-    """The lists of a pen file as flat arrays with one offset a row."""
+def _opened(path: str | Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    def __init__(self, path: str, table: pa.Table) -> None:
-        import pyarrow as pa
+    where = f"pen strokes '{path}'"
+    try:
+        file = pq.ParquetFile(path)
+    except FileNotFoundError:
+        raise InputError(f"{where}: no such file") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{where}: not a readable Parquet file: {reason}") from None
+    schema = file.schema_arrow
+    if missing := [name for name in _COLUMNS if name not in schema.names]:
+        raise InputError(
+            f"{where}: lacks the column {', '.join(missing)}: need {', '.join(_COLUMNS)}"
+        )
+    for name in _LISTS:
+        kind = schema.field(name).type
+        if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+            raise InputError(f"{where}: {name} is {kind}: need lists")
+        inner = kind.value_type
+        if not (pa.types.is_primitive(inner) or pa.types.is_null(inner)):
+            raise InputError(f"{where}: {name} holds lists of {inner}: need numbers")
+    return file
 
-        self.path = path
-        self.rate = np.nan_to_num(table.column("rate_hz").to_numpy().astype(float))
-        self.values, self.offsets = {}, {}
-        for name in _LISTS:
-            column = table.column(name).combine_chunks()
-            if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
-                raise InputError(f"pen strokes '{path}': {name} is {column.type}: need lists")
-            try:
-                flat = column.flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)
-            except pa.ArrowInvalid:
-                kind = column.type.value_type
-                raise InputError(
-                    f"pen strokes '{path}': {name} holds lists of {kind}: need numbers"
-                ) from None
-            lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-            self.values[name] = flat
-            self.offsets[name] = np.concatenate([[0], np.cumsum(lengths)])
 
-    def _row(self, row: int) -> list[NDArray[np.float64]]:
-        lists = []
-        for name in _LISTS:
-            start, stop = self.offsets[name][row : row + 2]
-            lists.append(self.values[name][start:stop])
-        lengths = [len(values) for values in lists]
-        if not lengths[0] or len(set(lengths)) > 1:
-            raise InputError(
-                f"pen strokes '{self.path}': row {row} has lists of {lengths} values for "
-                f"{', '.join(_LISTS)}: they need one length above 0"
-            )
-        if not np.isfinite(lists).all():
-            raise InputError(f"pen strokes '{self.path}': row {row} lacks a number: drop the row")
-        return lists
+def _lists(path: str | Path, table: pa.Table, row: int) -> NDArray[np.float64]:
+    """Return x, y, pen_down and stroke_start of a row, shape (4, n_points)."""
+    lists = [np.array(table[name][row].as_py() or (), dtype=np.float64) for name in _LISTS]
+    lengths = [len(values) for values in lists]
+    if not lengths[0] or len(set(lengths)) > 1:
+        raise InputError(
+            f"pen strokes '{path}': row {row} has lists of {lengths} values for "
+            f"{', '.join(_LISTS)}: they need one length above 0"
+        )
+    if not np.isfinite(lists).all():
+        raise InputError(f"pen strokes '{path}': row {row} lacks a number: drop the row")
+    return np.stack(lists)
 
-    def size(self, row: int) -> float:
-        """Return the larger of a character's height and width in the file's unit."""
-        x, y, *_ = self._row(row)
-        return float(max(np.ptp(x), np.ptp(y)))
 
-    def sample(self, row: int, unit: float) -> PenSample:
-        """Return the strokes of a row in `unit`, without what the pen did in the air."""
-        x, y, down, start = self._row(row)
-        if not down.any():
-            raise InputError(
-                f"pen strokes '{self.path}': row {row} never has the pen down: drop the row"
-            )
-        points = np.stack([x - x.min(), y - y.min()], axis=1) / unit
-        ends = np.flatnonzero(start[1:]) + 1
-        parts = zip(np.split(points, ends), np.split(down > 0, ends), strict=True)
-        strokes = tuple(part[on] for part, on in parts if on.any())
-        return PenSample(strokes, float(max(self.rate[row], 0.0)))
+def _sample(path: str | Path, table: pa.Table, row: int, unit: float) -> PenSample:
+    """Return the strokes of a row in `unit`, without what the pen did in the air."""
+    x, y, down, start = _lists(path, table, row)
+    if not down.any():
+        raise InputError(f"pen strokes '{path}': row {row} never has the pen down: drop the row")
+    points = np.stack([x - x.min(), y - y.min()], axis=1) / unit
+    ends = np.flatnonzero(start[1:]) + 1
+    parts = zip(np.split(points, ends), np.split(down > 0, ends), strict=True)
+    strokes = tuple(part[on] for part, on in parts if on.any())
+    rate = table["rate_hz"][row].as_py() or 0.0
+    return PenSample(strokes, max(float(np.nan_to_num(rate)), 0.0))

@@ -23,26 +23,13 @@ class Trajectory:
 
     World rows are right, up, forward. In this order the axes are a left-handed triple, so
     `orientation` has determinant −1; products with its transpose are right all the same.
-
-    Attributes
-    ----------
-    t : ndarray of float64, shape (n,)
-        Seconds.
-    position : ndarray of float64, shape (3, n)
-        Metres from the start.
-    acceleration : ndarray of float64, shape (3, n)
-        Linear acceleration, m/s².
-    orientation : ndarray of float64, shape (n, 3, 3)
-        Device axes to world: ``world = orientation[k] @ device``.
-    rotation_rate : ndarray of float64, shape (3, n)
-        Body rates in device axes, rad/s.
     """
 
-    t: Float
-    position: Float
-    acceleration: Float
-    orientation: Float
-    rotation_rate: Float
+    t: Float  # (n,), seconds
+    position: Float  # (3, n), metres from the start
+    acceleration: Float  # (3, n), linear, m/s²
+    orientation: Float  # (n, 3, 3), device axes to world: world = orientation[k] @ device
+    rotation_rate: Float  # (3, n), body rates in device axes, rad/s
 
     @property
     def force(self) -> Float:
@@ -53,31 +40,17 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Imu:
-    """Accelerometer and gyroscope in one part.
+    """Accelerometer and gyroscope in one part, in m/s² and rad/s."""
 
-    Attributes
-    ----------
-    acc_noise, gyro_noise : float
-        Noise densities in m/s²/√Hz and rad/s/√Hz.
-    acc_range, gyro_range : float
-        Greatest reading in m/s² and rad/s; what exceeds it is clipped.
-    acc_step, gyro_step : float
-        One least significant bit in m/s² and rad/s.
-    acc_offset, gyro_offset : float
-        Standard deviations of the zero offsets after calibration, m/s² and rad/s.
-    clock_jitter : float
-        Standard deviation of a sample's time in sampling periods.
-    """
-
-    acc_noise: float = 150e-6 * STANDARD_GRAVITY
+    acc_noise: float = 150e-6 * STANDARD_GRAVITY  # noise density: a unit by √Hz
     gyro_noise: float = float(np.radians(0.014))
-    acc_range: float = 4 * STANDARD_GRAVITY
+    acc_range: float = 4 * STANDARD_GRAVITY  # what exceeds it is clipped
     gyro_range: float = float(np.radians(2000))
-    acc_step: float = 8 * STANDARD_GRAVITY / 2**12
+    acc_step: float = 8 * STANDARD_GRAVITY / 2**12  # one least significant bit
     gyro_step: float = float(np.radians(1 / 16.4))
-    acc_offset: float = 0.005 * STANDARD_GRAVITY
+    acc_offset: float = 0.005 * STANDARD_GRAVITY  # standard deviation after calibration
     gyro_offset: float = float(np.radians(0.1))
-    clock_jitter: float = 0.03
+    clock_jitter: float = 0.03  # standard deviation of a sample's time in sampling periods
 
     def offsets(self, rng: np.random.Generator) -> Float:
         """Draw the zero offsets of one device, shape (6,): accelerometer, then gyroscope."""
@@ -100,25 +73,10 @@ class Imu:
         offsets: Float,
         rng: np.random.Generator,
     ) -> Array:
-        """Turn what acts on the device into what it reports.
+        """Turn what acts on the device into what it reports: noisy, clipped, quantised, (6, n).
 
-        Parameters
-        ----------
-        force : ndarray, shape (3, n)
-            Specific force in device axes, m/s²; a still device feels 9.81 m/s² upward.
-        rotation_rate : ndarray, shape (3, n)
-            Body rates in device axes, rad/s.
-        rate : float
-            Sampling rate in Hz; the noise bandwidth is half of it.
-        offsets : ndarray, shape (6,)
-            Zero offsets as `offsets` draws them.
-        rng : numpy.random.Generator
-            Source of the noise.
-
-        Returns
-        -------
-        ndarray of float32, shape (6, n)
-            Acceleration in m/s² and rotation rate in rad/s, noisy, clipped and quantised.
+        A still device feels a specific `force` of 9.81 m/s² upward. The noise bandwidth is half of
+        the sampling `rate` in Hz.
         """
         noise = np.repeat([self.acc_noise, self.gyro_noise], 3) * np.sqrt(rate / 2)
         step = np.repeat([self.acc_step, self.gyro_step], 3)[:, None]

@@ -28,58 +28,27 @@ _STYLE, _HABIT, _SESSION, _REPETITION = range(4)
 
 @dataclass(frozen=True)
 class Writer:
-    """One person's style; `Writer.draw` makes up a person.
+    """One person's style; `Writer.draw` makes up a person."""
 
-    Attributes
-    ----------
-    name : str
-        Subject name of the recordings.
-    index, seed : int
-        They determine the person's letter habits and how the device is held.
-    heights : dict of str to float
-        Height of a capital by case, metres.
-    slant : float
-        Angle of the letters to the right, radians.
-    aspect : float
-        Width relative to the templates.
-    tempo : float
-        Seconds for a movement of 0.2 m.
-    fluency, skew : float
-        Overlap and σ of the lognormal movements.
-    lever : float
-        Distance of the hand from the arm's pivot, metres.
-    elevation : float
-        Angle of the arm above the horizontal, radians.
-    wrist, roll : float
-        Turn that the wrist adds to the forearm's yaw and pitch, and roll a radian of yaw.
-    lift : float
-        Height of pen-up moves, or how far they are drawn back in mid-air, metres.
-    tremor, sway : float
-        Root mean square amplitudes at 8–12 Hz and below 1 Hz, metres.
-    variability : float
-        How much repetitions differ; about 1.
-    strokes : mapping of str to tuple of PenSample
-        Recorded strokes by label that replace templates and habits.
-    """
-
-    name: str
-    index: int
+    name: str  # the subject of the recordings
+    index: int  # with the seed: the person's letter habits and how the device is held
     seed: int
-    heights: Mapping[str, float]
-    slant: float
-    aspect: float
-    tempo: float
-    fluency: float
-    skew: float
-    lever: float
-    elevation: float
-    wrist: float
-    roll: float
-    lift: float
-    tremor: float
-    sway: float
-    variability: float
+    heights: Mapping[str, float]  # of a capital by case, metres
+    slant: float  # of the letters to the right, radians
+    aspect: float  # width relative to the templates
+    tempo: float  # seconds for a movement of 0.2 m
+    fluency: float  # overlap of the lognormal movements
+    skew: float  # their σ
+    lever: float  # distance of the hand from the arm's pivot, metres
+    elevation: float  # of the arm above the horizontal, radians
+    wrist: float  # what the wrist adds to the forearm's yaw and pitch, as a share
+    roll: float  # a radian of yaw
+    lift: float  # of pen-up moves, or how far they are drawn back in mid-air, metres
+    tremor: float  # root mean square at 8–12 Hz, metres
+    sway: float  # and below 1 Hz
+    variability: float  # how much repetitions differ; about 1
     strokes: Mapping[str, tuple[PenSample, ...]] = field(default_factory=dict, repr=False)
+    """Recorded strokes by label; they replace templates and habits."""
 
     @classmethod
     def draw(
@@ -119,30 +88,14 @@ class Writer:
         """Whether there are strokes for this character."""
         return char in (self.strokes or characters())
 
-    def plane(self, char: str, case: Case, repetition: int, rng: np.random.Generator) -> hand.Plane:
-        """Write a character in the plane, with rest at both ends; parameters as `drawn`."""
-        drawn = self.drawn(char, case, repetition, rng)
-        before, after = rng.uniform(0.15, 0.4, 2)
-        return hand.rest(drawn, before, after)
+    def most(self, char: str, repetitions: int) -> int:
+        """Return how often a character is written at most: recorded strokes are never repeated."""
+        return min(repetitions, len(self.strokes[char])) if self.strokes else repetitions
 
     def drawn(self, char: str, case: Case, repetition: int, rng: np.random.Generator) -> hand.Plane:
-        """Write a character in the plane.
+        """Write a character that the person `writes`, from its first to its last stroke.
 
-        Parameters
-        ----------
-        char : str
-            One that the person `writes`.
-        case : {"2d", "3d"}
-            Where; it sets the size.
-        repetition : int
-            Picks among recorded strokes.
-        rng : numpy.random.Generator
-            Variation from one repetition to the next.
-
-        Returns
-        -------
-        hand.Plane
-            The movement from its first to its last stroke; heights of a capital.
+        The repetition picks among recorded strokes; `rng` is what differs from one to the next.
         """
         height = self.heights[case]
         tempo = self.tempo * np.exp(0.06 * self.variability * rng.standard_normal())
@@ -162,10 +115,10 @@ class Writer:
             plane = hand.sigma_lognormal(
                 pieces, height, tempo, self.fluency, self.skew, jitter, rng
             )
-        xy = plane.xy + _warp(plane.xy, bend)
+        plane[:2] += _warp(plane[:2], bend)
         if not self.strokes:
-            xy[0] = self.aspect * xy[0] + np.tan(self.slant) * xy[1]
-        return hand.Plane(xy, plane.lift)
+            plane[0] = self.aspect * plane[0] + np.tan(self.slant) * plane[1]
+        return plane
 
 
 def write_letter(
@@ -198,10 +151,8 @@ def write_letter(
 
     Returns
     -------
-    recording : Recording
-        Six channels as the sensor reports them.
-    trajectory : Trajectory
-        The truth at the same times.
+    recording, trajectory
+        Six channels as the sensor reports them, and the truth at the same times.
 
     Raises
     ------
@@ -209,8 +160,8 @@ def write_letter(
         If the character or the case is unknown.
     """
     _check(writer, char, case)
-    plane = writer.plane(char, case, repetition, rng)
-    return _sensed(writer, plane, case, f"{case}-{char}-{repetition:02d}", char, rng, rate, imu)
+    plane, _ = hand.rest(writer.drawn(char, case, repetition, rng), rng)
+    return _sensed(writer, plane, case, char, repetition, rng, rate, imu)
 
 
 def write_word(
@@ -228,19 +179,9 @@ def write_word(
     while the next begins, and now and then by a short pause. On a surface they stand side by side,
     in mid-air one on top of the other, as people do who write words there.
 
-    Parameters as `write_letter`.
-
-    Returns
-    -------
-    recording : Recording
-        Its label is the word.
-    spans : ndarray of float64, shape (n_letters, 2)
-        Seconds when each letter's movement begins and ends; the move to the next lies between.
-
-    Raises
-    ------
-    InputError
-        If the word is empty, or a character or the case is unknown.
+    Parameters and errors as for `write_letter`. Returns a recording labelled with the word, and the
+    seconds (n_letters, 2) when each letter's movement begins and ends; the move to the next lies
+    between.
     """
     if not word:
         raise InputError("an empty word cannot be written: give one letter or more")
@@ -250,12 +191,16 @@ def write_word(
         writer = replace(writer, heights={**writer.heights, "2d": min(writer.heights["2d"], 0.05)})
     letters = [writer.drawn(char, case, repetition + i, rng) for i, char in enumerate(word)]
     pace = writer.tempo * np.cbrt(writer.heights[case] / hand.REFERENCE)
-    plane, spans = hand.join(letters, pace, writer.fluency, case == "2d", rng)
-    before, after = rng.uniform(0.15, 0.4, 2)
-    name = f"{case}-{word}-{repetition:02d}"
-    plane = hand.rest(plane, before, after)
-    recording, _ = _sensed(writer, plane, case, name, word, rng, rate, imu)
-    return recording, spans + int(before * hand.GRID) / hand.GRID
+    joined, spans = hand.join(letters, pace, writer.fluency, case == "2d", rng)
+    plane, before = hand.rest(joined, rng)
+    return _sensed(writer, plane, case, word, repetition, rng, rate, imu)[0], spans + before
+
+
+def repetition_stream(
+    seed: int, index: int, case: Case, label: str, repetition: int
+) -> np.random.Generator:
+    """Return the random stream of one recording, whatever else is drawn."""
+    return _stream(seed, _REPETITION, index, _CASES.index(case), repetition, *label.encode())
 
 
 def _check(writer: Writer, char: str, case: Case) -> None:
@@ -270,8 +215,8 @@ def _sensed(
     writer: Writer,
     plane: hand.Plane,
     case: Case,
-    name: str,
     label: str,
+    repetition: int,
     rng: np.random.Generator,
     rate: float,
     imu: Imu,
@@ -296,7 +241,7 @@ def _sensed(
         grip.T @ rotation_rate,
     )
     recording = Recording(
-        id=f"{writer.name}-{name}",
+        id=f"{writer.name}-{case}-{label}-{repetition:02d}",
         data=imu.read(trajectory.force, trajectory.rotation_rate, rate, offsets, rng),
         channels=(*ACC, *GYRO),
         t=t,
@@ -312,10 +257,9 @@ def _sensed(
 def _habitual(char: str, habit: np.random.Generator) -> tuple[hand.Piece, ...]:
     """Choose how a writer makes a letter: mostly the common way, seldom one of nobody else's."""
     if habit.random() < 0.1:
-        strokes = list(glyph(char))
-        own = [strokes[i] for i in habit.permutation(len(strokes))]
-        own[0] = own[0][::-1]
-        return hand.cut(own)
+        strokes = glyph(char)
+        first, *others = (strokes[i] for i in habit.permutation(len(strokes)))
+        return hand.cut([first[::-1], *others])
     variants = n_variants(char)
     odd = variants > 1 and habit.random() < 0.35
     return hand.template(char, int(habit.integers(1, variants)) if odd else 0)
@@ -325,10 +269,11 @@ def _in_world(
     writer: Writer, plane: hand.Plane, case: Case, rng: np.random.Generator
 ) -> tuple[Float, Float]:
     """Place the written plane in the world: position (3, n) and angles (3, n) as `arm.mid_air`."""
-    middle = (plane.xy.min(axis=1) + plane.xy.max(axis=1))[:, None] / 2
-    xy = (plane.xy - middle) * writer.heights[case]
-    n = plane.lift.size
-    back = writer.lift * plane.lift
+    xy = plane[:2]
+    middle = (xy.min(axis=1) + xy.max(axis=1))[:, None] / 2
+    xy = (xy - middle) * writer.heights[case]
+    n = plane.shape[1]
+    back = writer.lift * plane[2]
     tremor = writer.tremor * arm.wander(rng, n, 8, 12)
     sway = arm.wander(rng, n, 0.1, 0.8)
     wobble = arm.wander(rng, n, 0.1, 0.8)
@@ -370,10 +315,3 @@ def _at(t: Float, grid: Float, rows: Float) -> Float:
 
 def _stream(seed: int, *key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
-
-
-def repetition_stream(
-    seed: int, index: int, case: Case, label: str, repetition: int
-) -> np.random.Generator:
-    """Return the random stream of one recording, whatever else is drawn."""
-    return _stream(seed, _REPETITION, index, _CASES.index(case), repetition, *label.encode())

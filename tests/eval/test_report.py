@@ -22,7 +22,7 @@ def method(hits, tokens=None, **changes):
     answers = [c if i < hits else "BA"["AB".index(c)] for i, c in enumerate(truth)]
     scores = np.log([[0.9, 0.1] if c == "A" else [0.1, 0.9] for c in answers])
     cost = {"tokens": tokens, "seconds": 0.01, "fit_seconds": 3.0, "notes": []}
-    return evaluate("AB", truth, scores, subjects).to_dict() | cost | changes
+    return evaluate("AB", truth, scores, subjects) | cost | changes
 
 
 def example(**changes):
@@ -153,7 +153,7 @@ def test_a_run_of_baselines_alone_has_no_token_picture():
 
 def test_an_interval_that_does_not_exist_is_not_invented():
     assert interval({"value": 0.5, "low": None, "high": None}) == "0.500"
-    assert interval({"value": 0.5, "low": 0.4, "high": 0.6}, 2) == "0.50 [0.40, 0.60]"
+    assert interval({"value": 0.5, "low": 0.4, "high": 0.6}, ".2f") == "0.50 [0.40, 0.60]"
 
 
 def test_a_comparison_is_one_sentence():

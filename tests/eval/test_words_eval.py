@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from imuscribe.cli import app
 from imuscribe.cli.words import in_writing_order
 from imuscribe.eval.ledger import render, results_of
-from imuscribe.eval.report.words import STUDY
+from imuscribe.eval.report.study import published
 from imuscribe.eval.run import read_run, run
 from imuscribe.eval.tasks.letter_pool import pool_of_frames
 from imuscribe.recipes.load import load_as
@@ -118,7 +118,7 @@ def test_the_table_has_every_cell_and_rises_with_readings(run_folder: Path, tmp_
     means = {}
     for one in task["decoders"]:
         assert {(c["length"], c["k"]) for c in one["cells"]} == {
-            (n, k) for n in STUDY for k in (1, 3)
+            (n, k) for n in published()["words"]["accuracy"] for k in (1, 3)
         }
         for cell in one["cells"]:
             assert cell["n"] == 36 and cell["low"] <= cell["value"] <= cell["high"]

@@ -142,9 +142,9 @@ def test_unusable_recordings_are_counted_by_reason(
     with caplog.at_level(logging.WARNING):
         found = load_recordings(recipe(data=str(tmp_path / "some.parquet")))
     assert {rec.id for rec in found} == {rec.id for rec in good}
-    assert "3 of 11 recordings cannot be used: 3 like" in caplog.text
+    assert "some.parquet: 3 of 11 recordings left out: too short (3)" in caplog.text
     save(short, tmp_path / "none.parquet")
-    with pytest.raises(InputError, match="3 of 3 recordings cannot be used"):
+    with pytest.raises(InputError, match="3 of 3 recordings cannot be used: too short"):
         load_recordings(recipe(data=str(tmp_path / "none.parquet")))
 
 

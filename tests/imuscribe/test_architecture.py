@@ -108,9 +108,10 @@ def test_a_wheel_holds_every_package_and_its_data():
     assert sorted(shipped["packages"]) == sorted(packages)
     folders = {f"imuscribe.{room}": room for room in ROOMS if room != "imuscribe"}
     assert shipped["package-dir"] == {"imuscribe": "imuscribe"} | folders
-    globs = ("recipes/*.yaml", "finetune/adapters/*/*", "prompts/**/*.txt", "prompts/**/*.yaml")
+    globs = ("recipes/**/*.yaml", "finetune/adapters/*/*", "prompts/**/*.txt", "prompts/**/*.yaml")
     globs += (
         "finetune/*.md",
+        "signals/simulate/*.txt",
         "words/*.txt",
         "eval/report/*.html",
         "imuscribe/py.typed",

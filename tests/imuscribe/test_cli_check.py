@@ -39,7 +39,7 @@ def run():
 
 
 @pytest.fixture
-def built(recordings, tmp_path):
+def pairs(recordings, tmp_path):
     """Two pairs a recording; the first recording's explanation is wrong and names its letter."""
     rows = []
     for i, rec in enumerate(recordings):
@@ -141,9 +141,9 @@ def test_faithfulness_of_a_model_by_hand(recordings):
     found = faithfulness(texts, cleaned)
     n = sum(check_claims(text, rec).supported for text, rec in zip(texts, cleaned, strict=True))
     assert (found.supported, found.contradicted, found.texts) == (n, 1, 4)
-    assert found.share.value == pytest.approx(n / (n + 1))
-    assert found.share.low < found.share.value < found.share.high
-    assert (found.true_texts.n, found.true_texts.value) == (3, pytest.approx(2 / 3))
+    assert found.share["value"] == pytest.approx(n / (n + 1))
+    assert found.share["low"] < found.share["value"] < found.share["high"]
+    assert (found.true_texts["n"], found.true_texts["value"]) == (3, pytest.approx(2 / 3))
     assert found.kinds["duration"].n == 3
     with pytest.raises(InputError, match="3 texts and 4 recordings"):
         faithfulness(texts[:3], cleaned)
@@ -151,4 +151,4 @@ def test_faithfulness_of_a_model_by_hand(recordings):
 
 def test_faithfulness_of_nothing_has_no_interval():
     found = faithfulness([], [])
-    assert (found.claims, found.share.n, found.share.low) == (0, 0, None)
+    assert (found.claims, found.share["n"], found.share["low"]) == (0, 0, None)

@@ -103,15 +103,15 @@ def test_a_mistake_is_one_line_and_no_output(call, letters_file, options, reason
     assert result.stdout == ""
 
 
-def test_recordings_left_out_are_listed(call, tmp_path, letters):
+def test_recordings_left_out_are_listed(call, tmp_path, letters, caplog):
     good = letters(1, 1, "A")
     blip = good[0].replace(id="blip", data=good[0].data[:, :4], t=good[0].t[:4])
     path = tmp_path / "mixed.parquet"
     save([*good, blip], path)
     result = call("serialize", path)
     assert [row["id"] for row in rows(result)] == [good[0].id]
-    assert "left out 1 of 2 recordings:" in result.stderr
-    assert "blip" in result.stderr
+    assert "mixed.parquet: 1 of 2 recordings left out: too short (1)" in caplog.text
+    assert "'blip': lasts" in caplog.text
 
 
 def test_recordings_without_gyroscope_have_numbers_but_no_strokes(call, tmp_path, letters):

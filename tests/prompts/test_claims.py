@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.claims import NAMES, RIGHT, judge
+from bench.claims import NAMES, RIGHT, check_table
 from imuscribe.prompts.captions.explain import explain
 from imuscribe.prompts.captions.facts import Facts, turning_samples
-from imuscribe.prompts.checking.claims import CheckConfig, check_claims
+from imuscribe.prompts.checking.claims import check_claims
+from imuscribe.prompts.checking.config import CheckConfig
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import load
@@ -36,16 +37,16 @@ def written(letters):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_true_and_false_claims_are_told_apart(name):
-    found, wrong = judge(name)
+    found, wrong = check_table(name)
     called = sum(found[truth, "contradicted"] for truth in RIGHT)
     false = sum(n for (truth, _), n in found.items() if truth == "false")
     precision, recall = (found["false", "contradicted"] / n for n in (called, false))
-    told = f"{name}: precision {precision:.3f} of {called}, recall {recall:.3f} of {false}"
-    assert precision >= 0.95 and recall >= 0.95, f"{told}: {wrong}"
+    figures = f"{name}: precision {precision:.3f} of {called}, recall {recall:.3f} of {false}"
+    assert precision >= 0.95 and recall >= 0.95, f"{figures}: {wrong}"
 
 
 def test_the_tables_hold_what_they_should():
-    dev, prose = judge("dev")[0].total(), judge("heldout")[0].total()
+    dev, prose = check_table("dev")[0].total(), check_table("heldout")[0].total()
     assert dev >= 60
     assert prose >= 40
 
@@ -227,6 +228,11 @@ def test_tolerance_hedges_and_units(fixed, text, verdict):
     report = check_claims(text, fixed["corner"])
     assert {claim.verdict for claim in report.claims} <= {verdict, "unchecked"}
     assert verdict == "unchecked" or any(c.verdict == verdict for c in report.claims)
+
+
+@pytest.mark.parametrize("text", ["All axes rest. The mean is 3 m/s².", "Each axis. Peak at 1 s."])
+def test_a_sentence_after_one_about_every_axis_is_checked_on_all(fixed, text):
+    assert check_claims(text, fixed["corner"]).claims
 
 
 def test_an_error_quotes_the_text_and_tells_the_recording(fixed):

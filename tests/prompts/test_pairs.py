@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from imuscribe.prompts.ask.shots import draw_places
 from imuscribe.prompts.ask.templates import PromptBuilder, PromptConfig
 from imuscribe.prompts.captions.explain import Explanation, explain
 from imuscribe.prompts.serialize import TextConfig, build_serializer
@@ -17,7 +18,7 @@ from imuscribe.prompts.teacher.pair_files import (
     to_hosted_chat,
     write_jsonl,
 )
-from imuscribe.prompts.teacher.pairs import build_pairs, draw_shots
+from imuscribe.prompts.teacher.pairs import build_pairs
 from imuscribe.signals.errors import InputError
 
 CAPITALS = tuple(string.ascii_uppercase)
@@ -97,16 +98,16 @@ def test_examples_are_others_of_different_labels(make, recordings):
         assert label[row["id"]] == row["label"]
 
 
-def test_draw_shots_spreads_over_labels_and_leaves_the_question_out():
+def test_drawn_places_spread_over_labels_and_leaves_the_question_out():
     labels = list("AAAAABBC")
     for seed in range(50):
-        drawn = draw_shots(labels, 5, np.random.default_rng(seed), skip=7)
+        drawn = draw_places(labels, 5, np.random.default_rng(seed), skip=7)
         assert 7 not in drawn
         assert len(set(drawn)) == 5
         assert sorted(labels[i] for i in drawn[:2]) == ["A", "B"]
         assert [labels[i] for i in drawn].count("B") == 2
     with pytest.raises(InputError, match="only 7"):
-        draw_shots(labels, 8, np.random.default_rng(0), skip=0)
+        draw_places(labels, 8, np.random.default_rng(0), skip=0)
 
 
 def test_the_file_loads_as_a_dataset_and_tokenises_as_trl_does(make, tmp_path, tokenizer):

@@ -133,7 +133,9 @@ def test_rare_rows_that_go_back_in_time_are_left_out_and_named(tmp_path, caplog)
     assert len(load(path)) == 199
     assert "'glued': time goes back" in caplog.text
     many = write(tmp_path / "b.parquet", *rows[:50], row(id="glued", t=[0.5, 0.0]))
-    with pytest.raises(InputError, match=r"1 of 51 recordings unusable.*'glued'"):
+    with pytest.raises(
+        InputError, match=r"1 of 51 recordings cannot be used: time goes back \(1\): .*'glued'"
+    ):
         load(many)
 
 

@@ -81,7 +81,7 @@ def test_a_rounded_peak_is_no_clipping_once_the_sensor_is_seen_to_reach_further(
     peak = rec.replace(data=data)
     assert kinds(peak) == ["clipping"]
     data[3] = 8 * np.sin(rec.t * 9)
-    assert "clipping" not in summarise([peak, rec.replace(id="further", data=data)]).problems
+    assert "clipping" not in summarise([peak, rec.replace(id="further", data=data)])["problems"]
 
 
 def test_a_data_set_is_counted():
@@ -91,29 +91,29 @@ def test_a_data_set_is_counted():
         make("c", subject="p2", label="A", device="watch", n=100),
     ]
     summary = summarise(recordings, [InputError("recording 'd': time goes back")])
-    assert summary.recordings == 3
-    assert summary.people == {"p1": 2, "p2": 1}
-    assert summary.labels == {"A": 2, "B": 1}
-    assert summary.devices == {"phone": 2, "watch": 1}
-    assert summary.cases == {"": 1, "3d": 2}
-    assert summary.rate == pytest.approx((100, 100, 100))
-    assert summary.duration == pytest.approx((0.99, 1.99, 1.99))
-    assert summary.problems["repeats"].recordings == 1
-    assert summary.problems["repeats"].example.startswith("b:")
-    assert summary.problems["unusable"].recordings == 1
-    assert list(summary.problems) == ["repeats", "unusable"]
+    assert summary["recordings"] == 3
+    assert summary["people"] == {"p1": 2, "p2": 1}
+    assert summary["labels"] == {"A": 2, "B": 1}
+    assert summary["devices"] == {"phone": 2, "watch": 1}
+    assert summary["cases"] == {"": 1, "3d": 2}
+    assert summary["rate"] == pytest.approx((100, 100, 100))
+    assert summary["duration"] == pytest.approx((0.99, 1.99, 1.99))
+    assert summary["problems"]["repeats"]["recordings"] == 1
+    assert summary["problems"]["repeats"]["example"].startswith("b:")
+    assert summary["problems"]["unusable"]["recordings"] == 1
+    assert list(summary["problems"]) == ["repeats", "unusable"]
 
 
 def test_real_flaws_are_found(shared_data):
     from imuscribe.signals.readers.parquet import load
 
-    pen = summarise(load(shared_data("motion_pen.parquet"))[::20]).problems
-    assert pen["irregular clock"].recordings == 521
-    assert {"250 deg/s", "2 g"} <= set(pen["clipping"].limits)
-    phone = summarise(load(shared_data("charsense.parquet"))[::20]).problems
-    assert phone["repeats"].share == pytest.approx(0.69, abs=0.03)
-    watch = summarise(load(shared_data("weda_fall.parquet"))[::20]).problems
+    pen = summarise(load(shared_data("motion_pen.parquet"))[::20])["problems"]
+    assert pen["irregular clock"]["recordings"] == 521
+    assert {"250 deg/s", "2 g"} <= set(pen["clipping"]["limits"])
+    phone = summarise(load(shared_data("charsense.parquet"))[::20])["problems"]
+    assert phone["repeats"]["share"] == pytest.approx(0.69, abs=0.03)
+    watch = summarise(load(shared_data("weda_fall.parquet"))[::20])["problems"]
     assert set(watch) <= {"repeats", "clipping"}
-    spans = summarise(load(shared_data("sp_sw_har.parquet"))[::20]).problems
+    spans = summarise(load(shared_data("sp_sw_har.parquet"))[::20])["problems"]
     assert {"zero steps", "gap", "irregular clock"} <= set(spans)
     assert "implausible units" not in {*pen, *phone, *watch, *spans}

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.readers.layouts import read_charsense, read_csv, read_motion_pen
+from imuscribe.signals.readers.charsense import read_charsense
+from imuscribe.signals.readers.csv import read_csv
+from imuscribe.signals.readers.motion_pen import read_motion_pen
 from imuscribe.signals.recording import ACC, GYRO, LIN_ACC
 
 SIX = {"t": "time", **{name: name for name in (*ACC, *GYRO)}}

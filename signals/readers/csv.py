@@ -1,0 +1,220 @@
+"""Reader for CSV files with a header, one recording each, of whatever columns and units."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.readers.tables import in_si, read_table
+from imuscribe.signals.recording import CHANNELS, GYRO, METADATA, SENSORS, Recording
+from imuscribe.signals.units import Quantity, unit_factor
+
+_WITH_UNIT = re.compile(r"(.*\S)\s*[(\[]([^()\[\]]+)[)\]]")
+_UNIT_OPTIONS: dict[Quantity, tuple[str, str, str]] = {
+    "acceleration": ("--acc-unit", "m/s^2, g or mg", "acc_x (g)"),
+    "rotation": ("--gyro-unit", "rad/s or deg/s", "gyro_x (deg/s)"),
+    "time": ("--time-unit", "s, ms, us or ns", "t (ms)"),
+}
+_log = logging.getLogger(__name__)
+
+
+def read_csv(
+    path: str | os.PathLike[str],
+    columns: Mapping[str, str],
+    acc_unit: str = "",
+    gyro_unit: str = "",
+    time_unit: str = "",
+    rate: float | None = None,
+    **metadata: str,
+) -> Recording:
+    """Read one recording from a delimited text file with a header line.
+
+    Parameters
+    ----------
+    path : path-like
+        Separated by commas, semicolons or tabs; a first line ``sep=;`` is understood.
+    columns : mapping of str to str
+        Our name (``t``, ``acc_x`` … ``gyro_z``, ``lin_acc_*``) to the file's column, whose unit in
+        brackets may be left out: ``ax`` is also found as ``ax (g)``.
+    acc_unit, gyro_unit, time_unit : str
+        As in `signals.units`, where the header does not say; time is in seconds by default.
+    rate : float, optional
+        Hz, for a file without times.
+    **metadata : str
+        ``label``, ``subject``, ``session``, ``device``, ``case``; ``id`` is the file's name
+        without its ending unless given.
+
+    Raises
+    ------
+    InputError
+        If a column or a unit is missing or unknown, or a cell is not a number.
+    """
+    channels = _check(path, columns, rate, metadata)
+    table = read_table(path)
+    if rate is not None and "t" in table.columns:
+        raise InputError(f"{path}: has a column 't': leave the rate out, or rename the column")
+    headers = {ours: _header(table.columns, ours, columns[ours], path) for ours in columns}
+    units: dict[Quantity, str] = {
+        "acceleration": acc_unit,
+        "rotation": gyro_unit,
+        "time": time_unit,
+    }
+
+    def values(name: str, quantity: Quantity) -> Any:
+        header, written = headers[name]
+        where = f"{path}: {name}"
+        unit = _unit(units[quantity], written, quantity, where)
+        return in_si(table, header, unit, quantity, where)
+
+    data = [values(name, "rotation" if name in GYRO else "acceleration") for name in channels]
+    t = values("t", "time") if rate is None else np.arange(len(table)) / rate
+    about = {key: text.strip() for key, text in {"id": Path(path).stem, **metadata}.items()}
+    return Recording(data=np.stack(data), channels=channels, t=t - t[0], **about)
+
+
+def read_csvs(
+    source: str | os.PathLike[str],
+    columns: Mapping[str, str] | None = None,
+    acc_unit: str = "",
+    gyro_unit: str = "",
+    time_unit: str = "",
+    rate: float | None = None,
+    label: str = "",
+    subject: str = "",
+    session: str = "",
+    device: str = "",
+    case: str = "",
+) -> list[Recording]:
+    """Read one file, or every CSV file in a folder, as `read_csv` does.
+
+    In the texts from `label` to `case`, ``{file}``, ``{folder}`` and ``{parent}`` stand for the
+    names of the file and its folders.
+    """
+    from tqdm import tqdm
+
+    root = Path(source)
+    files = sorted(root.rglob("*.csv")) if root.is_dir() else [root]
+    if not files:
+        raise InputError(f"{source}: holds no .csv files")
+    columns = columns or {}
+    units = (acc_unit, gyro_unit, time_unit, rate)
+    about = {"label": label, "subject": subject, "session": session, "device": device, "case": case}
+    recordings = []
+    for file in tqdm(files, desc="read", unit="file", disable=len(files) == 1):
+        inside = file.relative_to(root) if root.is_dir() else Path(file.name)
+        filled: dict[str, Any] = {
+            "id": inside.with_suffix("").as_posix(),
+            **_filled(about, file.resolve()),
+        }
+        recordings.append(read_csv(file, columns, *units, **filled))
+    headers = read_table(files[0]).columns
+    read = {_header(headers, ours, theirs, files[0])[0] for ours, theirs in columns.items()}
+    if left := [header for header in headers if header not in read]:
+        _log.warning("columns not read (of %s): %s", files[0].name, ", ".join(left))
+    return recordings
+
+
+def _filled(about: Mapping[str, str], file: Path) -> dict[str, str]:
+    """Fill in the names of a file and its folders."""
+    names = {
+        "{file}": file.stem,
+        "{folder}": file.parent.name,
+        "{parent}": file.parent.parent.name,
+    }
+    filled = dict(about)
+    for key, text in about.items():
+        for mark in re.findall(r"\{[^{}]*\}", text):
+            if mark not in names:
+                raise InputError(f"--{key} '{text}': {mark} is unknown: {nearest(mark, names)}")
+            filled[key] = filled[key].replace(mark, names[mark])
+    return filled
+
+
+def _check(
+    path: str | os.PathLike[str],
+    columns: Mapping[str, str],
+    rate: float | None,
+    metadata: Mapping[str, str],
+) -> tuple[str, ...]:
+    """Refuse what is wrong before the file is read; return the channels in our order."""
+    for name in columns:
+        if name not in ("t", *CHANNELS):
+            raise InputError(f"column '{name}' is unknown: {nearest(name, ('t', *CHANNELS))}")
+    for key in metadata:
+        if key not in METADATA:
+            raise InputError(f"'{key}' is no property of a recording: {nearest(key, METADATA)}")
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file")
+    if "t" not in columns and rate is None:
+        raise InputError(f"{path}: no time column is named: give t=COLUMN or a rate in Hz")
+    if "t" in columns and rate is not None:
+        raise InputError(f"{path}: has times in '{columns['t']}': leave the rate out")
+    if rate is not None and not (rate > 0 and np.isfinite(rate)):
+        raise InputError(f"{path}: rate is {rate:g} Hz: it must be above 0")
+    if twice := [name for name, n in Counter(columns.values()).items() if n > 1]:
+        raise InputError(f"{path}: column '{twice[0]}' is named twice: each is one channel")
+    missing = [
+        name
+        for sensor, names in SENSORS.items()
+        if sensor == "acc" or set(names) & set(columns)
+        for name in names
+        if name not in columns
+    ]
+    if missing:
+        raise InputError(f"{path}: no column is named for {', '.join(missing)}: a sensor has three")
+    return tuple(name for name in CHANNELS if name in columns)
+
+
+def _header(
+    headers: Iterable[str], ours: str, theirs: str, path: str | os.PathLike[str]
+) -> tuple[str, str]:
+    """Return a column's whole header and the unit that stands in it, if one does."""
+    split = {header: _WITH_UNIT.fullmatch(header) for header in headers}
+    found = [header for header, match in split.items() if match and match[1] == theirs]
+    if theirs in split:
+        found = [theirs]
+    if len(found) > 1:
+        raise InputError(
+            f"{path}: column '{theirs}' may be {' or '.join(found)}: name it with its unit"
+        )
+    if not found:
+        instead = " or give --rate" if ours == "t" else ""
+        raise InputError(
+            f"{path}: has no column '{theirs}': {nearest(theirs, split)} "
+            f"(--column {ours}=NAME says which{instead})"
+        )
+    match = split[found[0]]
+    return found[0], match[2] if match else ""
+
+
+def _unit(given: str, written: str, quantity: Quantity, where: str) -> str:
+    """Return the unit as given or, where none is, as written in the header."""
+    option, units, example = _UNIT_OPTIONS[quantity]
+    if not (given or written):
+        if quantity == "time":
+            return "s"
+        raise InputError(
+            f"{where}: the unit of {quantity} is missing: give {option} ({units}), "
+            f"or write it into the header: '{example}'"
+        )
+    # Brackets may hold something else, as in "ax (filtered)".
+    if given and _factor(written, quantity) not in (None, unit_factor(given, quantity)):
+        raise InputError(
+            f"{where}: {option} is '{given}' but the header says '{written}': leave {option} out"
+        )
+    return given or written
+
+
+def _factor(text: str, quantity: Quantity) -> float | None:
+    try:
+        return unit_factor(text, quantity)
+    except InputError:
+        return None

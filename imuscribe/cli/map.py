@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imuscribe.cli.experiments import run_experiment
-from imuscribe.cli.options import command
+from imuscribe.cli.options import Overrides, command
 from imuscribe.signals.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 RecipeName = Annotated[
     str, typer.Argument(help="A YAML file, or map-demo, map-sim, map-charsense, map-activities.")
 ]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
-]
 Folder = Annotated[Path, typer.Option("--mapping", help="Folder made by `map fit`.")]
+GalleryFile = Annotated[Path | None, typer.Option(help="Another gallery than the folder's own.")]
 
 
 app = typer.Typer()
@@ -91,9 +89,7 @@ def apply(
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="Folder made by `map fit`.")
     ] = None,
-    gallery: Annotated[
-        Path | None, typer.Option(help="Another gallery than the folder's own.")
-    ] = None,
+    gallery: GalleryFile = None,
     k: Annotated[int, typer.Option(min=1, help="Items to name.")] = 5,
     proxy: Annotated[
         Path | None, typer.Option(help="Write the nearest item of each query to this file.")
@@ -159,9 +155,7 @@ def apply(
 def enrol(
     recordings: Annotated[Path, typer.Argument(help="Parquet file of labelled recordings.")],
     mapping: Folder,
-    gallery: Annotated[
-        Path | None, typer.Option(help="Another gallery than the folder's own.")
-    ] = None,
+    gallery: GalleryFile = None,
 ) -> None:
     """Add recordings of the target condition to a gallery: new people, new classes, no training."""
     from imuscribe.mapping3d.fit import GALLERY

@@ -81,7 +81,7 @@ def recordings_of(
 
 
 def examples(*lines: str) -> str:
-    """Return the text below a command's options: lines that can be typed as they stand."""
+    """Return the end of a command's help: lines that can be typed as they stand."""
     return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)
 
 

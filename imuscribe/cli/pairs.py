@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imuscribe.cli.options import command, refuse_overwriting
+from imuscribe.cli.options import Overrides, command, refuse_overwriting
 from imuscribe.signals.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -99,9 +99,7 @@ def build(
         str, typer.Argument(metavar="DATA", help="Recordings as Parquet, or a recipe.")
     ],
     out: Annotated[Path, typer.Option(help="The file to write: JSONL, or .parquet.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
-    ] = None,
+    overrides: Overrides = None,
     **options: Any,
 ) -> None:
     """Pair recordings with explained answers: prompt and completion, one JSON object a line.

@@ -16,6 +16,7 @@ from imuscribe.cli.options import (
     GyroUnit,
     Overrides,
     Rate,
+    RecipeName,
     TimeUnit,
     command,
     is_csv,
@@ -26,6 +27,8 @@ from imuscribe.signals.errors import InputError
 if TYPE_CHECKING:
     from imuscribe.signals.recording import Recording
 
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
+LEDGER = Path("docs/results.json")
 _LONGEST = 10.0
 """Seconds. Letters take one to three; activities are read by adapters of their own."""
 _STILL = 0.2
@@ -43,7 +46,7 @@ app.add_typer(results_app, name="results")
     "imuscribe run charsense-lopo data=charsense.parquet split.folds=p003",
 )
 def run(
-    recipe: Annotated[str, typer.Argument(help="A YAML file, or the name of a packaged recipe.")],
+    recipe: RecipeName,
     overrides: Overrides = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check recipe and data, print them, and stop.")
@@ -66,7 +69,7 @@ def run(
     "imuscribe report runs/charsense-lopo --audit audit/audit.json",
 )
 def report(
-    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run_dir: RunFolder,
     study: Annotated[
         bool, typer.Option("--study", help="Print the air-writing study's table beside the run's.")
     ] = False,
@@ -101,8 +104,8 @@ def report(
 
 @command(results_app, "imuscribe results add runs/charsense-lopo")
 def add(
-    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    ledger: Annotated[Path, typer.Option(help="The ledger to add to.")] = Path("docs/results.json"),
+    run_dir: RunFolder,
+    ledger: Annotated[Path, typer.Option(help="The ledger to add to.")] = LEDGER,
     note: Annotated[str, typer.Option(help="What a reader must know.")] = "",
 ) -> None:
     """Add the results of a run to the ledger and render the page beside it."""
@@ -113,9 +116,7 @@ def add(
 
 
 @command(results_app, "imuscribe results render")
-def render(
-    ledger: Annotated[Path, typer.Option(help="The ledger.")] = Path("docs/results.json"),
-) -> None:
+def render(ledger: Annotated[Path, typer.Option(help="The ledger.")] = LEDGER) -> None:
     """Render the page from the ledger."""
     from imuscribe.eval.ledger import read, write
 

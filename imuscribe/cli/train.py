@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from imuscribe.cli.experiments import show_resolved
 from imuscribe.cli.options import command
 from imuscribe.signals.errors import InputError
 
+RecipeName = Annotated[str, typer.Argument(help="A recipe's file or packaged name.")]
 Name = Annotated[str, typer.Argument(help="A packaged recipe's name.")]
 
 
@@ -30,7 +31,7 @@ app.add_typer(recipe_app, name="recipe")
     "torchrun --nproc-per-node 2 -m imuscribe.finetune.sft demo",
 )
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe's file or packaged name.")],
+    recipe: RecipeName,
     overrides: Annotated[
         list[str] | None, typer.Argument(help="key=value …, and preset=NAME.")
     ] = None,
@@ -54,18 +55,18 @@ def train(
     Learns from the people in split.train if the protocol is 'given', else from everybody: to judge
     what it learns on people it does not know, use `imuscribe run`.
     """
-    from imuscribe.recipes.load import dump, load_recipe
+    from imuscribe.recipes.load import load_recipe
 
     changes = [*(overrides or [])]
     if start_from is not None:
         changes.append(f"train.start_from={json.dumps(start_from, ensure_ascii=False)}")
     resolved = load_recipe(recipe, changes)
-    from imuscribe.finetune import sft
+    from imuscribe.finetune import sft  # heavy, so mistakes in a recipe are found first
 
     recordings, figures = sft.plan(resolved)
     typer.echo(str(figures))
     if dry_run:
-        typer.echo(f"\nresolved recipe\n{textwrap.indent(dump(resolved), '    ')}", nl=False)
+        show_resolved(resolved)
         return
     out = Path(resolved.out) / resolved.name
     typer.echo(sft.train(resolved, recordings, out, resume=not restart))
@@ -115,7 +116,7 @@ def cp(
     "imuscribe recipe validate demo train.lr=1e-4",
 )
 def validate(
-    recipe: Annotated[str, typer.Argument(help="A recipe's file or packaged name.")],
+    recipe: RecipeName,
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value …")] = None,
 ) -> None:
     """Check a recipe and each of its presets, and list every mistake at once."""

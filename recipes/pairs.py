@@ -79,17 +79,7 @@ class BuildRecipe(RecordingsExperiment):
 def load_build_recipe(source: str, overrides: Sequence[str] = ()) -> BuildRecipe:
     """Read the recipe of a file of pairs, or make one of recordings as the air-writing study did.
 
-    Parameters
-    ----------
-    source : str
-        Recordings in the canonical Parquet layout, or a recipe: a YAML file or a packaged name.
-    overrides : sequence of str
-        ``key=value`` as for `recipes.load.load_experiment`.
-
-    Raises
-    ------
-    InputError
-        With every mistake at once.
+    `source` is a Parquet file of recordings, or a recipe: a YAML file or a packaged name.
     """
     path, values, where = Path(source), dict[str, Any](), source
     if path.suffix in (".yaml", ".yml") or not (path.suffix or path.is_file()):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from imuscribe.cli import app
 from imuscribe.eval.metrics import evaluate
 from imuscribe.eval.report.study import published, study_page
 from imuscribe.recipes.load import dump, load_recipe
@@ -80,15 +81,9 @@ def test_a_run_of_one_case_has_no_such_table():
 
 
 def test_the_command_prints_it(metrics, tmp_path):
-    import typer
-
-    from imuscribe.cli.run import register
-
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     (tmp_path / "environment.json").write_text(json.dumps(FACTS))
     (tmp_path / "recipe.yaml").write_text(dump(load_recipe("study-two-person")))
-    app = typer.Typer(pretty_exceptions_enable=False)
-    register(app)
     result = CliRunner().invoke(app, ["report", str(tmp_path), "--study"])
     assert result.exit_code == 0, result.output
     assert re.search(r"\| fine-tuned \| smollm2 \(\*\*this run\*\*\) \| 7/10", result.stdout)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import PositiveInt, model_validator
+from pydantic import PositiveInt
 
 from imuscribe.prompts.ask.templates import PromptConfig
 from imuscribe.prompts.serialize import TextConfig
@@ -49,10 +49,10 @@ class BuildRecipe(RecordingsExperiment):
     teacher: TeacherConfig = TeacherConfig(name="", workers=8)
     """Who explains: as in a study, or ``computed`` with a card; without a name, computed."""
 
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
+    def _mistakes(self) -> list[str]:
+        mistakes = []
         if self.prompt.retrieve is not None:
-            raise ValueError("'prompt.retrieve' is set, but pairs name no neighbours: set it null")
+            mistakes.append("'prompt.retrieve' is set, but pairs name no neighbours: set it null")
         needing = {
             "--model": self.teacher.model,
             "--prompts": self.teacher.prompts,
@@ -62,12 +62,11 @@ class BuildRecipe(RecordingsExperiment):
             "--extra": self.teacher.endpoint.get("extra"),
             "--cache": self.teacher.cache,
         }
-        for option, given in needing.items():
-            if given is not None and not self.teacher.name:
-                raise ValueError(
-                    f"{option} is for a language model that explains: name --teacher too"
-                )
-        return self
+        return mistakes + [
+            f"{option} is for a language model that explains: name --teacher too"
+            for option, given in needing.items()
+            if given is not None and not self.teacher.name
+        ]
 
     @property
     def paraphrases(self) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt
 
 from imuscribe.recipes.schema import NAME, Experiment, ModelConfig, Names, as_names
 from imuscribe.signals.cleaning import CleanConfig
@@ -82,16 +82,15 @@ class LettersExperiment(Experiment):
     """Reads the simulated letters; must not have learnt from their people."""
     simulate: SimulateConfig = SimulateConfig(people=6, cases=("3d",), repetitions=6, seed=60)
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        simulated = self.letters == ("simulated",)
-        if not simulated and "simulated" in self.letters:
-            raise ValueError("'letters' mixes 'simulated' with run folders: give one or the other")
-        if not simulated and not self.method:
-            raise ValueError("'method' is empty: name the predictor whose letters are to be used")
-        if simulated and self.method:
-            raise ValueError("'method' is for run folders; simulated letters are read by 'adapter'")
-        return self
+    def _mistakes(self) -> list[str]:
+        if self.letters == ("simulated",):
+            wrong = "'method' is for run folders; simulated letters are read by 'adapter'"
+            return [wrong] if self.method else []
+        if "simulated" in self.letters:
+            return ["'letters' mixes 'simulated' with run folders: give one or the other"]
+        if not self.method:
+            return ["'method' is empty: name the predictor whose letters are to be used"]
+        return []
 
 
 class WordsRecipe(LettersExperiment):
@@ -113,20 +112,20 @@ class WordsRecipe(LettersExperiment):
     """Letters an n-gram of the character model spans."""
     llm: LanguageModelConfig = LanguageModelConfig()
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        names = _names_once("tasks", self.tasks)
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes() + _named_twice("tasks", self.tasks)
+        names = [task.name for task in self.tasks]
         if unknown := sorted(set(self.only) - set(names)):
-            raise ValueError(f"'only' names {unknown[0]}: {nearest(unknown[0], names)}")
-        return self
+            mistakes.append(f"'only' names {unknown[0]}: {nearest(unknown[0], names)}")
+        return mistakes
 
 
-def _names_once(key: str, lexica: Sequence[NamedLexicon]) -> list[str]:
-    """Return the names of lexica; each must have its own."""
+def _named_twice(key: str, lexica: Sequence[NamedLexicon]) -> list[str]:
+    """Return what is wrong with the names of lexica."""
     names = [lexicon.name for lexicon in lexica]
-    if len(set(names)) < len(names):
-        raise ValueError(f"'{key}' has a name twice among {', '.join(names)}: rename one")
-    return names
+    if len(set(names)) == len(names):
+        return []
+    return [f"'{key}' has a name twice among {', '.join(names)}: rename one"]
 
 
 class AdaptRecipe(LettersExperiment):
@@ -211,12 +210,11 @@ class SegmentRecipe(Experiment):
     order: Annotated[int, Field(ge=1, le=8)] = 5
     beam: PositiveInt = 200
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _mistakes(self) -> list[str]:
+        mistakes = _named_twice("lexica", self.lexica)
         simulated = self.words == "simulated"
         if not simulated and self.letters is None:
-            raise ValueError("'letters' is empty: real words need isolated letters to learn from")
+            mistakes.append("'letters' is empty: real words need isolated letters to learn from")
         if simulated and self.letters is not None:
-            raise ValueError("'letters' is for a file of real words; simulated people write both")
-        _names_once("lexica", self.lexica)
-        return self
+            mistakes.append("'letters' is for a file of real words; simulated people write both")
+        return mistakes

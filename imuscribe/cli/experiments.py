@@ -23,11 +23,11 @@ def run_experiment(
     """
     from imuscribe.recipes.load import load_as, load_experiment, schema
 
-    asked = shlex.join(["imuscribe", *command, recipe, *overrides])
-    run_resolved(
-        load_as(schema(kind), recipe, overrides) if kind else load_experiment(recipe, overrides),
-        asked,
-    )
+    if kind is None:
+        resolved = load_experiment(recipe, overrides)
+    else:
+        resolved = load_as(schema(kind), recipe, overrides)
+    run_resolved(resolved, shlex.join(["imuscribe", *command, recipe, *overrides]))
 
 
 def run_resolved(recipe: Experiment, command: str) -> None:

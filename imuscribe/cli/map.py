@@ -27,15 +27,15 @@ GalleryFile = Annotated[Path | None, typer.Option(help="Another gallery than the
 
 
 app = typer.Typer()
-group_app = typer.Typer(
+map_app = typer.Typer(
     help="Map one condition to another: mid-air letters to flat ones, phone to watch.",
     no_args_is_help=True,
 )
-app.add_typer(group_app, name="map")
+app.add_typer(map_app, name="map")
 
 
 @command(
-    group_app,
+    map_app,
     "imuscribe map fit map-demo",
     "imuscribe map fit mine.yaml data=mine.parquet split.train=anna,ben",
     "imuscribe map fit map-charsense data=charsense.parquet "
@@ -63,7 +63,7 @@ def fit(recipe: RecipeName, overrides: Overrides = None) -> None:
 
 
 @command(
-    group_app,
+    map_app,
     "imuscribe map eval map-demo",
     "imuscribe map eval map-charsense data=charsense.parquet "
     "support.simulate.strokes=unipen.parquet split.folds=p003",
@@ -79,7 +79,7 @@ def evaluate(recipe: RecipeName, overrides: Overrides = None) -> None:
 
 
 @command(
-    group_app,
+    map_app,
     "imuscribe map apply carl.parquet --mapping runs/mine --k 3",
     "imuscribe map apply carl.parquet --mapping runs/mine --proxy retrieved.parquet",
     "imuscribe map apply carl.parquet --synthesise flat.parquet",
@@ -151,7 +151,7 @@ def apply(
         typer.echo(line, err=as_json)
 
 
-@command(group_app, "imuscribe map enrol dora.parquet --mapping runs/mine")
+@command(map_app, "imuscribe map enrol dora.parquet --mapping runs/mine")
 def enrol(
     recordings: Annotated[Path, typer.Argument(help="Parquet file of labelled recordings.")],
     mapping: Folder,
@@ -174,7 +174,7 @@ def enrol(
 
 
 @command(
-    group_app,
+    map_app,
     "imuscribe map gallery runs/mine/gallery.parquet",
     "imuscribe map gallery a.parquet --merge b.parquet --out both.parquet",
 )
@@ -202,7 +202,7 @@ def gallery(
         typer.echo(f"{where}: {sum(labels.values())} of {len(labels)} labels")
 
 
-@command(group_app, "imuscribe map export encoder.onnx --mapping runs/mine")
+@command(map_app, "imuscribe map export encoder.onnx --mapping runs/mine")
 def export(
     path: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
     mapping: Folder,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide
+from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide, either
 from imuscribe.prompts.checking.sentence import Sentence
 
 
@@ -109,8 +109,7 @@ def _sign_order(s: Sentence, i: int, first: str) -> Finding:
     both = bool((large > 0).any() and (large < 0).any())
     found = f"{axis} is first {'positive' if positive else 'negative'}"
     found += "" if both else " and keeps its sign"
-    good = both and positive == (first == "+")
-    return decide(good, not good, found)
+    return either(both and positive == (first == "+"), found)
 
 
 # The strongest axis ------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from imuscribe.prompts.captions.explain import UP, compass, runs
 from imuscribe.prompts.captions.facts import Facts
-from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide
+from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide, either
 from imuscribe.prompts.checking.lexicon import PHRASES
 from imuscribe.prompts.checking.sentence import Frame, Sentence
 from imuscribe.prompts.tables import tables
@@ -122,7 +122,7 @@ def _counts(s: Sentence) -> Iterable[CheckedClaim]:
         named = tables(PHRASES)["counted"][what]
         found = f"{few} {named}" if few == many else f"{few} to {many} {named}"
         fits = low <= many and high >= few
-        yield s.claim("count", [at, i], decide(fits, not fits, found))
+        yield s.claim("count", [at, i], either(fits, found))
 
 
 def _part(s: Sentence, i: int) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from imuscribe.prompts.captions.facts import Facts, Values, Window
-from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide
+from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide, either
 from imuscribe.prompts.checking.measures import MEASURES, check_moment
 from imuscribe.prompts.checking.sentence import Frame, Number, Sentence
 
@@ -211,7 +211,7 @@ def _ranged(
         return "supported", found
     within = any(a >= low - slack and b <= high + slack for a, b in ends)
     if stat == "stay":
-        return decide(within, not within, found)
+        return either(within, found)
     possible = any(a - slack <= low and high <= b + slack for a, b in ends)
     if stat == "trend" and window is not None:
         first, last = (float(plain[0][k]) for k in window)

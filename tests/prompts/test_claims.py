@@ -12,10 +12,12 @@ from imuscribe.prompts.captions.explain import explain
 from imuscribe.prompts.captions.facts import Facts, turning_samples
 from imuscribe.prompts.checking.claims import check_claims
 from imuscribe.prompts.checking.config import CheckConfig
+from imuscribe.prompts.checking.lexicon import lexicon
+from imuscribe.prompts.checking.words import sentences
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import load
-from imuscribe.signals.recording import ACC
+from imuscribe.signals.recording import ACC, STANDARD_GRAVITY
 from tests.claim_recordings import fixed_recordings
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?")
@@ -119,6 +121,21 @@ def test_a_planted_false_direction_or_axis_is_caught(written):
         for old, new in (("is +", "is -"), ("is -", "is +")):
             false = text.replace(old, new)
             assert false == text or check_claims(false, facts).contradicted, false
+
+
+def test_every_phrase_of_the_tables_is_read_as_what_it_is():
+    for phrase, roles in lexicon().table.items():
+        tokens = [token for found in sentences(phrase, 0, len(phrase)) for token in found]
+        assert [token.roles for token in tokens] == [roles], phrase
+
+
+@pytest.mark.parametrize("unit", ["m/s²", "g", "rad/s", "°/s", "cm/s", "ms", "Hz", "samples", "mm"])
+def test_a_number_is_read_with_its_unit(unit):
+    ((token,),) = sentences(f"-2.5 {unit}", 0, 20)
+    factor = token.number / -2.5
+    assert token.unit and token.signed and token.half == pytest.approx(0.05 * factor)
+    known = {"g": STANDARD_GRAVITY, "°/s": np.pi / 180, "cm/s": 0.01, "ms": 1e-3, "mm": 1e-3}
+    assert factor == pytest.approx(known.get(unit, 1.0))
 
 
 @settings(max_examples=100, deadline=None)

@@ -100,7 +100,7 @@ def planted(text, match, share):
     return f"{before}{new:{form}.{decimals}f}{after}"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_a_planted_false_number_is_always_caught(written, data):
     text, facts = data.draw(st.sampled_from(written))
@@ -138,7 +138,7 @@ def test_a_number_is_read_with_its_unit(unit):
     assert factor == pytest.approx(known.get(unit, 1.0))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=st.text(max_size=300))
 def test_no_text_breaks_it(fixed, text):
     report = check_claims(text, fixed["corner"])
@@ -150,7 +150,7 @@ WORDS = """the hand moves left right up down rest peak of maximum x-axis y z 3 m
     points . , ;"""
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(words=st.lists(st.sampled_from(WORDS.split()), max_size=30))
 def test_no_order_of_known_words_breaks_it(fixed, words):
     for facts in fixed.values():

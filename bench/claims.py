@@ -1,7 +1,7 @@
 """How well the claim checker tells true from false on hand-written claims, and how fast it is.
 
 python -m bench.claims              # precision and recall on every table, explanations a second
-python -m bench.claims --wrong      # and the claims that are judged wrongly
+python -m bench.claims --wrong      # and the claims that get a wrong verdict
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ def verdict(text: str, facts: Facts) -> str:
     return next((v for v in ("contradicted", "supported") if getattr(report, v)), "unchecked")
 
 
-def judge(name: str) -> tuple[Counter[tuple[str, str]], list[Row]]:
-    """Return how often rows of each truth got each verdict, and the rows judged wrongly."""
+def check_table(name: str) -> tuple[Counter[tuple[str, str]], list[Row]]:
+    """Return how often rows of each truth got each verdict, and the rows with a wrong one."""
     facts = {key: Facts(rec) for key, rec in fixed_recordings().items()}
     found: Counter[tuple[str, str]] = Counter()
     wrong = []
     for row in read_table(name):
-        given = verdict(row["text"], facts[row["recording"]])
-        found[row["truth"], given] += 1
-        if given != RIGHT[row["truth"]]:
-            wrong.append(row | {"verdict": given})
+        got = verdict(row["text"], facts[row["recording"]])
+        found[row["truth"], got] += 1
+        if got != RIGHT[row["truth"]]:
+            wrong.append(row | {"verdict": got})
     return found, wrong
 
 
-def tell(name: str, show_wrong: bool) -> None:
+def show(name: str, show_wrong: bool) -> None:
     """Print precision and recall of contradiction on one table."""
-    found, wrong = judge(name)
+    found, wrong = check_table(name)
     total: Counter[str] = Counter()
     for (truth, _), n in found.items():
         total[truth] += n
@@ -109,5 +109,5 @@ def measure(pairs: list[tuple[str, Facts]]) -> float:
 
 if __name__ == "__main__":
     for table in NAMES:
-        tell(table, "--wrong" in sys.argv)
+        show(table, "--wrong" in sys.argv)
     speed()

@@ -19,12 +19,14 @@ import time
 import numpy as np
 import torch
 
-from imuscribe.mapping3d.encoder import SIDES, Encoder
+from imuscribe.mapping3d.encoder import Encoder
 from imuscribe.mapping3d.gallery import Gallery
-from imuscribe.mapping3d.losses import LossConfig, build_loss
 from imuscribe.mapping3d.mapper import Mapper
-from imuscribe.mapping3d.train import FitConfig, Samples, fit
-from imuscribe.recipes.mapping import load_map_recipe
+from imuscribe.mapping3d.train import Samples, fit_encoder
+from imuscribe.models.config import FitConfig, LossConfig
+from imuscribe.models.losses import build_loss
+from imuscribe.recipes.load import load_as
+from imuscribe.recipes.mapping import SIDES, MapRecipe
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.recording import Recording
 from imuscribe.signals.simulate import SimulateConfig, simulate
@@ -35,7 +37,7 @@ MOST_MS, MOST_SECONDS = 10.0, 10.0
 
 def main() -> bool:
     """Time both, print them, and tell whether both are within bounds."""
-    recipe = load_map_recipe("map-charsense")
+    recipe = load_as(MapRecipe, "map-charsense")
     encoder = Encoder(recipe.encoder, recipe.view, recipe.clean.rate)
     mapper = Mapper(encoder.eval(), recipe.clean, {}, {}, recipe.label_set, ())
     wall, found = finding(mapper)
@@ -83,7 +85,7 @@ def epoch(encoder: Encoder) -> tuple[float, float]:
         settings = FitConfig(epochs=1, triplets=TRIPLETS, loss=loss, device="cpu")
         build_loss(loss)  # imports the library
         begin = time.perf_counter(), time.process_time()
-        fit(encoder, sides[0], sides[1], settings, progress=False)
+        fit_encoder(encoder, sides[0], sides[1], settings, progress=False)
         times.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
     return max(times, key=lambda pair: pair[1])
 

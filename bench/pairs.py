@@ -105,11 +105,16 @@ def bare(port: int, bodies: list[bytes]) -> float:
 
 def main(n_recordings: int, check: bool) -> None:
     """Print overhead a request and the growth of memory."""
-    from imuscribe.cli.teaching import TeacherOptions, build_taught
+    from imuscribe.finetune.local_teacher import load_teacher
     from imuscribe.prompts.ask.templates import PromptBuilder, PromptConfig
     from imuscribe.prompts.ask.tokens import load_tokenizer
     from imuscribe.prompts.serialize import TextConfig, build_serializer
     from imuscribe.prompts.teacher.endpoint import Endpoint
+    from imuscribe.prompts.teacher.run import write_taught
+    from imuscribe.prompts.teacher.store import TokenBudget
+    from imuscribe.prompts.teacher.teach import teach
+    from imuscribe.prompts.teacher.teachers import TeachConfig
+    from imuscribe.recipes.explanations import TeacherConfig
     from imuscribe.signals.cleaning import clean
     from imuscribe.signals.simulate import SimulateConfig, simulate
 
@@ -125,9 +130,11 @@ def main(n_recordings: int, check: bool) -> None:
     bodies: list[bytes] = []
     post = Endpoint._post
 
-    def noted(self: Endpoint, body: bytes, request: Any) -> Any:
-        bodies.append(body)
-        return post(self, body, request)
+    def noted(self: Endpoint, request: Any) -> bytes:
+        body = {"model": "m", "messages": request.messages, "max_tokens": request.max_tokens}
+        body |= {"temperature": request.temperature, "seed": request.seed}
+        bodies.append(json.dumps(body).encode())
+        return post(self, request)
 
     Endpoint._post = noted  # type: ignore[method-assign]
     memory: list[int] = []
@@ -138,30 +145,22 @@ def main(n_recordings: int, check: bool) -> None:
             memory.append(psutil.Process().memory_info().rss)
 
     with tempfile.TemporaryDirectory() as folder:
-        options = TeacherOptions(
-            teacher=f"http://127.0.0.1:{port.value}/v1",
+        teacher = TeacherConfig(
+            name=f"http://127.0.0.1:{port.value}/v1",
             model="m",
-            prompts=None,
-            concurrency=WORKERS,
-            cache=Path(folder) / "answers.sqlite",
-            max_tokens_total=None,
-            check=check,
+            cache=str(Path(folder) / "answers.sqlite"),
             forbid_label=False,
-            config={"keep_wrong": True},
+            teach=TeachConfig(keep_wrong=True),
         )
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         start, used = time.perf_counter(), time.process_time()
-        told = build_taught(
-            recordings,
-            build_serializer(TextConfig()),
-            builder,
-            PARAPHRASES,
-            0,
-            options,
-            Path("simulated"),
-            Path(folder) / "pairs.jsonl",
-        )
+        stop, budget = threading.Event(), TokenBudget()
+        who = load_teacher(teacher, builder, 0, budget, stop, checked=check)
+        student = recordings, build_serializer(TextConfig()), builder
+        taught = teach(*student, who, PARAPHRASES, 0, WORKERS, stop)
+        pairs = Path(folder) / "pairs.jsonl"
+        summary = write_taught(taught, len(recordings), who, budget, {}, pairs)
         took, used = time.perf_counter() - start, time.process_time() - used
         done.set()
         watcher.join()
@@ -172,7 +171,7 @@ def main(n_recordings: int, check: bool) -> None:
     quarter = len(memory) // 4
     grown = (max(memory[-quarter:]) - max(memory[quarter : 2 * quarter])) / 2**20 if quarter else 0
     held = sum(map(len, bodies)) / 2**20
-    print(told.replace(folder, "."))
+    print(summary.replace(folder, "."))
     print(f"{n:,} requests in {took:.2f} s; the same bytes alone {alone:.2f} s")
     print(f"overhead {1e3 * (took - alone) / n:.3f} ms a request, {1e3 * used / n:.3f} ms of CPU")
     print(f"store {size / n:.0f} bytes an answer")

@@ -22,7 +22,7 @@ from imuscribe.prompts.ask.answers import parse_answer
 from imuscribe.prompts.ask.templates import PromptBuilder
 from imuscribe.prompts.ask.tokens import count_tokens
 from imuscribe.prompts.serialize import build_serializer
-from imuscribe.recipes.schema import load_recipe
+from imuscribe.recipes.load import load_recipe
 
 TARGET = 20.0
 

@@ -20,10 +20,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import numpy as np
 
 from imuscribe.recipes.words import LanguageModelConfig
-from imuscribe.words.decode.beam import BeamDecoder
-from imuscribe.words.decode.decoding import ClosedDecoder, Decoder
+from imuscribe.words.decode.decoding import (
+    BeamDecoder,
+    ClosedDecoder,
+    Decoder,
+    MixtureDecoder,
+)
 from imuscribe.words.decode.lexicon import LETTERS, Lexicon, load_lexicon
-from imuscribe.words.decode.mixture import MixtureDecoder
 from imuscribe.words.decode.ngram import CharModel
 from imuscribe.words.letters import Letters, RepeatFusion
 from imuscribe.words.llm import LanguageModelWords

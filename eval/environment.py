@@ -6,39 +6,22 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import sha256
+
 PACKAGES = (
-    "accelerate",
-    "aeon",
-    "datasets",
-    "dtaidistance",
-    "numpy",
-    "pandas",
-    "peft",
-    "scikit-learn",
-    "scipy",
-    "tokenizers",
-    "torch",
-    "transformers",
-    "trl",
+    *("accelerate", "aeon", "datasets", "dtaidistance", "numpy", "pandas", "peft"),
+    *("scikit-learn", "scipy", "tokenizers", "torch", "transformers", "trl"),
 )
 
 
-def environment(data: str, data_hash: str, command: str) -> dict[str, Any]:
-    """Return the facts of this run as plain values.
-
-    Parameters
-    ----------
-    data, data_hash : str
-        The data file as the recipe names it, and its SHA-256; empty for simulated data.
-    command : str
-        How the run was asked for.
-    """
+def environment(command: str) -> dict[str, Any]:
+    """Return when, where and with what a run is made; `command` is how it was asked for."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "command": command,
@@ -51,31 +34,22 @@ def environment(data: str, data_hash: str, command: str) -> dict[str, Any]:
             "gpu": _gpu(),
             "system": platform.platform(terse=True),
         },
-        "data": {"path": data, "sha256": data_hash},
     }
+
+
+def data_facts(path: str) -> dict[str, str]:
+    """Return a data file as the recipe names it and its SHA-256, empty for simulated data."""
+    try:
+        return {"path": path, "sha256": "" if path == "simulated" else sha256(path)}
+    except OSError as error:
+        raise InputError(
+            f"data '{path}': {error.strerror}: set data= to a Parquet file of recordings"
+        ) from None
 
 
 def as_json(values: Any) -> str:
     """Return plain values as the files of a run folder hold them."""
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
-
-
-def dataset_name(path: str, sha256: str) -> str:
-    """Name the data so that a reader can tell whether theirs is the same."""
-    return "simulated" if path == "simulated" else f"{Path(path).name}, SHA-256 {sha256[:12]}"
-
-
-def origin(found: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where a ledger's row comes from: a result's recipe and seed, a run's environment."""
-    machine = facts["machine"]
-    return {
-        "recipe": found["name"],
-        "command": facts["command"],
-        "commit": facts["commit"],
-        "seed": found.get("seed", 0),
-        "date": facts["date"],
-        "machine": machine["gpu"] or f"{machine['cpus']} × {machine['processor']}",
-    }
 
 
 def _commit() -> str:
@@ -103,11 +77,10 @@ def _version(package: str) -> str:
 
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    text = info.read_text(encoding="utf-8", errors="replace") if info.is_file() else ""
+    named = (line for line in text.splitlines() if line.startswith("model name"))
+    told = next(named, "").partition(":")[2].strip()
+    return told or platform.processor() or platform.machine()
 
 
 def _gpu() -> str:

@@ -6,63 +6,45 @@ truth; the share of explanations without a contradicted claim has one that can b
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from imuscribe.eval.metrics import Interval, wilson
+from imuscribe.eval.metrics import Interval, share
 from imuscribe.prompts.captions.facts import Facts
-from imuscribe.prompts.checking.claims import CheckConfig, ClaimReport, check_claims
+from imuscribe.prompts.checking.claims import ClaimReport, check_claims
+from imuscribe.prompts.checking.config import CheckConfig
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Recording
 
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """What checking some explanations came to.
+    """What checking some explanations came to: claims and their verdicts, and how many texts.
 
-    Parameters
-    ----------
-    claims, supported, contradicted, unchecked : int
-        Claims found, and their verdicts.
-    share : Interval
-        Supported of those supported or contradicted, 95 % Wilson interval.
-    true_texts : Interval
-        Of the explanations with a checkable claim, those without a contradicted one.
-    texts : int
-        Explanations in all.
-    kinds : dict of str to Interval
-        `share` by kind of claim.
+    `share` is supported of those supported or contradicted, `kinds` the same by kind of claim;
+    `true_texts` are, of the explanations with a checkable claim, those without a contradicted one.
     """
 
     claims: int
+    """Claims found; the next three are their verdicts."""
     supported: int
     contradicted: int
     unchecked: int
     share: Interval
+    """Supported of those supported or contradicted."""
     true_texts: Interval
+    """Of the explanations with a checkable claim, those without a contradicted one."""
     texts: int
+    """Explanations in all."""
     kinds: dict[str, Interval]
+    """`share` by kind of claim."""
 
 
 def faithfulness(
     texts: Sequence[str], recordings: Sequence[Recording], config: CheckConfig = CheckConfig()
 ) -> Faithfulness:
-    """Check explanations, each against its recording.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        What a model wrote about each recording, one a recording.
-    recordings : sequence of Recording
-        Cleaned as they were shown to the model. The same recording may come several times.
-    config : CheckConfig
-
-    Raises
-    ------
-    InputError
-        If there are not as many texts as recordings.
-    """
+    """Check explanations, each against its recording."""
     if len(texts) != len(recordings):
         raise InputError(
             f"{len(texts)} texts and {len(recordings)} recordings: give one recording a text"
@@ -77,31 +59,21 @@ def faithfulness(
 
 def summary(reports: Sequence[ClaimReport]) -> Faithfulness:
     """Sum reports up."""
-    kinds: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    checked = true = 0
-    for report in reports:
-        checked += report.supported + report.contradicted > 0
-        true += report.supported > 0 and report.contradicted == 0
-        for claim in report.claims:
-            if claim.verdict != "unchecked":
-                kinds[claim.kind][claim.verdict == "supported"] += 1
-    supported = sum(report.supported for report in reports)
-    contradicted = sum(report.contradicted for report in reports)
-    unchecked = sum(report.unchecked for report in reports)
+    verdicts = Counter(claim.verdict for report in reports for claim in report.claims)
+    by_kind = Counter((claim.kind, claim.verdict) for report in reports for claim in report.claims)
+    checked = [report for report in reports if report.supported + report.contradicted]
+    right, wrong = verdicts["supported"], verdicts["contradicted"]
     return Faithfulness(
-        claims=supported + contradicted + unchecked,
-        supported=supported,
-        contradicted=contradicted,
-        unchecked=unchecked,
-        share=_share(supported, supported + contradicted),
-        true_texts=_share(true, checked),
+        claims=verdicts.total(),
+        supported=right,
+        contradicted=wrong,
+        unchecked=verdicts["unchecked"],
+        share=share(right, right + wrong),
+        true_texts=share(sum(not report.contradicted for report in checked), len(checked)),
         texts=len(reports),
         kinds={
-            kind: _share(right, wrong + right) for kind, (wrong, right) in sorted(kinds.items())
+            kind: share(by_kind[kind, "supported"], n)
+            for kind in sorted({kind for kind, _ in by_kind})
+            if (n := by_kind[kind, "supported"] + by_kind[kind, "contradicted"])
         },
     )
-
-
-def _share(k: int, n: int) -> Interval:
-    """Return k of n with its interval; 0 of 0 has none."""
-    return Interval(k / n, *wilson(k, n), n) if n else Interval(0.0, None, None, 0)

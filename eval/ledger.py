@@ -1,258 +1,198 @@
-"""The ledger of results worth keeping, and the page rendered from it."""
+"""The ledger of results worth keeping, and the pages rendered from it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from imuscribe.eval.environment import dataset_name, origin
-from imuscribe.eval.methods.baselines import is_baseline
-from imuscribe.eval.methods.language import is_tuned
-from imuscribe.eval.report.explanations import study_rows
-from imuscribe.eval.report.html import case_title, read_run
-from imuscribe.eval.report.segments import FILE as UNSEGMENTED
-from imuscribe.eval.report.segments import unsegmented_rows
-from imuscribe.eval.report.words_ledger import adapt_rows, words_rows
+from imuscribe.eval.environment import as_json
+from imuscribe.eval.report.page import Columns, Table, optional
+from imuscribe.eval.report.render import markdown_table
+from imuscribe.eval.result import Result
+from imuscribe.eval.run import read_run, task_of
+from imuscribe.recipes.methods import is_baseline
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import write_text
 
-Row = dict[str, Any]
-
-KEYS = (
-    "task",
-    "dataset",
-    "protocol",
-    "method",
-    "metric",
-    "value",
-    "ci_low",
-    "ci_high",
-    "n",
-    "chance",
-    "tokens",
-    "train_data",
-    "recipe",
-    "command",
-    "commit",
-    "seed",
-    "date",
-    "machine",
-    "note",
-)
-_SAME = ("recipe", "protocol", "method", "commit", "seed")
-
 LEDGER = Path("docs") / "results.json"
 
+TITLES = {
+    "letters": "Labels of recordings: letters",
+    "mapping": "From one condition to another",
+    "words": "Words from letters",
+    "segments": "Whole words without given boundaries",
+    "adaptation": "A person learnt from words, without labels",
+    "explanations": "What explanations are worth to a student",
+}
+"""Kind → the heading of its page."""
 
-def add(run_dir: Path, ledger: Path = LEDGER, note: str = "") -> list[Row]:
-    """Append the results of a run to the ledger and render the page beside it.
+_SIMPLE = ("counting", "confusion", "pauses", "before", "analytic", "analytic-dtw")
+"""What the methods of a kind without classifiers are to be compared with."""
+_GIVEN = "told the bounds"
+"""Knows what is to be found: a bound, no method."""
+_ALIKE = 0.8
+"""Methods that answered less than this share of what others did are no headline."""
 
-    Rows of the same recipe, protocol, people tested, method, commit and seed are replaced.
+_RUN = ("dataset", "task", "protocol", "recipe", "seed", "date", "commit", "command", "machine")
+"""What the results of one table have in common."""
+_SAME = ("kind", "recipe", "protocol", "method", "commit", "seed")
+"""What a result has in common with the one that it replaces."""
 
-    Parameters
-    ----------
-    run_dir : Path
-        Folder of a finished run.
-    ledger : Path
-        JSON file with one object a row; created when missing.
-    note : str
-        Put before the run's own notes.
+_ABOUT = (
+    "Intervals are 95 %: Wilson for shares of recordings, bootstrap over people for means over "
+    "people. Nobody tested was trained on."
+)
 
-    Returns
-    -------
-    list of dict
-        The rows added.
+_COLUMNS: Columns = {
+    "method": lambda result: result.method,
+    "metric": lambda result: result.metric,
+    "over": lambda result: result.over,
+    "value": lambda result: optional(result.value),
+    "95 % interval": lambda result: _bounds(result),
+    "n": lambda result: f"{result.n:,}",
+    "chance": lambda result: optional(result.chance),
+    "tokens": lambda result: optional(result.tokens, "g"),
+    "trained on": lambda result: result.train_data,
+}
 
-    Raises
-    ------
-    InputError
-        If the folder holds no finished run, or the ledger is damaged.
+
+def add(run_dir: Path, ledger: Path = LEDGER, note: str = "") -> list[Result]:
+    """Append the results of a run to the ledger and render the pages beside it.
+
+    Results of the same recipe, protocol, people tested, method, commit and seed are replaced.
     """
-    added = rows_of(run_dir, note)
-    replaced = {tuple(row[key] for key in _SAME) for row in added}
-    kept = [
-        row
-        for row in (read(ledger) if ledger.exists() else [])
-        if tuple(row[key] for key in _SAME) not in replaced
-    ]
-    write(ledger, kept + added)
+    added = results_of(run_dir, note)
+    replaced = {_values(result, _SAME) for result in added}
+    known = read(ledger) if ledger.exists() else []
+    write(ledger, [result for result in known if _values(result, _SAME) not in replaced] + added)
     return added
 
 
-def write(ledger: Path, rows: Sequence[Row]) -> None:
-    """Write the ledger and the page rendered from it, so that the two are always equal."""
-    write_text(ledger, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
-    write_text(ledger.with_suffix(".md"), render(rows))
+def results_of(run_dir: Path, note: str = "") -> list[Result]:
+    """Return the headline results of a finished run, of this version or an earlier one."""
+    values, facts = read_run(run_dir)
+    found = task_of(values.get("kind", "letters")).results(values, facts)
+    return [replace(x, note="; ".join(filter(None, (note, x.note)))) for x in found]
 
 
-def read(ledger: Path) -> list[Row]:
-    """Return the rows of a ledger.
+def write(ledger: Path, results: Sequence[Result]) -> None:
+    """Write the ledger and the pages rendered from it, so that they are always equal."""
+    write_text(ledger, as_json([result.row() for result in results]))
+    for name, text in render(results).items():
+        write_text(ledger.parent / name, text)
 
-    Raises
-    ------
-    InputError
-        If it is missing, no JSON, or a row has other keys than `KEYS`.
-    """
+
+def read(ledger: Path) -> list[Result]:
+    """Return the results of a ledger."""
     try:
         rows = json.loads(ledger.read_text(encoding="utf-8"))
     except OSError:
-        raise InputError(f"{ledger}: there is no such ledger: add a run first") from None
+        raise InputError(f"{ledger}: no such ledger: add a run to make it") from None
     except ValueError as error:
         raise InputError(f"{ledger}: is no JSON ({error}): restore it") from None
+    found = []
     for i, row in enumerate(rows):
-        if tuple(row) != KEYS:
-            raise InputError(f"{ledger}: row {i} has other keys than {', '.join(KEYS)}")
-    return list(rows)
+        try:
+            found.append(Result.of(row))
+        except InputError as error:
+            raise InputError(f"{ledger}: row {i} {error}") from None
+    return found
 
 
-def rows_of(run_dir: Path, note: str = "") -> list[Row]:
-    """Return the ledger rows of a finished run, whatever its kind."""
-    others = {
-        "words.json": words_rows,
-        "adapt.json": adapt_rows,
-        UNSEGMENTED: unsegmented_rows,
-        "study.json": study_rows,
-    }
-    for name, rows_in in others.items():
-        if (run_dir / name).is_file():
-            return [_row(row) for row in rows_in(*read_run(run_dir, name), note)]
-    metrics, facts = read_run(run_dir)
-    folds = metrics["folds"]
-    n_labels = len(metrics["labels"])
-    tested = sorted({person for fold in folds for person in fold["test_people"]})
-    left_out = [f"{fold['name']}: {fold['note']}" for fold in folds if fold["note"]]
-    about = {
-        "task": f"{n_labels} labels, {metrics['labels'][0]} to {metrics['labels'][-1]}",
-        "dataset": dataset_name(metrics["data"], facts["data"]["sha256"]),
-        "protocol": f"{metrics['protocol']}, tested: {', '.join(tested)}",
-    }
+def render(results: Sequence[Result]) -> dict[str, str]:
+    """Return the pages by name: ``results.md``, an index, and one a kind in ``results/``."""
+    made = "Rendered from [results.json](results.json) by `imuscribe results render`; do not edit."
+    index = ["# Results", f"{made} {_ABOUT}"]
+    pages = {}
+    for kind, title in TITLES.items():
+        mine = [result for result in results if result.kind == kind]
+        if mine:
+            index += [f"## [{title}](results/{kind}.md)", _headlines(mine)]
+            parts = [f"# {title}", f"From [the ledger](../results.json); do not edit. {_ABOUT}"]
+            parts += [part for group in _grouped(mine, _RUN) for part in _section(group)]
+            pages[f"results/{kind}.md"] = "\n\n".join(parts) + "\n"
+    if not results:
+        index.append("No results yet.")
+    return {"results.md": "\n\n".join(index) + "\n"} | pages
+
+
+def _headlines(results: Sequence[Result]) -> str:
+    """Return a row a task and data set: the best method of its latest run, and what it must beat.
+
+    The headline metric is the first that a run tells, over people where it is.
+    """
     rows = []
-    for name, method in metrics["methods"].items():
-        train_data = "none"
-        learnt = name.startswith("mapping") or name == "fusion"
-        if is_baseline(name) or is_tuned(name) or learnt:
-            # A mapping's rivals may learn from fewer recordings than its encoder does.
-            size = "n_rivals" if is_baseline(name) and "n_rivals" in folds[0] else "n_train"
-            train_data = _train_data(folds, size)
-        elif name == "few-shot":
-            train_data = f"{metrics['shots']} examples in the prompt"
-        people = method["people"]
-        by_case = method.get("by_case", {})
-        for metric, figure in (
-            ("accuracy", method["accuracy"]),
-            *((f"accuracy, {case_title(case)}", found) for case, found in by_case.items()),
-            (f"accuracy, mean over {people['n']} people", people),
-            ("top-5 accuracy", method["top5"]),
-        ):
-            if people["n"] == 1 and figure is people:
-                continue  # one person's mean is the pooled accuracy
-            if n_labels <= 5 and metric.startswith("top-5"):
-                continue  # always right
-            values = about | {
-                "method": name,
-                "metric": metric,
-                "value": figure["value"],
-                "ci_low": figure["low"],
-                "ci_high": figure["high"],
-                "n": method["n"] if figure is people else figure["n"],
-                "chance": min(1.0, 5 / n_labels if "top-5" in metric else 1 / n_labels),
-                "tokens": method["tokens"]["median"] if method["tokens"] else None,
-                "train_data": train_data,
-                **origin(metrics, facts),
-                "note": "; ".join(filter(None, (note, *left_out, *method["notes"]))),
-            }
-            rows.append(_row(values))
-    return rows
-
-
-def render(rows: Sequence[Row]) -> str:
-    """Return the page: one table for each task, data set, protocol, recipe and commit."""
-    parts = [
-        "# Results",
-        "Rendered from [results.json](results.json) by `imuscribe results render`; do not edit. "
-        "Intervals are 95 %: Wilson for accuracies over recordings, bootstrap over people for "
-        "means over people. Nobody tested was trained on.",
-    ]
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        keys = ("dataset", "task", "protocol", "recipe", "seed", "date", "commit", "command")
-        key = tuple(str(row[name]) for name in (*keys, "machine"))
-        groups.setdefault(key, []).append(row)
-    for group in groups.values():
-        parts += _section(group)
-    if not rows:
-        parts.append("No results yet.")
-    return "\n\n".join(parts) + "\n"
-
-
-def _section(rows: Sequence[Row]) -> list[str]:
-    first = rows[0]
-    table = [
-        "| method | metric | value | 95 % interval | n | chance | tokens | trained on |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        bounds = "–"
-        if row["ci_low"] is not None:
-            bounds = f"{row['ci_low']:.3f} – {row['ci_high']:.3f}"
-        cells = (
-            row["method"],
-            row["metric"],
-            f"{row['value']:.3f}",
-            bounds,
-            f"{row['n']:,}",
-            "–" if row["chance"] is None else f"{row['chance']:.3f}",
-            "–" if row["tokens"] is None else f"{row['tokens']:g}",
-            row["train_data"],
+    for group in _grouped(results, ("dataset", "task")):
+        last = _grouped(group, _RUN)[-1]
+        metric = last[0].metric
+        told = [result for result in last if result.metric == metric]
+        told = [r for r in told if r.over == "people"] or [r for r in told if r.over != "pairs"]
+        told = [r for r in told if not r.method.startswith(_GIVEN)]
+        told = [r for r in told if r.n >= _ALIKE * max(result.n for result in told)]
+        if not told:
+            continue
+        plain = [r for r in told if is_baseline(r.method) or r.method in _SIMPLE]
+        ours = [result for result in told if result not in plain]
+        first = max(ours or told, key=lambda result: result.value)
+        other = max(plain, key=lambda result: result.value, default=None)
+        rows.append(
+            [
+                f"{first.task}; {first.dataset.partition(',')[0]}",
+                f"{metric}, over {first.over}",
+                f"{first.method} **{first.value:.3f}** {_bounds(first)}",
+                f"{other.method} {other.value:.3f} {_bounds(other)}" if other and ours else "–",
+                f"{first.n:,}",
+                optional(first.chance),
+            ]
         )
-        table.append("| " + " | ".join(map(_cell, cells)) + " |")
-    found = _remarks(rows)
-    return [
-        f"## {first['dataset']}: {first['task']}",
-        f"{first['protocol']}. Recipe `{first['recipe']}`, seed {first['seed']}, "
-        f"{first['date']}, commit {first['commit'] or 'unknown'}, {first['machine']}.",
-        f"`{first['command']}`",
-        "\n".join(table),
-        *(["\n".join(found)] if found else []),
+    head = ("what, from which data", "metric", "best", "best to be compared with", "n", "chance")
+    return markdown_table(head, rows)
+
+
+def _section(results: Sequence[Result]) -> list[str]:
+    """Return the table of one run with where it comes from and what its notes say."""
+    first, table = results[0], Table.of(results, _COLUMNS)
+    parts = [
+        f"## {first.dataset}: {first.task}",
+        f"{first.protocol}. Recipe `{first.recipe}`, seed {first.seed}, {first.date}, commit "
+        f"{first.commit or 'unknown'}, {first.machine}.",
+        f"`{first.command}`",
+        markdown_table(table.head, table.rows),
+        _remarks(results),
     ]
+    return [part for part in parts if part]
 
 
-def _remarks(rows: Sequence[Row]) -> list[str]:
-    """List what the notes say, each remark once: those of every method first."""
-    methods = list(dict.fromkeys(row["method"] for row in rows))
+def _remarks(results: Sequence[Result]) -> str:
+    """List what the notes say, each remark once: those on every method first."""
     said: dict[str, list[str]] = {}
-    for row in rows:
-        for remark in filter(None, row["note"].split("; ")):
-            if row["method"] not in said.setdefault(remark, []):
-                said[remark].append(row["method"])
-    of_all = [remark for remark, who in said.items() if len(who) == len(methods)]
-    of_some: dict[tuple[str, ...], list[str]] = {}
-    for remark, who in said.items():
-        if remark not in of_all:
-            of_some.setdefault(tuple(who), []).append(remark)
-    found = [f"- {remark}" for remark in of_all]
-    return found + [f"- {', '.join(who)}: {'; '.join(r)}" for who, r in of_some.items()]
+    for result in results:
+        for remark in filter(None, result.note.split("; ")):
+            if result.method not in said.setdefault(remark, []):
+                said[remark].append(result.method)
+    n = len({result.method for result in results})
+    lines = [f"- {remark}" for remark, who in said.items() if len(who) == n]
+    for who in dict.fromkeys(tuple(who) for who in said.values() if len(who) < n):
+        theirs = [remark for remark, others in said.items() if tuple(others) == who]
+        lines.append(f"- {', '.join(who)}: {'; '.join(theirs)}")
+    return "\n".join(lines)
 
 
-def _train_data(folds: Sequence[Mapping[str, Any]], size: str) -> str:
-    people, sizes = [len(f["train_people"]) for f in folds], [f[size] for f in folds]
-
-    def span(values: list[int]) -> str:
-        low, high = f"{min(values):,}", f"{max(values):,}"
-        return low if low == high else f"{low}–{high}"
-
-    who = "person" if max(people) == 1 else "people"
-    return f"{span(sizes)} recordings of {span(people)} other {who}"
+def _bounds(result: Result) -> str:
+    if result.ci_low is None or result.ci_high is None:
+        return "–"
+    return f"{result.ci_low:.3f} – {result.ci_high:.3f}"
 
 
-def _row(values: Mapping[str, Any]) -> Row:
-    """Return the keys of a row in their order, fractions to six places."""
-    return {
-        key: round(value, 6) if isinstance(value := values[key], float) else value for key in KEYS
-    }
+def _grouped(results: Iterable[Result], keys: Sequence[str]) -> list[list[Result]]:
+    """Return results that are alike in some fields together, in order of appearance."""
+    groups: dict[tuple[object, ...], list[Result]] = {}
+    for result in results:
+        groups.setdefault(_values(result, keys), []).append(result)
+    return list(groups.values())
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+def _values(result: Result, keys: Sequence[str]) -> tuple[object, ...]:
+    return tuple(getattr(result, key) for key in keys)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Values = dict[str, Any]
 
 BINS = 15
 """Equal-width confidence bins of the expected calibration error."""
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A figure with its 95 % interval.
+class Interval(TypedDict):
+    """A figure with its 95 % interval, as plain values for JSON.
 
     `low` and `high` are None where no interval exists (one person says nothing about people).
     `n` counts what was averaged over: recordings, or people.
@@ -30,55 +29,6 @@ class Interval:
     n: int
 
 
-@dataclass(frozen=True)
-class Metrics:
-    """Everything measured for one method.
-
-    Parameters
-    ----------
-    labels : tuple of str
-        Rows and columns of `confusion`.
-    n, chance : int, float
-        Test recordings; one over the number of labels.
-    accuracy, top5 : Interval
-        Pooled over recordings, Wilson interval.
-    people : Interval
-        Accuracy averaged over people, interval by bootstrap over people.
-    macro_f1 : float
-        Over the labels that occur in the test set.
-    per_class, per_person : dict of str to Interval
-        Accuracy (recall) of each label and each person, Wilson intervals.
-    by_case : dict of str to Interval
-        Accuracy of each case, such as ``2d`` and ``3d``; empty where all recordings are of one.
-    confusion : tuple of tuple of int
-        Counts, row the true label, column the answer; unparsable answers are in no column.
-    unparsable : float
-        Share of recordings without any answer; they count as wrong.
-    log_loss, calibration_error : float or None
-        In nats, and the expected calibration error; None where the method ranks labels
-        without giving each a probability.
-    """
-
-    labels: tuple[str, ...]
-    n: int
-    chance: float
-    accuracy: Interval
-    people: Interval
-    top5: Interval
-    macro_f1: float
-    per_class: dict[str, Interval]
-    per_person: dict[str, Interval]
-    by_case: dict[str, Interval]
-    confusion: tuple[tuple[int, ...], ...]
-    unparsable: float
-    log_loss: float | None
-    calibration_error: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
-
-
 def evaluate(
     labels: Sequence[str],
     y_true: Sequence[str],
@@ -87,8 +37,8 @@ def evaluate(
     cases: Sequence[str] = (),
     seed: int = 0,
     resamples: int = 1000,
-) -> Metrics:
-    """Judge predictions.
+) -> Values:
+    """Judge the predictions of one method.
 
     Parameters
     ----------
@@ -104,6 +54,18 @@ def evaluate(
     seed, resamples : int
         Of the bootstrap over people.
 
+    Returns
+    -------
+    dict
+        Plain values for JSON. ``labels``, ``n``, ``chance``. ``accuracy`` and ``top5``: pooled over
+        recordings, Wilson interval. ``people``: accuracy averaged over people, interval by
+        bootstrap over people. ``macro_f1``: over the labels that occur. ``per_class`` (recall),
+        ``per_person``, and ``by_case`` (empty where all recordings are of one): Wilson intervals.
+        ``confusion``: counts, row the true label, column the answer; unparsable answers are in no
+        column. ``unparsable``: share of recordings without any answer. ``log_loss`` (in nats) and
+        the expected ``calibration_error``: None where the method ranks labels without giving each
+        a probability.
+
     Raises
     ------
     ValueError
@@ -116,39 +78,44 @@ def evaluate(
             f"recordings and {len(labels)} labels, n at least 1"
         )
     truth = np.array([list(labels).index(label) for label in y_true])
-    who = np.array(list(subjects))
-    how = np.array([case or "unknown" for case in cases])
     rows = np.arange(len(truth))
     order = np.argsort(-scores, axis=1, kind="stable")
     answered = np.isfinite(scores).any(axis=1)
     correct = answered & (order[:, 0] == truth)
     in_top5 = np.isfinite(scores[rows, truth]) & (order[:, :5] == truth[:, None]).any(axis=1)
-
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
     np.add.at(confusion, (truth[answered], order[answered, 0]), 1)
+    by_case = _shares(correct, [case or "unknown" for case in cases])
     is_distribution = bool(np.isfinite(scores).all())
-    return Metrics(
-        labels=tuple(labels),
-        n=len(truth),
-        chance=1 / len(labels),
-        accuracy=_share(correct),
-        people=bootstrap_people(correct, subjects, seed, resamples),
-        top5=_share(in_top5),
-        macro_f1=_macro_f1(confusion, truth),
-        per_class={
-            label: _share(correct[truth == i]) for i, label in enumerate(labels) if i in truth
+    sure = calibration_error(np.exp(scores.max(axis=1)), correct) if is_distribution else None
+    return {
+        "labels": list(labels),
+        "n": len(truth),
+        "chance": 1 / len(labels),
+        "accuracy": share(correct.sum(), len(correct)),
+        "people": bootstrap_people(correct, subjects, seed, resamples),
+        "top5": share(in_top5.sum(), len(in_top5)),
+        "macro_f1": _macro_f1(confusion, truth),
+        "per_class": {
+            labels[i]: share(correct[truth == i].sum(), (truth == i).sum())
+            for i in np.unique(truth)
         },
-        per_person={str(p): _share(correct[who == p]) for p in np.unique(who)},
-        by_case={str(c): _share(correct[how == c]) for c in np.unique(how)}
-        if len(set(how)) > 1
-        else {},
-        confusion=tuple(tuple(int(v) for v in row) for row in confusion),
-        unparsable=float(1 - answered.mean()),
-        log_loss=float(-scores[rows, truth].mean()) if is_distribution else None,
-        calibration_error=(
-            calibration_error(np.exp(scores.max(axis=1)), correct) if is_distribution else None
-        ),
-    )
+        "per_person": _shares(correct, subjects),
+        "by_case": by_case if len(by_case) > 1 else {},
+        "confusion": confusion.tolist(),
+        "unparsable": float(1 - answered.mean()),
+        "log_loss": float(-scores[rows, truth].mean()) if is_distribution else None,
+        "calibration_error": sure,
+    }
+
+
+def share(k: int, n: int) -> Interval:
+    """Return k of n with its Wilson interval; 0 of 0 has none."""
+    k, n = int(k), int(n)
+    if not n:
+        return Interval(value=0.0, low=None, high=None, n=0)
+    low, high = wilson(k, n)
+    return Interval(value=k / n, low=low, high=high, n=n)
 
 
 def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -196,11 +163,12 @@ def bootstrap_people(
     """
     values, who = np.asarray(values, dtype=np.float64), np.array(list(subjects))
     means = np.array([values[who == person].mean() for person in np.unique(who)])
-    if len(means) < 2 or not resamples:
-        return Interval(float(means.mean()), None, None, len(means))
-    drawn = np.random.default_rng(seed).integers(len(means), size=(resamples, len(means)))
+    mean, n = float(means.mean()), len(means)
+    if n < 2 or not resamples:
+        return Interval(value=mean, low=None, high=None, n=n)
+    drawn = np.random.default_rng(seed).integers(n, size=(resamples, n))
     low, high = np.quantile(means[drawn].mean(axis=1), [0.025, 0.975])
-    return Interval(float(means.mean()), float(low), float(high), len(means))
+    return Interval(value=mean, low=float(low), high=float(high), n=n)
 
 
 def calibration_error(confidence: Floats, correct: NDArray[np.bool_]) -> float:
@@ -213,9 +181,11 @@ def calibration_error(confidence: Floats, correct: NDArray[np.bool_]) -> float:
     return float(np.abs(gap).sum() / len(confidence))
 
 
-def _share(hits: NDArray[np.bool_]) -> Interval:
-    k, n = int(hits.sum()), len(hits)
-    return Interval(k / n, *wilson(k, n), n)
+def _shares(correct: NDArray[np.bool_], groups: Sequence[str]) -> dict[str, Interval]:
+    """Return the share of correct answers in each group."""
+    group = np.array(list(groups))
+    each = {str(name): correct[group == name] for name in np.unique(group)}
+    return {name: share(hits.sum(), len(hits)) for name, hits in each.items()}
 
 
 def _macro_f1(confusion: NDArray[np.int_], truth: NDArray[np.int_]) -> float:

@@ -81,11 +81,41 @@ class Predictions:
             note=note,
         )
 
+    @classmethod
+    def parsed(
+        cls,
+        recordings: Sequence[Recording],
+        labels: Sequence[str],
+        texts: Sequence[str],
+        tokens: Sequence[int] | NDArray[np.int64],
+        seconds: float,
+        fit_seconds: float = 0.0,
+        note: str = "",
+    ) -> Self:
+        """Return what generated texts say: the order of the labels they name is all there is."""
+        from imuscribe.prompts.ask.answers import parse_answer
+
+        scores = np.full((len(texts), len(labels)), -np.inf)
+        for row, text in zip(scores, texts, strict=True):
+            for rank, label in enumerate(parse_answer(text, labels).ranked):
+                row[labels.index(label)] = -rank
+        return cls.of(recordings, labels, scores, tokens, seconds, fit_seconds, note)
+
+    @property
+    def top1(self) -> list[str]:
+        """The likeliest label of each recording; empty where an answer could not be parsed."""
+        best = np.array(self.labels, dtype=object)[self.log_probs.argmax(axis=1)]
+        return list(np.where(np.isfinite(self.log_probs).any(axis=1), best, ""))
+
+    @property
+    def correct(self) -> list[bool]:
+        """Whether each recording's likeliest label is the true one."""
+        return [found == true for found, true in zip(self.top1, self.truth, strict=True)]
+
     def frame(self, fold: str, method: str) -> pd.DataFrame:
         """Return one row a recording: who, truth, first answer, a column a label, cost."""
         import pandas as pd
 
-        best = np.array(self.labels, dtype=object)[self.log_probs.argmax(axis=1)]
         columns = {
             "id": self.ids,
             "subject": self.subjects,
@@ -93,7 +123,7 @@ class Predictions:
             "label": self.truth,
             "fold": fold,
             "method": method,
-            "top1": np.where(np.isfinite(self.log_probs).any(axis=1), best, ""),
+            "top1": self.top1,
             **{f"{PREFIX}{c}": self.log_probs[:, i] for i, c in enumerate(self.labels)},
             "tokens": self.tokens,
             "seconds": self.seconds,
@@ -116,15 +146,8 @@ def save(predictions: Predictions, path: Path, fold: str, method: str, key: str)
 def load(path: Path, key: str, asked: Sequence[Recording]) -> Predictions | None:
     """Read predictions back; None when there are none or something else produced them.
 
-    Parameters
-    ----------
-    path : Path
-        Written by `save`, by this version or an earlier one.
-    key : str
-        What was given to `save`.
-    asked : sequence of Recording
-        The fold's test recordings. Answers about any other are not used: a split may draw
-        differently than when they were given.
+    Answers about recordings that are not asked are not used: a split may draw differently than when
+    they were given.
     """
     import pyarrow.parquet as pq
 
@@ -135,19 +158,16 @@ def load(path: Path, key: str, asked: Sequence[Recording]) -> Predictions | None
     if meta.get("key") != key:
         return None
     frame = table.to_pandas()
-    case_of = {rec.id: rec.case for rec in asked}  # files of earlier versions do not hold it
-    if not case_of.keys() >= set(frame["id"]):
+    known = {rec.id: rec for rec in asked}
+    if not known.keys() >= set(frame["id"]):
         return None
     scored = [name for name in frame.columns if name.startswith(PREFIX)]
-    return Predictions(
-        labels=tuple(name.removeprefix(PREFIX) for name in scored),
-        ids=tuple(frame["id"]),
-        subjects=tuple(frame["subject"]),
-        cases=tuple(case_of[i] for i in frame["id"]),
-        truth=tuple(frame["label"]),
-        log_probs=frame[scored].to_numpy(dtype=np.float64),
-        tokens=frame["tokens"].to_numpy(dtype=np.int64),
-        seconds=float(frame["seconds"].iloc[0]),
-        fit_seconds=meta["fit_seconds"],
-        note=meta["note"],
+    return Predictions.of(
+        [known[i] for i in frame["id"]],
+        [name.removeprefix(PREFIX) for name in scored],
+        frame[scored].to_numpy(dtype=np.float64),
+        frame["tokens"].to_numpy(dtype=np.int64),
+        float(frame["seconds"].iloc[0]),
+        meta["fit_seconds"],
+        meta["note"],
     )

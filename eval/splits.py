@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,24 +9,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.labels import balanced
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
     from imuscribe.recipes.schema import SplitConfig
 
+Division = dict[str, tuple[set[str], set[str]]]
+"""Name of a fold → training people and test people."""
+
 
 @dataclass(frozen=True)
 class Fold:
-    """One division into training and test people.
+    """One division into training and test people; nobody and no recording is on both sides.
 
-    Parameters
-    ----------
-    name : str
-        The test person, ``"group-1"``…, or ``"given"``; also the name of the fold's folder.
-    train, test : list of Recording
-        No person and no recording is on both sides.
-    note : str
-        What was left out of the test set, empty when nothing was.
+    `name`, also of the fold's folder, is the test person, ``"group-1"``…, or ``"given"``; `note`
+    says what was left out of the test set.
     """
 
     name: str
@@ -37,10 +34,7 @@ class Fold:
 
 
 def make_folds(
-    recordings: Sequence[Recording],
-    split: SplitConfig,
-    labels: Sequence[str],
-    seed: int = 0,
+    recordings: Sequence[Recording], split: SplitConfig, labels: Sequence[str], seed: int = 0
 ) -> list[Fold]:
     """Divide recordings by person; there is no random split, on purpose.
 
@@ -82,19 +76,18 @@ def make_folds(
     people = sorted({rec.subject for rec in recordings})
     _check_spelling(people)
     folds = []
-    for name, train_people, test_people in _divide(people, split, seed):
+    for name, (train_people, test_people) in _divide(people, split, seed).items():
         train = [rec for rec in recordings if rec.subject in train_people]
         test = [rec for rec in recordings if rec.subject in test_people]
         check_disjoint(train, test)
         _check_classes(name, train, test, labels)
-        kept = balanced(test, split.max_test_per_label, seed)
-        note = ""
-        if len(kept) < len(test):
-            note = (
-                f"{len(kept)} of {len(test)} test recordings, at most "
-                f"{split.max_test_per_label} a label, drawn with seed {seed}"
-            )
-        folds.append(Fold(name, train, kept, note))
+        most = split.max_test_per_label
+        kept = balanced(test, most, seed)
+        note = (
+            f"{len(kept)} of {len(test)} test recordings, at most {most} a label, drawn with seed "
+            f"{seed}"
+        )
+        folds.append(Fold(name, train, kept, note if len(kept) < len(test) else ""))
     return folds
 
 
@@ -102,11 +95,6 @@ def check_disjoint(train: Sequence[Recording], test: Sequence[Recording]) -> Non
     """Refuse a person (and so every session of theirs) or a recording that is on both sides.
 
     A copy of a recording under another name and another person is the same recording.
-
-    Raises
-    ------
-    InputError
-        Naming the first people or recordings found twice.
     """
     for what, a, b in (
         ("person", {r.subject for r in train}, {r.subject for r in test}),
@@ -139,10 +127,8 @@ def _check_spelling(people: Sequence[str]) -> None:
             )
 
 
-def _divide(
-    people: list[str], split: SplitConfig, seed: int
-) -> list[tuple[str, set[str], set[str]]]:
-    """Return (name, training people, test people) for every fold of the protocol."""
+def _divide(people: list[str], split: SplitConfig, seed: int) -> Division:
+    """Return training and test people of every fold of the protocol."""
     everybody = set(people)
     if split.protocol == "groups":
         return _groups(people, split, seed)
@@ -152,7 +138,7 @@ def _divide(
     if split.protocol == "given":
         if split.folds:
             raise InputError("split.folds means nothing for protocol 'given': leave it empty")
-        return [("given", set(split.train), set(split.test))]
+        return {"given": (set(split.train), set(split.test))}
     if len(people) < 2:
         raise InputError(f"{split.protocol} needs two people: all recordings are by {people[0]}")
     if split.protocol == "both-directions" and len(people) > 2:
@@ -164,14 +150,12 @@ def _divide(
         if len(people) % 2:
             raise InputError(f"pairs needs an even number of people, the data has {len(people)}")
         both = zip(people[::2], people[1::2], strict=True)
-        return [(b, {a}, {b}) for a, b in both if not split.folds or b in split.folds]
+        return {b: ({a}, {b}) for a, b in both if not split.folds or b in split.folds}
     # With two people, both directions are each person tested by the other.
-    return [(person, everybody - {person}, {person}) for person in split.folds or people]
+    return {person: (everybody - {person}, {person}) for person in split.folds or people}
 
 
-def _groups(
-    people: list[str], split: SplitConfig, seed: int
-) -> list[tuple[str, set[str], set[str]]]:
+def _groups(people: list[str], split: SplitConfig, seed: int) -> Division:
     """Deal people into groups of equal size, or one more; each group is tested once."""
     if len(people) < split.groups:
         raise InputError(
@@ -183,8 +167,7 @@ def _groups(
     for name in split.folds:
         if name not in dealt:
             raise InputError(f"split.folds: no group '{name}': {nearest(name, dealt)}")
-    chosen = split.folds or tuple(dealt)
-    return [(name, set(people) - dealt[name], dealt[name]) for name in chosen]
+    return {name: (set(people) - dealt[name], dealt[name]) for name in split.folds or dealt}
 
 
 def _check_classes(
@@ -199,24 +182,3 @@ def _check_classes(
             f"fold '{name}': no training recording of {', '.join(missing)}: "
             "take them out of the labels or add people who wrote them"
         )
-
-
-def balanced(test: list[Recording], most: int | None, seed: int) -> list[Recording]:
-    """Keep at most `most` recordings a label, evenly over people and their cases, in order."""
-    if most is None:
-        return test
-    rng = np.random.default_rng(seed)
-    turn: dict[tuple[str, str, str], int] = defaultdict(int)
-    drawn: dict[tuple[str, str], list[tuple[int, str, int]]] = defaultdict(list)
-    for i in rng.permutation(len(test)):
-        rec = test[i]
-        # A person's cases take turns,
-        place = turn[rec.label, rec.subject, rec.case]
-        drawn[rec.label, rec.subject].append((place, rec.case, int(i)))
-        turn[rec.label, rec.subject, rec.case] += 1
-    candidates: dict[str, list[tuple[int, str, int]]] = defaultdict(list)
-    for (label, subject), found in drawn.items():
-        # and everybody's first recording of a label comes before anybody's second.
-        candidates[label] += [(n, subject, i) for n, (_, _, i) in enumerate(sorted(found))]
-    kept = {i for found in candidates.values() for _, _, i in sorted(found)[:most]}
-    return [rec for i, rec in enumerate(test) if i in kept]

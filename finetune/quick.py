@@ -3,6 +3,8 @@
 To read one letter, importing transformers and peft takes longer than all the rest. What scoring
 labels of one token needs of a Llama fits on a page; a test holds it against transformers'. Only for
 the packaged base on a CPU: `finetune.base.load_base` loads everything.
+
+Imports torch: import this module only when reading begins.
 """
 
 from __future__ import annotations
@@ -12,16 +14,17 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn.functional import linear, scaled_dot_product_attention, silu
 
 from imuscribe.finetune.base import PACKAGED, converted
+from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.files import cache_dir
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from imuscribe.recipes.schema import ModelConfig
 
 
 def load_quick(
@@ -29,25 +32,10 @@ def load_quick(
 ) -> tuple[QuickLlama, QuickTokenizer] | None:
     """Load the packaged base with an adapter merged into its weights, in fp32.
 
-    Parameters
-    ----------
-    model : ModelConfig
-        What the adapter was trained on.
-    adapter : Path
-        Its folder.
-    labels : sequence of str
-        What is to be scored, as `PromptBuilder.completion` gives it.
-
-    Returns
-    -------
-    (model, tokenizer) or None
-        What `LabelScorer` and `PromptBuilder` need of the real
-        ones. None where only the real ones will do: for another base, 4-bit weights, DoRA, a GPU,
-        a base that has not been converted yet, or labels of several tokens.
+    Return what `LabelScorer` and `PromptBuilder` need of model and tokenizer, or None where only
+    the real ones will do: for another base, 4-bit weights, DoRA, a GPU, a base that has not been
+    converted yet, or labels (as `PromptBuilder.completion` gives them) of several tokens.
     """
-    import torch
-    from safetensors.torch import load_file
-
     folder, words = converted(), cache_dir() / "tokenizers" / PACKAGED / "tokenizer.json"
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     if (
@@ -76,19 +64,15 @@ def load_quick(
 class QuickLlama:
     """A Llama that tells the logits of the last position.
 
-    Parameters
-    ----------
-    weights : dict of str to Tensor
-        By their names in the checkpoint.
-    config : dict
-        Content of ``config.json``.
+    `weights` go by their names in the checkpoint, `config` is the content of ``config.json``.
     """
 
     def __init__(self, weights: dict[str, Tensor], config: dict[str, Any]) -> None:
         self._weights = weights
         self._layers: int = config["num_hidden_layers"]
-        self._heads: int = config["num_attention_heads"]
-        self._shared: int = self._heads // config["num_key_value_heads"]
+        heads: int = config["num_attention_heads"]
+        self._shared: int = heads // config["num_key_value_heads"]
+        self._width = weights["model.layers.0.self_attn.q_proj.weight"].shape[0] // heads
         self._eps: float = config["rms_norm_eps"]
         self._theta: float = config["rope_parameters"]["rope_theta"]
         self.device: torch.device = weights["model.norm.weight"].device
@@ -101,9 +85,6 @@ class QuickLlama:
         self, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor, **_: Any
     ) -> SimpleNamespace:
         """Return ``logits`` of the last position, shape (n, 1, n_tokens in the vocabulary)."""
-        import torch
-        from torch.nn.functional import linear, silu
-
         w = self._weights
         x = w["model.embed_tokens.weight"][input_ids]
         turn = self._rotation(position_ids)
@@ -124,36 +105,26 @@ class QuickLlama:
         return SimpleNamespace(logits=linear(last, head))
 
     def _attention(self, h: Tensor, name: str, turn: tuple[Tensor, Tensor], seen: Tensor) -> Tensor:
-        from torch.nn.functional import linear, scaled_dot_product_attention
-
         n, length, _ = h.shape
 
         def heads(part: str) -> Tensor:
             projected = linear(h, self._weights[f"{name}{part}_proj.weight"])
-            return projected.view(n, length, -1, projected.shape[-1] // self._n(part))
+            return projected.view(n, length, -1, self._width).transpose(1, 2)
 
-        q, k, v = (heads(part).transpose(1, 2) for part in "qkv")
+        q, k, v = map(heads, "qkv")
         q, k = _rotate(q, turn), _rotate(k, turn)
         k, v = (kv.repeat_interleave(self._shared, dim=1) for kv in (k, v))
         mixed = scaled_dot_product_attention(q, k, v, attn_mask=seen)
         joined = mixed.transpose(1, 2).reshape(n, length, -1)
         return linear(joined, self._weights[f"{name}o_proj.weight"])
 
-    def _n(self, part: str) -> int:
-        return self._heads if part == "q" else self._heads // self._shared
-
     def _norm(self, x: Tensor, name: str) -> Tensor:
-        import torch
-
         scaled = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self._eps)
         return self._weights[f"{name}.weight"] * scaled
 
     def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Return cosine and sine of every position's angles, each (n, 1, length, head_dim)."""
-        import torch
-
-        width = self._weights["model.layers.0.self_attn.q_proj.weight"].shape[0] // self._heads
-        frequency = self._theta ** -(torch.arange(0, width, 2) / width)
+        frequency = self._theta ** -(torch.arange(0, self._width, 2) / self._width)
         angle = (positions[:, None, :, None] * frequency).repeat(1, 1, 1, 2)
         return angle.cos(), angle.sin()
 
@@ -165,8 +136,6 @@ class QuickTokenizer:
     pad_token_id = eos_token_id = None
 
     def __init__(self, path: Path) -> None:
-        from tokenizers import Tokenizer
-
         self.name_or_path = PACKAGED
         self._tokenizer = Tokenizer.from_file(str(path))
 
@@ -181,7 +150,5 @@ class QuickTokenizer:
 
 
 def _rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    import torch
-
     first, second = x.chunk(2, dim=-1)
     return x * turn[0] + torch.cat([-second, first], dim=-1) * turn[1]

@@ -1,108 +1,116 @@
-"""Reading recordings with a trained adapter: what they show, and how sure it is."""
+"""Reading recordings with a language model: what they show, and how sure it is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imuscribe.finetune.adapters import adapter_path
+from imuscribe.finetune.base import check_adapter, load_base
+from imuscribe.prompts.ask.templates import PromptBuilder, Shot
+from imuscribe.prompts.serialize import build_serializer
+from imuscribe.recipes.load import load_recipe
+from imuscribe.recipes.schema import Recipe
+from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
     from imuscribe.finetune.scoring import LabelScorer
-    from imuscribe.prompts.ask.templates import PromptBuilder
 
 
 class Reader:
-    """A trained adapter that reads recordings as they come; the model is loaded when first asked.
+    """A language model that reads recordings; it is loaded when first asked.
 
     Parameters
     ----------
     adapter : str or Path, optional
-        A packaged name, or a folder written by `finetune.sft.train`; its recipe says how signals
-        are cleaned, written and asked about. The packaged one for letters when not given.
+        A packaged name, or a folder written by `finetune.sft.train`. The packaged one for letters
+        when not given.
+    recipe : Recipe, optional
+        Which model reads, and how signals are cleaned, written and asked about, instead of what the
+        adapter's own recipe says. Without an adapter it is the base model as it comes.
 
     Raises
     ------
     InputError
-        If there is no such adapter.
+        If there is no such adapter, or it belongs to another base model.
     """
 
-    def __init__(self, adapter: str | Path | None = None) -> None:
-        from imuscribe.finetune.adapters import adapter_path
-        from imuscribe.finetune.base import check_adapter
-        from imuscribe.prompts.serialize import build_serializer
-        from imuscribe.recipes.schema import load_recipe
-
-        self.adapter = folder = adapter_path(adapter)
-        if not (folder / "recipe.yaml").is_file():
-            raise InputError(
-                f"{folder}: holds no recipe.yaml: give the folder of a trained adapter"
-            )
-        self.recipe = load_recipe(str(folder / "recipe.yaml"))
+    def __init__(self, adapter: str | Path | None = None, recipe: Recipe | None = None) -> None:
+        bare = recipe is not None and adapter is None
+        self.adapter = None if bare else adapter_path(adapter)
+        # Figures of experiments are those of the real libraries, whoever reads.
+        self._may_be_quick = recipe is None
+        self.recipe = _recipe_of(adapter_path(adapter)) if recipe is None else recipe
         self.labels = self.recipe.label_set
-        check_adapter(folder, self.recipe.model.base)
+        if self.adapter is not None:
+            check_adapter(self.adapter, self.recipe.model.base)
         self._serializer = build_serializer(self.recipe.text)
-        self._model: tuple[PromptBuilder, LabelScorer] | None = None
 
     def log_probs(
         self, recordings: Sequence[Recording], progress: bool = False
     ) -> NDArray[np.float32]:
         """Return the natural-log probability of every label, shape (n_recordings, n_labels).
 
-        Parameters
-        ----------
-        recordings : sequence of Recording
-            As recorded; they are cleaned as the training data was.
-        progress : bool
-            Show a progress bar.
-
-        Raises
-        ------
-        InputError
-            If a recording cannot be used.
+        Recordings come as recorded and are cleaned as the training data was; it is an InputError if
+        one cannot be used.
         """
-        from imuscribe.signals.cleaning import clean
-
         texts = self.texts([clean(rec, self.recipe.clean) for rec in recordings])
-        return self.score(texts, progress)[0]
+        return self.score(self.prompts(texts), progress)
 
     def texts(self, recordings: Sequence[Recording]) -> list[str]:
-        """Return cleaned recordings as the text that the adapter has learnt to read."""
+        """Return cleaned recordings as the text that the model reads."""
         return self._serializer.encode([self._serializer.features(rec) for rec in recordings])
 
-    def score(
-        self, texts: Sequence[str], progress: bool = False
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return log-probabilities (n, n_labels) of texts, and the tokens of each prompt (n,)."""
-        builder, scorer = self._loaded()
-        prompts = [builder.prompt(text) for text in texts]
-        lengths = np.array([builder.n_tokens(prompt) for prompt in prompts], dtype=np.int64)
-        return scorer.score(prompts, self.recipe.evaluate.batch_size, progress).log_probs, lengths
+    def prompts(self, texts: Sequence[str], shots: Sequence[Shot] = ()) -> list[str]:
+        """Return the question about each text, after labelled examples."""
+        return [self._builder.prompt(text, shots) for text in texts]
 
-    def _loaded(self) -> tuple[PromptBuilder, LabelScorer]:
-        if self._model is None:
-            from imuscribe.finetune.base import load_base
+    def tokens(self, prompts: Sequence[str]) -> NDArray[np.int64]:
+        """Return the tokens of each prompt, shape (n,)."""
+        return np.array([self._builder.n_tokens(prompt) for prompt in prompts], dtype=np.int64)
+
+    def score(self, prompts: Sequence[str], progress: bool = False) -> NDArray[np.float32]:
+        """Return the log-probabilities of the labels after each prompt, shape (n, n_labels)."""
+        return self._scorer.score(prompts, self.recipe.evaluate.batch_size, progress).log_probs
+
+    def write(self, prompts: Sequence[str], progress: bool = False) -> list[str]:
+        """Let the model answer each prompt freely."""
+        from imuscribe.finetune.scoring import generate
+
+        settings = self.recipe.evaluate
+        model, tokenizer = self._loaded
+        return generate(
+            model, tokenizer, prompts, settings.max_new_tokens, settings.batch_size, progress
+        )
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        recipe, quick = self.recipe, None
+        just_labels = not (recipe.prompt.chat or recipe.prompt.reasoning)
+        if self._may_be_quick and self.adapter is not None and just_labels:
             from imuscribe.finetune.quick import load_quick
-            from imuscribe.finetune.scoring import LabelScorer
-            from imuscribe.prompts.ask.templates import PromptBuilder
 
-            recipe = self.recipe
-            quick = None
-            if not (recipe.prompt.chat or recipe.prompt.reasoning):  # an answer is just the label
-                answers = [f" {label}" for label in self.labels]
-                quick = load_quick(recipe.model, self.adapter, answers)
-            model: Any
-            tokenizer: Any
-            model, tokenizer = quick or load_base(recipe.model, self.adapter)
-            builder = PromptBuilder(tokenizer, self.labels, recipe.prompt)
-            completions = [builder.completion(label) for label in self.labels]
-            self._model = builder, LabelScorer(model, tokenizer, completions)
-        return self._model
+            answers = [f" {label}" for label in self.labels]
+            quick = load_quick(recipe.model, self.adapter, answers)
+        return quick or load_base(recipe.model, self.adapter)
+
+    @cached_property
+    def _builder(self) -> PromptBuilder:
+        return PromptBuilder(self._loaded[1], self.labels, self.recipe.prompt)
+
+    @cached_property
+    def _scorer(self) -> LabelScorer:
+        from imuscribe.finetune.scoring import LabelScorer
+
+        completions = [self._builder.completion(label) for label in self.labels]
+        return LabelScorer(*self._loaded, completions)
 
 
 def most_likely(
@@ -134,3 +142,10 @@ def most_likely(
         [(reader.labels[i], float(np.exp(row[i]))) for i in np.argsort(-row)[:n]]
         for row in reader.log_probs(recordings)
     ]
+
+
+def _recipe_of(folder: Path) -> Recipe:
+    path = folder / "recipe.yaml"
+    if not path.is_file():
+        raise InputError(f"{folder}: holds no recipe.yaml: give the folder of a trained adapter")
+    return load_recipe(str(path))

@@ -1,25 +1,26 @@
-"""Recordings for a recipe, and the prompt/completion rows a model learns from."""
+"""Recordings for a recipe, the prompt/completion rows a model learns from, and their token ids."""
 
 from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuscribe.finetune.tokenise import completion_ids, prompt_ids
-from imuscribe.prompts.ask.retrieval import Retriever, draw_own
+from imuscribe.prompts.ask.retrieval import Retriever
+from imuscribe.prompts.ask.shots import draw_own, draw_places
+from imuscribe.prompts.ask.templates import PromptBuilder, Shot
+from imuscribe.prompts.serialize import Serializer
+from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.motion.augment import augment
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedTokenizerBase
-
-    from imuscribe.prompts.ask.templates import PromptBuilder, Shot
-    from imuscribe.prompts.serialize import Serializer
-    from imuscribe.recipes.schema import Recipe
 
 
 Row = dict[str, Any]
@@ -37,13 +38,7 @@ def load_recordings(recipe: Recipe) -> list[Recording]:
 
 
 def training_people(recordings: Sequence[Recording], recipe: Recipe) -> list[Recording]:
-    """Return what `imuscribe train` learns from: the ``given`` training people, else everybody.
-
-    Raises
-    ------
-    InputError
-        If a person named in `split.train` is not in the data.
-    """
+    """Return what `imuscribe train` learns from: the ``given`` training people, else everybody."""
     if recipe.split.protocol != "given":
         return list(recordings)
     people = {rec.subject for rec in recordings}
@@ -58,10 +53,7 @@ def training_people(recordings: Sequence[Recording], recipe: Recipe) -> list[Rec
 def select(recordings: Sequence[Recording], recipe: Recipe) -> list[Recording]:
     """Return the training recordings, at most `train.max_per_label` of each label.
 
-    Raises
-    ------
-    InputError
-        If a label of the recipe has no recording.
+    It is an InputError if a label of the recipe has no recording.
     """
     by_label: dict[str, list[Recording]] = {label: [] for label in recipe.label_set}
     for rec in recordings:
@@ -80,7 +72,7 @@ def select(recordings: Sequence[Recording], recipe: Recipe) -> list[Recording]:
     if most is None:
         return list(recordings)
     rng = np.random.default_rng(recipe.seed)
-    kept = {id(rec) for found in by_label.values() for rec in _draw(found, most, rng)}
+    kept = {id(found[i]) for found in by_label.values() for i in rng.permutation(len(found))[:most]}
     return [rec for rec in recordings if id(rec) in kept]
 
 
@@ -95,24 +87,10 @@ def training_rows(
 
     All epochs are made before training: each recording is varied afresh in each (with a generator
     seeded by the recipe, the epoch and the recording), the order is shuffled within each, and a
-    trainer that reads the rows from front to back resumes exactly where it stopped.
+    trainer that reads the rows from front to back resumes exactly where it stopped. A row holds
+    ``id``, ``label``, ``subject``, ``epoch``, ``prompt`` and ``completion``.
 
-    Parameters
-    ----------
-    recordings : sequence of Recording
-        Cleaned.
-    epochs : int, optional
-        `train.epochs` when not given.
-
-    Returns
-    -------
-    list of dict
-        ``id``, ``label``, ``subject``, ``epoch``, ``prompt``, ``completion``.
-
-    Raises
-    ------
-    InputError
-        If a label has no recording, or a prompt exceeds its token budget.
+    It is an InputError if a label has no recording, or a prompt exceeds its token budget.
     """
     from tqdm.auto import tqdm
 
@@ -121,15 +99,13 @@ def training_rows(
     retriever = None
     if recipe.prompt.retrieve is not None:
         retriever = Retriever(chosen, recipe.prompt.retrieve, recipe.text.frame)
-    by_person: dict[str, list[Recording]] = defaultdict(list)
-    for rec in chosen:
-        by_person[rec.subject].append(rec)
     rows: list[Row] = []
     with tqdm(total=epochs * len(chosen), desc="writing prompts", unit="row") as bar:
         for epoch in range(epochs):
             varied = [_vary(rec, recipe, epoch) for rec in chosen]
             texts = serializer.encode([serializer.features(rec) for rec in varied])
-            texts = _with_neighbours(texts, varied, retriever, by_person, recipe, epoch)
+            if retriever is not None:
+                texts = _with_neighbours(texts, varied, chosen, retriever, recipe, epoch)
             for i in np.random.default_rng([recipe.seed, epoch]).permutation(len(chosen)):
                 rec = varied[i]
                 shots = _shots(int(i), chosen, texts, recipe, epoch)
@@ -162,42 +138,85 @@ def tokenised(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase) -> list[R
     ]
 
 
-def _draw(found: list[Recording], most: int, rng: np.random.Generator) -> list[Recording]:
-    return [found[i] for i in rng.permutation(len(found))[:most]]
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> list[list[int]]:
+    """Return the ids of prompts, with the start token where the tokenizer adds one."""
+    return _ids(tokenizer, prompts, special=True)
+
+
+def completion_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    """Return the ids of what follows a prompt: no start token, no end token.
+
+    Tokenised apart from the prompt, because a generating model cannot join tokens across that
+    boundary either.
+    """
+    return _ids(tokenizer, texts, special=False)
+
+
+def padded(
+    rows: Sequence[Sequence[int]], pad_id: int, device: torch.device | str = "cpu"
+) -> dict[str, torch.Tensor]:
+    """Pad rows at the front, so that all of them end together, and return what a model takes.
+
+    Each tensor is int64 of shape (n_rows, longest). Positions count from the first real token, so
+    padding changes no result.
+    """
+    import torch
+
+    longest = max(map(len, rows))
+    ids = torch.full((len(rows), longest), pad_id)
+    mask = torch.zeros_like(ids)
+    for i, row in enumerate(rows):
+        ids[i, longest - len(row) :] = torch.tensor(row)
+        mask[i, longest - len(row) :] = 1
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    found = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
+    return {name: tensor.to(device) for name, tensor in found.items()}
+
+
+def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return an id to pad with; which one does not matter, padding is masked by position."""
+    for candidate in (tokenizer.pad_token_id, tokenizer.eos_token_id):
+        if isinstance(candidate, int):
+            return candidate
+    return 0
+
+
+def _ids(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bool
+) -> list[list[int]]:
+    if not texts:
+        return []
+    encoded = tokenizer(list(texts), add_special_tokens=special, verbose=False)
+    return [list(row) for row in encoded["input_ids"]]
 
 
 def _vary(rec: Recording, recipe: Recipe, epoch: int) -> Recording:
     if recipe.train.augment is None:
         return rec
-    from imuscribe.signals.motion.augment import augment
-
-    rng = _rng(recipe, epoch, rec)
-    return augment(rec, rng, recipe.train.augment, recipe.text.frame)
+    return augment(rec, _rng(recipe, epoch, rec), recipe.train.augment, recipe.text.frame)
 
 
 def _shots(
     i: int, chosen: Sequence[Recording], texts: Sequence[str], recipe: Recipe, epoch: int
 ) -> list[Shot]:
     """Draw `prompt.shots` examples among the other recordings, of as many labels as there are."""
-    from imuscribe.prompts.ask.templates import Shot
-    from imuscribe.prompts.teacher.pairs import draw_shots
-
     rng = _rng(recipe, epoch, chosen[i], stream=1)
-    drawn = draw_shots([rec.label for rec in chosen], recipe.prompt.shots, rng, skip=i)
+    drawn = draw_places([rec.label for rec in chosen], recipe.prompt.shots, rng, skip=i)
     return [Shot(texts[j], chosen[j].label) for j in drawn]
 
 
 def _with_neighbours(
     texts: Sequence[str],
     queries: Sequence[Recording],
-    retriever: Retriever | None,
-    by_person: Mapping[str, Sequence[Recording]],
+    chosen: Sequence[Recording],
+    retriever: Retriever,
     recipe: Recipe,
     epoch: int,
 ) -> list[str]:
     """Add the line about neighbours to the texts that are to have one."""
-    if retriever is None:
-        return list(texts)
+    by_person: dict[str, list[Recording]] = defaultdict(list)
+    for rec in chosen:
+        by_person[rec.subject].append(rec)
     shares = retriever.config
     rngs = [_rng(recipe, epoch, rec, stream=2) for rec in queries]
     drawn = [rng.random() for rng in rngs]

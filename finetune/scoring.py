@@ -1,7 +1,11 @@
-"""How likely a language model finds each label: one forward pass, no sampling, no parsing.
+"""How likely a language model finds each label or continuation: one pass, no sampling, no parsing.
 
 Free generation answers in text that must be parsed, one token a pass. Here the model reads the
-prompt once and the log-probability of every label is looked up where the answer would begin.
+prompt once and the log-probability of every label is looked up where the answer would begin. Many
+continuations are laid out as a tree behind the prompt: what two of them begin with is read once,
+and every token sees the prompt and its own ancestors alone.
+
+Imports torch: import this module only when reading begins.
 """
 
 from __future__ import annotations
@@ -11,13 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from imuscribe.finetune.tokenise import completion_ids, pad_id, pad_left, prompt_ids
+from imuscribe.finetune.rows import completion_ids, pad_id, padded, prompt_ids
 from imuscribe.signals.errors import InputError
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -61,10 +65,7 @@ class LabelScorer:
     """
 
     def __init__(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        labels: Sequence[str],
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
@@ -72,19 +73,11 @@ class LabelScorer:
         self._ids = _label_ids(tokenizer, self.labels)
 
     def score(self, prompts: Sequence[str], batch_size: int = 32, progress: bool = False) -> Scores:
-        """Score every label after every prompt.
+        """Score every label after every prompt, `batch_size` sequences a forward pass.
 
-        Parameters
-        ----------
-        prompts : sequence of str
-        batch_size : int
-            Sequences a forward pass (a prompt is one, or one a label where labels are of several
-            tokens); prompts of like length go together. The result does not depend on it.
-        progress : bool
-            Show a progress bar.
+        A sequence is a prompt, or a prompt and a label where labels are of several tokens; prompts
+        of like length go together. The result does not depend on the batch size.
         """
-        import torch
-
         rows = prompt_ids(self.tokenizer, prompts)
         full = np.zeros((len(rows), len(self.labels)), dtype=np.float64)
         single = all(len(ids) == 1 for ids in self._ids)
@@ -100,15 +93,15 @@ class LabelScorer:
 
     def _first_token(self, rows: list[list[int]]) -> torch.Tensor:
         """Return log-probabilities (n, n_labels) over the full vocabulary."""
-        logits: torch.Tensor = self._forward(rows, use_cache=False).logits[:, -1]
+        given = self._padded(rows)
+        logits: torch.Tensor = self.model(**given, use_cache=False, logits_to_keep=1).logits[:, -1]
         return logits.float().log_softmax(-1)[:, [ids[0] for ids in self._ids]]
 
     def _sequences(self, rows: list[list[int]]) -> torch.Tensor:
         """Return the summed log-probabilities (n, n_labels) of labels of several tokens."""
-        import torch
-
         n, n_labels = len(rows), len(self._ids)
-        prefill = self._forward(rows, use_cache=True)
+        given = self._padded(rows)
+        prefill = self.model(**given, use_cache=True, logits_to_keep=1)
         last: torch.Tensor = prefill.logits[:, -1]
         scores = last.float().log_softmax(-1)[:, [ids[0] for ids in self._ids]]
         # Everything but the last token of a label is fed to predict everything but the first.
@@ -119,8 +112,8 @@ class LabelScorer:
         for i, ids in enumerate(self._ids):
             fed[i, : len(ids) - 1] = torch.tensor(ids[:-1])
             wanted[i, : len(ids) - 1] = torch.tensor(ids[1:])
-        _, mask, _ = pad_left(rows, 0)
-        mask = torch.cat([mask, mask.new_ones((n, width))], 1).to(scores.device)
+        mask = given["attention_mask"]
+        mask = torch.cat([mask, mask.new_ones((n, width))], 1)
         lengths = torch.tensor([[len(row)] for row in rows])
         positions = (lengths + torch.arange(width)).to(scores.device)
         cache = prefill.past_key_values
@@ -135,16 +128,82 @@ class LabelScorer:
         picked = logits.float().log_softmax(-1).gather(-1, index).reshape(n, n_labels, width)
         return scores + picked.masked_fill(wanted < 0, 0.0).sum(-1)
 
-    def _forward(self, rows: list[list[int]], use_cache: bool) -> Any:
-        ids, mask, positions = pad_left(rows, pad_id(self.tokenizer))
-        device = self.model.device
-        return self.model(
-            input_ids=ids.to(device),
-            attention_mask=mask.to(device),
-            position_ids=positions.to(device),
-            use_cache=use_cache,
-            logits_to_keep=1,
+    def _padded(self, rows: list[list[int]]) -> dict[str, torch.Tensor]:
+        return padded(rows, pad_id(self.tokenizer), self.model.device)
+
+
+class ContinuationScorer:
+    """Scores continuations of a prompt; the last prompt stays in the key-value cache.
+
+    The last token of a continuation is only looked up, so most words cost one token or none, where
+    generating costs a pass for each. The model is in evaluation mode.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self._prompt: str | None = None
+        self._cache: Any = None
+        self._length = 0
+        self._next: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
+
+    def log_probs(self, prompt: str, continuations: Sequence[str]) -> NDArray[np.float64]:
+        """Return the natural-log probability of each continuation, shape (n,).
+
+        One that begins a word has its leading space. It is an InputError if the prompt or a
+        continuation has no token.
+        """
+        rows = completion_ids(self.tokenizer, list(continuations))
+        if not all(rows):
+            raise InputError(f"after '{prompt}': every continuation needs at least one token")
+        self._read(prompt)
+        # Node 0 is the prompt; every other is a token that something comes behind.
+        nodes: dict[tuple[int, ...], int] = {(): 0}
+        for row in rows:
+            for end in range(1, len(row)):
+                nodes.setdefault(tuple(row[:end]), len(nodes))
+        tree = list(nodes)[1:]
+        known = [self._next] if not tree else [self._next, *self._behind(tree, nodes)]
+        return np.array(
+            [
+                sum(float(known[nodes[tuple(row[:i])]][token]) for i, token in enumerate(row))
+                for row in rows
+            ]
         )
+
+    def _read(self, prompt: str) -> None:
+        """Bring the prompt into the cache, unless it is there."""
+        if prompt == self._prompt:
+            return
+        (ids,) = prompt_ids(self.tokenizer, [prompt])
+        if not ids:
+            raise InputError(f"prompt '{prompt}': needs at least one token")
+        with torch.inference_mode():
+            given = torch.tensor([ids], device=self.model.device)
+            output = self.model(input_ids=given, use_cache=True, logits_to_keep=1)
+        self._prompt, self._length, self._cache = prompt, len(ids), output.past_key_values
+        self._next = output.logits[0, -1].float().log_softmax(-1).cpu().numpy()
+
+    def _behind(
+        self, tree: Sequence[tuple[int, ...]], nodes: dict[tuple[int, ...], int]
+    ) -> NDArray[np.float32]:
+        """Return the log-probabilities of what follows each node, (n_nodes, n_tokens)."""
+        n, device, dtype = self._length, self.model.device, self.model.dtype
+        seen = torch.zeros(len(tree), n + len(tree), dtype=torch.bool)
+        seen[:, :n] = True
+        for i, path in enumerate(tree):
+            seen[i, [n - 1 + nodes[path[:end]] for end in range(1, len(path) + 1)]] = True
+        blocked = torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, torch.finfo(dtype).min)
+        with torch.inference_mode():
+            logits = self.model(
+                input_ids=torch.tensor([[path[-1] for path in tree]], device=device),
+                attention_mask=blocked[None, None].to(device),
+                position_ids=torch.tensor([[n - 1 + len(path) for path in tree]], device=device),
+                past_key_values=self._cache,
+            ).logits[0]
+        self._cache.crop(-len(tree))  # a negative number is removed
+        found: NDArray[np.float32] = logits.float().log_softmax(-1).cpu().numpy()
+        return found
 
 
 def generate(
@@ -155,28 +214,25 @@ def generate(
     batch_size: int = 8,
     progress: bool = False,
 ) -> list[str]:
-    """Let the model answer freely (greedy, without sampling).
+    """Let the model answer freely (greedy, without sampling), one answer a prompt, in their order.
 
-    Returns
-    -------
-    list of str
-        One answer a prompt, end token and padding removed, in the order of the prompts.
+    End token and padding are removed.
     """
-    import torch
-
     rows = prompt_ids(tokenizer, prompts)
     answers = [""] * len(rows)
     with torch.inference_mode():
         for batch in _batches(rows, batch_size, progress, "generating"):
-            ids, mask, _ = pad_left([rows[i] for i in batch], pad_id(tokenizer))
+            given = padded([rows[i] for i in batch], pad_id(tokenizer), model.device)
             output = model.generate(
-                input_ids=ids.to(model.device),
-                attention_mask=mask.to(model.device),
+                input_ids=given["input_ids"],
+                attention_mask=given["attention_mask"],
                 max_new_tokens=max_new_tokens,
                 do_sample=False,
                 pad_token_id=pad_id(tokenizer),
             )
-            texts = tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
+            texts = tokenizer.batch_decode(
+                output[:, given["input_ids"].shape[1] :], skip_special_tokens=True
+            )
             for i, text in zip(batch, texts, strict=True):
                 answers[i] = text
     return answers

@@ -13,30 +13,20 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imuscribe.finetune.adapters import check_start, weights_hash
-from imuscribe.finetune.base import (
-    TORCH_NAMES,
-    adapter_precision,
-    hush_old_names,
-    load_base,
-    weights_folder,
-)
-from imuscribe.finetune.card import model_card
-from imuscribe.finetune.lineage import KEY, Lineage, lineage
-from imuscribe.finetune.preflight import Preflight, adapted, check_lengths, preflight
-from imuscribe.finetune.rows import (
-    Row,
-    load_recordings,
-    select,
-    tokenised,
-    training_people,
-    training_rows,
-)
-from imuscribe.finetune.tokenise import pad_id
+from imuscribe.finetune.base import hush_old_names, weights_folder
+from imuscribe.finetune.lineage import KEY, lineage, model_card
+from imuscribe.finetune.preflight import Preflight, check_lengths, preflight
+from imuscribe.finetune.rows import Row, load_recordings, training_people, training_rows
+from imuscribe.prompts.ask.templates import PromptBuilder
+from imuscribe.prompts.ask.tokens import load_tokenizer
+from imuscribe.prompts.serialize import build_serializer
+from imuscribe.recipes.load import dump, load_recipe
+from imuscribe.recipes.schema import Recipe, fingerprint
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import write_text
 from imuscribe.signals.recording import Recording
@@ -44,13 +34,13 @@ from imuscribe.signals.recording import Recording
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from imuscribe.finetune.trainer import Trainer
-    from imuscribe.recipes.schema import LoraConfig, Recipe
-
 log = logging.getLogger(__name__)
 
 SECTIONS = ("seed", "labels", "text", "prompt", "model", "lora", "train")
 """What, besides the recordings, decides the trained weights."""
+
+Identity = dict[str, str]
+"""Fingerprints of all that decides the trained weights, by name."""
 
 
 def train(
@@ -89,10 +79,7 @@ def train(
         recipe, `out` holds a checkpoint of another recipe, or the loss stops being a number.
     """
     out = Path(out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {out}: {error.strerror}: give another 'out'") from error
+    _make(out)
     start = check_start(recipe)
     identity = _identity(recipe, recordings, rows)
     if resume and _read(out / "adapter" / "training.json") == identity:
@@ -100,52 +87,38 @@ def train(
         return out / "adapter"
     checkpoint = _checkpoint(out, identity) if resume else None
 
-    from datasets import Dataset
-    from transformers import PrinterCallback, set_seed
+    from transformers.utils import logging as transformers_logging
 
-    from imuscribe.finetune.trainer import Collate, Monitor, Trainer, settings
-    from imuscribe.prompts.ask.templates import PromptBuilder
-    from imuscribe.prompts.ask.tokens import load_tokenizer
-    from imuscribe.prompts.serialize import build_serializer
+    from imuscribe.finetune.trainer import make_trainer
 
-    _quiet()
+    # What the libraries tell each other is not for the user.
+    transformers_logging.set_verbosity_error()
+    hush_old_names()
     tokenizer = load_tokenizer(recipe.model.base)
-    builder = PromptBuilder(tokenizer, recipe.label_set, recipe.prompt)
-    used = select(recordings, recipe) if rows is None else _told_of(recordings, rows)
     if rows is None:
+        builder = PromptBuilder(tokenizer, recipe.label_set, recipe.prompt)
         rows = training_rows(recordings, recipe, builder, build_serializer(recipe.text))
     lengths = check_lengths(rows, recipe, tokenizer)
-
-    set_seed(recipe.seed)
-    args = settings(recipe, out / "checkpoints")
-    with args.main_process_first(desc="converting the base model"):
-        network, _ = load_base(recipe.model, start, trainable=True)
-    if start is None:
-        network = _with_adapter(network, recipe.lora)
-    rows_per_step = recipe.train.batch_size * recipe.train.accumulate * args.world_size
-    monitor = Monitor(out / "train-log.jsonl", lengths, rows_per_step, recipe.train.lr)
-    trainer = Trainer(
-        model=network,
-        args=args,
-        train_dataset=Dataset.from_list(tokenised(rows, tokenizer)),
-        data_collator=Collate(pad_id(tokenizer)),
-        processing_class=tokenizer,
-        callbacks=[monitor],
-    )
-    trainer.remove_callback(PrinterCallback)
-    _cast(network, adapter_precision(recipe))
-    if trainer.is_world_process_zero():
+    trainer = make_trainer(recipe, rows, tokenizer, start, out)
+    first_process = trainer.is_world_process_zero()
+    if first_process:
         if checkpoint is None:
             shutil.rmtree(out / "checkpoints", ignore_errors=True)
         write_text(out / "checkpoints" / "training.json", json.dumps(identity, indent=2))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
-    if trainer.is_world_process_zero():
-        example = rows[0]["prompt"] + rows[0]["completion"]
-        card = model_card(
-            recipe, used, trainer.state.global_step, sum(lengths), _final_loss(trainer), example
-        )
-        _save(network, recipe, out / "adapter", card, identity, lineage(recipe, used, start))
+    if first_process:
+        ids = {row["id"] for row in rows}
+        used = [rec for rec in recordings if rec.id in ids]
+        learnt_from = lineage(recipe, used, start)
+        training = identity if learnt_from is None else identity | {KEY: learnt_from}
+        figures = trainer.state.global_step, sum(lengths), trainer.final_loss()
+        texts = {
+            "README.md": model_card(recipe, used, *figures, rows[0]),
+            "recipe.yaml": dump(recipe),
+            "training.json": json.dumps(training, indent=2),
+        }
+        _save(trainer.model, recipe.model.base, out / "adapter", texts)
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
     return out / "adapter"
@@ -154,13 +127,8 @@ def train(
 def plan(recipe: Recipe) -> tuple[list[Recording], Preflight]:
     """Return the recordings `train` is to learn from, and what that will take.
 
-    Raises
-    ------
-    InputError
-        For anything wrong with the recipe or the data; no weight has been loaded by then.
+    Anything wrong with the recipe or the data is an InputError; no weight has been loaded by then.
     """
-    from imuscribe.prompts.ask.tokens import load_tokenizer
-
     check_start(recipe)
     recordings = training_people(load_recordings(recipe), recipe)
     tokenizer = load_tokenizer(recipe.model.base)
@@ -169,8 +137,6 @@ def plan(recipe: Recipe) -> tuple[list[Recording], Preflight]:
 
 def main(arguments: Sequence[str]) -> Path:
     """Train as ``RECIPE key=value …`` says, into ``<out>/<name>``."""
-    from imuscribe.recipes.schema import load_recipe
-
     if not arguments:
         raise InputError("no recipe given: python -m imuscribe.finetune.sft RECIPE [key=value …]")
     recipe = load_recipe(arguments[0], arguments[1:])
@@ -180,12 +146,16 @@ def main(arguments: Sequence[str]) -> Path:
     return train(recipe, recordings, Path(recipe.out) / recipe.name)
 
 
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {out}: {error.strerror}: give another 'out'") from error
+
+
 def _identity(
     recipe: Recipe, recordings: Sequence[Recording], rows: Sequence[Row] | None
-) -> dict[str, str]:
-    """Return fingerprints of all that decides the result, by name, to tell what differs."""
-    from imuscribe.recipes.schema import fingerprint
-
+) -> Identity:
     digest = hashlib.sha256()
     for rec in recordings:
         digest.update("\0".join((rec.id, rec.label, rec.subject, *rec.channels)).encode())
@@ -201,25 +171,15 @@ def _identity(
     return identity
 
 
-def _told_of(recordings: Sequence[Recording], rows: Sequence[Row]) -> list[Recording]:
-    """Return the recordings that rows are about."""
-    ids = {row["id"] for row in rows}
-    return [rec for rec in recordings if rec.id in ids]
-
-
 def _processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def _checkpoint(out: Path, identity: dict[str, str]) -> Path | None:
+def _checkpoint(out: Path, identity: Identity) -> Path | None:
     """Return the last checkpoint that was written to its end, if it is of this very training."""
     from imuscribe.finetune.trainer import COMPLETE
 
-    whole = [
-        folder
-        for folder in (out / "checkpoints").glob("checkpoint-*")
-        if (folder / COMPLETE).exists()
-    ]
+    whole = [marker.parent for marker in (out / "checkpoints").glob(f"checkpoint-*/{COMPLETE}")]
     if not whole:
         return None
     theirs = _read(out / "checkpoints" / "training.json")
@@ -233,7 +193,7 @@ def _checkpoint(out: Path, identity: dict[str, str]) -> Path | None:
     return max(whole, key=lambda folder: int(folder.name.rsplit("-", 1)[1]))
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read(path: Path) -> Identity:
     """Return the identity in a ``training.json``, empty where there is none."""
     if not path.is_file():
         return {}
@@ -242,70 +202,18 @@ def _read(path: Path) -> dict[str, str]:
     return values
 
 
-def _with_adapter(network: PreTrainedModel, lora: LoraConfig) -> PreTrainedModel:
-    import peft
-
-    adapted(network, lora)
-    config = peft.LoraConfig(
-        r=lora.r,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=lora.targets if lora.targets == "all-linear" else list(lora.targets),
-        use_rslora=lora.rslora,
-        use_dora=lora.dora,
-        task_type="CAUSAL_LM",
-    )
-    # Left in the base's precision here and cast below: TRL casts quantised models' adapters too.
-    return peft.get_peft_model(network, config, autocast_adapter_dtype=False)
-
-
-def _cast(network: PreTrainedModel, precision: str) -> None:
-    import torch
-
-    dtype = getattr(torch, TORCH_NAMES[precision])
-    for name, weight in network.named_parameters():
-        if weight.requires_grad:
-            # DoRA's magnitudes are large and change little: bf16 would freeze them.
-            exact = "magnitude" in name
-            weight.data = weight.data.to(torch.float32 if exact else dtype)
-
-
-def _quiet() -> None:
-    """Keep what the libraries tell each other, not the user, off the screen."""
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()
-    hush_old_names()
-
-
-def _final_loss(trainer: Trainer) -> float:
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    tail = losses[-max(1, len(losses) // 10) :]
-    return float(sum(tail) / len(tail))
-
-
-def _save(
-    network: PreTrainedModel,
-    recipe: Recipe,
-    final: Path,
-    card: str,
-    identity: dict[str, str],
-    learnt_from: Lineage | None,
-) -> None:
-    from imuscribe.recipes.schema import dump
-
+def _save(network: PreTrainedModel, base: str, final: Path, texts: Mapping[str, str]) -> None:
+    """Write an adapter's folder: weights, configuration, and texts by their file names."""
     with weights_folder(final, "adapter_config.json") as folder:
         network.save_pretrained(folder, save_embedding_layers=False)
         path = folder / "adapter_config.json"
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         # peft writes a set, in an order that differs from run to run.
         config["target_modules"] = sorted(config["target_modules"])
-        config["base_model_name_or_path"] = recipe.model.base
+        config["base_model_name_or_path"] = base
         path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
-        (folder / "README.md").write_text(card, encoding="utf-8")
-        (folder / "recipe.yaml").write_text(dump(recipe), encoding="utf-8")
-        training = identity if learnt_from is None else identity | {KEY: learnt_from}
-        (folder / "training.json").write_text(json.dumps(training, indent=2), encoding="utf-8")
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

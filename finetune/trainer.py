@@ -1,4 +1,4 @@
-"""TRL's trainer, with the loss where the answer is and checkpoints that can be trusted.
+"""TRL's trainer with a model to train, the loss where the answer is, and checkpoints to trust.
 
 Imports torch, transformers and TRL: import this module only when training begins.
 """
@@ -9,29 +9,72 @@ import json
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import peft
 import torch
-from peft import load_peft_weights, set_peft_model_state_dict
+from datasets import Dataset
 from safetensors import SafetensorError
 from tqdm.auto import tqdm
-from transformers import TrainerCallback
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    TrainerCallback,
+    set_seed,
+)
 from trl import SFTConfig, SFTTrainer
 
-from imuscribe.finetune.base import precision
-from imuscribe.finetune.tokenise import pad_left
+from imuscribe.finetune.base import adapted, adapter_precision, load_base, precision, torch_dtype
+from imuscribe.finetune.rows import Row, pad_id, padded, tokenised
+from imuscribe.recipes.schema import LoraConfig, Recipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import write_text
-
-if TYPE_CHECKING:
-    from imuscribe.recipes.schema import Recipe
 
 COMPLETE = "complete"
 """Marker in a checkpoint folder: everything in it was written."""
 
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+
+
+def make_trainer(
+    recipe: Recipe,
+    rows: Sequence[Row],
+    tokenizer: PreTrainedTokenizerBase,
+    start: Path | None,
+    out: Path,
+) -> Trainer:
+    """Load the base with the adapter to start from, or a fresh one, and make all ready to train.
+
+    The trainer writes ``checkpoints`` and ``train-log.jsonl`` in `out`.
+    """
+    set_seed(recipe.seed)
+    args = settings(recipe, out / "checkpoints")
+    with args.main_process_first(desc="converting the base model"):
+        network, _ = load_base(recipe.model, start, trainable=True)
+    if start is None:
+        network = _with_adapter(network, recipe.lora)
+    data = tokenised(rows, tokenizer)
+    lengths = [len(row["input_ids"]) for row in data]
+    rows_per_step = recipe.train.batch_size * recipe.train.accumulate * args.world_size
+    trainer = Trainer(
+        model=network,
+        args=args,
+        train_dataset=Dataset.from_list(data),
+        data_collator=partial(collate, pad_id=pad_id(tokenizer)),
+        processing_class=tokenizer,
+        callbacks=[Monitor(out / "train-log.jsonl", lengths, rows_per_step, recipe.train.lr)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    dtype = torch_dtype(adapter_precision(recipe))
+    for name, weight in network.named_parameters():
+        if weight.requires_grad:
+            # DoRA's magnitudes are large and change little: bf16 would freeze them.
+            weight.data = weight.data.to(torch.float32 if "magnitude" in name else dtype)
+    return trainer
 
 
 def settings(recipe: Recipe, folder: Path) -> SFTConfig:
@@ -66,22 +109,13 @@ def settings(recipe: Recipe, folder: Path) -> SFTConfig:
     )
 
 
-class Collate:
-    """Pads rows at the front, so that completions end together; padding is never learnt."""
+def collate(rows: Sequence[Row], pad_id: int) -> dict[str, torch.Tensor]:
+    """Return rows as one batch: ids, mask, positions and labels, each (n_rows, longest).
 
-    def __init__(self, pad_id: int) -> None:
-        self.pad_id = pad_id
-
-    def __call__(self, rows: Sequence[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
-        """Return one batch: ids, mask, positions and labels, each (n_rows, longest)."""
-        ids, mask, positions = pad_left([row["input_ids"] for row in rows], self.pad_id)
-        labels, _, _ = pad_left([row["labels"] for row in rows], -100)
-        return {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "position_ids": positions,
-            "labels": labels,
-        }
+    Padding stands at the front, so that completions end together, and is never learnt.
+    """
+    labels = padded([row["labels"] for row in rows], -100)["input_ids"]
+    return {**padded([row["input_ids"] for row in rows], pad_id), "labels": labels}
 
 
 class Trainer(SFTTrainer):  # type: ignore[misc]
@@ -143,23 +177,21 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
 
     def _load_from_checkpoint(self, folder: str, model: torch.nn.Module | None = None) -> None:
         # Not peft's load_adapter, which turns a bf16 adapter into fp32.
-        set_peft_model_state_dict(model or self.model, load_peft_weights(folder, device="cpu"))
+        weights = peft.load_peft_weights(folder, device="cpu")
+        peft.set_peft_model_state_dict(model or self.model, weights)
+
+    def final_loss(self) -> float:
+        """Return the mean loss of the last tenth of the updates."""
+        losses = [entry["loss"] for entry in self.state.log_history if "loss" in entry]
+        tail = losses[-max(1, len(losses) // 10) :]
+        return float(sum(tail) / len(tail))
 
 
 class Monitor(TrainerCallback):  # type: ignore[misc]
     """Shows progress, logs every update as a JSON line, and stops at a loss that is no number.
 
-    Parameters
-    ----------
-    path : Path
-        The log: ``step``, ``loss``, ``lr``, ``tokens_per_second``. After a resume the lines past
-        the checkpoint are dropped, so it reads as one uninterrupted run.
-    lengths : sequence of int
-        Tokens of every row in the order of training.
-    rows_per_step : int
-        Over all processes.
-    lr : float
-        Peak learning rate, for the message.
+    A line holds ``step``, ``loss``, ``lr`` and ``tokens_per_second``. After a resume the lines past
+    the checkpoint are dropped, so the log reads as one uninterrupted run.
     """
 
     def __init__(self, path: Path, lengths: Sequence[int], rows_per_step: int, lr: float) -> None:
@@ -167,16 +199,16 @@ class Monitor(TrainerCallback):  # type: ignore[misc]
         self._seen = [0, *accumulate(lengths)]
         self._rows_per_step = rows_per_step
         self._lr = lr
-        self._lines: list[str] = []
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Open the bar and bring the log back to where training starts."""
-        if state.is_world_process_zero and state.global_step and self._path.exists():
-            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-            whole = [line for line in lines if line.endswith("\n")]
-            self._lines = [x for x in whole if json.loads(x)["step"] <= state.global_step]
         if state.is_world_process_zero:
-            write_text(self._path, "".join(self._lines))
+            lines: list[str] = []
+            if state.global_step and self._path.exists():
+                lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+            whole = [line for line in lines if line.endswith("\n")]
+            kept = [line for line in whole if json.loads(line)["step"] <= state.global_step]
+            write_text(self._path, "".join(kept))
         self._bar = tqdm(
             total=state.max_steps,
             initial=state.global_step,
@@ -196,13 +228,12 @@ class Monitor(TrainerCallback):  # type: ignore[misc]
                 f"{state.global_step}: try train.lr={self._lr / 10:g}, or model.dtype=fp32"
             )
         seconds = time.perf_counter() - self._start
+        read = self._tokens(state.global_step) - self._first
         line = {
             "step": state.global_step,
             "loss": logs["loss"],
             "lr": logs["learning_rate"],
-            "tokens_per_second": round(
-                (self._tokens(state.global_step) - self._first) / seconds, 1
-            ),
+            "tokens_per_second": round(read / seconds, 1),
         }
         if state.is_world_process_zero:
             with self._path.open("a", encoding="utf-8") as file:
@@ -216,3 +247,18 @@ class Monitor(TrainerCallback):  # type: ignore[misc]
 
     def _tokens(self, step: int) -> int:
         return self._seen[min(step * self._rows_per_step, len(self._seen) - 1)]
+
+
+def _with_adapter(network: PreTrainedModel, lora: LoraConfig) -> PreTrainedModel:
+    adapted(network, lora)
+    config = peft.LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets if lora.targets == "all-linear" else list(lora.targets),
+        use_rslora=lora.rslora,
+        use_dora=lora.dora,
+        task_type="CAUSAL_LM",
+    )
+    # Left in the base's precision here and cast later: TRL casts quantised models' adapters too.
+    return peft.get_peft_model(network, config, autocast_adapter_dtype=False)

@@ -28,12 +28,8 @@ def best_plane(motion: Motion) -> Float:
     """Return the plane a gesture was written in: its right and up in the writing frame.
 
     The normal carries the least power of the velocity, Σ(v·n)², with a ridge that draws it to the
-    writer's forward; right stays level in it as far as it can.
-
-    Returns
-    -------
-    ndarray of float64, shape (2, 3)
-        Orthonormal rows. For a flat surface they are right and forward.
+    writer's forward; right stays level in it as far as it can. The two rows, shape (2, 3), are
+    orthonormal; for a flat surface they are right and forward.
     """
     if motion.case == "2d":
         return np.array([[1.0, 0, 0], [0, 0, 1.0]])

@@ -6,79 +6,22 @@ weights; layers and embedding size it leaves open. All three readings are here.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, cast
+from typing import cast
 
 import numpy as np
 import torch
-from pydantic import AfterValidator, Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from imuscribe.mapping3d.views import Side, ViewConfig
-from imuscribe.signals.config import Config
+from imuscribe.models.cnn import block, rest
+from imuscribe.models.config import EncoderConfig
+from imuscribe.recipes.mapping import SIDES, Side, ViewConfig
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Array
 
-SIDES: tuple[Side, Side] = ("source", "target")
-
-
-def _odd(span: int) -> int:
-    if span % 2 == 0:
-        raise ValueError(f"must be odd, to have a middle: set it to {span + 1}")
-    return span
-
-
-class EncoderConfig(Config):
-    """The network.
-
-    Attributes
-    ----------
-    weights : {"shared", "dual", "partly-shared"}
-        One network for both conditions, one for each, or the first block of each its own. Shared
-        needs the same channels on both sides.
-    width : int
-        Channels of the hidden layers.
-    blocks : int
-        Convolution, batch normalisation, ReLU, dropout; all but the last halve the time.
-    kernel : int
-        Samples a convolution spans; odd.
-    parts : int
-        Equal times whose means make the embedding, beside the maximum over all.
-    size : int
-        Numbers of an embedding.
-    normalise : bool
-        Embeddings of length one: Euclidean and cosine order are the same then.
-    dropout : float
-        Share of hidden values zeroed while training.
-    """
-
-    weights: Literal["shared", "dual", "partly-shared"] = "partly-shared"
-    width: PositiveInt = 64
-    blocks: Annotated[int, Field(ge=2, le=5)] = 3
-    kernel: Annotated[int, Field(ge=1, le=31), AfterValidator(_odd)] = 7
-    parts: Annotated[int, Field(ge=1, le=8)] = 4
-    size: PositiveInt = 64
-    normalise: bool = True
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-
 
 class Encoder(nn.Module):
-    """Embeds views of either condition.
-
-    Parameters
-    ----------
-    config : EncoderConfig
-    view : ViewConfig
-        Channels and steps of both sides.
-    rate : float
-        Hz of the recordings that the views are made from.
-
-    Raises
-    ------
-    InputError
-        If the weights are shared but the two sides differ in channels, or there are too few steps
-        to be halved so often.
-    """
+    """Embeds views of either condition, made from recordings at `rate` Hz."""
 
     def __init__(self, config: EncoderConfig, view: ViewConfig, rate: float) -> None:
         super().__init__()
@@ -95,15 +38,16 @@ class Encoder(nn.Module):
                 f"encoder.blocks is {config.blocks}, which halves {config.blocks - 1} times: too "
                 f"often for view.steps={view.steps}: set view.steps={least}"
             )
-        first = {side: _block(channels[side], config, halve=True) for side in SIDES}
-        rest = {side: _rest(config) for side in SIDES}
+        # All four are made, whatever is shared, so that one seed gives one first block.
+        begins = {side: block(channels[side], config) for side in SIDES}
+        ends = {side: rest(config) for side in SIDES}
         if config.weights != "dual":
-            rest["target"] = rest["source"]
+            ends["target"] = ends["source"]
         if config.weights == "shared":
-            first["target"] = first["source"]
+            begins["target"] = begins["source"]
         # A module under two names is saved, and counted, once.
-        self.first = nn.ModuleDict({str(side): first[side] for side in SIDES})
-        self.rest = nn.ModuleDict({str(side): rest[side] for side in SIDES})
+        self.first = nn.ModuleDict({str(side): begins[side] for side in SIDES})
+        self.rest = nn.ModuleDict({str(side): ends[side] for side in SIDES})
         for side in SIDES:
             self.register_buffer(f"mean_{side}", torch.zeros(channels[side], 1))
             self.register_buffer(f"scale_{side}", torch.ones(channels[side], 1))
@@ -127,12 +71,9 @@ class Encoder(nn.Module):
         What is shared sees both in one batch: its batch normalisation would otherwise learn from
         each side alone and later use the average of two.
         """
-        a, b = self._standard(source, "source"), self._standard(target, "target")
         if self.config.weights == "dual":
-            return (
-                self._finished(self.first["source"](a), "source"),
-                self._finished(self.first["target"](b), "target"),
-            )
+            return self.forward(source, "source"), self.forward(target, "target")
+        a, b = self._standard(source, "source"), self._standard(target, "target")
         if self.config.weights == "shared":
             begun = self.first["source"](torch.cat([a, b]))
         else:
@@ -141,26 +82,7 @@ class Encoder(nn.Module):
         return found[: len(a)], found[len(a) :]
 
     def embed(self, x: Array, side: Side, batch_size: int = 1024) -> Array:
-        """Return embeddings as an array, whatever device the encoder is on.
-
-        Parameters
-        ----------
-        x : ndarray of float32, shape (n, n_channels, steps)
-            As `mapping3d.views.views` makes them for the same `view`.
-        side : {"source", "target"}
-            Which condition they are of.
-        batch_size : int
-            Views a forward pass.
-
-        Returns
-        -------
-        ndarray of float32, shape (n, size)
-
-        Raises
-        ------
-        InputError
-            If the views have other channels or steps than the encoder's.
-        """
+        """Return embeddings (n, size) as an array, whatever device the encoder is on."""
         expected = (len(self.view.channels(side)), self.view.steps)
         if x.ndim != 3 or x.shape[1:] != expected:
             raise InputError(
@@ -182,32 +104,3 @@ class Encoder(nn.Module):
     def _finished(self, begun: Tensor, side: Side) -> Tensor:
         out = cast(Tensor, self.rest[side](begun))
         return normalize(out, dim=1) if self.config.normalise else out
-
-
-class _Pool(nn.Module):
-    """Means over equal times and the maximum over all, side by side."""
-
-    def __init__(self, parts: int) -> None:
-        super().__init__()
-        self.means = nn.AdaptiveAvgPool1d(parts)
-
-    def forward(self, h: Tensor) -> Tensor:
-        return torch.cat([self.means(h).flatten(1), h.amax(dim=2)], dim=1)
-
-
-def _block(channels: int, config: EncoderConfig, halve: bool) -> nn.Sequential:
-    layers: list[nn.Module] = [
-        nn.Conv1d(channels, config.width, config.kernel, padding=config.kernel // 2),
-        nn.BatchNorm1d(config.width),
-        nn.ReLU(),
-        nn.Dropout(config.dropout),
-    ]
-    return nn.Sequential(*layers, nn.MaxPool1d(2)) if halve else nn.Sequential(*layers)
-
-
-def _rest(config: EncoderConfig) -> nn.Sequential:
-    blocks = [
-        _block(config.width, config, halve=i < config.blocks - 1) for i in range(1, config.blocks)
-    ]
-    pooled = config.width * (config.parts + 1)
-    return nn.Sequential(*blocks, _Pool(config.parts), nn.Linear(pooled, config.size))

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import json
-import tempfile
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.mapping3d import container
-from imuscribe.mapping3d.search import Index, Metric
-from imuscribe.mapping3d.space import Space, check_numbers
+from imuscribe.mapping3d import gallery_file
+from imuscribe.mapping3d.gallery_file import Item
+from imuscribe.mapping3d.space import Index, Space, check_numbers
+from imuscribe.recipes.mapping import Metric, Provenance
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.signals.recording import Array, Recording
-
-Provenance = Literal["same-user", "cross-user"]
-
-FORMAT = 1
-"""Of the file; another layout is another number."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """What a gallery knows of a recording beside its embedding and its signals."""
-
-    id: str
-    subject: str
-    session: str
-    label: str
-    device: str
-    case: str
+from imuscribe.signals.recording import METADATA, Array, Recording
 
 
 class Gallery:
@@ -49,13 +29,13 @@ class Gallery:
         Whether the person who asks may be among those whose recordings it holds. A cross-user
         gallery answers nobody about their own recordings.
     metric : {"cosine", "euclidean"}
-    strangers : sequence of str
+    excluded : sequence of str
         People whose recordings a cross-user gallery must never hold, such as test people.
 
     Raises
     ------
     InputError
-        If a same-user gallery is given strangers.
+        If a same-user gallery excludes people.
     """
 
     def __init__(
@@ -63,7 +43,7 @@ class Gallery:
         space: Space,
         provenance: Provenance = "cross-user",
         metric: Metric = "cosine",
-        strangers: Sequence[str] = (),
+        excluded: Sequence[str] = (),
     ) -> None:
         for name, given, valid in (
             ("provenance", provenance, ("same-user", "cross-user")),
@@ -71,18 +51,19 @@ class Gallery:
         ):
             if given not in valid:
                 raise InputError(f"gallery {name} '{given}': {nearest(given, valid)}")
-        if strangers and provenance == "same-user":
-            raise InputError("a same-user gallery has no strangers: use provenance cross-user")
+        if excluded and provenance == "same-user":
+            raise InputError("a same-user gallery excludes nobody: use provenance cross-user")
         self.space = space
         self.provenance: Provenance = provenance
         self.metric: Metric = metric
-        self.strangers = tuple(sorted(set(strangers)))
+        self.excluded = tuple(sorted(set(excluded)))
         self.items: list[Item] = []
+        """Id, subject, session, label, device and case of every recording held."""
+        self._signals: dict[str, Recording] = {}
+        self._unread: Callable[[], list[Recording]] | None = None
         self._places: dict[str, int] = {}
         self._people: set[str] = set()
         self._x: Array = np.empty((0, space.size), dtype=np.float32)
-        self._signals: dict[str, Recording] = {}
-        self._stored: bytes = b""
         self._index: Index | None = None
 
     def __len__(self) -> int:
@@ -141,27 +122,25 @@ class Gallery:
                     "give another recording another id"
                 )
             seen.add(rec.id)
-        self._refuse({rec.subject for rec in recordings} & set(self.strangers))
+        self._refuse({rec.subject for rec in recordings} & set(self.excluded))
         for rec in recordings:
             self._places[rec.id] = len(self.items)
-            self.items.append(
-                Item(rec.id, rec.subject, rec.session, rec.label, rec.device, rec.case)
-            )
             self._people.add(rec.subject)
             self._signals[rec.id] = rec
+            self.items.append(Item(*(getattr(rec, name) for name in METADATA)))
         self._x = np.concatenate([self._x, embeddings.astype(np.float32)])
         self._index = None
 
     def merge(self, other: Gallery) -> Gallery:
         """Return the union of two galleries; an item of both is held once.
 
-        Strangers of either are strangers of the union, and it is same-user as soon as one is.
+        Whom either excludes the union excludes, and it is same-user as soon as one is.
 
         Raises
         ------
         InputError
-            For another space or metric, a person who is the other's stranger, or two different
-            embeddings under one id.
+            For another space or metric, a person whom the other excludes, or two different
+            recordings or embeddings under one id.
         """
         self.space.check(other.space, "the gallery to merge")
         if self.metric != other.metric:
@@ -174,7 +153,7 @@ class Gallery:
             self.space,
             "same-user" if same_user else "cross-user",
             self.metric,
-            () if same_user else (*self.strangers, *other.strangers),
+            () if same_user else (*self.excluded, *other.excluded),
         )
         union.add([self.recording(item.id) for item in self.items], self._x, self.space)
         new = []
@@ -186,7 +165,8 @@ class Gallery:
                 raise InputError(
                     f"item '{item.id}': differs between the galleries: give one another id"
                 )
-        union.add([other.recording(other.items[i].id) for i in new], other._x[new], other.space)
+        theirs = [other.recording(other.items[i].id) for i in new]
+        union.add(theirs, other._x[new], other.space)
         return union
 
     def counts(self) -> dict[tuple[str, str], Counter[str]]:
@@ -206,14 +186,9 @@ class Gallery:
         """
         if id not in self._places:
             raise InputError(f"item '{id}': not in the gallery: {nearest(id, self._places)}")
-        if self._stored:  # signals are read when first asked for: searching needs none
-            from imuscribe.signals.readers.parquet import load
-
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "recordings.parquet"
-                path.write_bytes(self._stored)
-                self._signals |= {rec.id: rec for rec in load(path)}
-            self._stored = b""
+        if self._unread:  # signals are read when first asked for: searching needs none
+            self._signals |= {rec.id: rec for rec in self._unread()}
+            self._unread = None
         return self._signals[id]
 
     def distances(self, queries: Array, people: Sequence[str]) -> Array:
@@ -234,15 +209,14 @@ class Gallery:
             If the gallery is empty, a query is not a number, or a cross-user gallery holds the
             person who asks.
         """
-        self._check(queries, people)
-        return self._searchable().distances(queries)
+        return self._asked(queries, people).distances(queries)
 
     def search(
         self, queries: Array, people: Sequence[str], k: int = 5
     ) -> tuple[Array, NDArray[np.int64]]:
         """Return the `k` nearest items of every query, nearest first.
 
-        Parameters as for `distances`; `mapping3d.search` says how.
+        Parameters and errors are those of `distances`.
 
         Returns
         -------
@@ -250,41 +224,33 @@ class Gallery:
         places : ndarray of int64, shape (n, k)
             Into `items`. Items equally far come in the order of their ids.
         """
-        self._check(queries, people)
+        index = self._asked(queries, people)
         if k < 1:
             raise InputError(f"k is {k}: ask for at least one item")
-        return self._searchable().nearest(queries, min(k, len(self)))
+        return index.nearest(queries, min(k, len(self)))
 
     def save(self, path: str | Path) -> None:
-        """Write the gallery as one file; the file it replaces is kept as ``NAME.previous``.
+        """Write the gallery as one Parquet file: recordings, and a column of embeddings.
 
-        What was written is read back and checked before it takes the old one's place, so a full
-        disk or an interruption leaves the last good gallery.
+        A whole file that it replaces is kept as ``NAME.previous``. What was written is read back
+        before it takes the old one's place, so a full disk or an interruption leaves the last good
+        gallery.
 
         Raises
         ------
         InputError
             If it is empty or cannot be written.
         """
-        from imuscribe.signals.readers.parquet import save
-
         if not self.items:
             raise InputError(f"{path}: the gallery is empty: add recordings before saving it")
-        with tempfile.TemporaryDirectory() as folder:
-            stored = Path(folder) / "recordings.parquet"
-            save([self.recording(item.id) for item in self.items], stored)
-            signals = stored.read_bytes()
         about = {
             "space": asdict(self.space),
             "provenance": self.provenance,
             "metric": self.metric,
-            "strangers": self.strangers,
+            "excluded": self.excluded,
         }
-        items = json.dumps([asdict(item) for item in self.items]).encode()
-        buffer = io.BytesIO()
-        np.save(buffer, self._x)
-        parts = {"items": items, "embeddings": buffer.getvalue(), "recordings": signals}
-        container.replace(Path(path), FORMAT, about, parts)
+        recordings = [self.recording(item.id) for item in self.items]
+        gallery_file.write(Path(path), about, recordings, self._x)
 
     @classmethod
     def load(cls, path: str | Path) -> Gallery:
@@ -298,17 +264,16 @@ class Gallery:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"gallery {path}: no such file: make one with 'imuscribe map fit'")
-        with container.opened(path, FORMAT, "gallery") as (about, parts):
-            space = about["space"] | {"channels": tuple(about["space"]["channels"])}
-            gallery = cls(Space(**space), about["provenance"], about["metric"], about["strangers"])
-            gallery.items = [Item(**item) for item in json.loads(parts["items"])]
-            gallery._x = np.load(io.BytesIO(parts["embeddings"]), allow_pickle=False)
-        gallery._places = {item.id: i for i, item in enumerate(gallery.items)}
-        gallery._people = {item.subject for item in gallery.items}
-        gallery._stored = parts["recordings"]
+        about, items, x, recordings = gallery_file.read(path)
+        space = Space(**about["space"] | {"channels": tuple(about["space"]["channels"])})
+        gallery = cls(space, about["provenance"], about["metric"], about["excluded"])
+        gallery.items, gallery._x, gallery._unread = items, x, recordings
+        gallery._places = {item.id: i for i, item in enumerate(items)}
+        gallery._people = {item.subject for item in items}
         return gallery
 
-    def _check(self, queries: Array, people: Sequence[str]) -> None:
+    def _asked(self, queries: Array, people: Sequence[str]) -> Index:
+        """Return what is searched, once it is clear that these people may ask."""
         if not self.items:
             raise InputError("the gallery is empty: add recordings of the target condition")
         if queries.ndim != 2 or queries.shape[1] != self.space.size:
@@ -319,6 +284,9 @@ class Gallery:
         check_numbers(queries, [f"query {i + 1}" for i in range(len(queries))])
         if self.provenance == "cross-user":
             self._refuse(set(people) & self._people)
+        if self._index is None:
+            self._index = Index(self._x, list(self._places), self.metric)
+        return self._index
 
     def _refuse(self, found: set[str]) -> None:
         if found and self.provenance == "cross-user":
@@ -326,8 +294,3 @@ class Gallery:
                 f"person {', '.join(sorted(found)[:5])}: asks and is held by a cross-user gallery: "
                 "take their recordings out, or make it with gallery.provenance=same-user"
             )
-
-    def _searchable(self) -> Index:
-        if self._index is None:
-            self._index = Index(self._x, list(self._places), self.metric)
-        return self._index

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from imuscribe.mapping3d.encoder import Encoder, EncoderConfig
-from imuscribe.mapping3d.gallery import Gallery, Provenance
-from imuscribe.mapping3d.search import Metric
+from imuscribe.mapping3d.encoder import Encoder
+from imuscribe.mapping3d.gallery import Gallery
 from imuscribe.mapping3d.space import Space, check_numbers
-from imuscribe.mapping3d.views import Side, ViewConfig, views
+from imuscribe.mapping3d.views import views
+from imuscribe.models.config import EncoderConfig
+from imuscribe.recipes.mapping import Side, ViewConfig
 from imuscribe.signals.cleaning import CleanConfig, clean
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path
@@ -42,7 +43,7 @@ class Mapper:
     people : tuple of str
         Everybody it has learnt from, those who decided when to stop among them.
     temperature : float
-        Distance over which a neighbour counts e times less (`mapping3d.vote`).
+        Distance over which a neighbour counts e times less.
     """
 
     encoder: Encoder
@@ -75,6 +76,15 @@ class Mapper:
     def embed(self, recordings: Sequence[Recording], side: Side, progress: bool = False) -> Array:
         """Return the embeddings of cleaned recordings, shape (n, size).
 
+        Parameters
+        ----------
+        recordings : sequence of Recording
+            As `prepare` returns them.
+        side : {"source", "target"}
+            Which condition they are of.
+        progress : bool
+            Show a progress bar.
+
         Raises
         ------
         InputError
@@ -91,23 +101,19 @@ class Mapper:
         check_numbers(found, [rec.id for rec in recordings])
         return found
 
-    def gallery(
-        self,
-        recordings: Sequence[Recording],
-        provenance: Provenance = "cross-user",
-        metric: Metric = "cosine",
-        strangers: Sequence[str] = (),
-        progress: bool = False,
-    ) -> Gallery:
-        """Return a gallery of cleaned recordings of the target condition."""
-        gallery = Gallery(self.space, provenance, metric, strangers)
-        self.enrol(gallery, recordings, progress)
-        return gallery
-
     def enrol(
         self, gallery: Gallery, recordings: Sequence[Recording], progress: bool = False
     ) -> None:
         """Add cleaned recordings of the target condition: new people, new classes, no training.
+
+        Parameters
+        ----------
+        gallery : Gallery
+            An empty one is ``Gallery(mapper.space)``.
+        recordings : sequence of Recording
+            As `prepare` returns them.
+        progress : bool
+            Show a progress bar.
 
         Raises
         ------
@@ -146,7 +152,7 @@ class Mapper:
                 raise InputError(
                     f"encoder {path}: has format {stored['format']}, this version reads {FORMAT}"
                 )
-            mapper = _built(stored["about"])
+            mapper = cls._of(stored["about"])
             mapper.encoder.load_state_dict(tensors, strict=False)
             if set(tensors) != set(mapper._tensors()) or mapper.version != stored["version"]:
                 raise ValueError("its checksum is another")
@@ -173,25 +179,21 @@ class Mapper:
             "temperature": self.temperature,
         }
 
+    @classmethod
+    def _of(cls, about: dict[str, Any]) -> Mapper:
+        """Return a mapping that `_about` describes, with fresh weights."""
+        about = dict(about)
+        view = ViewConfig.parse(about.pop("view"), "encoder")
+        config = EncoderConfig.parse(about.pop("encoder"), "encoder")
+        encoder = Encoder(config, view, float(about.pop("rate"))).eval()
+        cleaning = CleanConfig.parse(about.pop("cleaning"), "encoder")
+        labels, people = tuple(about.pop("labels")), tuple(about.pop("people"))
+        return cls(encoder, cleaning, labels=labels, people=people, **about)
+
     def _tensors(self) -> dict[str, torch.Tensor]:
         """Parameters and buffers by name; what two sides share is here once."""
         named = [*self.encoder.named_parameters(), *self.encoder.named_buffers()]
         return {name: tensor.detach().contiguous() for name, tensor in named}
-
-
-def _built(about: dict[str, Any]) -> Mapper:
-    view = ViewConfig.parse(about["view"], "encoder")
-    config = EncoderConfig.parse(about["encoder"], "encoder")
-    encoder = Encoder(config, view, float(about["rate"])).eval()
-    return Mapper(
-        encoder,
-        CleanConfig.parse(about["cleaning"], "encoder"),
-        about["source"],
-        about["target"],
-        tuple(about["labels"]),
-        tuple(about["people"]),
-        float(about["temperature"]),
-    )
 
 
 class _OneSide(torch.nn.Module):

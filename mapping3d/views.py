@@ -4,63 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from imuscribe.mapping3d.analytic import flattened
-from imuscribe.signals.config import Config
+from imuscribe.recipes.mapping import Side, ViewConfig
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.motion.frames import FrameConfig, writing_motion
+from imuscribe.signals.motion.frames import writing_motion
 from imuscribe.signals.recording import Array, Recording
-
-Letter = Literal["velocity", "acceleration", "rotation"]
-
-
-class ViewConfig(Config):
-    """How a recording becomes the encoder's input.
-
-    Attributes
-    ----------
-    space : {"plane", "level"}
-        ``plane``: the signals of `source` and `target` along the right and up of the best writing
-        plane, each divided by its root mean square; for gestures. ``level``: acceleration up and
-        along the level, rotation about up and about the level, in m/s² and rad/s; for activities,
-        whose strength counts and which have no writing direction.
-    source, target : tuple of str
-        Signals of the two conditions, ``plane`` only. Flat writing hardly turns the hand, so its
-        rotation says nothing.
-    steps : int
-        Samples that every recording is brought to.
-    """
-
-    space: Literal["plane", "level"] = "plane"
-    source: tuple[Letter, ...] = Field(default=("velocity", "acceleration"), min_length=1)
-    target: tuple[Letter, ...] = Field(default=("velocity", "acceleration"), min_length=1)
-    steps: int = Field(default=32, ge=8)
-    frame: FrameConfig = FrameConfig()
-
-    def channels(self, side: Side) -> tuple[str, ...]:
-        """Return the names of the rows of a side."""
-        if self.space == "level":
-            return ("acc_up", "acc_level", "gyro_up", "gyro_level")
-        return tuple(
-            f"{signal}_{axis}" for signal in getattr(self, side) for axis in ("right", "up")
-        )
-
-
-Side = Literal["source", "target"]
 
 
 def view(rec: Recording, config: ViewConfig, side: Side) -> Array:
-    """Return one recording's rows, shape (n_channels, steps).
-
-    Raises
-    ------
-    InputError
-        Without a gyroscope, or as `signals.motion.frames.writing_motion`.
-    """
+    """Return one recording's rows, shape (n_channels, steps); it needs a gyroscope."""
     if config.space == "level":
         rows = _level(rec)
     else:

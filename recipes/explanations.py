@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt
 
 from imuscribe.prompts.captions.explain import ExplainConfig
 from imuscribe.prompts.teacher.teachers import TeachConfig
-from imuscribe.recipes.schema import EvalConfig, Recipe, as_names, resolve
+from imuscribe.recipes.methods import METHODS
+from imuscribe.recipes.schema import EvalConfig, Recipe, as_names
 from imuscribe.signals.config import Config
 
 Arm = Literal["label", "computed", "teacher", "teacher-checked"]
 """What a student learns: the bare label; or before it a computed explanation, a language model's
 whatever it says, or a language model's that holds no claim the recording refutes."""
 
-_ROLES = Literal["explain", "restructure", "critique"]
+_ROLES = Literal["explain", "restructure", "critique", "paraphrase"]
 
 
 class TeacherConfig(Config):
@@ -31,6 +31,8 @@ class TeacherConfig(Config):
     """Further settings of the server: timeout, retries, key_env, extra."""
     roles: dict[_ROLES, str] = Field(default_factory=dict)
     """Texts to ask with, in the form of the packaged ones, which are used for the others."""
+    prompts: str | None = None
+    """Folder of such texts, as files; `roles` come first."""
     teach: TeachConfig = TeachConfig()
     forbid_label: bool = True
     """Whether reasoning that names its label counts as wrong."""
@@ -43,6 +45,7 @@ class TeacherConfig(Config):
 class PairsRecipe(Recipe):
     """One study: the same recordings, students and tokens, other answers to learn."""
 
+    kind: Literal["explanations"] = "explanations"  # type: ignore[assignment]
     arms: Annotated[tuple[Arm, ...], BeforeValidator(as_names), Field(min_length=1)] = (
         "label",
         "computed",
@@ -58,9 +61,8 @@ class PairsRecipe(Recipe):
     evaluate: EvalConfig = EvalConfig(methods=("zero-shot", "random-forest", "text-ngram"))
     """What stands beside the students: ``zero-shot``, ``adapter`` and baselines."""
 
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
-        mistakes = []
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes()
         if twice := sorted({arm for arm in self.arms if self.arms.count(arm) > 1}):
             mistakes.append(f"'arms' names {', '.join(twice)} twice: name each once")
         if self.prompt.reasoning:
@@ -73,32 +75,14 @@ class PairsRecipe(Recipe):
                 "longer be true: leave it out"
             )
         for method in self.evaluate.methods:
-            if method.startswith(("fine-tuned", "generate")):
+            if METHODS[method].tuned or METHODS[method].generates:
                 mistakes.append(f"'evaluate.methods' names {method}: the students are the 'arms'")
-        if mistakes:
-            raise ValueError("\n".join(mistakes))
-        return self
+        return mistakes
 
     def student(self, explains: bool) -> Recipe:
         """Return the recipe of a student who explains, or gives the bare label."""
-        values = {name: getattr(self, name) for name in Recipe.model_fields}
+        values = {name: getattr(self, name) for name in Recipe.model_fields if name != "kind"}
         if explains:
             values["prompt"] = self.prompt.model_copy(update={"reasoning": True})
             values["train"] = self.train.model_copy(update={"loss": "explanation"})
         return Recipe(**values)
-
-
-def load_pairs_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> PairsRecipe:
-    """Read the recipe of a study, apply ``key=value`` overrides, check everything.
-
-    Parameters
-    ----------
-    path_or_name : str
-        A YAML file, or the name of the packaged one, ``pairs-study``.
-
-    Raises
-    ------
-    InputError
-        With every mistake at once.
-    """
-    return PairsRecipe.parse(resolve(path_or_name, overrides, "pairs-"), path_or_name)

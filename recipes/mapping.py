@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
-from imuscribe.mapping3d.encoder import EncoderConfig
-from imuscribe.mapping3d.gallery import Provenance
-from imuscribe.mapping3d.search import Metric
-from imuscribe.mapping3d.train import FitConfig
-from imuscribe.mapping3d.views import ViewConfig
-from imuscribe.recipes.schema import Experiment, SplitConfig, as_names, resolve
+from imuscribe.models.config import EncoderConfig, FitConfig
+from imuscribe.recipes.methods import METHODS
+from imuscribe.recipes.schema import RecordingsExperiment, SplitConfig, as_names
 from imuscribe.signals.config import Config
 from imuscribe.signals.motion.augment import AugmentConfig
+from imuscribe.signals.motion.frames import FrameConfig
 from imuscribe.signals.simulate import SimulateConfig
 
 Column = Literal["case", "device", "session"]
+ViewSignal = Literal["velocity", "acceleration", "rotation"]
+Side = Literal["source", "target"]
+SIDES: tuple[Side, Side] = ("source", "target")
+Provenance = Literal["same-user", "cross-user"]
+Metric = Literal["cosine", "euclidean"]
 Method = Literal[
     "mapping",
     "mapping-vote",
@@ -35,72 +37,60 @@ Method = Literal[
 ]
 
 
-class GalleryConfig(Config):
-    """Whose recordings answer.
+class ViewConfig(Config):
+    """How a recording becomes the encoder's input."""
 
-    Attributes
-    ----------
-    provenance : {"same-user", "cross-user"}
-        ``cross-user``: training people's and supporters'. ``same-user``: the query person's own as
-        well, of the target condition.
-    metric : {"cosine", "euclidean"}
-    most_per_label : int or None
-        At most so many recordings of each label, drawn evenly over people; null holds all.
-    supporters : bool
-        Whether supporters' recordings are in it, or only train.
-    """
+    space: Literal["plane", "level"] = "plane"
+    """``plane``: the signals of `source` and `target` along the right and up of the best writing
+    plane, each divided by its root mean square; for gestures. ``level``: acceleration up and along
+    the level, rotation about up and about the level, in m/s² and rad/s; for activities, whose
+    strength counts and which have no writing direction."""
+    source: Annotated[tuple[ViewSignal, ...], Field(min_length=1)] = ("velocity", "acceleration")
+    """Signals of the condition that is mapped, ``plane`` only."""
+    target: Annotated[tuple[ViewSignal, ...], Field(min_length=1)] = ("velocity", "acceleration")
+    """Signals of the other. Flat writing hardly turns the hand, so its rotation says nothing."""
+    steps: Annotated[int, Field(ge=8)] = 32
+    """Samples that every recording is brought to."""
+    frame: FrameConfig = FrameConfig()
+
+    def channels(self, side: Side) -> tuple[str, ...]:
+        """Return the names of the rows of a side."""
+        if self.space == "level":
+            return ("acc_up", "acc_level", "gyro_up", "gyro_level")
+        return tuple(
+            f"{signal}_{axis}" for signal in getattr(self, side) for axis in ("right", "up")
+        )
+
+
+class GalleryConfig(Config):
+    """Whose recordings answer."""
 
     provenance: Provenance = "cross-user"
+    """``cross-user``: training people's and auxiliary subjects'. ``same-user``: the query person's
+    own as well, of the target condition."""
     metric: Metric = "cosine"
     most_per_label: PositiveInt | None = None
+    """At most so many recordings of each label, drawn evenly over people; null holds all."""
     supporters: bool = True
+    """Whether auxiliary subjects' recordings are in it, or only train."""
 
 
 class SupportConfig(Config):
-    """People who train and may be in the gallery, but are never tested: simulated ones.
-
-    Attributes
-    ----------
-    simulate : SimulateConfig
-        Who writes what; with `strokes`, what people drew with a pen. Recordings of the source
-        condition become anchors, those of the target condition references and gallery items.
-    share : float
-        Of a class's anchors that are theirs; 0 leaves their source recordings out.
-    augment : AugmentConfig or None
-        How theirs are varied.
-    copies : int
-        Varied copies of each of their recordings.
-    """
+    """Auxiliary subjects: they train and may be in the gallery, but are simulated, never tested."""
 
     simulate: SimulateConfig
+    """Who writes what; with `strokes`, what people drew with a pen. Recordings of the source
+    condition become anchors, those of the target condition references and gallery items."""
     share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Of a class's anchors that are theirs; 0 leaves their source recordings out."""
     augment: AugmentConfig | None = AugmentConfig(late=0.45)
+    """How theirs are varied."""
     copies: NonNegativeInt = 1
+    """Varied copies of each of their recordings."""
 
 
 class EvalConfig(Config):
-    """What is compared on the test people.
-
-    Attributes
-    ----------
-    methods : tuple of str
-        ``mapping``: the nearest item's label, ``mapping-vote`` what the nearest of each label say;
-        ``analytic``: the same without an encoder, in the best plane; ``analytic-dtw`` by time
-        warping. ``llm-3d``: a language model on the query's text; ``llm-retrieved`` on the nearest
-        item's, as in the study; ``llm-synthesised`` on the query's flat equivalent; ``fusion``:
-        vote and 3D text together. The others are classifiers that learnt from the same recordings
-        of the source condition as the encoder.
-    neighbours : int
-        Nearest items of a label that vote.
-    baseline_per_label : int or None
-        Recordings of a label that the classifiers learn from at most; null is all.
-    dtw_per_label : int
-        Items of a label that ``analytic-dtw`` compares with; its time grows with them.
-    adapter : str or None
-        Packaged name or folder of the language model's adapter; the llm methods need one.
-    bootstrap : int
-        Resamples of people behind each interval.
-    """
+    """What is compared on the test people."""
 
     methods: Annotated[tuple[Method, ...], BeforeValidator(as_names), Field(min_length=1)] = (
         "mapping",
@@ -109,15 +99,26 @@ class EvalConfig(Config):
         "dtw-1nn",
         "cnn",
     )
+    """``mapping``: the nearest item's label, ``mapping-vote`` what the nearest of each label say;
+    ``analytic``: the same without an encoder, in the best plane; ``analytic-dtw`` by time warping.
+    ``llm-3d``: a language model on the query's text; ``llm-retrieved`` on the nearest item's, as in
+    the study; ``llm-synthesised`` on the query's flat equivalent; ``fusion``: vote and 3D text
+    together. The others are classifiers that learnt from the same recordings of the source
+    condition as the encoder."""
     neighbours: PositiveInt = 5
+    """Nearest items of a label that vote."""
     baseline_per_label: PositiveInt | None = None
+    """Recordings of a label that the classifiers learn from at most; null is all."""
     dtw_per_label: PositiveInt = 40
+    """Items of a label that ``analytic-dtw`` compares with; its time grows with them."""
     adapter: str | None = None
+    """Packaged name or folder of the language model's adapter; the llm methods need one."""
     bootstrap: NonNegativeInt = 1000
+    """Resamples of people behind each interval."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        asking = [m for m in self.methods if m.startswith("llm-") or m == "fusion"]
+        asking = [name for name in self.methods if METHODS[name].asks_model]
         if asking and self.adapter is None:
             raise ValueError(
                 f"'methods' names {asking[0]} but 'adapter' is null: name a language model's "
@@ -130,9 +131,10 @@ class EvalConfig(Config):
         return self
 
 
-class MapRecipe(Experiment):
+class MapRecipe(RecordingsExperiment):
     """One mapping from data to report."""
 
+    kind: Literal["mapping"] = "mapping"
     source: dict[Column, str] = Field(default={"case": "3d"})
     """Columns and values of the condition that is mapped."""
     target: dict[Column, str] = Field(default={"case": "2d"})
@@ -148,12 +150,9 @@ class MapRecipe(Experiment):
     gallery: GalleryConfig = GalleryConfig()
     split: SplitConfig = SplitConfig()
     evaluate: EvalConfig = EvalConfig()
-    out: str = "runs"
-    """Folder that receives run folders."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        mistakes = self.label_mistakes()
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes()
         if not self.source or not self.target:
             mistakes.append(
                 "'source' and 'target' each need a column and its value, such as case: 3d"
@@ -162,19 +161,4 @@ class MapRecipe(Experiment):
             mistakes.append(
                 f"'source' and 'target' are both {self.source}: name two different conditions"
             )
-        if mistakes:
-            raise ValueError("\n".join(mistakes))
-        return self
-
-
-def load_map_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> MapRecipe:
-    """Read a mapping's recipe, apply overrides, check everything.
-
-    Parameters as for `recipes.schema.load_recipe`.
-
-    Raises
-    ------
-    InputError
-        With every mistake at once.
-    """
-    return MapRecipe.parse(resolve(path_or_name, overrides, "map-"), where=path_or_name)
+        return mistakes

@@ -1,27 +1,24 @@
-"""The recipe: one experiment as a strict, immutable tree of settings.
+"""The sections of recipes, each defined once, and the recipe of the commonest kind.
 
-A recipe is read from YAML, changed by ``key=value`` overrides and checked as a whole: a key that
-does not exist or a value out of range is reported with every other mistake, before any work starts.
+A recipe is one experiment as a strict, immutable tree of settings: a key that does not exist or a
+value out of range is reported with every other mistake, before any work starts.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from importlib import resources
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from imuscribe.prompts.ask.templates import PromptConfig
 from imuscribe.prompts.serialize import TextConfig
-from imuscribe.recipes.strict_yaml import as_mapping, parse_mapping, parse_override, set_dotted
 from imuscribe.signals.cleaning import CleanConfig
 from imuscribe.signals.config import Config
-from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.files import safe_name
 from imuscribe.signals.labels import parse_labels
 from imuscribe.signals.motion.augment import AugmentConfig
 from imuscribe.signals.simulate import SimulateConfig
@@ -51,6 +48,9 @@ def as_names(given: Any) -> Any:
     """Accept ``p001,p002`` where a list of names is meant, as it is typed on a command line."""
     return [part.strip() for part in given.split(",")] if isinstance(given, str) else given
 
+
+NAME = r"^\w[\w. -]*$"
+"""What a run may be called."""
 
 Precision = Literal["auto", "bf16", "fp32"]
 
@@ -198,12 +198,36 @@ class EvalConfig(Config):
 
 
 class Experiment(Config):
-    """What every experiment on recordings says: its name, whose recordings, which labels."""
+    """What every experiment says: its kind, its name, its seed, where its folder goes."""
 
-    name: Annotated[str, Field(pattern=r"^\w[\w. -]*$")]
+    kind: str
+    """Which sections there are, and what `imuscribe run` does: see `recipes.load.KINDS`."""
+    name: Annotated[str, Field(pattern=NAME)]
     """Names the run's folder: letters, digits, dots, dashes and spaces."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Every random draw follows from it."""
+    out: str = "runs"
+    """Folder that receives the run's folder."""
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return Path(self.out) / safe_name(self.name)
+
+    def _mistakes(self) -> list[str]:
+        """Return what is wrong with settings that are each right alone; every kind adds its own."""
+        return []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if mistakes := self._mistakes():
+            raise ValueError("\n".join(mistakes))
+        return self
+
+
+class RecordingsExperiment(Experiment):
+    """An experiment on recordings of known labels."""
+
     data: str = "simulated"
     """A Parquet file of recordings, or ``simulated``."""
     labels: str = "A-Z"
@@ -216,9 +240,8 @@ class Experiment(Config):
         """The labels, one a class, in order."""
         return parse_labels(self.labels)
 
-    def label_mistakes(self) -> list[str]:
-        """Return what is wrong with the labels."""
-        mistakes = []
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes()
         labels = self.label_set
         if len(labels) < 2:
             mistakes.append(
@@ -232,9 +255,10 @@ class Experiment(Config):
         return mistakes
 
 
-class Recipe(Experiment):
-    """One experiment from data to report."""
+class Recipe(RecordingsExperiment):
+    """Labels of recordings, read by language models and classifiers, from data to report."""
 
+    kind: Literal["letters"] = "letters"
     text: TextConfig = TextConfig()
     prompt: PromptConfig = PromptConfig()
     model: ModelConfig = ModelConfig()
@@ -242,12 +266,9 @@ class Recipe(Experiment):
     train: TrainConfig = TrainConfig()
     split: SplitConfig = SplitConfig()
     evaluate: EvalConfig = EvalConfig()
-    out: str = "runs"
-    """Folder that receives run folders."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        mistakes = self.label_mistakes()
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes()
         if self.prompt.max_tokens > self.train.max_length:
             mistakes.append(
                 f"'prompt.max_tokens' is {self.prompt.max_tokens}, more than 'train.max_length' "
@@ -276,9 +297,7 @@ class Recipe(Experiment):
                 f"'evaluate.methods' names {sorted(needing)[0]} but 'prompt.retrieve' is null: the "
                 "adapter would never have seen such a line: set prompt.retrieve={}"
             )
-        if mistakes:
-            raise ValueError("\n".join(mistakes))
-        return self
+        return mistakes
 
 
 def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:
@@ -290,105 +309,3 @@ def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:
     # Where an adapter lies is not what it is: who goes on from one adds the hash of its weights.
     values.get("train", {}).pop("start_from", None)
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-KINDS = {
-    "": "run",
-    "map-": "map eval",
-    "words-study": "words eval",
-    "words-adapt": "adapt",
-    "words-unsegmented": "words segment",
-    "pairs-": "pairs study",
-}
-"""What the names of packaged recipes begin with, and the command that takes them: each has a schema
-of its own."""
-
-
-def names(kind: str = "") -> list[str]:
-    """Return the names of the packaged recipes of one of `KINDS`."""
-    files = resources.files("imuscribe.recipes").iterdir()
-    found = sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
-    others = tuple(k for k in KINDS if k and k != kind)
-    return [name for name in found if name.startswith(kind) and not name.startswith(others)]
-
-
-def recipe_text(name: str) -> str:
-    """Return the YAML of a packaged recipe, comments included; InputError if there is none."""
-    known = [name for kind in KINDS for name in names(kind)]
-    if name not in known:
-        hint = nearest(Path(name).stem, known)
-        raise InputError(f"recipe '{name}': no such file or packaged recipe: {hint}")
-    return resources.files("imuscribe.recipes").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-
-
-def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe, apply overrides, check everything.
-
-    Parameters
-    ----------
-    path_or_name : str
-        A YAML file, or the name of a packaged recipe.
-    overrides : sequence of str
-        ``key=value`` with dotted keys and YAML values, such as ``train.lr=1e-4``. ``preset=NAME``
-        applies the recipe's own set of that name first, so other overrides win.
-
-    Raises
-    ------
-    InputError
-        With every mistake at once.
-    """
-    return Recipe.parse(resolve(path_or_name, overrides), where=path_or_name)
-
-
-def resolve(path_or_name: str, overrides: Sequence[str] = (), kind: str = "") -> dict[str, Any]:
-    """Return the values of a recipe of one of `KINDS`, presets and overrides applied, unchecked.
-
-    Raises
-    ------
-    InputError
-        For a file or preset that is not there, or a packaged recipe of another kind.
-    """
-    if not Path(path_or_name).is_file():
-        for other, command in KINDS.items():
-            if other != kind and path_or_name in names(other):
-                raise InputError(f"recipe '{path_or_name}' is for 'imuscribe {command}'")
-    values, sets = _read(path_or_name)
-    pairs = [parse_override(override) for override in overrides]
-    for key, chosen in pairs:
-        if key != "preset":
-            continue
-        if chosen not in sets:
-            known = nearest(str(chosen), sets) if sets else "this recipe has no presets"
-            raise InputError(f"preset '{chosen}': not in {path_or_name}: {known}")
-        for inner, value in as_mapping(sets[chosen], f"preset {chosen}").items():
-            set_dotted(values, inner, value)
-    for key, value in pairs:
-        if key != "preset":
-            set_dotted(values, key, value)
-    return {"name": Path(path_or_name).stem, **values}
-
-
-def presets(path_or_name: str) -> list[str]:
-    """Return the names of the override sets that a recipe brings along."""
-    return list(_read(path_or_name)[1])
-
-
-def dump(recipe: Config) -> str:
-    """Return the recipe, every default spelt out, as YAML that is read back."""
-    values = recipe.model_dump(mode="json")
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-
-
-def _read(path_or_name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a recipe's values and its presets, unchecked."""
-    path = Path(path_or_name)
-    try:
-        text = path.read_text(encoding="utf-8") if path.is_file() else recipe_text(path_or_name)
-    except UnicodeDecodeError:
-        raise InputError(f"{path_or_name}: is no UTF-8 text: give a YAML recipe") from None
-    values = parse_mapping(text, path_or_name)
-    if not values:
-        raise InputError(
-            f"{path_or_name}: holds no settings: begin with 'imuscribe recipe cp demo mine.yaml'"
-        )
-    return values, as_mapping(values.pop("presets", None), f"{path_or_name}: presets")

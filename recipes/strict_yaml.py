@@ -28,13 +28,7 @@ _Loader.add_implicit_resolver(
 
 
 def parse(text: str, where: str) -> Any:
-    """Return the value that YAML `text` stands for.
-
-    Raises
-    ------
-    InputError
-        Naming `where`, the line and the reason, if the text is not YAML.
-    """
+    """Return the value that YAML `text` stands for."""
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
@@ -50,13 +44,7 @@ def parse_mapping(text: str, where: str) -> dict[str, Any]:
 
 
 def as_mapping(value: Any, where: str) -> dict[str, Any]:
-    """Return `value` if it is a mapping with text keys, and an empty one for nothing.
-
-    Raises
-    ------
-    InputError
-        If it is anything else.
-    """
+    """Return `value` if it is a mapping with text keys, and an empty one for nothing."""
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
@@ -65,13 +53,7 @@ def as_mapping(value: Any, where: str) -> dict[str, Any]:
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """Split ``key=value`` and read the value as YAML.
-
-    Raises
-    ------
-    InputError
-        If there is no key or no equals sign.
-    """
+    """Split ``key=value`` and read the value as YAML."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise InputError(f"override '{text}': not of the form key=value, such as train.lr=1e-4")
@@ -79,13 +61,7 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 
 def set_dotted(values: dict[str, Any], key: str, value: Any) -> None:
-    """Set ``a.b.c`` in nested mappings, creating what is missing on the way.
-
-    Raises
-    ------
-    InputError
-        If something on the way is neither a mapping nor absent.
-    """
+    """Set ``a.b.c`` in nested mappings, creating what is missing on the way."""
     *sections, last = key.split(".")
     for depth, section in enumerate(sections):
         inner = values.get(section)

@@ -1,11 +1,15 @@
-"""Label sets written shortly: ``A-Z0-9`` or ``walking,sitting``."""
+"""Label sets written shortly, ``A-Z0-9`` or ``walking,sitting``, and recordings evenly of each."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
 
 from imuscribe.signals.errors import InputError
+
+if TYPE_CHECKING:
+    from imuscribe.signals.recording import Recording
 
 _RANGES = re.compile(r"(?:[A-Za-z0-9]-[A-Za-z0-9])+")
 
@@ -30,6 +34,29 @@ def parse_labels(text: str) -> tuple[str, ...]:
     if twice:
         raise InputError(f"labels '{text}': '{twice[0]}' occurs twice: name each label once")
     return tuple(labels)
+
+
+def balanced(recordings: list[Recording], most: int | None, seed: int) -> list[Recording]:
+    """Keep at most `most` recordings a label, evenly over people and their cases, in order."""
+    if most is None:
+        return recordings
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    turn: dict[tuple[str, str, str], int] = defaultdict(int)
+    drawn: dict[tuple[str, str], list[tuple[int, str, int]]] = defaultdict(list)
+    for i in rng.permutation(len(recordings)):
+        rec = recordings[i]
+        # A person's cases take turns,
+        place = turn[rec.label, rec.subject, rec.case]
+        drawn[rec.label, rec.subject].append((place, rec.case, int(i)))
+        turn[rec.label, rec.subject, rec.case] += 1
+    candidates: dict[str, list[tuple[int, str, int]]] = defaultdict(list)
+    for (label, subject), found in drawn.items():
+        # and everybody's first recording of a label comes before anybody's second.
+        candidates[label] += [(n, subject, i) for n, (_, _, i) in enumerate(sorted(found))]
+    kept = {i for found in candidates.values() for _, _, i in sorted(found)[:most]}
+    return [rec for i, rec in enumerate(recordings) if i in kept]
 
 
 def _expand(item: str) -> list[str]:

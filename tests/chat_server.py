@@ -52,7 +52,8 @@ class ChatServer:
         self.handle = handle
         self.hold_after = hold_after
         self.seen: list[dict[str, Any]] = []
-        self.keys: list[str] = []
+        self.headers: list[dict[str, str]] = []
+        """Those of each request, names in lower case."""
         self.answered: Counter[str] = Counter()
         """How often each request, by the hash of its body, was answered in full with 200."""
         self.held = 0
@@ -70,9 +71,8 @@ class ChatServer:
 
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["Content-Length"]))
-                key = self.headers.get("Authorization", "")
                 try:
-                    outer._serve(self, raw, key)
+                    outer._serve(self, raw)
                 except (BrokenPipeError, ConnectionResetError):
                     self.close_connection = True
 
@@ -87,11 +87,11 @@ class ChatServer:
         self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
-    def _serve(self, handler: BaseHTTPRequestHandler, raw: bytes, key: str) -> None:
+    def _serve(self, handler: BaseHTTPRequestHandler, raw: bytes) -> None:
         fields = json.loads(raw)
         with self.changed:
             self.seen.append(fields)
-            self.keys.append(key)
+            self.headers.append({name.lower(): text for name, text in handler.headers.items()})
             gate = self._gate
             hold = self.hold_after is not None and self._admitted >= self.hold_after
             self._admitted += 1
@@ -123,6 +123,11 @@ class ChatServer:
             with self.changed:
                 self.answered[hashlib.sha256(raw).hexdigest()] += 1
         handler.wfile.write(answer.body)
+
+    @property
+    def keys(self) -> list[str]:
+        """The key that came with each request, or nothing."""
+        return [headers.get("authorization", "") for headers in self.headers]
 
     def wait_until_held(self, n: int, seconds: float) -> bool:
         """Wait until `n` requests are kept waiting."""

@@ -27,21 +27,15 @@ _FLOOR = -30.0
 
 @dataclass(frozen=True)
 class Letters:
-    """The positions of one word.
-
-    Parameters
-    ----------
-    labels : tuple of str
-        The alphabet, in the order of the columns.
-    log_probs : ndarray of float64, shape (n_positions, n_labels)
-        Natural logarithms, the readings of a position fused; every row sums to one.
-    guesses : ndarray of int64, shape (n_positions, k)
-        The label each reading finds most likely; `UNREADABLE` for none.
-    """
+    """The positions of one word."""
 
     labels: tuple[str, ...]
+    """The alphabet, in the order of the columns."""
     log_probs: Float
+    """Natural logarithms (n_positions, n_labels), the readings of a position fused; every row sums
+    to one."""
     guesses: Int
+    """The label each reading finds most likely, (n_positions, k); `UNREADABLE` for none."""
 
     def __post_init__(self) -> None:
         if self.log_probs.ndim != 2 or self.log_probs.shape[1] != len(self.labels):
@@ -60,13 +54,7 @@ class Letters:
         return "".join(self.labels[i] for i in self.log_probs.argmax(axis=1))
 
     def check_alphabet(self, labels: Sequence[str]) -> None:
-        """Refuse a decoder whose columns stand for other labels: it would spell other words.
-
-        Raises
-        ------
-        InputError
-            If the labels are not the same in the same order.
-        """
+        """Refuse a decoder whose columns stand for other labels: it would spell other words."""
         if tuple(labels) != tuple(self.labels):
             raise InputError(
                 f"the letters are of {''.join(self.labels)}, the decoder's of {''.join(labels)}: "
@@ -81,10 +69,6 @@ class RepeatFusion:
     ``log_softmax(Σ_k log p_k / (temperature · k^redundancy))``. Independent readings of a
     calibrated reader have redundancy 0; readings that say nothing new, all of the same odd habit of
     a hand, have 1: then k of them count as one.
-
-    Parameters
-    ----------
-    temperature, redundancy : float
     """
 
     temperature: float = 1.0
@@ -98,20 +82,15 @@ class RepeatFusion:
     def fit(cls, stacks: Sequence[Float], truth: Sequence[Int]) -> RepeatFusion:
         """Fit to positions of people who are not tested, by maximum likelihood.
 
-        Parameters
-        ----------
-        stacks : sequence of ndarray, each (n, k, n_labels)
-            One a number of readings k; with a single k the redundancy stays 0.
-        truth : sequence of ndarray of int, each (n,)
-            Column of the right label.
+        A stack (n, k, n_labels) for each number of readings k, and the columns (n,) of its right
+        labels. With a single k the redundancy stays 0.
         """
         from scipy.optimize import minimize
-        from scipy.special import log_softmax
 
         summed = [(stack.shape[1], stack.sum(axis=1)) for stack in stacks]
 
         def loss(x: Float) -> float:
-            fused = [log_softmax(s / np.exp(x[0]) / k ** x[1], axis=1) for k, s in summed]
+            fused = [log_softmax(s / np.exp(x[0]) / k ** x[1]) for k, s in summed]
             right = [f[np.arange(len(t)), t] for f, t in zip(fused, truth, strict=True)]
             return -float(np.mean([r.mean() for r in right]))
 
@@ -125,12 +104,10 @@ class RepeatFusion:
 
         A reading that is −inf throughout, an answer nobody could parse, says nothing.
         """
-        from scipy.special import log_softmax
-
-        told = np.isfinite(readings).any(axis=2, keepdims=True)
-        k = np.maximum(told.sum(axis=1), 1)
-        summed = np.where(told, np.maximum(readings, _FLOOR), 0.0).sum(axis=1)
-        return np.asarray(log_softmax(summed / self.temperature / k**self.redundancy, axis=1))
+        parsed = np.isfinite(readings).any(axis=2, keepdims=True)
+        k = np.maximum(parsed.sum(axis=1), 1)
+        summed = np.where(parsed, np.maximum(readings, _FLOOR), 0.0).sum(axis=1)
+        return log_softmax(summed / self.temperature / k**self.redundancy)
 
     def letters(self, labels: Sequence[str], readings: Float) -> Letters:
         """Return what a decoder needs of one word.
@@ -140,15 +117,14 @@ class RepeatFusion:
         labels : sequence of str
             The alphabet.
         readings : ndarray, shape (n_positions, k, n_labels) or (n_positions, n_labels)
-            Natural logarithms.
+            Natural logarithms of probabilities; rows that are −inf throughout say nothing.
 
         Raises
         ------
         InputError
-            If there is no position or no reading, a value is no log-probability, or a row does not
-            sum to one.
+            If there is no position or no reading, or a row does not sum to one.
         """
-        checked = check_readings(labels, readings)
+        checked = _checked_readings(labels, readings)
         named = np.where(np.isfinite(checked).any(axis=2), checked.argmax(axis=2), UNREADABLE)
         return Letters(tuple(labels), self(checked), named.astype(np.int64))
 
@@ -157,10 +133,7 @@ class RepeatFusion:
 class Confusion:
     """What a reader guesses for each letter: the channel of hard guesses.
 
-    Parameters
-    ----------
-    log_probs : ndarray of float64, shape (n_labels, n_labels)
-        Row the letter written, column the guess.
+    `log_probs` has a row for the letter written and a column for the guess.
     """
 
     log_probs: Float
@@ -173,34 +146,26 @@ class Confusion:
         np.add.at(counts, (truth[seen], guesses[seen]), 1.0)
         return cls(np.log(counts / counts.sum(axis=1, keepdims=True)))
 
-    def letters(self, labels: Sequence[str], guesses: Int) -> Letters:
-        """Return what a decoder needs of one word read as hard guesses.
+    def letters(self, labels: Sequence[str], guesses: Int | Sequence[Sequence[str]]) -> Letters:
+        """Return what a decoder needs of one word read as hard guesses, k for every position.
 
-        Parameters
-        ----------
-        labels : sequence of str
-            The alphabet.
-        guesses : ndarray of int, shape (n_positions, k)
-            Columns of the guessed labels; `UNREADABLE` says nothing.
+        They are columns of labels (`UNREADABLE` says nothing) or labels (``""`` says nothing).
         """
-        from scipy.special import log_softmax
-
-        checked = check_guesses(labels, guesses)
-        likelihood = np.where(
-            (checked == UNREADABLE)[..., None], 0.0, self.log_probs.T[checked]
-        )  # of every letter, given the guess
-        fused = np.asarray(log_softmax(likelihood.sum(axis=1), axis=1))
-        return Letters(tuple(labels), fused, checked)
+        checked = _checked_guesses(labels, guesses)
+        unread = (checked == UNREADABLE)[..., None]
+        likelihood = np.where(unread, 0.0, self.log_probs.T[checked])  # of letters given the guess
+        return Letters(tuple(labels), log_softmax(likelihood.sum(axis=1)), checked)
 
 
-def check_readings(labels: Sequence[str], readings: Float) -> Float:
-    """Return readings as (n_positions, k, n_labels), each a distribution or −inf throughout.
+def log_softmax(scores: Float) -> Float:
+    """Return the log-probabilities of scores: every row sums to one."""
+    from scipy.special import log_softmax
 
-    Raises
-    ------
-    InputError
-        As `RepeatFusion.letters` says.
-    """
+    return np.asarray(log_softmax(scores, axis=-1))
+
+
+def _checked_readings(labels: Sequence[str], readings: Float) -> Float:
+    """Return readings as (n_positions, k, n_labels), each a distribution or −inf throughout."""
     try:
         array = np.asarray(readings, dtype=np.float64)
     except ValueError:
@@ -229,33 +194,18 @@ def check_readings(labels: Sequence[str], readings: Float) -> Float:
     return array
 
 
-def check_guesses(labels: Sequence[str], guesses: Int | Sequence[Sequence[str]]) -> Int:
-    """Return guesses as columns of labels, shape (n_positions, k).
-
-    Parameters
-    ----------
-    labels : sequence of str
-        The alphabet.
-    guesses : ndarray of int, or sequence of sequence of str
-        For every position columns, or the labels themselves; ``""`` for an unreadable one.
-
-    Raises
-    ------
-    InputError
-        If there is no position or no guess, or a guess is no label.
-    """
+def _checked_guesses(labels: Sequence[str], guesses: Int | Sequence[Sequence[str]]) -> Int:
+    """Return guesses as columns of labels, shape (n_positions, k)."""
     if not isinstance(guesses, np.ndarray):
         column = {label: i for i, label in enumerate(labels)} | {"": UNREADABLE}
-        for position in guesses:
-            for guess in position:
-                if guess not in column:
-                    raise InputError(
-                        f"guess '{guess}': not in the alphabet: {nearest(guess, labels)}"
-                    )
+        if unknown := [g for position in guesses for g in position if g not in column]:
+            raise InputError(
+                f"guess '{unknown[0]}': not in the alphabet: {nearest(unknown[0], labels)}"
+            )
         k = max(map(len, guesses), default=0)
-        rows = [[column[g] for g in position] for position in guesses]
-        guesses = np.array([r + [UNREADABLE] * (k - len(r)) for r in rows], dtype=np.int64)
-        guesses = guesses.reshape(len(rows), k)
+        padded = [[*position, *[""] * (k - len(position))] for position in guesses]
+        rows = [[column[guess] for guess in position] for position in padded]
+        guesses = np.array(rows, dtype=np.int64).reshape(len(rows), k)
     if guesses.ndim != 2:
         raise InputError(f"guesses of shape {guesses.shape}: need (n_positions, k)")
     _check_size(*guesses.shape)

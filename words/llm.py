@@ -1,39 +1,33 @@
-"""A language model asked about words: how likely each is, and which one the guesses mean."""
+"""A language model asked about words: how likely each is, and which one the guesses mean.
+
+The latter is the air-writing study's way. Section 4.2 of arXiv 2504.02878 says that the predictions
+are given to the model again as candidates of each letter; the wording is not given, so this one is
+ours.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imuscribe.recipes.words import LanguageModelConfig
-from imuscribe.words.aggregate import aggregation_prompt, parse_word
-from imuscribe.words.letters import Letters
-
-Float = NDArray[np.float64]
+from imuscribe.words.decode.lexicon import fold
+from imuscribe.words.letters import Float, Letters
 
 _OPENING = "The word is"
 """Stands before a word that has no context of its own."""
+_UNREAD = "?"
 
 
 class LanguageModelWords:
-    """The words of one language model.
-
-    Parameters
-    ----------
-    config : LanguageModelConfig
-
-    Raises
-    ------
-    InputError
-        If the model or its adapter cannot be found.
-    """
+    """The words of one language model; an `InputError` says if it, or its adapter, is not there."""
 
     def __init__(self, config: LanguageModelConfig) -> None:
         from imuscribe.finetune.adapters import adapter_path
         from imuscribe.finetune.base import load_base
-        from imuscribe.finetune.continuations import ContinuationScorer
+        from imuscribe.finetune.scoring import ContinuationScorer
 
         self.config = config
         folder = None if config.adapter is None else adapter_path(config.adapter)
@@ -66,14 +60,8 @@ class LanguageModelWords:
         from imuscribe.finetune.scoring import generate
 
         prompts = [self._as_chat(aggregation_prompt(letters)) for letters in words]
-        return generate(
-            self.model,
-            self.tokenizer,
-            prompts,
-            self.config.max_new_tokens,
-            self.config.batch_size,
-            progress,
-        )
+        tokens, batch = self.config.max_new_tokens, self.config.batch_size
+        return generate(self.model, self.tokenizer, prompts, tokens, batch, progress)
 
     def _as_chat(self, question: str) -> str:
         if not self.tokenizer.chat_template:
@@ -82,3 +70,27 @@ class LanguageModelWords:
         return str(
             self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         )
+
+
+def aggregation_prompt(letters: Letters) -> str:
+    """Return the prompt that lists the candidates of every letter and asks for the word."""
+    lines = [
+        f"Someone wrote an English word of {len(letters)} capital letters in the air. Each "
+        "letter was read several times, sometimes wrongly. The candidates of each letter:"
+    ]
+    for i, guesses in enumerate(letters.guesses, 1):
+        named = (letters.labels[g] if g >= 0 else _UNREAD for g in guesses)
+        lines.append(f"Letter {i}: {', '.join(named)}")
+    return "\n".join([*lines, "Which word was written? Answer with the word alone."])
+
+
+def parse_word(answer: str, n_letters: int, labels: Sequence[str]) -> str:
+    """Return the word an answer names, ``""`` if it names none.
+
+    Taken is what stands in quotation marks, or else the last run of letters that is as long as the
+    word: an answer may repeat the question or begin with "The word is", but it must spell the word.
+    """
+    quoted = re.findall(r"[\"'“‘]([^\"'”’]+)[\"'”’]", answer)
+    runs = re.findall(r"\w+", fold(" ".join(quoted) or answer, labels))
+    fitting = [run for run in runs if len(run) == n_letters and set(run) <= set(labels)]
+    return fitting[-1] if fitting else ""

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.models.estimators import SmallCNN
+from imuscribe.signals.cleaning import CleanConfig, clean, moving_span, trim_idle
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.recording import Array
+from imuscribe.signals.motion.frames import FrameConfig, writing_motion
+from imuscribe.signals.recording import Array, Recording
 from imuscribe.words.decode.lattice import Lattice
-from imuscribe.words.segment import Durations, Track
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
+from imuscribe.words.letters import Float, Int
+from imuscribe.words.track import Durations, Track
 
 TOLERANCE = 0.06
 """Seconds by which a cut may miss the move between two letters and still teach to part them."""
@@ -27,21 +27,27 @@ _SHARE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """A word somebody wrote without stopping.
-
-    Parameters
-    ----------
-    id, person, word : str
-    track : Track
-    spans : ndarray, shape (n_letters, 2), or None
-        Seconds when each letter begins and ends, where that is known.
-    """
+    """A word somebody wrote without stopping."""
 
     id: str
     person: str
     word: str
     track: Track
     spans: Float | None = None
+    """Seconds when each letter begins and ends, (n_letters, 2), where that is known."""
+
+    @classmethod
+    def of(
+        cls, rec: Recording, cleaning: CleanConfig, frame: FrameConfig, spans: Float | None = None
+    ) -> Written:
+        """Return the word of a recording; where it is trimmed, its letters' spans move along."""
+        cleaned = clean(rec, cleaning.model_copy(update={"trim": False}))
+        if cleaning.trim:
+            if spans is not None:
+                spans = spans - moving_span(cleaned, cleaning)[0] / cleaning.rate
+            cleaned = trim_idle(cleaned, cleaning)
+        track = Track.of_motion(writing_motion(cleaned, frame))
+        return cls(rec.id, rec.subject or rec.session, rec.label, track, spans)
 
     def between(self, tolerance: float = TOLERANCE) -> tuple[Float, Float]:
         """Return where the word may be cut before and after each letter: earliest and latest.
@@ -55,6 +61,11 @@ class Written:
         earliest = np.concatenate([[0.0], self.spans[:-1, 1] - tolerance, [end]])
         latest = np.concatenate([[0.0], self.spans[1:, 0] + tolerance, [end]])
         return earliest, latest
+
+    def middles(self) -> Float:
+        """Return the middle of the moves between letters, and the ends, in seconds."""
+        earliest, latest = self.between()
+        return (earliest + latest) / 2
 
 
 class SegmentReader:
@@ -91,44 +102,35 @@ class SegmentReader:
 
     def fit(self, words: Sequence[Written]) -> Self:
         """Learn from training people's words whose letters' bounds are known."""
-        lengths = []
-        for written in words:
-            earliest, latest = written.between()
-            lengths.append(np.diff((earliest + latest) / 2))
+        lengths = [np.diff(written.middles()) for written in words]
         self.durations = Durations.fit(np.concatenate(lengths))
         rng = np.random.default_rng(self.seed)
-        x, y = [], []
-        for written in words:
-            views, truth = self._lesson(written, rng)
-            x.append(views)
-            y.append(truth)
-        self._net.fit(np.concatenate(x), np.concatenate(y))
+        views, answers = zip(*(self._examples(written, rng) for written in words), strict=True)
+        self._net.fit(np.concatenate(views), np.concatenate(answers))
         return self
 
     def lattice(self, track: Track) -> Lattice:
         """Return all segments of a recording, each letter weighed against none."""
         cuts = track.cuts(self.step)
-        segments = self.durations.segments(cuts, track.rate)
-        return Lattice.of_segments(
-            self.labels, cuts / track.rate, segments, self.scores(track, cuts[segments])
-        )
+        return self._lattice(track, cuts, self.durations.segments(cuts, track.rate))
 
     def chain(self, track: Track, samples: Int) -> Lattice:
         """Return the lattice whose only way leads through these samples."""
         places = np.arange(len(samples))
-        segments = np.stack([places[:-1], places[1:]], axis=1)
-        scores = self.scores(track, samples[segments])
-        return Lattice.of_segments(self.labels, samples / track.rate, segments, scores)
+        return self._lattice(track, samples, np.stack([places[:-1], places[1:]], axis=1))
 
-    def scores(self, track: Track, bounds: Int) -> Float:
-        """Return ``log p(letter) − log p(none)``, (n, n_labels), of stretches (n, 2) in samples."""
-        known = self._net.predict_proba(track.views(bounds[:, 0], bounds[:, 1]))
+    def _lattice(self, track: Track, cuts: Int, segments: Int) -> Lattice:
+        """Score segments, pairs of cuts (n, 2), by ``log p(letter) − log p(none)``."""
+        bounds = cuts[segments]
         answers = np.zeros((len(bounds), len(self.labels) + 1))
-        answers[:, self._net.classes_] = known
+        answers[:, self._net.classes_] = self._net.predict_proba(
+            track.views(bounds[:, 0], bounds[:, 1])
+        )
         logs = np.log((1 - _SHARE) * answers + _SHARE / answers.shape[1])
-        return np.asarray(logs[:, :-1] - logs[:, -1:])
+        scores = np.asarray(logs[:, :-1] - logs[:, -1:])
+        return Lattice.of_segments(self.labels, cuts / track.rate, segments, scores)
 
-    def _lesson(self, written: Written, rng: np.random.Generator) -> tuple[Array, Int]:
+    def _examples(self, written: Written, rng: np.random.Generator) -> tuple[Array, Int]:
         """Return views of some segments of a word and what they are."""
         track = written.track
         cuts = track.cuts(self.step)
@@ -144,12 +146,10 @@ class SegmentReader:
         hard = rng.permutation(wrong[near[wrong]])[: n // 2]
         chosen += hard.tolist()
         chosen += rng.permutation(np.setdiff1d(wrong, hard))[: n - len(hard)].tolist()
-        truth = [
-            len(self.labels) if letter[i] < 0 else self.labels.index(written.word[letter[i]])
-            for i in chosen
-        ]
+        none = len(self.labels)
+        column = [self.labels.index(char) for char in written.word] + [none]
         bounds = cuts[segments[chosen]]
-        return track.views(bounds[:, 0], bounds[:, 1]), np.array(truth)
+        return track.views(bounds[:, 0], bounds[:, 1]), np.array(column)[letter[chosen]]
 
 
 def whose(written: Written, times: Float, segments: Int) -> tuple[Int, NDArray[np.bool_]]:

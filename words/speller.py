@@ -1,31 +1,41 @@
-"""Words from letters nobody has labelled: recordings as they come, or a simulated stranger's."""
+"""Words from letters nobody has labelled: recordings as they come, or a simulated person's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from imuscribe.finetune.reading import Reader
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Recording
-from imuscribe.words.decode.beam import BeamDecoder
-from imuscribe.words.decode.decoding import Candidate, ClosedDecoder, Decoder
+from imuscribe.words.decode.decoding import (
+    BeamDecoder,
+    Candidate,
+    ClosedDecoder,
+    Decoder,
+    MixtureDecoder,
+    RescoringDecoder,
+)
 from imuscribe.words.decode.lexicon import Lexicon, fold, load_lexicon
-from imuscribe.words.decode.mixture import MixtureDecoder
 from imuscribe.words.decode.ngram import CharModel
-from imuscribe.words.letters import Letters, RepeatFusion
+from imuscribe.words.letters import Float, Letters, RepeatFusion
+from imuscribe.words.personalise import PersonalReader
 
-Float = NDArray[np.float64]
+if TYPE_CHECKING:
+    from imuscribe.finetune.reading import Reader
+    from imuscribe.words.llm import LanguageModelWords
 
 FUSION = RepeatFusion(0.88, 0.89)
 """How repeated readings add up, as fitted to the six simulated people of ``words-study``."""
 PRIOR_WEIGHT = 0.5
 OPEN_SHARE = 0.1
 LLM_WEIGHT = 0.5
+_RESCORED = 20
+"""Candidates that a language model is asked about, at least."""
 
 DEMO_SEED = 61
 """Other simulated people than any packaged adapter has learnt from."""
@@ -37,25 +47,46 @@ class Speller:
 
     Parameters
     ----------
-    reader : Reader
+    reader : Reader or PersonalReader
     lexicon : Lexicon
         In the alphabet of the reader.
     decoder : Decoder
     """
 
-    reader: Reader
+    reader: Reader | PersonalReader
     lexicon: Lexicon
     decoder: Decoder
 
     @classmethod
     def load(cls, adapter: str | Path | None = None, lexicon: str = "english") -> Speller:
-        """Load an adapter, a lexicon, and a character model for words that the lexicon lacks."""
+        """Load an adapter, a lexicon, and a character model for words that the lexicon lacks.
+
+        Raises
+        ------
+        InputError
+            If there is no such adapter or lexicon.
+        """
+        from imuscribe.finetune.reading import Reader
+
         reader = Reader(adapter)
         words = load_lexicon(lexicon, reader.labels)
-        beam = BeamDecoder(CharModel(words))
-        return cls(
-            reader, words, MixtureDecoder(ClosedDecoder(words, PRIOR_WEIGHT), beam, OPEN_SHARE)
-        )
+        closed, beam = ClosedDecoder(words, PRIOR_WEIGHT), BeamDecoder(CharModel(words))
+        return cls(reader, words, MixtureDecoder(closed, beam, OPEN_SHARE))
+
+    def personalised(self, words: Sequence[Sequence[Recording]]) -> Speller:
+        """Return a speller that has learnt a person's letters from words, without labels.
+
+        Parameters
+        ----------
+        words : sequence of sequence of Recording
+            For every word one recording of each letter; at least four words, better twenty. They
+            are added to those of which this speller has learnt already.
+        """
+        reader = self.reader
+        if isinstance(reader, PersonalReader):
+            words = [*reader.words, *words]
+            reader = reader.reader
+        return replace(self, reader=PersonalReader(reader, self.decoder, words))
 
     def read(self, recordings: Sequence[Recording]) -> Float:
         """Return the log-probabilities of one letter's recordings, shape (k, n_labels)."""
@@ -65,12 +96,26 @@ class Speller:
         """Return what is known of the letters read so far, each in as many recordings."""
         return FUSION.letters(self.reader.labels, np.stack(readings))
 
-    def candidates(self, letters: Letters, n: int = 5) -> list[Candidate]:
-        """Return the likeliest words of as many letters."""
-        return self.decoder.decode(letters, n)
+    def candidates(self, letters: Letters, n: int = 5, context: str = "") -> list[Candidate]:
+        """Return the likeliest words of as many letters.
+
+        A language model weighs them where a `context`, what stands before the word, is given.
+        """
+        if not context:
+            return self.decoder.decode(letters, n)
+        scores, asked = self.language_model.scores, max(n, _RESCORED)
+        return RescoringDecoder(self.decoder, scores, LLM_WEIGHT, asked, context).decode(letters, n)
+
+    @cached_property
+    def language_model(self) -> LanguageModelWords:
+        """The packaged language model, loaded when first asked."""
+        from imuscribe.recipes.words import LanguageModelConfig
+        from imuscribe.words.llm import LanguageModelWords
+
+        return LanguageModelWords(LanguageModelConfig())
 
 
-def written_by_a_stranger(
+def write_simulated(
     word: str, k: int, labels: Sequence[str], seed: int = DEMO_SEED
 ) -> list[list[Recording]]:
     """Let a simulated person write a word in the air, every letter k times.
@@ -101,37 +146,3 @@ def written_by_a_stranger(
     for recording in simulate(config):
         written.setdefault(recording.label, []).append(recording)
     return [[written[c].pop() for _ in range(k)] for c in text]
-
-
-def rescored(candidates: Sequence[Candidate], context: str) -> list[Candidate]:
-    """Weigh candidates with the packaged language model, which is told what stands before."""
-    from imuscribe.recipes.words import LanguageModelConfig
-    from imuscribe.words.decode.decoding import best
-    from imuscribe.words.llm import LanguageModelWords
-
-    scores = LanguageModelWords(LanguageModelConfig()).scores
-    words = [candidate.word for candidate in candidates]
-    own = np.array([candidate.log_prob for candidate in candidates])
-    return best(words, own + LLM_WEIGHT * scores(context, words), len(words))
-
-
-def asked_as_the_study(letters: Letters) -> tuple[str, str]:
-    """Return what the packaged language model answers to the guesses, and the word in it."""
-    from imuscribe.recipes.words import LanguageModelConfig
-    from imuscribe.words.aggregate import parse_word
-    from imuscribe.words.llm import LanguageModelWords
-
-    answer = LanguageModelWords(LanguageModelConfig()).answers([letters])[0].strip()
-    return answer, parse_word(answer, len(letters), letters.labels)
-
-
-def bars(letters: Letters, most: int = 4, width: int = 24) -> list[str]:
-    """Return one line a letter: its likeliest labels, each with a bar as long as it is likely."""
-    lines = []
-    for row in np.exp(letters.log_probs):
-        parts = []
-        for i in np.argsort(-row)[:most]:
-            bar = "█" * round(width * row[i]) or "▏"
-            parts.append(f"{letters.labels[i]} {bar} {row[i]:.2f}")
-        lines.append("   ".join(parts))
-    return lines

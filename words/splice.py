@@ -7,16 +7,18 @@ jerk (Flash & Hogan 1985), turning as this hand turns when it moves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from imuscribe.signals.cleaning import CleanConfig, clean
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.motion.frames import Motion
-from imuscribe.words.segment import Track, plane_first
-
-Float = NDArray[np.float64]
+from imuscribe.signals.motion.frames import FrameConfig, Motion, writing_motion
+from imuscribe.signals.recording import Recording
+from imuscribe.words.letters import Float
+from imuscribe.words.segment_reader import Written
+from imuscribe.words.track import Track, plane_first
 
 MOVES = (0.12, 0.4)
 """Seconds that a move between letters takes."""
@@ -28,24 +30,39 @@ _BELOW = 0.4
 """Share of such a letter that is below the line."""
 
 
+@dataclass
+class IsolatedLetters:
+    """One person's recordings of letters, prepared when they are first needed."""
+
+    person: str
+    cleaning: CleanConfig
+    frame: FrameConfig
+    letters: dict[str, list[Recording]] = field(default_factory=dict)
+    _motions: dict[str, Motion] = field(default_factory=dict)
+
+    def add(self, rec: Recording) -> None:
+        """Add a recording, to be used for its label."""
+        self.letters.setdefault(rec.label, []).append(rec)
+
+    def spell(self, words: Sequence[str], rng: np.random.Generator) -> Iterator[Written]:
+        """Spell words, each letter by any of its recordings."""
+        for nth, word in enumerate(words):
+            chosen = [self.letters[c][rng.integers(len(self.letters[c]))] for c in word]
+            track, spans = splice([self._motion(rec) for rec in chosen], word, rng)
+            yield Written(f"{self.person}-{word}-{nth}", self.person, word, track, spans)
+
+    def _motion(self, rec: Recording) -> Motion:
+        if rec.id not in self._motions:
+            self._motions[rec.id] = writing_motion(clean(rec, self.cleaning), self.frame)
+        return self._motions[rec.id]
+
+
 def splice(motions: Sequence[Motion], word: str, rng: np.random.Generator) -> tuple[Track, Float]:
     """Set isolated letters one behind another as if a word had been written.
 
-    Parameters
-    ----------
-    motions : sequence of Motion
-        One a letter, at one rate, without idle ends. On a surface they are put side by side, in
-        mid-air one on top of the other.
-    word : str
-        What they spell.
-    rng : numpy.random.Generator
-        Draws durations of moves and spaces.
-
-    Returns
-    -------
-    track : Track
-    spans : ndarray of float64, shape (n_letters, 2)
-        Seconds when each letter begins and ends.
+    A motion for each letter of the word, at one rate, without idle ends. On a surface they are put
+    side by side, in mid-air one on top of the other; `rng` draws durations of moves and spaces.
+    Returned are the track and the seconds when each letter begins and ends, (n_letters, 2).
     """
     if not motions or len(motions) != len(word):
         raise InputError(f"{len(motions)} letters for the word '{word}': need one for each letter")

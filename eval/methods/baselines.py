@@ -1,4 +1,4 @@
-"""Honest rivals: classical classifiers on the same split, from the same cleaned recordings.
+"""Baselines: classical classifiers on the same split, from the same cleaned recordings.
 
 Each reads one view of a recording: ``sequences`` (channels × steps), ``table`` (those and summary
 figures), ``texts`` (the very text the language model reads), or ``decoded`` (that text read back
@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imuscribe.models.calibrate import fit_temperature, log_posterior
+from imuscribe.models.estimators import NearestByWarping, SmallCNN
 from imuscribe.signals.motion.frames import FrameConfig, writing_motion
+from imuscribe.signals.motion.warping import equally_long
 from imuscribe.signals.recording import ACC, GYRO, Array, Recording
 
 if TYPE_CHECKING:
@@ -24,47 +28,30 @@ if TYPE_CHECKING:
 View = Literal["sequences", "table", "texts", "decoded"]
 
 
+@dataclass(eq=False)
 class Views:
     """What the baselines see of a recording, computed once for each.
 
-    Parameters
-    ----------
-    serializer : Serializer
-        Writes the text for the text view.
-    signals : {"writing", "raw"}
-        ``writing``: velocity, acceleration and rotation in the letter's own right and up;
-        ``raw``: the device's acceleration and rotation channels, gravity included.
-    steps : int
-        Samples every sequence is resampled to.
-    frame : FrameConfig
-        How the writing frame is found.
+    `signals` are ``writing``: velocity, acceleration and rotation in the letter's own right and up
+    (as `frame` says), or ``raw``: the device's acceleration and rotation channels, gravity
+    included; both brought to `steps` samples. Or they are made by a function.
     """
 
-    def __init__(
-        self,
-        serializer: Serializer,
-        signals: Literal["writing", "raw"] = "writing",
-        steps: int = 64,
-        frame: FrameConfig = FrameConfig(),
-    ) -> None:
-        self.serializer = serializer
-        self.signals = signals
-        self.steps = steps
-        self.frame = frame
+    serializer: Serializer
+    signals: Literal["writing", "raw"] | Callable[[Recording], Array] = "writing"
+    steps: int = 64
+    frame: FrameConfig = field(default_factory=FrameConfig)
+
+    def __post_init__(self) -> None:
         # Forgotten with the recording, so that varied copies do not pile up.
         self._known: WeakKeyDictionary[Recording, Array] = WeakKeyDictionary()
-        self._told: WeakKeyDictionary[Recording, str] = WeakKeyDictionary()
+        self._texts: WeakKeyDictionary[Recording, str] = WeakKeyDictionary()
 
     def sequences(self, recordings: Sequence[Recording]) -> Array:
         """Return equally long sequences, shape (n, n_channels, steps).
 
         Every physical quantity is divided by its root mean square over the recording: size and
-        speed of writing are personal, direction is not.
-
-        Raises
-        ------
-        InputError
-            For ``writing`` without a gyroscope.
+        speed of writing are personal, direction is not. ``writing`` needs a gyroscope.
         """
         for rec in recordings:
             if rec not in self._known:
@@ -88,13 +75,10 @@ class Views:
 
     def texts(self, recordings: Sequence[Recording]) -> NDArray[np.object_]:
         """Return the serialised recordings, as the language model reads them."""
-        new = [rec for rec in recordings if rec not in self._told]
-        self._told.update(
-            zip(
-                new, self.serializer.encode([self.serializer.features(r) for r in new]), strict=True
-            )
-        )
-        return np.array([self._told[rec] for rec in recordings], dtype=object)
+        new = [rec for rec in recordings if rec not in self._texts]
+        written = self.serializer.encode([self.serializer.features(rec) for rec in new])
+        self._texts.update(zip(new, written, strict=True))
+        return np.array([self._texts[rec] for rec in recordings], dtype=object)
 
     def decoded(self, recordings: Sequence[Recording]) -> Array:
         """Return what the texts say as numbers, one row a recording.
@@ -104,25 +88,21 @@ class Views:
         """
         rows = []
         for text in self.texts(recordings):
-            told = [_equal_means(array, self.steps) for array in self.serializer.decode(text)]
+            read = [_equal_means(array, self.steps) for array in self.serializer.decode(text)]
             rows.append(
-                np.concatenate([(x / (np.sqrt(np.mean(x**2)) + 1e-9)).ravel() for x in told])
+                np.concatenate([(x / (np.sqrt(np.mean(x**2)) + 1e-9)).ravel() for x in read])
             )
         return np.stack(rows).astype(np.float32)
 
     def _sequence(self, rec: Recording) -> Array:
+        if callable(self.signals):
+            return self.signals(rec)
         if self.signals == "writing":
             motion = writing_motion(rec, self.frame)
             quantities = [motion.plane(s) for s in ("velocity", "acceleration", "rotation")]
         else:
             quantities = [rec.select(ACC)] + ([] if rec.gyro is None else [rec.select(GYRO)])
-        where = np.linspace(rec.t[0], rec.t[-1], self.steps)
-        rows = [
-            np.interp(where, rec.t, row / (np.sqrt(np.mean(quantity**2)) + 1e-9))
-            for quantity in quantities
-            for row in quantity
-        ]
-        return np.stack(rows).astype(np.float32)
+        return equally_long(quantities, rec.t, self.steps)
 
 
 class Baseline:
@@ -130,17 +110,7 @@ class Baseline:
 
     Margins and distances become probabilities through a softmax with one temperature, fitted on
     training people that the classifier was not fitted on (two halves, each predicting the other).
-
-    Parameters
-    ----------
-    name : str
-        A key of `BASELINES`.
-    views : Views
-        Shared between baselines, so that every recording is prepared once.
-    labels : sequence of str
-        Columns of the answer.
-    seed : int
-        Of forests, kernels and network weights.
+    `name` is a key of `BASELINES`; `views` may be shared, so that every recording is prepared once.
     """
 
     def __init__(self, name: str, views: Views, labels: Sequence[str], seed: int = 0) -> None:
@@ -170,7 +140,7 @@ class Baseline:
     def log_proba(self, recordings: Sequence[Recording]) -> NDArray[np.float64]:
         """Return log-probabilities, shape (n, n_labels); every row sums to one, none is −inf."""
         x = self.represent(recordings)
-        return _log_softmax(self._scores(self._model, x) / self.temperature)
+        return log_posterior(self._scores(self._model, x), self.temperature)
 
     def _scores(self, model: Any, x: Any) -> NDArray[np.float64]:
         """Return scores for all labels; those the model never saw get the row's lowest."""
@@ -186,7 +156,6 @@ class Baseline:
         return np.asarray(scores, dtype=np.float64)
 
     def _fit_temperature(self, x: Any, y: NDArray[Any], subjects: NDArray[Any]) -> float:
-        from scipy.optimize import minimize_scalar
         from sklearn.model_selection import GroupKFold, KFold
 
         # One training person leaves no other choice than to divide that person's recordings.
@@ -200,12 +169,7 @@ class Baseline:
                 return 1.0  # too few recordings to hold any out
             model = self._build(self.seed).fit(x[fitted], y[fitted])
             scores[held_out] = self._scores(model, x[held_out])
-
-        def loss(log_temperature: float) -> float:
-            log_probs = _log_softmax(scores / np.exp(log_temperature))
-            return float(-log_probs[np.arange(len(y)), y].mean())
-
-        return float(np.exp(minimize_scalar(loss, bounds=(-6, 6), method="bounded").x))
+        return fit_temperature(scores, y.tolist(), (-6, 6))
 
 
 def _random_forest(seed: int) -> Any:
@@ -222,12 +186,6 @@ def _svm(seed: int) -> Any:
     return make_pipeline(StandardScaler(), SVC(C=10, random_state=seed))
 
 
-def _dtw(seed: int) -> Any:
-    from imuscribe.models.estimators import NearestByWarping
-
-    return NearestByWarping(seed=seed)
-
-
 def _minirocket(seed: int) -> Any:
     from aeon.transformations.collection.convolution_based import MiniRocket
     from sklearn.linear_model import RidgeClassifierCV
@@ -239,12 +197,6 @@ def _minirocket(seed: int) -> Any:
         StandardScaler(),
         RidgeClassifierCV(alphas=np.logspace(-1, 5, 7)),
     )
-
-
-def _cnn(seed: int) -> Any:
-    from imuscribe.models.estimators import SmallCNN
-
-    return SmallCNN(seed=seed)
 
 
 def _text_ngram(seed: int) -> Any:
@@ -261,9 +213,9 @@ def _text_ngram(seed: int) -> Any:
 BASELINES: dict[str, tuple[View, Callable[[int], Any]]] = {
     "random-forest": ("table", _random_forest),
     "svm": ("table", _svm),
-    "dtw-1nn": ("sequences", _dtw),
+    "dtw-1nn": ("sequences", lambda seed: NearestByWarping(seed=seed)),
     "minirocket": ("sequences", _minirocket),
-    "cnn": ("sequences", _cnn),
+    "cnn": ("sequences", lambda seed: SmallCNN(seed=seed)),
     "text-ngram": ("texts", _text_ngram),
     "text-svm": ("decoded", _svm),
 }
@@ -278,18 +230,3 @@ def _equal_means(values: Array, steps: int) -> NDArray[np.float64]:
     edges = np.linspace(0, n, steps + 1)
     until = np.stack([np.interp(edges, np.arange(n + 1), row) for row in area])
     return np.asarray(np.diff(until, axis=1) * (steps / n))
-
-
-OWN = "-own"
-"""Ends the name of a method that is also shown one recording of each label by the test person."""
-
-
-def is_baseline(method: str) -> bool:
-    """Tell whether a method is one of `BASELINES`, shown the test person's recordings or not."""
-    return method.removesuffix(OWN) in BASELINES
-
-
-def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    from scipy.special import log_softmax
-
-    return np.asarray(log_softmax(scores, axis=1), dtype=np.float64)

@@ -1,56 +1,161 @@
-"""What every method answers about the strangers of a fold: the mapping and its rivals."""
+"""What every method answers about the held-out people of a fold: the mapping and its baselines."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.eval.methods.baselines import BASELINES, Baseline, Views
-from imuscribe.eval.methods.fusion import Fusion
-from imuscribe.eval.predictions import Predictions, load, save
-from imuscribe.eval.tasks.mapping_fold import FoldMapping, gallery_rows, thinned
-from imuscribe.mapping3d.vote import log_posterior, nearness
-from imuscribe.recipes.mapping import MapRecipe
+from imuscribe.eval.predictions import Predictions
+from imuscribe.eval.splits import Fold
+from imuscribe.mapping3d.analytic import flat_equivalent
+from imuscribe.mapping3d.data import Conditions, described
+from imuscribe.mapping3d.fit import Trained, gallery_rows, thinned, train_or_read
+from imuscribe.mapping3d.space import Index, nearness, ranks
+from imuscribe.mapping3d.views import view
+from imuscribe.models.calibrate import Fusion, fit_temperature, log_posterior
+from imuscribe.recipes.mapping import SIDES, MapRecipe
+from imuscribe.recipes.methods import METHODS
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.labels import balanced
+from imuscribe.signals.motion.warping import warping_distances
 from imuscribe.signals.recording import Array, Recording
 
 if TYPE_CHECKING:
     from imuscribe.eval.methods.reader import KeptReader
 
 Float = NDArray[np.float64]
+Values = dict[str, Any]
 
 
-class Judge:
-    """Asks every method about the strangers of one fold.
+@dataclass(eq=False)
+class MappingMethods:
+    """Asks every method about the held-out people of one fold.
 
-    Parameters
-    ----------
-    mapping : FoldMapping
-    reader : KeptReader or None
-        The language model; None where no method asks it.
+    What is expensive, such as the fold's encoder, is made once, when needed, and kept in `folder`
+    from one run to the next. `data_hash` is of the data file: other data, another encoder. `reader`
+    is the language model, None where no method asks it.
     """
 
-    def __init__(self, mapping: FoldMapping, reader: KeptReader | None) -> None:
-        self.mapping, self.reader = mapping, reader
-        self.recipe, self.data, self.fold = mapping.recipe, mapping.data, mapping.fold
-        self._views: Views | None = None
+    recipe: MapRecipe
+    data: Conditions
+    fold: Fold
+    folder: Path
+    data_hash: str
+    reader: KeptReader | None
+    progress: bool
+
+    def __post_init__(self) -> None:
+        self._answers: dict[str, Predictions] = {}
+        self.train_people = sorted({rec.subject for rec in self.fold.train})
+        self.test_people = sorted({rec.subject for rec in self.fold.test})
+        self.test_x = self._views(self.fold.test)
+        # How many are tested, or how the gallery is made, changes no encoder.
+        aside = {"evaluate", "out", "name", "gallery"}
+        parts = self.recipe.model_dump(mode="json", exclude=aside)
+        asked = [parts["split"].pop("folds"), parts["split"].pop("max_test_per_label")]
+        self._fit_key = json.dumps([parts, self.fold.name, self.data_hash], sort_keys=True)
+        aside = {"methods", "bootstrap", "adapter"}
+        settings = self.recipe.evaluate.model_dump(mode="json", exclude=aside)
+        gallery = self.recipe.gallery.model_dump(mode="json")
+        said = json.dumps([self._fit_key, settings, gallery, asked[1]])
+        self._key = sha256(said.encode()).hexdigest()
+
+    def key(self, method: str) -> str:
+        """Return a fingerprint of all that a method's answers depend on."""
+        asks_model = METHODS[method].asks_model
+        return self._key + (self.reader.identity if self.reader and asks_model else "")
 
     def answer(self, method: str) -> Predictions:
-        """Return a method's answers, from an earlier run where there are any."""
-        path = self.mapping.folder / f"{method}.parquet"
-        asks_model = method.startswith("llm-") or method == "fusion"
-        key = self.mapping.key + (self.reader.identity if self.reader and asks_model else "")
-        known = load(path, key, self.fold.test)
-        if known is None:
-            known = self._methods()[method]()
-            save(known, path, self.fold.name, method, key)
-        return known
+        """Return a method's answers; the fusion asks its parts again."""
+        if method not in self._answers:
+            self._answers[method] = self._methods()[method]()
+        return self._answers[method]
+
+    @cached_property
+    def trained(self) -> Trained:
+        """The fold's encoder and gallery, trained or read."""
+        return train_or_read(
+            self.recipe, self.data, self.train_people, self.test_people, self.folder,
+            self._fit_key, self.progress,
+        )  # fmt: skip
+
+    @cached_property
+    def asked(self) -> tuple[Array, float]:
+        """Distances of the test recordings to every item, and the seconds one query took."""
+        trained = self.trained
+        begin = time.perf_counter()
+        queries = trained.mapper.encoder.embed(self.test_x, "source")
+        distances = trained.gallery.distances(queries, [rec.subject for rec in self.fold.test])
+        return distances, (time.perf_counter() - begin) / len(self.test_x)
+
+    def facts(self) -> Values:
+        """Return what is told of a fold beside its answers: retrieval, gallery, training."""
+        gallery = self.trained.gallery
+        found = ranks(self.asked[0], gallery.labels, [rec.label for rec in self.fold.test])
+        return {
+            "ranks": [int(rank) for rank in found],
+            "gallery": {
+                "provenance": gallery.provenance,
+                "items": len(gallery),
+                "people": len(gallery.people),
+                "encoder": self.trained.mapper.version,
+            },
+            "held_out": list(self.trained.held_out),
+            "n_rivals": len(self._baselines_learn()),
+            "fit_seconds": self.trained.seconds,
+        }
+
+    def space(self) -> tuple[Array, NDArray[np.str_], Array, NDArray[np.str_]]:
+        """Return embeddings and labels of the fold's queries and of its gallery."""
+        queries = self.trained.mapper.encoder.embed(self.test_x, "source")
+        labels = np.array([rec.label for rec in self.fold.test])
+        return queries, labels, self.trained.gallery.embeddings, self.trained.gallery.labels
+
+    def _baselines_learn(self) -> list[Recording]:
+        """Return the labelled recordings that classifiers of the source condition learn from."""
+        most = self.recipe.evaluate.baseline_per_label
+        learnt = balanced(self.fold.train, most, self.recipe.seed)
+        # Whoever taught the encoder teaches its baselines.
+        return learnt + list(self.data.support[0].recordings if self.data.support else ())
+
+    def _held_out_scores(self, k: int) -> tuple[Float, list[Recording]]:
+        """Return the nearness of every label (n, n_labels) to recordings of the people held out.
+
+        Of each there are as many as are tested of anybody.
+        """
+        people, split = self.trained.held_out, self.recipe.split
+        everything = self.data.source.recordings
+        recordings = []
+        for person in people:
+            theirs = [rec for rec in everything if rec.subject == person]
+            recordings += balanced(theirs, split.max_test_per_label, self.recipe.seed)
+        queries = self.trained.mapper.encoder.embed(self._views(recordings), "source")
+        # Held-out people train nothing, but their recordings may be in the gallery: not for them.
+        gallery = self.trained.gallery
+        others = ~np.isin([item.subject for item in gallery.items], people)
+        # Asked by nobody in particular.
+        distances = gallery.distances(queries, [""] * len(queries))[:, others]
+        return nearness(distances, gallery.labels[others], self.recipe.label_set, k), recordings
+
+    def _temperature(self, k: int) -> float:
+        """Return how sure a vote of `k` neighbours is, from the people held out."""
+        if not self.trained.held_out:
+            return self.trained.mapper.temperature
+        scores, recordings = self._held_out_scores(k)
+        return fit_temperature(scores, self._truth(recordings))
+
+    def _truth(self, recordings: Sequence[Recording]) -> list[int]:
+        return [self.recipe.label_set.index(rec.label) for rec in recordings]
 
     def _methods(self) -> dict[str, Callable[[], Predictions]]:
         return {
@@ -60,43 +165,41 @@ class Judge:
             "analytic-dtw": lambda: self._analytic(warped=True),
             "llm-3d": lambda: self._read(self.fold.test, "3D text"),
             "llm-retrieved": lambda: self._read(self._retrieved(), "text of the nearest item"),
-            "llm-synthesised": lambda: self._read(
-                self._synthesised(), "text of the flat equivalent"
-            ),
+            "llm-synthesised": self._synthesised,
             "fusion": self._fusion,
             **{name: partial(self._baseline, name) for name in BASELINES},
         }
 
     def _mapping(self, k: int) -> Predictions:
-        trained = self.mapping.trained
+        trained = self.trained
         begin = time.perf_counter()
-        distances, asking = self.mapping.asked
+        distances, asking = self.asked
         scores = nearness(distances, trained.gallery.labels, self.recipe.label_set, k)
         seconds = asking + (time.perf_counter() - begin) / len(scores)
-        log_probs = log_posterior(scores, self.mapping.temperature(k))
-        return self._predictions(log_probs, seconds, trained.fit_seconds, trained.note)
+        log_probs = log_posterior(scores, self._temperature(k))
+        stops = ", ".join(trained.held_out)
+        note = f"{self.fold.name}: stopped after epoch {trained.epochs}, " + (
+            f"by {stops}" if stops else "nobody held out"
+        )
+        return self._predictions(log_probs, seconds, trained.seconds, note)
 
     def _analytic(self, warped: bool) -> Predictions:
         """Compare the rows that both conditions share, as they are."""
-        view = self.recipe.view
-        shared = [row for row in view.channels("source") if row in view.channels("target")]
+        source, target = (self.recipe.view.channels(side) for side in SIDES)
+        shared = [row for row in source if row in target]
         if not shared:
             raise InputError("method analytic: view.source and view.target share no signal")
-        fold = self.mapping
-        kept = gallery_rows(self.recipe, self.data, fold.train_people, fold.test_people)
+        kept = gallery_rows(self.recipe, self.data, self.train_people, self.test_people)
         if warped:
             kept = thinned(kept, self.recipe.evaluate.dtw_per_label, self.recipe.seed)
-        queries = self.mapping.test_x[:, [view.channels("source").index(row) for row in shared]]
-        items = kept.x[:, [view.channels("target").index(row) for row in shared]]
+        queries = self.test_x[:, [source.index(row) for row in shared]]
+        items = kept.x[:, [target.index(row) for row in shared]]
         begin = time.perf_counter()
         if warped:
-            from imuscribe.signals.motion.warping import warping_distances
-
             distances = warping_distances(queries, items).astype(np.float32)
         else:
-            a, b = queries.reshape(len(queries), -1), items.reshape(len(items), -1)
-            square = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
-            distances = np.sqrt(np.maximum(square, 0))
+            index = Index(items.reshape(len(items), -1), (), "euclidean")
+            distances = index.distances(queries.reshape(len(queries), -1))
         seconds = (time.perf_counter() - begin) / len(queries)
         labels = np.array([rec.label for rec in kept.recordings])
         scores = nearness(distances, labels, self.recipe.label_set)
@@ -106,77 +209,69 @@ class Judge:
         )
 
     def _baseline(self, name: str) -> Predictions:
-        from imuscribe.prompts.serialize import TextConfig, build_serializer
-
-        if self._views is None:
-            self._views = EncoderViews(self.recipe, build_serializer(TextConfig()))
-        learnt = self.mapping.rivals_learn()
-        baseline = Baseline(name, self._views, self.recipe.label_set, self.recipe.seed).fit(learnt)
+        learnt = self._baselines_learn()
+        baseline = Baseline(name, self._baseline_views, self.recipe.label_set, self.recipe.seed)
+        baseline.fit(learnt)
         begin = time.perf_counter()
         log_probs = baseline.log_proba(self.fold.test)
         seconds = (time.perf_counter() - begin) / len(self.fold.test)
-        said = ", ".join(f"{column} {value}" for column, value in self.recipe.source.items())
+        said = described(self.recipe.source)
         note = f"learnt from {len(learnt)} labelled recordings of {said}; no gallery"
         return self._predictions(log_probs, seconds, baseline.fit_seconds, note)
 
+    @cached_property
+    def _baseline_views(self) -> Views:
+        """The very rows that the encoder sees of the source, for classifiers."""
+        from imuscribe.prompts.serialize import TextConfig, build_serializer
+
+        config = self.recipe.view
+        rows = partial(view, config=config, side="source")
+        return Views(build_serializer(TextConfig()), rows, config.steps)
+
     def _retrieved(self) -> list[Recording]:
         """Return the item nearest to each query: what the study's language model is given."""
-        gallery = self.mapping.trained.gallery
-        nearest_item = self.mapping.asked[0].argmin(axis=1)
+        gallery = self.trained.gallery
+        nearest_item = self.asked[0].argmin(axis=1)
         return [gallery.recording(gallery.items[i].id) for i in nearest_item]
 
-    def _synthesised(self) -> list[Recording]:
-        from imuscribe.mapping3d.analytic import flat_equivalent
-
-        return [flat_equivalent(rec, self.recipe.view.frame) for rec in self.fold.test]
+    def _synthesised(self) -> Predictions:
+        shown = [flat_equivalent(rec, self.recipe.view.frame) for rec in self.fold.test]
+        return self._read(shown, "text of the flat equivalent")
 
     def _read(self, shown: Sequence[Recording], what: str) -> Predictions:
         assert self.reader is not None  # the recipe's own check
-        begin = time.perf_counter()
-        log_probs, tokens = self.reader.read(shown)
-        seconds = (time.perf_counter() - begin) / len(shown)
-        note = f"adapter {self.recipe.evaluate.adapter}, {what}"
-        return replace(self._predictions(log_probs, seconds, 0.0, note), tokens=tokens)
+        found = self.reader.read((self.fold.name, what), self.fold.test, shown)
+        return replace(found, note=f"adapter {self.recipe.evaluate.adapter}, {what}")
 
     def _fusion(self) -> Predictions:
         """Pool the gallery's vote and the model's reading of the 3D text."""
         assert self.reader is not None
         k = self.recipe.evaluate.neighbours
         vote, text = self.answer("mapping-vote"), self.answer("llm-3d")
-        if not self.mapping.trained.held_out:
+        if not self.trained.held_out:
             fusion, origin = Fusion((0.5, 0.5)), "equal weights, nobody held out"
         else:
-            scores, recordings = self.mapping.held_out_scores(k)
-            parts = [
-                log_posterior(scores, self.mapping.temperature(k)),
-                self.reader.read(recordings)[0],
-            ]
-            fusion = Fusion.fit(parts, self.mapping.truth(recordings))
+            scores, recordings = self._held_out_scores(k)
+            names = self.fold.name, "3D text of people held out"
+            read = self.reader.read(names, recordings, recordings).log_probs
+            parts = [log_posterior(scores, self._temperature(k)), read]
+            fusion = Fusion.fit(parts, self._truth(recordings))
             a, b = fusion.weights
             origin = (
                 f"weights {a:.2f} and {b:.2f} from {len(recordings)} recordings of "
-                f"{', '.join(self.mapping.trained.held_out)}"
+                f"{', '.join(self.trained.held_out)}"
             )
         pooled = fusion([vote.log_probs, text.log_probs])
         note = f"{self.fold.name}: vote and 3D text, {origin}"
         found = self._predictions(pooled, vote.seconds + text.seconds, vote.fit_seconds, note)
         return replace(found, tokens=text.tokens)
 
+    def _views(self, recordings: Sequence[Recording]) -> Array:
+        place = {rec.id: i for i, rec in enumerate(self.data.source.recordings)}
+        return self.data.source.x[[place[rec.id] for rec in recordings]]
+
     def _predictions(
         self, log_probs: Float, seconds: float, fit_seconds: float, note: str
     ) -> Predictions:
         labels = self.recipe.label_set
         return Predictions.of(self.fold.test, labels, log_probs, 0, seconds, fit_seconds, note)
-
-
-class EncoderViews(Views):
-    """The very rows that the encoder sees of the source, for classifiers."""
-
-    def __init__(self, recipe: MapRecipe, serializer: Any) -> None:
-        super().__init__(serializer, frame=recipe.view.frame, steps=recipe.view.steps)
-        self._config = recipe.view
-
-    def _sequence(self, rec: Recording) -> Array:
-        from imuscribe.mapping3d.views import view
-
-        return view(rec, self._config, "source")

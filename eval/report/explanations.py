@@ -1,33 +1,28 @@
-"""What a study of explanations found: figures, tables, rows of the ledger."""
+"""What a study of explanations found: figures, tables, results."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuscribe.eval.environment import dataset_name, origin
-from imuscribe.eval.faithfulness import Faithfulness, faithfulness
-from imuscribe.eval.methods.baselines import is_baseline
+from imuscribe.eval.comparison import about_labels, best, measure
+from imuscribe.eval.faithfulness import faithfulness
+from imuscribe.eval.metrics import share
 from imuscribe.eval.predictions import Predictions
-from imuscribe.eval.report.html import interval, read_run
-from imuscribe.eval.run import judge, measure
+from imuscribe.eval.report.page import Columns, Page, Table, Text, interval
+from imuscribe.eval.result import Result
 from imuscribe.eval.splits import Fold
-from imuscribe.prompts.checking.claims import CheckConfig
-from imuscribe.signals.files import write_text
+from imuscribe.eval.task import Answers, Values
+from imuscribe.prompts.checking.config import CheckConfig
+from imuscribe.recipes.methods import is_baseline
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
-    from imuscribe.eval.tasks.explanations import Student
     from imuscribe.recipes.explanations import PairsRecipe
-
-Values = dict[str, Any]
-Table = tuple[str, list[str], list[list[str]]]
-"""Title, heading, rows."""
 
 _TAUGHT = {
     "label": "the label alone",
@@ -36,252 +31,187 @@ _TAUGHT = {
     "teacher-checked": "the teacher's, checked",
 }
 
+_STUDENT: Columns = {"student was taught": lambda arm: _TAUGHT[arm["arm"]]}
+
+_TRUTH: Columns = _STUDENT | {
+    "taught, supported": lambda arm: _supported(arm["taught"]),
+    "own claims supported [95 %]": lambda arm: interval(arm["explains"]["share"]),
+    "of another recording [95 %]": lambda arm: interval(arm["by_chance"]["share"]),
+    "texts without a false claim [95 %]": lambda arm: interval(arm["explains"]["true_texts"]),
+    "claims a text": lambda arm: f"{arm['explains']['share']['n'] / arm['explains']['texts']:.1f}",
+}
+
+_COST: Columns = _STUDENT | {
+    "rows": lambda arm: f"{arm['rows']:,}",
+    "passes": lambda arm: f"{arm['passes']:.1f}",
+    "updates": lambda arm: f"{arm['updates']:,}",
+    "tokens": lambda arm: f"{arm['tokens']:,}",
+    "of answers": lambda arm: f"{arm['answer_tokens']:,}",
+    "minutes": lambda arm: f"{arm['seconds'] / 60:.1f}",
+    "tokens a prompt + answer": lambda arm: f"{arm['prompt']:.0f} + {arm['answer']:.0f}",
+    "teacher's answers": lambda arm: f"{arm['asked']['requests']:,}",
+    "their tokens": lambda arm: (
+        f"{arm['asked']['prompt_tokens'] + arm['asked']['answer_tokens']:,}"
+    ),
+}
+
 
 def summarise(
-    recipe: PairsRecipe,
-    folds: Sequence[Fold],
-    others: Mapping[str, list[Predictions]],
-    students: Mapping[str, Sequence[Student]],
+    recipe: PairsRecipe, folds: Sequence[Fold], beside: Values, answers: Answers
 ) -> Values:
-    """Return everything measured, as plain values: the content of ``study.json``.
-
-    Parameters
-    ----------
-    recipe : PairsRecipe
-    folds : sequence of Fold
-    others : mapping of str to list of Predictions
-        What stands beside the students, one a fold.
-    students : mapping of str to sequence of Student
-        By arm, one a fold.
-    """
-    about = judge(recipe, folds, dict(others))
-    shared = ("name", "labels", "chance", "protocol", "data", "seed", "folds")
-    return {key: about[key] for key in shared} | {
+    """Return everything measured of students, and of the methods that stand beside them."""
+    shared = ("labels", "chance", "protocol", "data", "folds")
+    return {key: beside[key] for key in shared} | {
         "tokens": recipe.tokens,
         "teacher": recipe.teacher.model or Path(recipe.teacher.name).name,
-        "others": about["methods"],
-        "arms": [_arm(recipe, folds, found) for found in students.values()],
+        "others": beside["methods"],
+        "arms": [_arm(recipe, folds, arm, answers) for arm in recipe.arms],
     }
 
 
-def write_study(folder: Path, found: Values) -> None:
-    """Write ``study.md`` and ``study.json``."""
-    write_text(folder / "study.md", as_markdown(found))
-    write_text(folder / "study.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-
-
-def read_study(folder: Path) -> Values:
-    """Return the content of ``study.json``.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no finished study.
-    """
-    return read_run(folder, "study.json")[0]
-
-
-def tables(found: Values) -> list[Table]:
+def explanations_page(values: Values, facts: Values, folder: Path) -> Page:
     """Return accuracy, truth and cost, one row a student; no table without a row."""
-    arms = found["arms"]
+    arms, folds, others = values["arms"], values["folds"], values["others"]
     accuracy = [
         [
             _TAUGHT[arm["arm"]],
             str(arm["recordings"]),
             interval(arm["scored"]["accuracy"]),
-            interval(arm["written"]["accuracy"]) if arm["written"] else "–",
+            interval(arm["written"] and arm["written"]["accuracy"]),
         ]
         for arm in arms
     ]
-    best = max(filter(is_baseline, found["others"]), key=lambda name: _top(found, name), default="")
-    n_train = sum(fold["n_train"] for fold in found["folds"])
-    for name, method in found["others"].items():
+    first = best(others, filter(is_baseline, others))
+    n_train = sum(fold["n_train"] for fold in folds)
+    for name, method in others.items():
+        title = _beside(name) + (" (best classical)" if name == first else "")
         learnt = str(n_train) if is_baseline(name) else "0"
-        named = "before training" if name == "adapter" else name
-        named += " (best classical)" if name == best else ""
-        accuracy.append([named, learnt, interval(method["accuracy"]), "–"])
-    truth = [
-        [
-            _TAUGHT[arm["arm"]],
-            _share(arm["taught"]),
-            interval(arm["explains"]["share"]),
-            interval(arm["by_chance"]["share"]),
-            interval(arm["explains"]["true_texts"]),
-            f"{_checked(arm['explains']) / arm['explains']['texts']:.1f}",
-        ]
+        accuracy.append([title, learnt, interval(method["accuracy"]), "–"])
+    head = [*_STUDENT, "recordings", "label scored [95 %]", "own words [95 %]"]
+    explaining = [arm for arm in arms if arm["explains"]]
+    true = "Are the student's own explanations of unseen recordings true?"
+    tables = [
+        Table(head, accuracy, "Accuracy on people never trained on"),
+        Table.of(explaining, _TRUTH, true),
+        _by_kind(explaining),
+        Table.of(arms, _COST, "Budget and cost"),
+    ]
+    said = [
+        Text([f"{_TAUGHT[arm['arm']]}, {x['id']} ({x['label']}):"], verbatim=x["text"].strip())
         for arm in arms
-        if arm["explains"]
+        for x in arm["examples"]
     ]
-    cost = [
-        [
-            _TAUGHT[arm["arm"]],
-            f"{arm['rows']:,}",
-            f"{arm['passes']:.1f}",
-            f"{arm['updates']:,}",
-            f"{arm['tokens']:,}",
-            f"{arm['answer_tokens']:,}",
-            f"{arm['seconds'] / 60:.1f}",
-            f"{arm['prompt']:.0f} + {arm['answer']:.0f}",
-            f"{arm['asked']['requests']:,}",
-            f"{arm['asked']['prompt_tokens'] + arm['asked']['answer_tokens']:,}",
-        ]
-        for arm in arms
-    ]
-    made = [
-        (
-            "Accuracy on people never trained on",
-            ["student was taught", "recordings", "label scored [95 %]", "own words [95 %]"],
-            accuracy,
-        ),
-        (
-            "Are the student's own explanations of unseen recordings true?",
-            [
-                "student was taught",
-                "taught, supported",
-                "own claims supported [95 %]",
-                "of another recording [95 %]",
-                "texts without a false claim [95 %]",
-                "claims a text",
-            ],
-            truth,
-        ),
-        _by_kind([arm for arm in arms if arm["explains"]]),
-        (
-            "Budget and cost",
-            [
-                "student was taught",
-                "rows",
-                "passes",
-                "updates",
-                "tokens",
-                "of answers",
-                "minutes",
-                "tokens a prompt + answer",
-                "teacher's answers",
-                "their tokens",
-            ],
-            cost,
-        ),
-    ]
-    return [one for one in made if one[2]]
+    people = {person for fold in folds for person in fold["test_people"]}
+    about = (
+        f"{sum(fold['n_test'] for fold in folds)} test recordings by {len(people)} people nobody "
+        f"was trained on; chance {values['chance']:.3f}; each student read {values['tokens']:,} "
+        f"tokens at most; teacher: {values['teacher']}. Supported: of the claims that could be "
+        "decided. Of another recording: the same texts held against recordings of other labels, "
+        "which is what luck is worth."
+    )
+    return Page(
+        f"{values['name']}: does it help to learn explanations?",
+        about,
+        [*(table for table in tables if table.rows), Text(heading="What students wrote"), *said],
+        lines=[about],
+    )
+
+
+def explanations_results(values: Values, facts: Values) -> list[Result]:
+    """Return accuracies, shares of true claims, and the accuracies of what stands beside."""
+    folds, chance = values["folds"], values["chance"]
+    trained = len({person for fold in folds for person in fold["train_people"]})
+    about = about_labels(values, facts)
+    about["task"] = f"what students learn from explanations, {about['task']}"
+    accuracy = about | {"metric": "accuracy", "over": "recordings", "chance": chance}
+    found = []
+    for arm in values["arms"]:
+        method = f"taught {_TAUGHT[arm['arm']]}"
+        said = {
+            "tokens": arm["prompt"],
+            "train_data": f"{arm['recordings']} recordings of {trained} other people, "
+            f"{arm['tokens']:,} tokens, {arm['updates']} updates",
+        }
+        scored, written = arm["scored"]["accuracy"], arm["written"]
+        found.append(Result.quoted(scored, accuracy, method=f"{method}, label scored", **said))
+        if not written:
+            continue
+        own = f"{method}, in its own words"
+        found.append(Result.quoted(written["accuracy"], accuracy, method=own, **said))
+        for key, metric, over in (
+            ("share", "claims supported", "claims"),
+            ("true_texts", "explanations without a false claim", "recordings"),
+        ):
+            more = said | {"metric": metric, "over": over, "chance": arm["by_chance"][key]["value"]}
+            found.append(Result.quoted(arm["explains"][key], about, method=method, **more))
+    for name, method in values["others"].items():
+        learnt = f"{folds[0]['n_train']} recordings of {trained} other people"
+        found.append(
+            Result.quoted(
+                method["accuracy"],
+                accuracy,
+                method=_beside(name),
+                tokens=method["tokens"]["median"] if method["tokens"] else None,
+                train_data=learnt if is_baseline(name) else "none of these",
+            )
+        )
+    return found
+
+
+def _beside(method: str) -> str:
+    return "before training" if method == "adapter" else method
 
 
 def _by_kind(arms: Sequence[Values]) -> Table:
     """Return the share of supported claims of each kind, and in brackets by luck."""
-    kinds = list(dict.fromkeys(kind for arm in arms for kind in arm["explains"]["kinds"]))
 
     def cell(arm: Values, kind: str) -> str:
         own, luck = (arm[name]["kinds"].get(kind) for name in ("explains", "by_chance"))
-        if own is None:
+        if own is None or not luck:
             return "–"
-        return f"{own['value']:.2f} ({luck['value']:.2f}), {own['n']}" if luck else "–"
+        return f"{own['value']:.2f} ({luck['value']:.2f}), {own['n']}"
 
-    rows = [[kind, *(cell(arm, kind) for arm in arms)] for kind in sorted(kinds)]
-    heading = ["kind of claim", *(_TAUGHT[arm["arm"]] for arm in arms)]
-    return "Share supported by kind (of another recording), claims", heading, rows
-
-
-def caption(found: Values) -> str:
-    """Return what a reader of the tables must know."""
-    folds = found["folds"]
-    n = sum(fold["n_test"] for fold in folds)
-    people = len({person for fold in folds for person in fold["test_people"]})
-    return (
-        f"{n} test recordings by {people} people nobody was trained on; chance "
-        f"{found['chance']:.3f}; each student read {found['tokens']:,} tokens at most; teacher: "
-        f"{found['teacher']}. Supported: of the claims that could be decided. Of another "
-        "recording: the same texts held against recordings of other labels, which is what luck is "
-        "worth."
-    )
+    kinds = sorted({kind for arm in arms for kind in arm["explains"]["kinds"]})
+    rows = [[kind, *(cell(arm, kind) for arm in arms)] for kind in kinds]
+    head = ["kind of claim", *(_TAUGHT[arm["arm"]] for arm in arms)]
+    return Table(head, rows, "Share supported by kind (of another recording), claims")
 
 
-def as_markdown(found: Values) -> str:
-    """Return the tables with their caption."""
-    lines = [f"# {found['name']}: does it help to learn explanations?", "", caption(found)]
-    for title, heading, rows in tables(found):
-        lines += ["", f"## {title}", "", _line(heading), _line(["---"] * len(heading))]
-        lines += map(_line, rows)
-    lines += ["", "## What students wrote", ""]
-    for arm in found["arms"]:
-        for example in arm["examples"]:
-            lines += [f"{_TAUGHT[arm['arm']]}, {example['id']} ({example['label']}):", ""]
-            lines += [f"> {line}" for line in example["text"].strip().splitlines()] + [""]
-    return "\n".join(lines).rstrip() + "\n"
+def _supported(taught: Mapping[str, int]) -> str:
+    figure = share(taught["supported"], taught["supported"] + taught["contradicted"])
+    return f"{figure['value']:.3f} of {figure['n']:,}" if figure["n"] else "–"
 
 
-def study_rows(found: Values, facts: Mapping[str, Any], note: str) -> list[Values]:
-    """Return the rows of the ledger: accuracies, shares of true claims, and what stands beside."""
-    folds = found["folds"]
-    tested = sorted({person for fold in folds for person in fold["test_people"]})
-    trained = len({person for fold in folds for person in fold["train_people"]})
-    labels = found["labels"]
-    about = {
-        "task": f"what students learn from explanations, {len(labels)} labels, {labels[0]} to "
-        f"{labels[-1]}",
-        "dataset": dataset_name(found["data"], facts["data"]["sha256"]),
-        "protocol": f"{found['protocol']}, tested: {', '.join(tested)}",
-        **origin(found, facts),
-    }
-    rows = []
-    for arm in found["arms"]:
-        method = f"taught {_TAUGHT[arm['arm']]}"
-        own = about | {
-            "method": method,
-            "tokens": arm["prompt"],
-            "train_data": f"{arm['recordings']} recordings of {trained} other people, "
-            f"{arm['tokens']:,} tokens, {arm['updates']} updates",
-            "note": note,
-        }
-        figures = [("accuracy, label scored", arm["scored"]["accuracy"], found["chance"])]
-        if arm["written"]:
-            luck = arm["by_chance"]["share"]["value"]
-            figures += [
-                ("accuracy, own words", arm["written"]["accuracy"], found["chance"]),
-                ("claims of own explanations supported", arm["explains"]["share"], luck),
-                (
-                    "own explanations without a false claim",
-                    arm["explains"]["true_texts"],
-                    arm["by_chance"]["true_texts"]["value"],
-                ),
-            ]
-        rows += [own | _figure(metric, figure, chance) for metric, figure, chance in figures]
-    for name, measured in found["others"].items():
-        learnt = f"{folds[0]['n_train']} recordings of {trained} other people"
-        own = about | {
-            "method": "before training" if name == "adapter" else name,
-            "tokens": measured["tokens"]["median"] if measured["tokens"] else None,
-            "train_data": learnt if is_baseline(name) else "none of these",
-            "note": note,
-        }
-        rows.append(own | _figure("accuracy", measured["accuracy"], found["chance"]))
-    return rows
-
-
-def _arm(recipe: PairsRecipe, folds: Sequence[Fold], students: Sequence[Student]) -> Values:
+def _arm(recipe: PairsRecipe, folds: Sequence[Fold], arm: str, answers: Answers) -> Values:
+    """Return everything measured of the students that learnt what an arm says."""
     labels, seed, resamples = recipe.label_set, recipe.seed, recipe.evaluate.bootstrap
-    scored = measure([student.scored for student in students], labels, seed, resamples)
-    taught = [row for student in students for row in student.taught]
-    trained = {key: sum(s.trained[key] for s in students) for key in students[0].trained}
-    written = [student.written for student in students if student.written is not None]
-    texts = [text for student in students for text in student.texts]
+    scored = [answers[fold.name, arm, "scored"] for fold in folds]
+    students = [answers[fold.name, arm, "training"] for fold in folds]
+    wrote = [(fold, w) for fold in folds if (w := answers.get((fold.name, arm, "written")))]
+    parsed = [
+        Predictions.parsed(fold.test, labels, w["texts"], w["tokens"], w["seconds"])
+        for fold, w in wrote
+    ]
+    texts = [text for _, w in wrote for text in w["texts"]]
     tested = [rec for fold in folds for rec in fold.test] if texts else []
-    rows = trained["rows"]
+    trained = _summed(student["trained"] for student in students)
+    taught, rows = sum(student["recordings"] for student in students), trained["rows"]
     return {
-        "arm": students[0].arm,
-        "recordings": len(taught),
+        "arm": arm,
+        "recordings": taught,
         "of": sum(len(fold.train) for fold in folds),
-        "labels_left": len({row["label"] for row in taught}),
-        "taught": {key: sum(row[key] for row in taught) for key in _COUNTS},
-        "asked": {key: sum(s.asked[key] for s in students) for key in students[0].asked},
+        "labels_left": len({label for student in students for label in student["labels"]}),
+        "taught": _summed(student["taught"] for student in students),
+        "asked": _summed(student["asked"] for student in students),
         **trained,
-        "passes": rows / len(taught),
+        "passes": rows / taught,
         "prompt": (trained["tokens"] - trained["answer_tokens"]) / rows,
         "answer": trained["answer_tokens"] / rows,
-        "scored": scored,
-        "written": measure(written, labels, seed, resamples) if written else None,
-        "unparsed": sum(int(np.isneginf(p.log_probs).all(axis=1).sum()) for p in written),
-        "explains": _plain(_truth(recipe, texts, tested)) if texts else None,
-        "by_chance": _plain(_truth(recipe, texts, _others(tested, seed))) if texts else None,
+        "scored": measure(scored, labels, seed, resamples),
+        "written": measure(parsed, labels, seed, resamples) if parsed else None,
+        "unparsed": sum(int(np.isneginf(p.log_probs).all(axis=1).sum()) for p in parsed),
+        "explains": _truth(recipe, texts, tested) if texts else None,
+        "by_chance": _truth(recipe, texts, _others(tested, seed)) if texts else None,
         "examples": [
             {"id": rec.id, "label": rec.label, "text": text}
             for rec, text in list(zip(tested, texts, strict=True))[:2]
@@ -289,16 +219,16 @@ def _arm(recipe: PairsRecipe, folds: Sequence[Fold], students: Sequence[Student]
     }
 
 
-_COUNTS = ("claims", "supported", "contradicted", "unchecked")
+def _summed(parts: Iterable[Mapping[str, Any]]) -> Values:
+    """Return the sums of what all parts count."""
+    found = list(parts)
+    return {key: sum(part[key] for part in found) for key in found[0]}
 
 
-def _truth(
-    recipe: PairsRecipe, texts: Sequence[str], recordings: Sequence[Recording]
-) -> Faithfulness:
-    """Check what stands before the answer."""
-    cue = "\n"
-    reasoning = [text.strip().rpartition(cue)[0] or text for text in texts]
-    return faithfulness(reasoning, recordings, CheckConfig(explain=recipe.facts))
+def _truth(recipe: PairsRecipe, texts: Sequence[str], recordings: Sequence[Recording]) -> Values:
+    """Check what stands before the answer, which is a text's last line."""
+    reasoning = [text.strip().rpartition("\n")[0] or text for text in texts]
+    return asdict(faithfulness(reasoning, recordings, CheckConfig(explain=recipe.facts)))
 
 
 def _others(recordings: Sequence[Recording], seed: int) -> list[Recording]:
@@ -309,35 +239,3 @@ def _others(recordings: Sequence[Recording], seed: int) -> list[Recording]:
         order = [recordings[i] for i in rng.permutation(len(recordings))]
         chosen.append(next((other for other in order if other.label != rec.label), order[0]))
     return chosen
-
-
-def _plain(found: Faithfulness) -> Values:
-    return asdict(found)
-
-
-def _figure(metric: str, figure: Mapping[str, Any], chance: float) -> Values:
-    return {
-        "metric": metric,
-        "value": round(figure["value"], 4),
-        "ci_low": None if figure["low"] is None else round(figure["low"], 4),
-        "ci_high": None if figure["high"] is None else round(figure["high"], 4),
-        "n": figure["n"],
-        "chance": round(chance, 4),
-    }
-
-
-def _share(counts: Mapping[str, int]) -> str:
-    decided = _checked(counts)
-    return f"{counts['supported'] / decided:.3f} of {decided:,}" if decided else "–"
-
-
-def _checked(counts: Mapping[str, int]) -> int:
-    return int(counts["supported"] + counts["contradicted"])
-
-
-def _top(found: Values, name: str) -> float:
-    return float(found["others"][name]["accuracy"]["value"])
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

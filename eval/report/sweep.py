@@ -1,142 +1,95 @@
-"""What a sweep found, as a table, a CSV, Markdown and a picture."""
+"""What a sweep found, as a page, a CSV and a picture."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from imuscribe.eval.metrics import Values
 from imuscribe.eval.report.figures import tokens_against_accuracy_by_format
-from imuscribe.eval.report.html import interval
-from imuscribe.signals.errors import InputError
+from imuscribe.eval.report.page import Page, Picture, Table, Text, counts, interval, only, optional
 from imuscribe.signals.files import atomic_path, write_text
 
-Values = dict[str, Any]
 
-RESULTS = ("sweep.json", "sweep.csv", "sweep.md", "sweep.png")
-"""What a finished sweep leaves beside its recipe, its environment and its cells."""
-
-
-def write_results(folder: Path, found: Values) -> None:
-    """Write the four files of `RESULTS`, ``sweep.json`` last."""
-    write_text(folder / "sweep.csv", as_csv(found))
-    write_text(folder / "sweep.md", as_markdown(found))
-    with atomic_path(folder / "sweep.png") as temporary:
-        temporary.write_bytes(tokens_against_accuracy_by_format(found))
-    write_text(folder / "sweep.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-
-
-def read_sweep(folder: Path) -> Values:
-    """Return the content of ``sweep.json``.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no finished sweep.
-    """
-    path = folder / "sweep.json"
-    if not path.is_file():
-        raise InputError(f"{folder}: has no sweep.json: give the folder of a finished sweep")
-    found: Values = json.loads(path.read_text(encoding="utf-8"))
-    return found
-
-
-def table(found: Values) -> tuple[list[str], list[list[str]]]:
-    """Return titles and rows: one row a cell, one column of accuracy a method.
-
-    A long title has a line break where it may be broken.
-    """
-    titles = ["format", "Hz", "steps", "precision"]
-    titles += [f"tokens\n{Path(name).name}" for name in found["tokenizers"]]
-    titles += [f"{method}\n[95 %]" for method in found["methods"]]
+def sweep_page(values: Values, facts: Values, folder: Path) -> Page:
+    """Return one row a cell, one column of accuracy a method, and what could not be run."""
+    head = [
+        *("format", "Hz", "steps", "precision"),
+        *(f"tokens\n{Path(name).name}" for name in values["tokenizers"]),
+        *(f"{method}\n[95 %]" for method in values["methods"]),
+    ]
     rows = []
-    for cell in found["cells"]:
+    for cell in values["cells"]:
         unit = cell["unit"].removesuffix("s" if cell["precision"] == 1 else "")
+        tokens = (cell["tokens"].get(name) for name in values["tokenizers"])
+        figures = (method.get("accuracy") for method in cell["methods"].values())
         rows.append(
             [
-                cell["format"],
-                f"{cell['rate']:g}",
-                "–" if cell["steps"] is None else str(cell["steps"]),
+                *(cell["format"], f"{cell['rate']:g}", optional(cell["steps"], "d")),
                 f"{cell['precision']} {unit}",
-                *_token_counts(cell, found["tokenizers"]),
-                *(
-                    # Without leading zeros two methods fit into a terminal of 80 columns.
-                    "–" if "reason" in method else interval(method["accuracy"]).replace("0.", ".")
-                    for method in cell["methods"].values()
-                ),
+                *(optional(n, ",.0f") for n in tokens),
+                # Without leading zeros two methods fit into a terminal of 80 columns.
+                *(interval(figure).replace("0.", ".") for figure in figures),
             ]
         )
-    return titles, rows
-
-
-def caption(found: Values) -> str:
-    """Return what a reader of the table must know, in one line."""
-    people = len({person for fold in found["folds"] for person in fold["test_people"]})
-    judged = [m["n"] for cell in found["cells"] for m in cell["methods"].values() if "n" in m]
-    counts = " or ".join(f"{n:,}" for n in sorted(set(judged)))
-    return (
-        f"{counts} test recordings by {people} {'person' if people == 1 else 'people'}, the same "
-        f"in every cell; chance {found['chance']:.3f}; tokens: median of the signal's text"
+    people = {person for fold in values["folds"] for person in fold["test_people"]}
+    judged = {m["n"] for cell in values["cells"] for m in cell["methods"].values() if "n" in m}
+    about = (
+        f"{' or '.join(f'{n:,}' for n in sorted(judged))} test recordings by "
+        f"{counts(len(people), 'person', 'people')}, the same in every cell; chance "
+        f"{values['chance']:.3f}; tokens: median of the signal's text"
+    )
+    missing = [reason for cell in values["cells"] for reason in _not_run(cell)]
+    return Page(
+        f"{values['name']}: tokens against accuracy",
+        f"{about}.",
+        only(
+            Table(head, rows),
+            Text(["Not run:"], missing) if missing else None,
+            Picture(tokens_against_accuracy_by_format(values), "Tokens against accuracy"),
+        ),
+        lines=[
+            about,
+            *(f"not run: {reason}" for reason in missing),
+            f"plot: {folder / 'sweep.png'}",
+        ],
     )
 
 
-def not_run(found: Values) -> list[str]:
-    """Return a line for every cell that could not be run and for each reason it had."""
-    lines = []
-    for cell in found["cells"]:
-        methods: dict[str, list[str]] = {}
-        for name, method in cell["methods"].items():
-            if "reason" in method:
-                methods.setdefault(method["reason"], []).append(name)
-        for reason, names in methods.items():
-            lines.append(f"{cell['name']} ({', '.join(names)}): {reason}")
-    return lines
+def reasons(row: Values) -> list[str]:
+    """Return why methods of a cell could not be run."""
+    return [method["reason"] for method in row["methods"].values() if "reason" in method]
 
 
-def as_markdown(found: Values) -> str:
-    """Return the table with its caption and what could not be run."""
-    titles, rows = table(found)
-    lines = [f"# {found['name']}: tokens against accuracy", "", caption(found) + ".", ""]
-    titles = [title.replace("\n", " ") for title in titles]
-    lines += [_line(titles), _line(["---"] * len(titles)), *map(_line, rows)]
-    if missing := not_run(found):
-        lines += ["", "Not run:", "", *(f"- {reason}" for reason in missing)]
-    return "\n".join(lines) + "\n"
+def draw(found: Values, path: Path) -> None:
+    """Draw accuracy against tokens as a PNG."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(tokens_against_accuracy_by_format(found))
 
 
-def as_csv(found: Values) -> str:
-    """Return one row a cell and method, its reason in the last column if it could not be run."""
+def write_csv(found: Values, path: Path) -> None:
+    """Write one row a cell and method, its reason in the last column if it could not be run."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    settings = ("format", "rate", "steps", "precision")
+    settings, bounds = ("format", "rate", "steps", "precision"), ("value", "low", "high")
     counted = [f"tokens:{name}" for name in found["tokenizers"]]
-    writer.writerow(
-        [*settings, *counted, "method", "accuracy", "low", "high", "n", "chance", "reason"]
-    )
+    named = ("method", "accuracy", "low", "high", "n", "chance", "reason")
+    writer.writerow([*settings, *counted, *named])
     for cell in found["cells"]:
-        counts = [cell["tokens"].get(name) for name in found["tokenizers"]]
+        about = [cell[setting] for setting in settings]
+        about += [cell["tokens"].get(name) for name in found["tokenizers"]]
         for name, method in cell["methods"].items():
-            figure = method.get("accuracy", {})
-            writer.writerow(
-                [
-                    *(cell[setting] for setting in settings),
-                    *counts,
-                    name,
-                    *(figure.get(bound) for bound in ("value", "low", "high")),
-                    method.get("n"),
-                    found["chance"],
-                    method.get("reason"),
-                ]
-            )
-    return buffer.getvalue()
+            figure = [method.get("accuracy", {}).get(bound) for bound in bounds]
+            rest = [method.get("n"), found["chance"], method.get("reason")]
+            writer.writerow([*about, name, *figure, *rest])
+    write_text(path, buffer.getvalue())
 
 
-def _token_counts(cell: Values, tokenizers: Sequence[str]) -> list[str]:
-    return [f"{cell['tokens'][name]:,.0f}" if cell["tokens"] else "–" for name in tokenizers]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _not_run(cell: Values) -> list[str]:
+    """Return a line for each reason why methods could not be run in a cell."""
+    methods: dict[str, list[str]] = {}
+    for name, method in cell["methods"].items():
+        if "reason" in method:
+            methods.setdefault(method["reason"], []).append(name)
+    return [f"{cell['name']} ({', '.join(names)}): {why}" for why, names in methods.items()]

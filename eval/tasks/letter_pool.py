@@ -2,150 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from imuscribe.eval.predictions import PREFIX
-from imuscribe.models.calibrate import Calibration
+from imuscribe.eval.environment import data_facts
+from imuscribe.eval.predictions import PREFIX, Predictions
+from imuscribe.eval.store import Store
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.words.letters import Confusion, RepeatFusion
+from imuscribe.words.channel import LetterPool
+from imuscribe.words.letters import Float, log_softmax
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from imuscribe.recipes.words import AdaptRecipe, WordsRecipe
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-
 _FLOOR = -30.0
-_REPEATS = 4
-"""Stacks of each letter and person that a fusion is fitted on."""
 
 
-@dataclass(frozen=True)
-class LetterPool:
-    """Recordings of letters as one or several predictors read them.
-
-    Parameters
-    ----------
-    labels : tuple of str
-    ids, subjects : ndarray of str, shape (n,)
-    truth : ndarray of int64, shape (n,)
-        Column of the letter written.
-    readings : ndarray of float64, shape (n, n_methods, n_labels)
-        Natural logarithms, normalised.
-    source : str
-        Whose letters, read by what.
-    """
-
-    labels: tuple[str, ...]
-    ids: NDArray[np.str_]
-    subjects: NDArray[np.str_]
-    truth: Int
-    readings: Float
-    source: str
-
-    @property
-    def people(self) -> list[str]:
-        """Everyone who wrote."""
-        return sorted(set(self.subjects.tolist()))
-
-    def recordings(self, person: str, letter: int) -> Int:
-        """Return the rows of a person's recordings of a letter."""
-        return np.flatnonzero((self.subjects == person) & (self.truth == letter))
-
-    def writes(self, person: str) -> set[str]:
-        """Return the letters that a person wrote at all."""
-        return {self.labels[i] for i in set(self.truth[self.subjects == person].tolist())}
-
-    def draw(self, person: str, word: str, k: int, rng: np.random.Generator) -> Int:
-        """Draw k recordings of every letter of a word, shape (n_letters, k).
-
-        None is used twice in a word while the person has others of that letter, and none twice in
-        a position unless there are fewer than k.
-        """
-        drawn = np.zeros((len(word), k), dtype=np.int64)
-        for letter in sorted(set(word)):
-            positions = [i for i, c in enumerate(word) if c == letter]
-            rows = rng.permutation(self.recordings(person, self.labels.index(letter)))
-            taken = np.arange(len(positions) * k).reshape(len(positions), k) % len(rows)
-            drawn[positions] = rows[taken]
-        return drawn
-
-
-@dataclass(frozen=True)
-class Channel:
-    """What training people teach about a reader: how sure to be, how repeats add up, what it mixes.
-
-    Parameters
-    ----------
-    calibrations : tuple of Calibration
-        One a method.
-    fusion : RepeatFusion
-    confusion : Confusion
-    """
-
-    calibrations: tuple[Calibration, ...]
-    fusion: RepeatFusion
-    confusion: Confusion
-
-    @classmethod
-    def fit(
-        cls, pool: LetterPool, people: Sequence[str], ks: Sequence[int], rng: np.random.Generator
-    ) -> Channel:
-        """Fit to the recordings of `people` alone; stacks of k recordings for every k of `ks`."""
-        rows = np.flatnonzero(np.isin(pool.subjects, list(people)))
-        truth = pool.truth[rows]
-        calibrations = tuple(
-            Calibration.fit(pool.readings[rows, m], truth.tolist())
-            for m in range(pool.readings.shape[1])
-        )
-        fused = _pooled(calibrations, pool.readings)
-        stacks, right = [], []
-        for k in ks:
-            drawn = [
-                (pool.draw(person, letter, k, rng)[0], pool.labels.index(letter))
-                for person in people
-                for letter in sorted(pool.writes(person))
-                for _ in range(_REPEATS)
-            ]
-            stacks.append(fused[np.array([rows for rows, _ in drawn])])
-            right.append(np.array([letter for _, letter in drawn]))
-        guesses = fused[rows].argmax(axis=1)
-        return cls(
-            calibrations,
-            RepeatFusion.fit(stacks, right),
-            Confusion.fit(truth, guesses, len(pool.labels)),
-        )
-
-    def read(self, readings: Float) -> Float:
-        """Return one calibrated distribution a recording, (n, n_labels), of all methods together.
-
-        Methods are a product of experts with equal weights: each is calibrated on its own, and
-        their common overconfidence is left to the fusion's temperature. Weights fitted to few
-        people follow those people.
-        """
-        return _pooled(self.calibrations, readings)
-
-
-def load_pool(recipe: WordsRecipe | AdaptRecipe, progress: bool = True) -> LetterPool:
-    """Return the letters a word recipe names.
-
-    Raises
-    ------
-    InputError
-        If a run has no such predictions, the runs differ, or there are fewer than two people.
-    """
+def load_pool(recipe: WordsRecipe | AdaptRecipe, store: Store, progress: bool = True) -> LetterPool:
+    """Return the letters a word recipe names; what simulated ones were read as is kept."""
     if recipe.letters == ("simulated",):
-        pool = _simulated(recipe, progress)
+        pool = _simulated(recipe, store, progress)
     else:
-        pool = _of_runs([Path(folder) for folder in recipe.letters], recipe.method)
+        folders = [Path(folder) for folder in recipe.letters]
+        frames = [frame for folder in folders for frame in _predictions(folder)]
+        pool = pool_of_frames(frames, recipe.method, " + ".join(map(str, folders)))
     if len(pool.people) < 2:
         raise InputError(
             f"letters of {', '.join(pool.people)} alone: the channel is learnt from other people: "
@@ -155,41 +42,32 @@ def load_pool(recipe: WordsRecipe | AdaptRecipe, progress: bool = True) -> Lette
 
 
 def pool_of_frames(frames: Sequence[pd.DataFrame], methods: Sequence[str], name: str) -> LetterPool:
-    """Return the letters of prediction tables, one row a recording and method.
-
-    Raises
-    ------
-    InputError
-        If a method is missing, or the tables have other labels or share recordings.
-    """
+    """Return the letters of prediction tables, one row a recording and method."""
     import pandas as pd
 
-    columns = [c for c in frames[0].columns if c.startswith(PREFIX)]
-    for frame in frames[1:]:
-        if [c for c in frame.columns if c.startswith(PREFIX)] != columns:
-            raise InputError(f"{name}: the runs have other labels: give runs of one experiment")
+    columns, *others = ([c for c in frame.columns if c.startswith(PREFIX)] for frame in frames)
+    if any(other != columns for other in others):
+        raise InputError(f"{name}: the runs have other labels: give runs of one experiment")
     table = pd.concat(frames)
-    known = sorted(table["method"].unique())
-    wanted: pd.Index | None = None
     parts = []
     for method in methods:
         part = table[table["method"] == method].set_index("id")
         if part.empty:
+            known = sorted(table["method"].unique())
             raise InputError(f"method '{method}': not in {name}: {nearest(method, known)}")
         if part.index.has_duplicates:
             raise InputError(
                 f"{name}: recording {part.index[part.index.duplicated()][0]} is predicted twice by "
                 f"{method}: give each fold once"
             )
-        wanted = part.index if wanted is None else wanted.intersection(part.index)
         parts.append(part)
-    assert wanted is not None
-    readings = np.stack([_normalised(part.loc[wanted, columns].to_numpy()) for part in parts], 1)
+    common = reduce(pd.Index.intersection, [part.index for part in parts])
+    readings = np.stack([_normalised(part.loc[common, columns].to_numpy()) for part in parts], 1)
     labels = tuple(c.removeprefix(PREFIX) for c in columns)
-    first = parts[0].loc[wanted]
+    first = parts[0].loc[common]
     return LetterPool(
         labels,
-        wanted.to_numpy(dtype=np.str_),
+        common.to_numpy(dtype=np.str_),
         first["subject"].to_numpy(dtype=np.str_),
         np.array([labels.index(c) for c in first["label"]]),
         readings,
@@ -197,22 +75,19 @@ def pool_of_frames(frames: Sequence[pd.DataFrame], methods: Sequence[str], name:
     )
 
 
-def _of_runs(folders: Sequence[Path], methods: Sequence[str]) -> LetterPool:
+def _predictions(folder: Path) -> list[pd.DataFrame]:
     import pandas as pd
 
-    frames = []
-    for folder in folders:
-        whole = folder / "predictions.parquet"
-        files = [whole] if whole.is_file() else sorted(folder.glob("folds/*/*.parquet"))
-        if not files:
-            raise InputError(f"letters '{folder}': no predictions there: give a run's folder")
-        frames += [pd.read_parquet(file) for file in files]
-    return pool_of_frames(frames, methods, " + ".join(map(str, folders)))
+    whole = folder / "predictions.parquet"
+    files = [whole] if whole.is_file() else sorted(folder.glob("folds/*/*.parquet"))
+    if not files:
+        raise InputError(f"letters '{folder}': no predictions there: give a run's folder")
+    return [pd.read_parquet(file) for file in files]
 
 
-def _simulated(recipe: WordsRecipe | AdaptRecipe, progress: bool) -> LetterPool:
+def _simulated(recipe: WordsRecipe | AdaptRecipe, store: Store, progress: bool) -> LetterPool:
     """Let simulated people write and the recipe's adapter read what they wrote."""
-    from imuscribe.finetune.adapters import adapter_path
+    from imuscribe.finetune.adapters import adapter_path, weights_hash
     from imuscribe.finetune.lineage import read
     from imuscribe.finetune.reading import Reader
     from imuscribe.signals.labels import parse_labels
@@ -233,29 +108,44 @@ def _simulated(recipe: WordsRecipe | AdaptRecipe, progress: bool) -> LetterPool:
             f"read: it reads {', '.join(labels)}"
         )
     recordings = simulate(recipe.simulate, progress)
-    log_probs = reader.log_probs(recordings, progress)
+
+    def read_them() -> Predictions:
+        log_probs = reader.log_probs(recordings, progress).astype(np.float64)
+        return Predictions.of(recordings, labels, log_probs)
+
+    key = [recipe.simulate.model_dump(mode="json"), weights_hash(recipe.adapter)]
+    found = store.predictions(("letters", "read"), key, recordings, read_them)
     return LetterPool(
         labels,
-        np.array([rec.id for rec in recordings]),
-        np.array([rec.subject for rec in recordings]),
-        np.array([labels.index(rec.label) for rec in recordings]),
-        _normalised(log_probs[:, None].astype(np.float64)),
+        np.array(found.ids),
+        np.array(found.subjects),
+        np.array([labels.index(label) for label in found.truth]),
+        _normalised(found.log_probs[:, None]),
         f"people {people}, read by the adapter {recipe.adapter}",
     )
 
 
-def _pooled(calibrations: Sequence[Calibration], readings: Float) -> Float:
-    from scipy.special import log_softmax
-
-    parts = [calibration(readings[:, m]) for m, calibration in enumerate(calibrations)]
-    return np.asarray(log_softmax(np.sum(parts, axis=0), axis=1))
+def letters_source(recipe: WordsRecipe | AdaptRecipe) -> dict[str, dict[str, Any]]:
+    """Return the data file whose recordings are the letters: the runs', where runs read them."""
+    if recipe.letters == ("simulated",):
+        return {"data": {"path": "simulated", "sha256": ""}}
+    found = []
+    for folder in recipe.letters:
+        path = Path(folder) / "environment.json"
+        if path.is_file():
+            found.append(json.loads(path.read_text(encoding="utf-8"))["data"])
+        else:  # somebody else's answers
+            found.append(data_facts(str(Path(folder) / "predictions.parquet")))
+    if odd := [one for one in found if one["sha256"] != found[0]["sha256"]]:
+        raise InputError(
+            f"letters: the runs read different files, {found[0]['path']} and {odd[0]['path']}: "
+            "give runs of one experiment"
+        )
+    return {"data": found[0]}
 
 
 def _normalised(log_probs: Float) -> Float:
     """Return rows that sum to one; what ranks without probabilities gets some, no answer none."""
-    from scipy.special import log_softmax
-
     finite = np.where(np.isnan(log_probs), -np.inf, log_probs)
     high = finite.max(axis=-1, keepdims=True)
-    floored = np.maximum(finite - np.where(np.isfinite(high), high, 0.0), _FLOOR)
-    return np.asarray(log_softmax(floored, axis=-1))
+    return log_softmax(np.maximum(finite - np.where(np.isfinite(high), high, 0.0), _FLOOR))

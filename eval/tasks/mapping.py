@@ -1,138 +1,162 @@
-"""A mapping judged by person: retrieval, its rivals, and what a language model adds.
+"""A mapping judged by person: retrieval, its baselines, and what a language model adds.
 
-Every test person is a stranger to the encoder. Who decided when training stops, a training person,
-also gives the temperature of the gallery's vote and the weights of the fusion.
+The encoder has learnt from no test person. Who decided when training stops, a training person, also
+gives the temperature of the gallery's vote and the weights of the fusion.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.eval.environment import as_json, environment
+from imuscribe.eval.comparison import best, by_method, compared, label_results, write_predictions
+from imuscribe.eval.environment import data_facts
 from imuscribe.eval.methods.baselines import BASELINES
-from imuscribe.eval.methods.mapping import Judge
-from imuscribe.eval.metrics import bootstrap_people, wilson
-from imuscribe.eval.predictions import Predictions
-from imuscribe.eval.run import compare, fold_facts, measure, write_predictions
+from imuscribe.eval.methods.mapping import MappingMethods
+from imuscribe.eval.methods.reader import KeptReader
+from imuscribe.eval.metrics import bootstrap_people, share
+from imuscribe.eval.report.figures import write_embedding
+from imuscribe.eval.report.methods import mapping_page
+from imuscribe.eval.result import Result, origin
 from imuscribe.eval.splits import Fold, check_disjoint, make_folds
-from imuscribe.eval.tasks.mapping_fold import ENCODER, GALLERY, FoldMapping, build_gallery
-from imuscribe.mapping3d.data import Conditions, fit_mapper, prepare
-from imuscribe.mapping3d.gallery import Gallery
-from imuscribe.mapping3d.mapper import Mapper
+from imuscribe.eval.store import Store
+from imuscribe.eval.task import Answers, Task, Unit, Values
+from imuscribe.mapping3d.data import Conditions, prepare
 from imuscribe.recipes.mapping import MapRecipe
-from imuscribe.recipes.schema import dump
-from imuscribe.signals.errors import InputError, nearest
-from imuscribe.signals.files import inside, sha256, write_text
-
-if TYPE_CHECKING:
-    from imuscribe.eval.methods.reader import KeptReader
-
-log = logging.getLogger(__name__)
-
-Float = NDArray[np.float64]
-Values = dict[str, Any]
-
-RESULTS = ("metrics.json", "predictions.parquet", "report.html", "embedding.png")
+from imuscribe.signals.files import inside
 
 
-def run(recipe: MapRecipe, command: str = "", progress: bool = True) -> Path:
-    """Judge a mapping by the recipe's split and write its run folder.
+class Mapping(Task[MapRecipe]):
+    """Every method answers every fold from an encoder and gallery that are made once."""
 
-    A fold's encoder, once trained under the same settings and data, is not trained again, nor is a
-    method asked again: an interrupted run goes on where it stopped.
-
-    Parameters
-    ----------
-    recipe : MapRecipe
-        The folder is `recipe.out` / `recipe.name`.
-    command : str
-        How the run was asked for.
-    progress : bool
-        Show progress bars on standard error.
-
-    Returns
-    -------
-    Path
-        The folder: ``metrics.json``, ``predictions.parquet``, ``recipe.yaml``,
-        ``environment.json``, ``embedding.png``, ``report.html`` and ``folds/``.
-
-    Raises
-    ------
-    InputError
-        For anything wrong with the recipe, the data, the split or the gallery.
-    """
-    from imuscribe.eval.report.html import write_report
-    from imuscribe.eval.report.mapping import write_embedding
-
-    folder = Path(recipe.out) / recipe.name
-    data_hash = "" if recipe.data == "simulated" else _hash(recipe.data)
-    data = prepare(recipe, progress)
-    folds = make_folds(data.source.recordings, recipe.split, recipe.label_set, recipe.seed)
-    for fold in folds:
-        _check_strangers(data, fold)
-    write_text(folder / "recipe.yaml", dump(recipe))
-    write_text(folder / "environment.json", as_json(environment(recipe.data, data_hash, command)))
-    for stale in RESULTS:
-        (folder / stale).unlink(missing_ok=True)
-
-    reader = _reader(recipe, data, folds, folder, progress)
-    answers: dict[str, list[Predictions]] = {name: [] for name in recipe.evaluate.methods}
-    found = []
-    for fold in folds:
-        place = inside(folder, "folds", fold.name)
-        mapping = FoldMapping(recipe, data, fold, place, data_hash, progress)
-        judge = Judge(mapping, reader)
-        for method in recipe.evaluate.methods:
-            answers[method].append(judge.answer(method))
-        found.append(mapping.facts())
-
-    write_predictions(answers, folds, folder / "predictions.parquet")
-    write_text(folder / "metrics.json", as_json(_metrics(recipe, folds, answers, found)))
-    write_embedding(folder / "embedding.png", *mapping.space(), seed=recipe.seed)
-    write_report(folder)
-    return folder
-
-
-def fit_and_save(recipe: MapRecipe, progress: bool = True) -> tuple[Path, Mapper, Gallery, str]:
-    """Train on the recipe's training people and save encoder and gallery in the run's folder.
-
-    Returns
-    -------
-    (Path, Mapper, Gallery, str)
-        The folder, what lies in it, and how training went.
-    """
-    data = prepare(recipe, progress)
-    everybody = {rec.subject for rec in data.source.recordings}
-    people = sorted(everybody)
-    if recipe.split.protocol == "given":
-        for person in recipe.split.train:
-            if person not in everybody:
-                hint = nearest(person, people)
-                raise InputError(f"split.train: '{person}' is not in the data: {hint}")
-        people = list(recipe.split.train)
-    mapper, history = fit_mapper(recipe, data, people, progress)
-    store = build_gallery(recipe, data, mapper, people, ())
-    folder = Path(recipe.out) / recipe.name
-    write_text(folder / "recipe.yaml", dump(recipe))
-    mapper.save(folder / ENCODER)
-    store.save(folder / GALLERY)
-    note = f"loss {history.loss[history.best]:.3f} after epoch {history.best + 1}"
-    if history.retrieval:
-        note += (
-            f", finds {history.retrieval[history.best]:.3f} of {', '.join(history.held_out)}'s, "
-            "who did not train"
+    def __init__(self, recipe: MapRecipe, folder: Path, progress: bool = True) -> None:
+        super().__init__(recipe, folder, progress)
+        self.facts = data_facts(recipe.data)
+        self.data = prepare(recipe, progress)
+        self.folds = make_folds(
+            self.data.source.recordings, recipe.split, recipe.label_set, recipe.seed
         )
-    return folder, mapper, store, note
+        for fold in self.folds:
+            _check_held_out(self.data, fold)
+        self._asked: dict[str, MappingMethods] = {}
+
+    def source(self) -> dict[str, Values]:
+        """Return the file of recordings."""
+        return {"data": dict(self.facts)}
+
+    def units(self) -> Sequence[Unit]:
+        """Return folds × methods."""
+        if self.recipe.evaluate.adapter is not None:
+            _ = self.reader  # one that cannot be used is named before anything is trained
+        return [
+            Unit(
+                (fold.name, method),
+                self._methods(fold).key(method),
+                partial(self._methods(fold).answer, method),
+                fold.test,
+            )
+            for fold in self.folds
+            for method in self.recipe.evaluate.methods
+        ]
+
+    def judge(self, answers: Answers) -> Values:
+        """Return retrieval, every method's figures and how they compare."""
+        recipe = self.recipe
+        answered = by_method(answers, self.folds, recipe.evaluate.methods)
+        facts = [self._methods(fold).facts() for fold in self.folds]
+        found = compared(recipe, self.folds, answered, _pairs, recipe.evaluate.bootstrap)
+        found["folds"] = [
+            fold | {key: value for key, value in one.items() if key != "ranks"}
+            for fold, one in zip(found["folds"], facts, strict=True)
+        ]
+        position = np.concatenate([np.array(one["ranks"]) for one in facts])
+        provenance = facts[0]["gallery"]["provenance"]
+        return {
+            "protocol": f"{recipe.split.protocol}, {provenance} gallery",
+            "data": recipe.data,
+            "shots": 0,
+            "retrieval": self._retrieval(position),
+            **found,
+        }
+
+    def write_tables(self, answers: Answers) -> None:
+        """Write ``predictions.parquet``, and draw the last fold's space."""
+        answered = by_method(answers, self.folds, self.recipe.evaluate.methods)
+        write_predictions(answered, self.folds, self.folder / "predictions.parquet")
+        space = self._methods(self.folds[-1]).space()
+        write_embedding(self.folder / "embedding.png", *space, seed=self.recipe.seed)
+
+    page = staticmethod(mapping_page)
+
+    @staticmethod
+    def results(values: Values, facts: Values) -> list[Result]:
+        """Return accuracies of all methods, and whether the nearest items are right."""
+        found = label_results(values, facts)
+        about = origin(values, facts) | {
+            "protocol": found[0].protocol,
+            "task": found[0].task,
+            "train_data": found[0].train_data,
+            "method": "mapping",
+            "over": "recordings",
+        }
+        for metric, key in (("R@1", "@1"), ("R@5", "@5")):
+            pooled = values["retrieval"][key]["pooled"]
+            chance = values["chance"] if metric == "R@1" else None
+            found.append(Result.quoted(pooled, about, metric=metric, chance=chance))
+        return found
+
+    def _methods(self, fold: Fold) -> MappingMethods:
+        if fold.name not in self._asked:
+            place = inside(self.folder, "folds", fold.name)
+            sha256 = self.facts["sha256"]
+            reader = self.reader if self.recipe.evaluate.adapter is not None else None
+            self._asked[fold.name] = MappingMethods(
+                self.recipe, self.data, fold, place, sha256, reader, self.progress
+            )
+        return self._asked[fold.name]
+
+    @cached_property
+    def reader(self) -> KeptReader:
+        """The language model, which must not have learnt from anybody tested."""
+        from imuscribe.finetune.lineage import check_held_out
+        from imuscribe.recipes.schema import TrainConfig
+
+        recipe, adapter = self.recipe, self.recipe.evaluate.adapter
+        assert adapter is not None
+        store = Store(self.folder / "folds")
+        reader = KeptReader(adapter, recipe.label_set, store, self.progress)
+        asking = reader.recipe.model_copy(
+            update={
+                "data": recipe.data,
+                "simulate": recipe.simulate,
+                "train": TrainConfig(start_from=str(adapter)),
+            }
+        )
+        test = [rec for fold in self.folds for rec in fold.test]
+        check_held_out(asking, self.data.source.recordings, test)
+        return reader
+
+    def _retrieval(self, position: NDArray[np.int64]) -> Values:
+        """Return how near to the front the first item of the right label is."""
+        subjects = [rec.subject for fold in self.folds for rec in fold.test]
+        seed, resamples = self.recipe.seed, self.recipe.evaluate.bootstrap
+        ranks = 1 / position
+        mean = {"value": float(ranks.mean()), "low": None, "high": None, "n": len(position)}
+        return {
+            "@1": _retrieved(position <= 1, subjects, seed, resamples),
+            "@5": _retrieved(position <= 5, subjects, seed, resamples),
+            "reciprocal rank": {
+                "pooled": mean,
+                "people": bootstrap_people(ranks, subjects, seed, resamples),
+            },
+        }
 
 
-def _check_strangers(data: Conditions, fold: Fold) -> None:
+def _check_held_out(data: Conditions, fold: Fold) -> None:
     """Refuse a test person whose recordings, of either condition, are there under another name."""
     tested = {rec.subject for rec in fold.test}
     taught = {rec.subject for rec in fold.train}
@@ -143,107 +167,19 @@ def _check_strangers(data: Conditions, fold: Fold) -> None:
     check_disjoint(learnt, [rec for rec in everything if rec.subject in tested])
 
 
-def _reader(
-    recipe: MapRecipe, data: Conditions, folds: Sequence[Fold], folder: Path, progress: bool
-) -> KeptReader | None:
-    """Return the language model's reader, None where no method asks it."""
-    if recipe.evaluate.adapter is None:
-        return None
-    from imuscribe.eval.methods.reader import KeptReader
-    from imuscribe.finetune.lineage import check_strangers
-    from imuscribe.recipes.schema import TrainConfig
-
-    reader = KeptReader(
-        recipe.evaluate.adapter, recipe.label_set, folder / "answers.json", progress
-    )
-    asking = reader.recipe.model_copy(
-        update={
-            "data": recipe.data,
-            "simulate": recipe.simulate,
-            "train": TrainConfig(start_from=str(recipe.evaluate.adapter)),
-        }
-    )
-    test = [rec for fold in folds for rec in fold.test]
-    check_strangers(asking, data.source.recordings, test)
-    return reader
-
-
-def _metrics(
-    recipe: MapRecipe,
-    folds: Sequence[Fold],
-    answers: dict[str, list[Predictions]],
-    found: Sequence[Values],
+def _retrieved(
+    hits: NDArray[np.bool_], subjects: Sequence[str], seed: int, resamples: int
 ) -> Values:
-    """Return the content of ``metrics.json``, laid out as `eval.run.judge` does."""
-    seed, resamples = recipe.seed, recipe.evaluate.bootstrap
-    labels = recipe.label_set
-    methods = {name: measure(p, labels, seed, resamples) for name, p in answers.items()}
-    subjects = [rec.subject for fold in folds for rec in fold.test]
-    position = np.concatenate([np.array(one["ranks"]) for one in found])
-    return {
-        "name": recipe.name,
-        "kind": "mapping",
-        "labels": list(labels),
-        "chance": 1 / len(labels),
-        "protocol": f"{recipe.split.protocol}, {found[0]['gallery']['provenance']} gallery",
-        "data": recipe.data,
-        "seed": seed,
-        "shots": 0,
-        "folds": [
-            {
-                **fold_facts(fold),
-                **{k: v for k, v in one.items() if k != "ranks"},
-            }
-            for fold, one in zip(folds, found, strict=True)
-        ],
-        "retrieval": {
-            "@1": _share(position <= 1, subjects, seed, resamples),
-            "@5": _share(position <= 5, subjects, seed, resamples),
-            "reciprocal rank": {
-                "pooled": {
-                    "value": float((1 / position).mean()),
-                    "low": None,
-                    "high": None,
-                    "n": len(position),
-                },
-                "people": asdict(bootstrap_people(1 / position, subjects, seed, resamples)),
-            },
-        },
-        "methods": methods,
-        "comparisons": [
-            compare(a, b, answers, methods, seed, resamples) for a, b in _pairs(methods)
-        ],
-    }
-
-
-def _share(hits: NDArray[np.bool_], subjects: Sequence[str], seed: int, resamples: int) -> Values:
-    k, n = int(hits.sum()), len(hits)
-    low, high = wilson(k, n)
-    return {
-        "pooled": {"value": k / n, "low": low, "high": high, "n": n},
-        "people": asdict(bootstrap_people(hits, subjects, seed, resamples)),
-    }
+    people = bootstrap_people(hits, subjects, seed, resamples)
+    return {"pooled": share(hits.sum(), len(hits)), "people": people}
 
 
 def _pairs(methods: Values) -> list[tuple[str, str]]:
     """Return what is worth comparing: with the best classifier, and the fusion with its parts."""
-
-    def best(names: Iterable[str]) -> str | None:
-        there = [name for name in names if name in methods]
-        return max(there, key=lambda name: methods[name]["accuracy"]["value"], default=None)
-
-    mapping = best(["mapping", "mapping-vote"])
-    pairs = [(mapping, best(["analytic", "analytic-dtw"])), (mapping, best(BASELINES))]
+    mapping = best(methods, ["mapping", "mapping-vote"])
+    classical = best(methods, BASELINES)
+    pairs = [(mapping, best(methods, ["analytic", "analytic-dtw"])), (mapping, classical)]
     if "fusion" in methods:
         pairs += [("fusion", name) for name in ("mapping-vote", "llm-3d", "llm-retrieved")]
-        pairs += [("fusion", best(BASELINES))]
+        pairs += [("fusion", classical)]
     return [(a, b) for a, b in pairs if a and b and b in methods]
-
-
-def _hash(data: str) -> str:
-    try:
-        return sha256(data)
-    except OSError as error:
-        raise InputError(
-            f"data '{data}': {error.strerror}: set data= to a Parquet file of recordings"
-        ) from None

@@ -1,300 +1,118 @@
-"""Whole words without given boundaries: lattices decoded, beside rivals that cut first.
+"""Whole words without given boundaries: letters and bounds are found together.
 
-A reader that has learnt letters and wrong cuts from some people weighs every segment of a word;
-the decoder finds letters and bounds together. Its weights are fitted on words of further people.
-Rivals read with the same reader and decode with the same lexicon and weights, but are told the
-bounds (``oracle``), or cut at pauses first (``pauses``).
+What weighs segments has learnt from some people; its decoder's weights are fitted on words of
+further people; the words tested are by others again.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from imuscribe.eval.report.segments import NO_LEXICON, summarise, write_report
-from imuscribe.eval.tasks.written import Material, recorded, sessions, simulated
+from imuscribe.eval.environment import data_facts
+from imuscribe.eval.report.words import segments_page, segments_results, segments_summary
+from imuscribe.eval.task import Answers, Task, Unit, Values
 from imuscribe.recipes.words import SegmentRecipe
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import atomic_path, sha256, write_text
+from imuscribe.signals.files import atomic_path
 from imuscribe.signals.labels import parse_labels
-from imuscribe.words.decode.confidence import Confidence
-from imuscribe.words.decode.decoding import Candidate
-from imuscribe.words.decode.lattice import Lattice, LatticeBeam, LatticeDecoder
 from imuscribe.words.decode.lexicon import Lexicon, load_lexicon
-from imuscribe.words.decode.ngram import CharModel
-from imuscribe.words.segment_reader import SegmentReader, Written
-
-VALUES = {
-    "scale": (0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8),
-    "offset": tuple(range(-4, 10)),
-    "prior": (0.0, 0.1, 0.2, 0.35, 0.5),
-}
-OPEN_WEIGHTS = (0.5, 0.75, 1.0, 1.25, 1.5)
-DEPTHS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
-"""Values of the weights, and how deep a pause is; the best on words not tested is taken."""
+from imuscribe.words.divided import FittedReader
+from imuscribe.words.material import recorded, sessions, simulated
+from imuscribe.words.segment_reader import Written
 
 FITTED = ", fitted to other words"
 LEARNT = ", learnt from other words"
 """Real words: what the other sessions' words, spelling known, were used for."""
 
-SLACK = 0.15
-"""Seconds by which a cut may miss the move between two letters and count as right: more than what
-teaches the reader, so that rivals are not judged by its habits."""
-OPEN_FIT = 16
-"""Tuning words on which the open decoder's weight is fitted: it is slower."""
-REPEATS = 3
-"""Times that a word divided by the reader itself is shown to it, where there are few."""
-_MISSED = -12.0
-_WEIGHED = 50
 
-Row = dict[str, Any]
-Float = NDArray[np.float64]
-Decode = Callable[[Lattice, int], list[Candidate]]
+class Segments(Task[SegmentRecipe]):
+    """A reader taught once, and for real words fitted again to each half of the sessions."""
 
+    def __init__(self, recipe: SegmentRecipe, folder: Path, progress: bool = True) -> None:
+        super().__init__(recipe, folder, progress)
+        self.labels = parse_labels(recipe.labels)
+        self.is_real = recipe.words != "simulated"
+        written = _labels_of(recipe.words) if self.is_real else []
+        self.lexica = {
+            one.name: _lexicon(one.lexicon, one.size, self.labels, written) for one in recipe.lexica
+        }
+        first = next(iter(self.lexica.values()))
+        if self.is_real:
+            self.material = recorded(recipe, self.labels, first)
+            self.halves = halves(self.material.test)
+        else:
+            self.material = simulated(recipe, self.labels, first, progress)
+            self.halves = []
 
-def evaluate_unsegmented(recipe: SegmentRecipe, command: str = "", progress: bool = True) -> Path:
-    """Decode words without given boundaries and write the folder of results.
-
-    Returns
-    -------
-    Path
-        `recipe.out` / `recipe.name`: ``words.parquet`` (one row a word, lexicon and method),
-        ``unsegmented.json``, ``unsegmented.md``, ``recipe.yaml``, ``environment.json``.
-
-    Raises
-    ------
-    InputError
-        For anything wrong with the recordings or the lexica.
-    """
-    import pandas as pd
-    import yaml
-
-    from imuscribe.eval.environment import environment
-
-    labels = parse_labels(recipe.labels)
-    written: list[str] = []
-    if recipe.words != "simulated":
-        written = _labels_of(recipe.words)
-    lexica = {one.name: _lexicon(one.lexicon, one.size, labels, written) for one in recipe.lexica}
-    first = next(iter(lexica.values()))
-    if recipe.words == "simulated":
-        material = simulated(recipe, labels, first, progress)
-    else:
-        material = recorded(recipe, labels, first)
-    judge = _Judge(recipe, labels, lexica, material, progress)
-    rows = judge.rows(material.test)
-    about: list[dict[str, Any]] = [dict(judge.weights)]
-    if recipe.words != "simulated":
-        taught, weights = judge.reader, dict(judge.weights)
-        for test, other in halves(material.test):
-            judge.reader, judge.weights = taught, dict(weights)
-            judge.fit(other, ("offset", "scale", "offset"))
-            rows += judge.rows(test, FITTED)
-            about.append(dict(judge.weights))
-            if recipe.learn:
-                judge.learn(other, material.teach)
-                rows += judge.rows(test, LEARNT)
-    folder = Path(recipe.out) / recipe.name
-    table = pd.DataFrame(rows)
-    with atomic_path(folder / "words.parquet") as temporary:
-        table.to_parquet(temporary)
-    values = recipe.model_dump(mode="json")
-    write_text(folder / "recipe.yaml", yaml.safe_dump(values, sort_keys=False))
-    words, letters = recipe.words, recipe.letters
-    facts = environment(words, sha256(words) if letters else "", command)
-    facts["letters"] = {"path": letters, "sha256": sha256(letters) if letters else ""}
-    write_text(folder / "environment.json", json.dumps(facts, indent=1))
-    sizes = {name: len(lexicon) for name, lexicon in lexica.items()}
-    write_report(folder, summarise(table, recipe, material.source, sizes, about))
-    return folder
-
-
-class _Judge:
-    """A reader that has learnt, decoders with fitted weights, and their rivals."""
-
-    def __init__(
-        self,
-        recipe: SegmentRecipe,
-        labels: Sequence[str],
-        lexica: dict[str, Lexicon],
-        material: Material,
-        progress: bool,
-    ) -> None:
-        self.recipe = recipe
-        self.labels = labels
-        self.progress = progress
-        self.decoders = {name: LatticeDecoder(lexicon) for name, lexicon in lexica.items()}
-        self.reader = self._taught(material.teach)
-        self.weights: dict[str, float] = {"scale": 1.0, "offset": 0.0, "prior": 0.2}
-        apart = self.reader.durations.shortest
-        self.weights["depth"] = max(DEPTHS, key=lambda x: _cut_f1(material.tune, x, apart))
-        self.fit(material.tune, ("offset", "scale", "offset", "prior"))
-        if recipe.open_vocabulary:
-            model = CharModel(max(lexica.values(), key=len), recipe.order)
-            self._fit_open(model, material.tune)
-
-    def fit(self, words: Sequence[Written], names: Sequence[str]) -> None:
-        """Choose weights on words that are not tested, one after another."""
-        raw = [(one.word, self.reader.lattice(one.track)) for one in words]
-        decoder = next(iter(self.decoders.values()))
-
-        def likelihood(name: str, value: float) -> float:
-            tried = self.weights | {name: value}
-            decoder.prior_weight = tried["prior"]
-            weighed = [(w, x.weighed(tried["scale"], tried["offset"])) for w, x in raw]
-            return float(np.mean([_log_prob(decoder, lattice, word) for word, lattice in weighed]))
-
-        for name in names:
-            self.weights[name] = max(VALUES[name], key=partial(likelihood, name))
-        for each in self.decoders.values():
-            each.prior_weight = self.weights["prior"]
-        seen = ((w, x.weighed(self.weights["scale"], self.weights["offset"])) for w, x in raw)
-        firsts = [(_first(decoder.decode, lattice), word) for word, lattice in seen]
-        self.confidence = Confidence.fit(
-            [c.log_prob for c, _ in firsts], [c.word == word for c, word in firsts]
-        )
-
-    def learn(self, words: Sequence[Written], teach: Sequence[Written]) -> None:
-        """Let the reader divide words whose spelling is known, and learn from them too."""
-        divided = [found for one in words if (found := self._divided(one)) is not None]
-        self.reader = self._taught([*teach, *divided * REPEATS])
-
-    def rows(self, words: Sequence[Written], suffix: str = "") -> list[Row]:
-        """Decode words in every way; return a row each. With a suffix, jointly alone."""
-        from tqdm.auto import tqdm
-
-        found = []
-        for written in tqdm(words, "decoding", unit="word", disable=not self.progress):
-            for method, lattice in self._see(written, alone=bool(suffix)).items():
-                for name, decoder in self.decoders.items():
-                    found.append(
-                        self._decoded(written, name, method + suffix, decoder.decode, lattice)
-                    )
-                word, way = lattice.likeliest()
-                raw = Candidate(word, _MISSED)
-                found.append(
-                    self._row(written, NO_LEXICON, method + suffix, raw, lattice.times[way])
-                )
-                if method == "joint" and self.recipe.open_vocabulary:
-                    name = f"joint, n-gram{suffix}"
-                    found.append(
-                        self._decoded(written, NO_LEXICON, name, self.open.decode, lattice)
-                    )
+    def source(self) -> dict[str, Values]:
+        """Return the file of words and that of isolated letters."""
+        recipe = self.recipe
+        found = {"data": dict(data_facts(recipe.words))}
+        if recipe.letters:
+            found["letters"] = dict(data_facts(recipe.letters))
         return found
 
-    def _taught(self, words: Sequence[Written]) -> SegmentReader:
-        recipe = self.recipe
-        reader = SegmentReader(
-            self.labels, recipe.step, recipe.epochs, seed=recipe.seed, progress=self.progress
-        )
-        return reader.fit(words)
+    def units(self) -> Sequence[Unit]:
+        """Return the words read as taught, then each half as fitted to the other."""
+        key = [self.recipe.model_dump(mode="json", exclude={"out", "name"}), self.source()]
+        again = [
+            Unit(("words", f"half {i + 1}"), key, partial(self._fitted_again, *half))
+            for i, half in enumerate(self.halves)
+        ]
+        return [Unit(("words", "taught"), key, self._as_taught), *again]
 
-    def _see(self, written: Written, alone: bool = False) -> dict[str, Lattice]:
-        """Return a word's weighed lattices: all segments, those of pauses, those of its bounds."""
-        reader, track = self.reader, written.track
-        lattices = {"joint": reader.lattice(track)}
-        if not alone:
-            pauses = track.pauses(self.weights["depth"], reader.durations.shortest)
-            lattices["pauses"] = reader.chain(track, pauses)
-            if written.spans is not None:
-                lattices["oracle"] = reader.chain(track, _middles(written))
-        scale, offset = self.weights["scale"], self.weights["offset"]
-        return {name: one.weighed(scale, offset) for name, one in lattices.items()}
+    def judge(self, answers: Answers) -> Values:
+        """Return the shares of words, letters and bounds that are right."""
+        sizes = {name: len(lexicon) for name, lexicon in self.lexica.items()}
+        weights = [stage["weights"] for stage in answers.values()]
+        table, source = _table(answers), self.material.source
+        return segments_summary(table, self.recipe, source, sizes, weights)
 
-    def _fit_open(self, model: CharModel, words: Sequence[Written]) -> None:
-        longest = max(len(w) for d in self.decoders.values() for w in d.lexicon.counts)
-        order = np.random.default_rng(self.recipe.seed).permutation(len(words))[:OPEN_FIT]
-        seen = [(words[i].word, self._see(words[i], alone=True)["joint"]) for i in order]
+    def write_tables(self, answers: Answers) -> None:
+        """Write ``words.parquet``: one row a word, lexicon and method."""
+        with atomic_path(self.folder / "words.parquet") as temporary:
+            _table(answers).to_parquet(temporary)
 
-        def made(weight: float) -> LatticeBeam:
-            return LatticeBeam(model, weight, self.recipe.beam, longest)
+    results = staticmethod(segments_results)
+    page = staticmethod(segments_page)
 
-        def likelihood(weight: float) -> float:
-            beam = made(weight)
-            return float(np.mean([_log_prob(beam, lattice, word) for word, lattice in seen]))
+    @cached_property
+    def _reader(self) -> FittedReader:
+        teach, tune = self.material.teach, self.material.tune
+        return FittedReader(self.recipe, self.labels, self.lexica, teach, tune, self.progress)
 
-        self.weights["open"] = max(OPEN_WEIGHTS, key=likelihood)
-        self.open = made(self.weights["open"])
+    def _as_taught(self) -> Values:
+        reader = self._reader
+        return {"rows": reader.rows(self.material.test), "weights": dict(reader.weights)}
 
-    def _divided(self, written: Written) -> Written | None:
-        """Return a word whose spelling is known with the bounds the reader finds in it."""
-        lattice = self._see(written, alone=True)["joint"]
-        cuts = lattice.bounds(written.word)
-        if not cuts:
-            return None
-        at = lattice.times[cuts]
-        return replace(written, spans=np.stack([at[:-1], at[1:]], axis=1))
-
-    def _decoded(
-        self, written: Written, lexicon: str, method: str, decode: Decode, lattice: Lattice
-    ) -> Row:
-        best = _first(decode, lattice)
-        cuts = lattice.times[lattice.bounds(best.word)] if best.word else np.empty(0)
-        return self._row(written, lexicon, method, best, cuts)
-
-    def _row(
-        self, written: Written, lexicon: str, method: str, best: Candidate, cuts: Float
-    ) -> Row:
-        row: Row = {
-            "person": written.person,
-            "id": written.id,
-            "word": written.word,
-            "length": len(written.word),
-            "lexicon": lexicon,
-            "method": method,
-            "answer": best.word,
-            "correct": best.word == written.word,
-            "edits": edit_distance(best.word, written.word),
-            "confidence": float(self.confidence([best.log_prob])[0]),
-        }
-        if written.spans is not None:
-            row |= boundary_hits(written, cuts[1:-1])
-        return row
+    def _fitted_again(self, test: list[Written], other: list[Written]) -> Values:
+        """Fit weights to the other sessions, and let the reader learn from them where asked."""
+        reader = self._reader
+        network, weights, sure = reader.reader, dict(reader.weights), reader.confidence
+        reader.fit(other, ("offset", "scale", "offset"))
+        found: Values = {"rows": reader.rows(test, FITTED), "weights": dict(reader.weights)}
+        if self.recipe.learn:
+            reader.learn(other, self.material.teach)
+            found["rows"] += reader.rows(test, LEARNT)
+        reader.reader, reader.weights, reader.confidence = network, weights, sure
+        return found
 
 
-def boundary_hits(written: Written, cuts: Float) -> Row:
-    """Count the inner bounds there are, those that were found, and those of them that are right.
+def _table(answers: Answers) -> Any:
+    import pandas as pd
 
-    A cut is right where it falls into the move between two letters, give or take `SLACK`; each
-    bound is found by one cut at most.
-    """
-    earliest, latest = written.between(SLACK)
-    left = sorted(cuts.tolist())
-    right = 0
-    for low, high in zip(earliest[1:-1], latest[1:-1], strict=True):
-        hit = next((cut for cut in left if low - 1e-9 <= cut <= high + 1e-9), None)
-        if hit is not None:
-            left.remove(hit)
-            right += 1
-    return {"bounds": len(earliest) - 2, "bounds_found": len(cuts), "bounds_right": right}
-
-
-def edit_distance(a: str, b: str) -> int:
-    """Return how many letters change, come or go to turn one word into the other."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        before, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
-    return row[-1]
+    return pd.DataFrame([row for stage in answers.values() for row in stage["rows"]])
 
 
 def halves(words: Sequence[Written]) -> list[tuple[list[Written], list[Written]]]:
     """Return each half of the sessions with the words of the other half.
 
     Every other session goes together. A word that is tested teaches nothing, whoever wrote it.
-
-    Raises
-    ------
-    InputError
-        If there is one session only.
     """
     groups = sessions(words)
     names = sorted(groups)
@@ -316,8 +134,7 @@ def _lexicon(names: str, size: int | None, labels: Sequence[str], written: list[
     known = [name for name in parts if name != "written"]
     counts: dict[str, float] = {}
     if known:
-        lexicon = load_lexicon("+".join(known), labels)
-        counts = (lexicon if size is None else lexicon.most_common(size)).counts
+        counts = load_lexicon("+".join(known), labels, size).counts
     if "written" in parts:
         usual = float(np.median(list(counts.values()))) if counts else 1.0
         counts = {word: usual for word in written} | counts
@@ -331,36 +148,3 @@ def _labels_of(path: str) -> list[str]:
         return sorted(set(pq.read_table(path, columns=["label"])["label"].to_pylist()))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file: give a Parquet file of words") from None
-
-
-def _first(decode: Decode, lattice: Lattice) -> Candidate:
-    """Return the best candidate; an empty word where none fits the recording."""
-    try:
-        return decode(lattice, 1)[0]
-    except InputError:
-        return Candidate("", _MISSED)
-
-
-def _log_prob(decoder: LatticeDecoder | LatticeBeam, lattice: Lattice, word: str) -> float:
-    try:
-        found = [c.log_prob for c in decoder.decode(lattice, _WEIGHED) if c.word == word]
-    except InputError:
-        return _MISSED
-    return max(found[0], _MISSED) if found else _MISSED
-
-
-def _middles(written: Written) -> NDArray[np.int64]:
-    """Return the samples in the middle of the moves between letters, and the ends."""
-    earliest, latest = written.between()
-    at = np.round((earliest + latest) / 2 * written.track.rate).astype(np.int64)
-    return np.clip(at, 0, written.track.n - 1)
-
-
-def _cut_f1(words: Sequence[Written], depth: float, apart: float) -> float:
-    hits = [
-        boundary_hits(one, one.track.pauses(depth, apart)[1:-1] / one.track.rate) for one in words
-    ]
-    right, all_, found = (
-        sum(h[key] for h in hits) for key in ("bounds_right", "bounds", "bounds_found")
-    )
-    return float(2 * right / max(all_ + found, 1))

@@ -1,4 +1,4 @@
-"""Judging word decoders: every person's words are decoded with what the other people teach.
+"""Words from letters: every person's words are decoded with what the other people teach.
 
 Words are drawn from a lexicon, and the k recordings of each letter from one person's. Which words
 and recordings does not depend on the decoder, and the recordings for k are among those for k + 1.
@@ -9,287 +9,102 @@ letters of the other people, and to words spelt from them.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from imuscribe.eval.tasks.letter_pool import Channel, Int, LetterPool, load_pool
-from imuscribe.recipes.words import DecoderName, WordsRecipe, WordTask
+from imuscribe.eval.report.words import words_page, words_results, words_summary
+from imuscribe.eval.store import Store
+from imuscribe.eval.task import Answers, Task, Unit, Values
+from imuscribe.eval.tasks.letter_pool import letters_source, load_pool
+from imuscribe.recipes.words import WordsRecipe, WordTask
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import atomic_path, inside, write_text
-from imuscribe.words.decode.beam import BeamDecoder
-from imuscribe.words.decode.confidence import Confidence
-from imuscribe.words.decode.decoding import Candidate, ClosedDecoder, CountingDecoder, Decoder
+from imuscribe.signals.files import atomic_path
+from imuscribe.words.channel import Channel, LetterPool
 from imuscribe.words.decode.lexicon import Lexicon, load_lexicon
-from imuscribe.words.decode.mixture import MixtureDecoder, RescoringDecoder
 from imuscribe.words.decode.ngram import CharModel
-from imuscribe.words.letters import Letters
+from imuscribe.words.fitted import (
+    LLM_DECODERS,
+    FittedDecoders,
+    Spelt,
+    Vocabulary,
+)
 from imuscribe.words.llm import LanguageModelWords
 
-PRIOR_WEIGHTS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
-OPEN_WEIGHTS = (0.5, 0.75, 1.0, 1.25)
-OPEN_SHARES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
-LLM_WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
-"""Values of the weights; the likeliest on the training people's words is taken."""
 
-_MISSED = -12.0
-"""Log-probability of a right word that is not among the candidates, when weights are compared."""
-_WEIGHED = 50
-"""Candidates among which the right word is looked for, when weights are compared."""
-LLM_FIT = 40
-"""Training words that the language model is asked about, when its weight is fitted."""
-_LLM: frozenset[DecoderName] = frozenset({"llm-aggregate", "llm-rescored"})
+class Words(Task[WordsRecipe]):
+    """Every decoder reads every person's words; a person and task is one piece of work."""
 
-
-@dataclass(frozen=True)
-class Spelt:
-    """One word as one person wrote it."""
-
-    person: str
-    word: str
-    hidden: bool
-    rows: Int
-    """Recordings in the pool, shape (n_letters, most k)."""
-    nth: int = 0
-    """Which of the person's words of that length it is."""
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """What a task's decoders know."""
-
-    lexicon: Lexicon
-    characters: CharModel | None
-
-
-def evaluate_words(recipe: WordsRecipe, command: str = "", progress: bool = True) -> Path:
-    """Decode every person's words with every decoder and write the folder of results.
-
-    A person and task finished under the same settings is not decoded again.
-
-    Returns
-    -------
-    Path
-        `recipe.out` / `recipe.name`: ``words.parquet`` (one row a word, k and decoder),
-        ``words.json``, ``words.md``, ``recipe.yaml``, ``environment.json``.
-
-    Raises
-    ------
-    InputError
-        For anything wrong with the letters, the lexica or the language model.
-    """
-    import pandas as pd
-    import yaml
-    from tqdm.auto import tqdm
-
-    from imuscribe.eval.environment import environment
-    from imuscribe.eval.report.words import summarise, write_report
-
-    folder = Path(recipe.out) / recipe.name
-    tasks = [task for task in recipe.tasks if not recipe.only or task.name in recipe.only]
-    pool = _pool(recipe, folder, progress)
-    lexica = {task.name: _lexicon(task, pool.labels) for task in tasks}
-    key = json.dumps(recipe.model_dump(mode="json", exclude={"only", "out", "tasks", "letters"}))
-    key += hashlib.sha256(pool.readings.tobytes()).hexdigest()
-    llm: LanguageModelWords | None = None
-    parts = []
-    with tqdm(total=len(tasks) * len(pool.people), unit="person", disable=not progress) as bar:
-        for task in tasks:
-            vocabulary: Vocabulary | None = None
-            tests: list[Spelt] = []
-            trains: list[Spelt] = []
-            for person in pool.people:
-                bar.set_description(f"{task.name} {person}")
-                path = inside(folder, "parts", task.name, f"{person}.json")
-                mine = f"{key}{task.model_dump_json()}"
-                rows = _finished(path, mine)
-                if rows is None:
-                    if vocabulary is None:
-                        tests, trains = _spell(recipe, task, lexica[task.name], pool)
-                        unknown = {s.word for s in (*tests, *trains) if s.hidden}
-                        vocabulary = _vocabulary(recipe, task, lexica[task.name], unknown)
-                    if llm is None and _LLM & set(task.decoders):
-                        llm = LanguageModelWords(recipe.llm)
-                    others = [other for other in pool.people if other != person]
-                    rng = np.random.default_rng([recipe.seed, 3, pool.people.index(person)])
-                    channel = Channel.fit(pool, others, recipe.k, rng)
-                    judge = _Judge(recipe, task, vocabulary, pool, channel, llm)
-                    judge.fit([spelt for spelt in trains if spelt.person != person])
-                    rows = judge.rows([spelt for spelt in tests if spelt.person == person])
-                    write_text(path, json.dumps({"key": mine, "rows": rows}))
-                parts += rows
-                bar.update()
-    table = pd.DataFrame(parts)
-    with atomic_path(folder / "words.parquet") as temporary:
-        table.to_parquet(temporary)
-    values = recipe.model_dump(mode="json")
-    write_text(folder / "recipe.yaml", yaml.safe_dump(values, sort_keys=False))
-    facts = environment(",".join(recipe.letters), "", command)
-    write_text(folder / "environment.json", json.dumps(facts, indent=1))
-    write_report(folder, summarise(table, recipe, pool.source, lexica))
-    return folder
-
-
-class _Judge:
-    """The decoders of one person and task, fitted to the other people."""
-
-    def __init__(
-        self,
-        recipe: WordsRecipe,
-        task: WordTask,
-        vocabulary: Vocabulary,
-        pool: LetterPool,
-        channel: Channel,
-        llm: LanguageModelWords | None,
-    ) -> None:
-        self.recipe = recipe
-        self.task = task
-        self.vocabulary = vocabulary
-        self.labels = pool.labels
-        self.channel = channel
-        self.llm = llm
-        self.read = channel.read(pool.readings)
-        self.decoders: dict[DecoderName, Decoder] = {}
-        self.confidence: dict[DecoderName, Confidence] = {}
-        self.weights: dict[str, float] = {}
-
-    def letters(self, spelt: Spelt, k: int, hard: bool = False) -> Letters:
-        """Return a word as a decoder sees it, k recordings a letter."""
-        readings = self.read[spelt.rows[:, :k]]
-        if hard:
-            return self.channel.confusion.letters(self.labels, readings.argmax(axis=2))
-        return self.channel.fusion.letters(self.labels, readings)
-
-    def fit(self, words: Sequence[Spelt]) -> None:
-        """Choose the weights and the confidence of every decoder on the training people's words."""
-        ks = self.recipe.k
-        soft = [(s, self.letters(s, ks[i % len(ks)])) for i, s in enumerate(words)]
-        hard = [(s, self.letters(s, ks[i % len(ks)], True)) for i, s in enumerate(words)]
-        lexicon, wanted = self.vocabulary.lexicon, set(self.task.decoders)
-        known = [(s, letters) for s, letters in soft if not s.hidden]
-
-        def closed(weight: float) -> Decoder:
-            return ClosedDecoder(lexicon, weight)
-
-        chosen: Decoder = closed(self._choose("prior", closed, PRIOR_WEIGHTS, known))
-        best: dict[DecoderName, Decoder] = {
-            "counting": CountingDecoder(lexicon),
-            "confusion": closed(
-                self._choose(
-                    "prior, hard", closed, PRIOR_WEIGHTS, [(s, x) for s, x in hard if not s.hidden]
-                )
-            ),
-            "closed": chosen,
+    def __init__(self, recipe: WordsRecipe, folder: Path, progress: bool = True) -> None:
+        super().__init__(recipe, folder, progress)
+        self.tasks = [t for t in recipe.tasks if not recipe.only or t.name in recipe.only]
+        self.pool = load_pool(recipe, Store(folder / "folds"), progress)
+        self.lexica = {
+            task.name: load_lexicon(task.lexicon, self.pool.labels, task.size, task.lengths)
+            for task in self.tasks
         }
-        if self.vocabulary.characters is not None:
-            characters, width = self.vocabulary.characters, self.recipe.beam
+        self._written: dict[str, tuple[list[Spelt], list[Spelt], Vocabulary]] = {}
 
-            def beam(weight: float) -> BeamDecoder:
-                return BeamDecoder(characters, weight, width)
+    def source(self) -> dict[str, Values]:
+        """Return the recordings whose letters are read."""
+        return letters_source(self.recipe)
 
-            open_ = best["open"] = beam(self._choose("open", beam, OPEN_WEIGHTS, soft))
-
-            def mixture(share: float) -> Decoder:
-                assert isinstance(chosen, ClosedDecoder) and isinstance(open_, BeamDecoder)
-                return MixtureDecoder(chosen, open_, share)
-
-            if "mixture" in wanted:
-                chosen = mixture(self._choose("open share", mixture, OPEN_SHARES, soft))
-                best["mixture"] = chosen
-        if "llm-rescored" in wanted and self.llm is not None:
-            scores, n_best, inner = self.llm.scores, self.recipe.llm.n_best, chosen
-
-            def rescored(weight: float) -> Decoder:
-                return RescoringDecoder(inner, scores, weight, n_best)
-
-            some = soft[:LLM_FIT]
-            best["llm-rescored"] = rescored(self._choose("llm", rescored, LLM_WEIGHTS, some))
-        self.decoders = {name: best[name] for name in self.task.decoders if name in best}
-        for name, decoder in self.decoders.items():
-            seen = hard if name == "confusion" else soft
-            if name == "llm-rescored":
-                seen = seen[:LLM_FIT]
-            first = [(decoder.decode(letters, 1)[0], s.word) for s, letters in seen]
-            self.confidence[name] = Confidence.fit(
-                [c.log_prob for c, _ in first], [c.word == word for c, word in first]
+    def units(self) -> Sequence[Unit]:
+        """Return tasks × people."""
+        settings = self.recipe.model_dump(mode="json", exclude={"only", "out", "tasks", "letters"})
+        letters = hashlib.sha256(self.pool.readings.tobytes()).hexdigest()
+        return [
+            Unit(
+                (task.name, person),
+                [settings, letters, task.model_dump(mode="json")],
+                partial(self._decoded, task, person),
             )
+            for task in self.tasks
+            for person in self.pool.people
+        ]
 
-    def _choose(
-        self,
-        what: str,
-        make: Callable[[float], Decoder],
-        values: Iterable[float],
-        words: Sequence[tuple[Spelt, Letters]],
-    ) -> float:
-        """Return the value under which the right words are likeliest."""
+    def judge(self, answers: Answers) -> Values:
+        """Return the shares of words decoded exactly."""
+        return words_summary(_table(answers), self.recipe, self.pool.source, self.lexica)
 
-        def likelihood(value: float) -> float:
-            decoder = make(value)
-            found = [_log_prob(decoder.decode(x, _WEIGHED), s.word) for s, x in words]
-            return float(np.mean(found))
+    def write_tables(self, answers: Answers) -> None:
+        """Write ``words.parquet``: one row a word, k and decoder."""
+        with atomic_path(self.folder / "words.parquet") as temporary:
+            _table(answers).to_parquet(temporary)
 
-        self.weights[what] = max(values, key=likelihood)
-        return self.weights[what]
+    results = staticmethod(words_results)
+    page = staticmethod(words_page)
 
-    def rows(self, words: Sequence[Spelt]) -> list[dict[str, Any]]:
-        """Decode words with every decoder and number of recordings; return a row each."""
-        rows = []
-        for k in self.recipe.k:
-            soft = [self.letters(s, k) for s in words]
-            for name in self.task.decoders:
-                asked = [i for i, s in enumerate(words) if self._asks(name, s)]
-                if name == "llm-aggregate" and self.llm is not None:
-                    answers = self.llm.aggregate([soft[i] for i in asked])
-                    found = [(answer, 1.0) for answer in answers]
-                else:
-                    found = [self._answer(name, words[i], soft[i], k) for i in asked]
-                for i, (answer, confidence) in zip(asked, found, strict=True):
-                    rows.append(self._row(words[i], k, name, answer, confidence))
-        return rows
+    @cached_property
+    def _llm(self) -> LanguageModelWords:
+        return LanguageModelWords(self.recipe.llm)
 
-    def _asks(self, name: DecoderName, spelt: Spelt) -> bool:
-        return name not in _LLM or spelt.nth < self.recipe.llm.words
-
-    def _answer(self, name: DecoderName, spelt: Spelt, soft: Letters, k: int) -> tuple[str, float]:
-        letters = self.letters(spelt, k, True) if name == "confusion" else soft
-        first = self.decoders[name].decode(letters, 1)[0]
-        return first.word, float(self.confidence[name]([first.log_prob])[0])
-
-    def _row(
-        self, spelt: Spelt, k: int, name: DecoderName, answer: str, confidence: float
-    ) -> dict[str, Any]:
-        return {
-            "task": self.task.name,
-            "person": spelt.person,
-            "word": spelt.word,
-            "length": len(spelt.word),
-            "hidden": spelt.hidden,
-            "nth": spelt.nth,
-            "k": k,
-            "decoder": name,
-            "answer": answer,
-            "correct": answer == spelt.word,
-            "confidence": confidence,
-            "weights": json.dumps(self.weights),
-        }
+    def _decoded(self, task: WordTask, person: str) -> list[Values]:
+        """Fit the decoders to the other people and let them read one person's words."""
+        recipe, pool = self.recipe, self.pool
+        if task.name not in self._written:
+            tests, trains = _spell(recipe, task, self.lexica[task.name], pool)
+            unknown = {s.word for s in (*tests, *trains) if s.hidden}
+            vocabulary = _vocabulary(recipe, task, self.lexica[task.name], unknown)
+            self._written[task.name] = tests, trains, vocabulary
+        tests, trains, vocabulary = self._written[task.name]
+        others = [other for other in pool.people if other != person]
+        rng = np.random.default_rng([recipe.seed, 3, pool.people.index(person)])
+        channel = Channel.fit(pool, others, recipe.k, rng)
+        llm = self._llm if LLM_DECODERS & set(task.decoders) else None
+        decoders = FittedDecoders(recipe, task, vocabulary, pool, channel, llm)
+        decoders.fit([spelt for spelt in trains if spelt.person != person])
+        return decoders.rows([spelt for spelt in tests if spelt.person == person])
 
 
-def _log_prob(candidates: Sequence[Candidate], word: str) -> float:
-    found = [c.log_prob for c in candidates if c.word == word]
-    return max(found[0], _MISSED) if found else _MISSED
+def _table(answers: Answers) -> Any:
+    import pandas as pd
 
-
-def _lexicon(task: WordTask, labels: Sequence[str]) -> Lexicon:
-    lexicon = load_lexicon(task.lexicon, labels)
-    if task.size is not None:
-        lexicon = lexicon.most_common(task.size)
-    for length in task.lengths:
-        lexicon.of_length(length)
-    return lexicon
+    return pd.DataFrame([row for rows in answers.values() for row in rows])
 
 
 def _vocabulary(
@@ -338,42 +153,3 @@ def _some(n: int, share: float, rng: np.random.Generator) -> set[int]:
     """Return `share` of n numbers, rounded by chance."""
     size = int(n * share + rng.random())
     return set(rng.permutation(n)[:size].tolist())
-
-
-def _pool(recipe: WordsRecipe, folder: Path, progress: bool) -> LetterPool:
-    """Return the letters; simulated ones are read once and kept."""
-    path = folder / "letters.npz"
-    key = json.dumps([recipe.simulate.model_dump(mode="json"), recipe.adapter])
-    if recipe.letters == ("simulated",) and path.is_file():
-        kept = np.load(path)
-        if str(kept["key"]) == key and "ids" in kept:
-            return LetterPool(
-                tuple(kept["labels"].tolist()),
-                kept["ids"],
-                kept["subjects"],
-                kept["truth"],
-                kept["readings"],
-                str(kept["source"]),
-            )
-    pool = load_pool(recipe, progress)
-    if recipe.letters == ("simulated",):
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez(
-                file,
-                key=key,
-                labels=np.array(pool.labels),
-                ids=pool.ids,
-                subjects=pool.subjects,
-                truth=pool.truth,
-                readings=pool.readings,
-                source=pool.source,
-            )
-    return pool
-
-
-def _finished(path: Path, key: str) -> list[dict[str, Any]] | None:
-    if not path.is_file():
-        return None
-    found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    rows: list[dict[str, Any]] = found["rows"]
-    return rows if found["key"] == key else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imuscribe.cli.experiments import run_experiment
 from imuscribe.cli.options import examples, refuse_overwriting
 from imuscribe.signals.errors import InputError
 
@@ -69,31 +70,29 @@ def check(
     """
     from imuscribe.eval.faithfulness import summary
     from imuscribe.eval.report.pairs import lead
-    from imuscribe.prompts.teacher.pairs import write_jsonl
+    from imuscribe.prompts.teacher.pair_files import write_jsonl
 
     out = out or path.with_name(f"{path.stem}.checked.jsonl")
     refuse_overwriting(out, path, data)
-    rows: list[dict[str, Any]] = []
-    reports: dict[tuple[str, str], ClaimReport] = {}
-    named: set[tuple[str, str]] = set()
-    n = 0
-    for one in _checked(path, data, forbid_label):
-        n += 1
-        reports[one.key] = one.report
-        if one.leaks:
-            named.add(one.key)
-        if only_true and (one.report.contradicted or one.leaks):
-            continue
-        row = dict(one.row) | one.report.counts | {"errors": list(one.report.errors)}
-        rows.append(row | ({"names_label": bool(one.leaks)} if forbid_label else {}))
+    checked = list(_checked(path, data, forbid_label))
+    rows = [
+        dict(one.row)
+        | one.report.counts
+        | {"errors": list(one.report.errors)}
+        | ({"names_label": bool(one.leaks)} if forbid_label else {})
+        for one in checked
+        if not (only_true and (one.report.contradicted or one.leaks))
+    ]
     write_jsonl(rows, out)
+    reports = {one.key: one.report for one in checked}
     found = summary(list(reports.values()))
     _print(found)
     typer.echo(lead(found))
     if forbid_label:
-        typer.echo(f"{len(named):,} of {len(reports):,} explanations name the label")
-    kept = f"{len(rows):,} of {n:,} pairs" if only_true else f"{n:,} pairs"
-    typer.echo(f"{out}: {kept}")
+        named = len({one.key for one in checked if one.leaks})
+        typer.echo(f"{named:,} of {len(reports):,} explanations name the label")
+    kept = f"{len(rows):,} of {len(checked):,}" if only_true else f"{len(checked):,}"
+    typer.echo(f"{out}: {kept} pairs")
 
 
 def show(
@@ -152,30 +151,22 @@ def _checked(path: Path, data: Path, forbid_label: bool) -> Iterator[_Checked]:
     if not pairs:
         raise InputError(f"{path}: has no pairs: give a file that 'imuscribe pairs build' wrote")
     recordings = _recordings(path, pairs, data)
-    facts: dict[str, Facts] = {}
+    facts = {key: Facts(rec) for key, rec in recordings.items()}
     reports: dict[tuple[str, str], ClaimReport] = {}
-    found = False
     for row in tqdm(pairs, desc="check", unit="pair"):
         rec = recordings[row["id"]]
-        reasoning, conclusion = _split(row)
+        # The conclusion is the last line, which names the label.
+        reasoning, _, conclusion = str(row["completion"]).strip().rpartition("\n")
+        reasoning = reasoning.strip()
         if not reasoning:
             continue
-        found = True
-        known = facts.setdefault(rec.id, Facts(rec))
         key = rec.id, reasoning
         if key not in reports:
-            reports[key] = check_claims(reasoning, known)
+            reports[key] = check_claims(reasoning, facts[rec.id])
         named = leaks(reasoning, str(row.get("label", ""))) if forbid_label else ()
-        yield _Checked(row, rec, reports[key], conclusion, named)
-    if not found:
+        yield _Checked(row, rec, reports[key], conclusion.strip(), named)
+    if not reports:
         raise InputError(f"{path}: no pair has an explanation: build them with --reasoning")
-
-
-def _split(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Return reasoning and conclusion: the last line, which names the label."""
-    text = str(row["completion"]).strip()
-    reasoning, _, last = text.rpartition("\n")
-    return reasoning.strip(), last.strip()
 
 
 def _recordings(path: Path, pairs: list[dict[str, Any]], data: Path) -> dict[str, Recording]:
@@ -208,8 +199,8 @@ def _print(found: Faithfulness) -> None:
     shown.add_column("decided", justify="right")
     shown.add_column("supported", justify="right")
     for kind, figure in found.kinds.items():
-        shown.add_row(kind, f"{figure.n:,}", percent(figure))
-    shown.add_row("all", f"{found.share.n:,}", percent(found.share))
+        shown.add_row(kind, f"{figure['n']:,}", percent(figure))
+    shown.add_row("all", f"{found.share['n']:,}", percent(found.share))
     # Only a terminal has a width: elsewhere no row is broken.
     Console(width=None if sys.stdout.isatty() else 120).print(shown)
 
@@ -225,32 +216,4 @@ def study(
     All read the same number of tokens. Run it again after an interruption: what the teacher
     answered and who was trained is kept.
     """
-    import logging
-    import shlex
-    import sys
-
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from imuscribe.eval.report.explanations import caption, read_study, tables
-    from imuscribe.eval.tasks.explanations import study as run_study
-    from imuscribe.recipes.explanations import load_pairs_recipe
-
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    changes = overrides or []
-    resolved = load_pairs_recipe(recipe, changes)
-    command = shlex.join(["imuscribe", "pairs", "study", recipe, *changes])
-    folder = run_study(resolved, command)
-    found = read_study(folder)
-    # Only a terminal has a width: elsewhere no row is broken.
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    for title, heading, rows in tables(found):
-        shown = Table(title=escape(title), box=None, title_justify="left", pad_edge=False)
-        for place, name in enumerate(heading):
-            shown.add_column(escape(name), justify="right" if place else "left")
-        for row in rows:
-            shown.add_row(*map(escape, row))
-        console.print(shown)
-    typer.echo(caption(found))
-    typer.echo(f"report: {folder / 'study.md'}")
+    run_experiment(["pairs", "study"], recipe, overrides or [], "explanations")

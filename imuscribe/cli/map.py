@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imuscribe.cli.options import examples
+from imuscribe.cli.experiments import run_experiment
+from imuscribe.cli.options import Overrides, command
 from imuscribe.signals.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,76 +22,39 @@ if TYPE_CHECKING:
 RecipeName = Annotated[
     str, typer.Argument(help="A YAML file, or map-demo, map-sim, map-charsense, map-activities.")
 ]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
-]
 Folder = Annotated[Path, typer.Option("--mapping", help="Folder made by `map fit`.")]
-
-ENCODER, GALLERY = "encoder.safetensors", "gallery.imu"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    group = typer.Typer(
-        help="Map one condition to another: mid-air letters to flat ones, phone to watch.",
-        no_args_is_help=True,
-    )
-    group.command(
-        "fit",
-        epilog=examples(
-            "imuscribe map fit map-demo",
-            "imuscribe map fit mine.yaml data=mine.parquet split.train=anna,ben",
-            "imuscribe map fit map-charsense data=charsense.parquet "
-            "support.simulate.strokes=unipen.parquet",
-            "imuscribe map fit map-activities data=sp_sw_har.parquet fit.loss.kind=triplet "
-            "fit.loss.mining=hard",
-        ),
-    )(fit)
-    group.command(
-        "eval",
-        epilog=examples(
-            "imuscribe map eval map-demo",
-            "imuscribe map eval map-charsense data=charsense.parquet "
-            "support.simulate.strokes=unipen.parquet split.folds=p003",
-            "imuscribe map eval map-activities data=sp_sw_har.parquet",
-        ),
-    )(evaluate)
-    group.command(
-        "apply",
-        epilog=examples(
-            "imuscribe map apply carl.parquet --mapping runs/mine --k 3",
-            "imuscribe map apply carl.parquet --mapping runs/mine --proxy retrieved.parquet",
-            "imuscribe map apply carl.parquet --synthesise flat.parquet",
-        ),
-    )(apply)
-    group.command(
-        "enrol",
-        epilog=examples("imuscribe map enrol dora.parquet --mapping runs/mine"),
-    )(enrol)
-    group.command(
-        "gallery",
-        epilog=examples(
-            "imuscribe map gallery runs/mine/gallery.imu",
-            "imuscribe map gallery a.imu --merge b.imu --out both.imu",
-        ),
-    )(gallery)
-    group.command(
-        "export", epilog=examples("imuscribe map export encoder.onnx --mapping runs/mine")
-    )(export)
-    app.add_typer(group, name="map")
+GalleryFile = Annotated[Path | None, typer.Option(help="Another gallery than the folder's own.")]
 
 
+app = typer.Typer()
+map_app = typer.Typer(
+    help="Map one condition to another: mid-air letters to flat ones, phone to watch.",
+    no_args_is_help=True,
+)
+app.add_typer(map_app, name="map")
+
+
+@command(
+    map_app,
+    "imuscribe map fit map-demo",
+    "imuscribe map fit mine.yaml data=mine.parquet split.train=anna,ben",
+    "imuscribe map fit map-charsense data=charsense.parquet "
+    "support.simulate.strokes=unipen.parquet",
+    "imuscribe map fit map-activities data=sp_sw_har.parquet fit.loss.kind=triplet "
+    "fit.loss.mining=hard",
+)
 def fit(recipe: RecipeName, overrides: Overrides = None) -> None:
     """Train an encoder and make a gallery of its training people's target recordings.
 
     Learns from the people in split.train if the protocol is 'given', else from everybody: to judge
     a mapping on people it does not know, use `imuscribe map eval`.
     """
-    from imuscribe.eval.tasks.mapping import fit_and_save
-    from imuscribe.recipes.mapping import load_map_recipe
+    from imuscribe.mapping3d.fit import ENCODER, GALLERY, fit_and_save
+    from imuscribe.recipes.load import load_as
+    from imuscribe.recipes.mapping import MapRecipe
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    folder, mapper, store, note = fit_and_save(load_map_recipe(recipe, overrides or []))
+    folder, mapper, store, note = fit_and_save(load_as(MapRecipe, recipe, overrides or []))
     typer.echo(f"encoder {mapper.version}, {note}: {folder / ENCODER}")
     typer.echo(
         f"{store.provenance} gallery of {len(store)} items by {len(store.people)} people: "
@@ -100,44 +62,34 @@ def fit(recipe: RecipeName, overrides: Overrides = None) -> None:
     )
 
 
+@command(
+    map_app,
+    "imuscribe map eval map-demo",
+    "imuscribe map eval map-charsense data=charsense.parquet "
+    "support.simulate.strokes=unipen.parquet split.folds=p003",
+    "imuscribe map eval map-activities data=sp_sw_har.parquet",
+    name="eval",
+)
 def evaluate(recipe: RecipeName, overrides: Overrides = None) -> None:
-    """Judge a mapping on people it does not know, next to its rivals; write a report.
+    """Judge a mapping on people it does not know, next to its baselines; write a report.
 
     Run it again after an interruption: what is finished is kept.
     """
-    from rich.console import Console
-    from rich.table import Table
-
-    from imuscribe.eval.report.html import comparison_text
-    from imuscribe.eval.report.mapping import summary
-    from imuscribe.eval.tasks.mapping import run
-    from imuscribe.recipes.mapping import load_map_recipe
-
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    changes = overrides or []
-    command = shlex.join(["imuscribe", "map", "eval", recipe, *changes])
-    folder = run(load_map_recipe(recipe, changes), command)
-    titles, rows, lines = summary(folder)
-    shown = Table(box=None, header_style="bold", pad_edge=False)
-    for title in titles:
-        shown.add_column(title, justify="left" if title == "method" else "right")
-    for row in rows:
-        shown.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 120).print(shown)
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    for line in (*lines, *map(comparison_text, metrics["comparisons"])):
-        typer.echo(line)
-    typer.echo(f"report: {folder / 'report.html'}")
+    run_experiment(["map", "eval"], recipe, overrides or [], "mapping")
 
 
+@command(
+    map_app,
+    "imuscribe map apply carl.parquet --mapping runs/mine --k 3",
+    "imuscribe map apply carl.parquet --mapping runs/mine --proxy retrieved.parquet",
+    "imuscribe map apply carl.parquet --synthesise flat.parquet",
+)
 def apply(
     recordings: Annotated[Path, typer.Argument(help="Parquet file of recordings to map.")],
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="Folder made by `map fit`.")
     ] = None,
-    gallery: Annotated[
-        Path | None, typer.Option(help="Another gallery than the folder's own.")
-    ] = None,
+    gallery: GalleryFile = None,
     k: Annotated[int, typer.Option(min=1, help="Items to name.")] = 5,
     proxy: Annotated[
         Path | None, typer.Option(help="Write the nearest item of each query to this file.")
@@ -152,7 +104,7 @@ def apply(
 
     Of a file that holds both conditions, the recordings of the source condition ask.
     """
-    from imuscribe.signals.readers.parquet import load
+    from imuscribe.signals.readers.parquet import load, save
 
     if mapping is None and synthesise is None:
         raise InputError("map apply: give --mapping FOLDER to retrieve, or --synthesise FILE")
@@ -166,44 +118,47 @@ def apply(
         raise InputError(f"{proxy}: given to --proxy and --synthesise: write to two files")
     queries = load(recordings)
     if synthesise is not None:
-        _synthesise(queries, synthesise)
+        from imuscribe.mapping3d.analytic import flat_equivalent
+        from imuscribe.signals.cleaning import clean
+
+        save([flat_equivalent(clean(rec)) for rec in queries], synthesise)
         typer.echo(f"{len(queries)} flat equivalents: {synthesise}", err=as_json)
     if mapping is None:
         return
     mapper, store = _opened(mapping, gallery)
     asking = mapper.prepare(_of(queries, mapper.source, recordings))
-    found = mapper.embed(asking, "source", progress=True)
-    distances, places = store.search(found, [rec.subject for rec in asking], k)
+    embedded = mapper.embed(asking, "source", progress=True)
+    distances, places = store.search(embedded, [rec.subject for rec in asking], k)
     for rec, row, near in zip(asking, distances, places, strict=True):
-        items = [store.items[i] for i in near]
+        items = [(store.items[i], float(d)) for i, d in zip(near, row, strict=True)]
         if as_json:
             named = [
-                {"id": item.id, "label": item.label, "subject": item.subject, "distance": float(d)}
-                for item, d in zip(items, row, strict=True)
+                {"id": item.id, "label": item.label, "subject": item.subject, "distance": d}
+                for item, d in items
             ]
             typer.echo(json.dumps({"id": rec.id, "provenance": store.provenance, "nearest": named}))
         else:
-            said = "  ".join(
-                f"{item.label} {d:.3f} ({item.id})" for item, d in zip(items, row, strict=True)
-            )
+            said = "  ".join(f"{item.label} {d:.3f} ({item.id})" for item, d in items)
             typer.echo(f"{rec.id}: {said}")
     if proxy is not None:
-        near = [store.items[int(row[0])].id for row in places]
-        _write_proxies(asking, store, near, proxy)
+        found = [store.recording(store.items[row[0]].id) for row in places]
+        # Under their queries' ids: one item may stand for several queries.
+        pairs = zip(found, asking, strict=True)
+        save([item.replace(id=rec.id, subject=rec.subject) for item, rec in pairs], proxy)
         typer.echo(f"nearest items: {proxy}", err=as_json)
     about = f"{store.provenance} gallery of {len(store)} items, encoder {mapper.version}"
     for line in (about, *_doubts(asking, mapper, store)):
         typer.echo(line, err=as_json)
 
 
+@command(map_app, "imuscribe map enrol dora.parquet --mapping runs/mine")
 def enrol(
     recordings: Annotated[Path, typer.Argument(help="Parquet file of labelled recordings.")],
     mapping: Folder,
-    gallery: Annotated[
-        Path | None, typer.Option(help="Another gallery than the folder's own.")
-    ] = None,
+    gallery: GalleryFile = None,
 ) -> None:
     """Add recordings of the target condition to a gallery: new people, new classes, no training."""
+    from imuscribe.mapping3d.fit import GALLERY
     from imuscribe.signals.readers.parquet import load
 
     mapper, store = _opened(mapping, gallery)
@@ -218,6 +173,11 @@ def enrol(
     )
 
 
+@command(
+    map_app,
+    "imuscribe map gallery runs/mine/gallery.parquet",
+    "imuscribe map gallery a.parquet --merge b.parquet --out both.parquet",
+)
 def gallery(
     path: Annotated[Path, typer.Argument(help="A gallery file.")],
     merge: Annotated[Path | None, typer.Option(help="A gallery to unite it with.")] = None,
@@ -242,12 +202,14 @@ def gallery(
         typer.echo(f"{where}: {sum(labels.values())} of {len(labels)} labels")
 
 
+@command(map_app, "imuscribe map export encoder.onnx --mapping runs/mine")
 def export(
     path: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
     mapping: Folder,
     target: Annotated[bool, typer.Option("--target", help="The target's side of it.")] = False,
 ) -> None:
     """Write an encoder as ONNX: views of the source, or the target, to embeddings."""
+    from imuscribe.mapping3d.fit import ENCODER
     from imuscribe.mapping3d.mapper import Mapper, export_onnx
 
     export_onnx(Mapper.load(mapping / ENCODER), "target" if target else "source", path)
@@ -256,11 +218,12 @@ def export(
 
 def _opened(mapping: Path, gallery: Path | None) -> tuple[Mapper, Gallery]:
     """Return a mapping and a gallery of the same space."""
+    from imuscribe.mapping3d.fit import ENCODER, gallery_in
     from imuscribe.mapping3d.gallery import Gallery
     from imuscribe.mapping3d.mapper import Mapper
 
     mapper = Mapper.load(mapping / ENCODER)
-    store = Gallery.load(gallery or mapping / GALLERY)
+    store = Gallery.load(gallery or gallery_in(mapping))
     store.space.check(mapper.space, f"encoder {mapping / ENCODER}")
     return mapper, store
 
@@ -269,10 +232,10 @@ def _of(
     recordings: Sequence[Recording], condition: Mapping[str, str], path: Path
 ) -> list[Recording]:
     """Return the recordings of a condition; says how many others are left out."""
-    from imuscribe.mapping3d.data import is_of
+    from imuscribe.mapping3d.data import described, is_of
 
     found = [rec for rec in recordings if is_of(rec, condition)]
-    said = ", ".join(f"{column} {value}" for column, value in condition.items())
+    said = described(condition)
     if not found:
         there = {" ".join(f"{c} '{getattr(rec, c)}'" for c in condition) for rec in recordings}
         raise InputError(
@@ -285,7 +248,7 @@ def _of(
 
 
 def _doubts(asking: Sequence[Recording], mapper: Mapper, store: Gallery) -> list[str]:
-    """Say where an answer tells less about strangers than it seems to."""
+    """Say where an answer tells less about held-out people than it seems to."""
     lines = []
     people = {rec.subject for rec in asking}
     if "" in people and store.provenance == "cross-user":
@@ -293,22 +256,5 @@ def _doubts(asking: Sequence[Recording], mapper: Mapper, store: Gallery) -> list
         lines.append(f"{n} queries name no person: the gallery may hold recordings of theirs")
     if known := sorted(people & set(mapper.people)):
         names = ", ".join(known[:5]) + (", …" if len(known) > 5 else "")
-        lines.append(f"the encoder has learnt from {names}: it reads strangers less well")
+        lines.append(f"the encoder has learnt from {names}: it reads held-out people less well")
     return lines
-
-
-def _synthesise(recordings: Sequence[Recording], path: Path) -> None:
-    from imuscribe.mapping3d.analytic import flat_equivalent
-    from imuscribe.signals.cleaning import clean
-    from imuscribe.signals.readers.parquet import save
-
-    save([flat_equivalent(clean(rec)) for rec in recordings], path)
-
-
-def _write_proxies(queries: list[Recording], store: Gallery, near: list[str], path: Path) -> None:
-    """Write the nearest items under their queries' ids: one item may stand for several queries."""
-    from imuscribe.signals.readers.parquet import save
-
-    items = [store.recording(name) for name in near]
-    proxies = zip(items, queries, strict=True)
-    save([item.replace(id=rec.id, subject=rec.subject) for item, rec in proxies], path)

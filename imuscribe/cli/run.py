@@ -3,100 +3,73 @@
 from __future__ import annotations
 
 import json
-import logging
-import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imuscribe.cli.experiments import check_experiment, run_experiment
 from imuscribe.cli.options import (
     AccUnit,
     Adapter,
     Columns,
     GyroUnit,
+    Overrides,
     Rate,
+    RecipeName,
     TimeUnit,
-    examples,
+    command,
     is_csv,
     recordings_of,
 )
 from imuscribe.signals.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from imuscribe.signals.recording import Recording
 
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
+LEDGER = Path("docs/results.json")
 _LONGEST = 10.0
 """Seconds. Letters take one to three; activities are read by adapters of their own."""
 _STILL = 0.2
 """m/s²: what a sensor lying on a table stays below."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(
-        "run",
-        epilog=examples(
-            "imuscribe run demo",
-            "imuscribe run charsense-lopo data=charsense.parquet split.folds=p003",
-        ),
-    )(run)
-    app.command(
-        "report",
-        epilog=examples(
-            "imuscribe report runs/demo",
-            "imuscribe report runs/study-two-person --study",
-            "imuscribe report runs/charsense-lopo --audit audit/audit.json",
-        ),
-    )(report)
-    app.command(
-        "predict",
-        epilog=examples(
-            "imuscribe predict letter.csv --acc-unit g --gyro-unit deg/s",
-            "imuscribe predict letters.parquet --adapter runs/demo/folds/given/adapter --json",
-            "imuscribe predict log.csv --acc-unit g --gyro-unit deg/s --time-unit ms "
-            "--column t=time --column acc_x=ax --column acc_y=ay --column acc_z=az "
-            "--column gyro_x=gx --column gyro_y=gy --column gyro_z=gz",
-        ),
-    )(predict)
-    results = typer.Typer(help="Keep results worth keeping.", no_args_is_help=True)
-    results.command("add", epilog=examples("imuscribe results add runs/charsense-lopo"))(add)
-    results.command("render", epilog=examples("imuscribe results render"))(render)
-    app.add_typer(results, name="results")
+app = typer.Typer()
+results_app = typer.Typer(help="Keep results worth keeping.", no_args_is_help=True)
+app.add_typer(results_app, name="results")
 
 
+@command(
+    app,
+    "imuscribe run demo",
+    "imuscribe run charsense-lopo data=charsense.parquet split.folds=p003",
+)
 def run(
-    recipe: Annotated[str, typer.Argument(help="A YAML file, or the name of a packaged recipe.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
-    ] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check recipe and data, print them, and stop.")
+    ] = False,
 ) -> None:
-    """Run an experiment: split by person, train, compare all methods, write a report.
+    """Run an experiment of any kind: split by person, answer, compare, write a report.
 
     Run it again after an interruption: what is finished is kept.
     """
-    from rich.console import Console
-
-    from imuscribe.eval.report.html import comparison_text, read_run
-    from imuscribe.eval.run import run as run_recipe
-    from imuscribe.recipes.schema import load_recipe
-
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    changes = overrides or []
-    resolved = load_recipe(recipe, changes)
-    folder = run_recipe(resolved, command=shlex.join(["imuscribe", "run", recipe, *changes]))
-    metrics, _ = read_run(folder)
-    console = Console()
-    console.print(_table(metrics["methods"], metrics["chance"]))
-    for found in metrics["comparisons"]:
-        typer.echo(comparison_text(found))
-    typer.echo(f"report: {folder / 'report.html'}")
+    if dry_run:
+        check_experiment(recipe, overrides or [])
+    else:
+        run_experiment(["run"], recipe, overrides or [])
 
 
+@command(
+    app,
+    "imuscribe report runs/demo",
+    "imuscribe report runs/study-two-person --study",
+    "imuscribe report runs/charsense-lopo --audit audit/audit.json",
+)
 def report(
-    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run_dir: RunFolder,
     study: Annotated[
         bool, typer.Option("--study", help="Print the air-writing study's table beside the run's.")
     ] = False,
@@ -106,12 +79,12 @@ def report(
     ] = None,
 ) -> None:
     """Write the report of a finished run again."""
-    from imuscribe.eval.report.html import read_run, write_report
+    from imuscribe.eval.run import read_run, write_report
 
     path = write_report(run_dir)
     if study:
         from imuscribe.eval.report.study import study_page
-        from imuscribe.recipes.schema import load_recipe
+        from imuscribe.recipes.load import load_recipe
 
         base = load_recipe(str(run_dir / "recipe.yaml")).model.base
         typer.echo(study_page(read_run(run_dir)[0], Path(base).name))
@@ -129,9 +102,10 @@ def report(
     typer.echo(f"report: {path}")
 
 
+@command(results_app, "imuscribe results add runs/charsense-lopo")
 def add(
-    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    ledger: Annotated[Path, typer.Option(help="The ledger to add to.")] = Path("docs/results.json"),
+    run_dir: RunFolder,
+    ledger: Annotated[Path, typer.Option(help="The ledger to add to.")] = LEDGER,
     note: Annotated[str, typer.Option(help="What a reader must know.")] = "",
 ) -> None:
     """Add the results of a run to the ledger and render the page beside it."""
@@ -141,16 +115,23 @@ def add(
     typer.echo(f"{len(rows)} rows added to {ledger}")
 
 
-def render(
-    ledger: Annotated[Path, typer.Option(help="The ledger.")] = Path("docs/results.json"),
-) -> None:
+@command(results_app, "imuscribe results render")
+def render(ledger: Annotated[Path, typer.Option(help="The ledger.")] = LEDGER) -> None:
     """Render the page from the ledger."""
     from imuscribe.eval.ledger import read, write
 
     write(ledger, read(ledger))
-    typer.echo(f"wrote {ledger.with_suffix('.md')}")
+    typer.echo(f"wrote {ledger.with_suffix('.md')} and {ledger.with_suffix('')}")
 
 
+@command(
+    app,
+    "imuscribe predict letter.csv --acc-unit g --gyro-unit deg/s",
+    "imuscribe predict letters.parquet --adapter runs/demo/folds/given/adapter --json",
+    "imuscribe predict log.csv --acc-unit g --gyro-unit deg/s --time-unit ms "
+    "--column t=time --column acc_x=ax --column acc_y=ay --column acc_z=az "
+    "--column gyro_x=gx --column gyro_y=gy --column gyro_z=gz",
+)
 def predict(
     file: Annotated[Path, typer.Argument(help="Recordings: canonical Parquet, or one in a CSV.")],
     adapter: Adapter = None,
@@ -193,31 +174,3 @@ def _doubt(rec: Recording) -> str:
     if float(np.linalg.norm(rec.acc.std(axis=1))) < _STILL:
         return "hardly moves: the answer means nothing"
     return ""
-
-
-def _table(methods: dict[str, Any], chance: float) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from imuscribe.eval.report.html import case_title, cases_of, interval
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    cases = cases_of(methods)
-    titles = ("method", "accuracy [95 %]", *map(case_title, cases), "n", "chance", "tokens")
-    for title in (*titles, "s/recording"):
-        table.add_column(title, justify="left" if title == "method" else "right", no_wrap=True)
-    for name, method in methods.items():
-        table.add_row(
-            name,
-            escape(interval(method["accuracy"])),
-            *(_value(method.get("by_case", {}).get(case)) for case in cases),
-            f"{method['n']:,}",
-            f"{chance:.3f}",
-            f"{method['tokens']['median']:.0f}" if method["tokens"] else "–",
-            f"{method['seconds']:.2g}",
-        )
-    return table
-
-
-def _value(figure: dict[str, Any] | None) -> str:
-    return f"{figure['value']:.3f}" if figure else "–"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -10,11 +9,13 @@ from typing import Annotated, Any, TypeVar, get_args
 
 import typer
 
-from imuscribe.cli.options import examples
+from imuscribe.cli.experiments import run_resolved
+from imuscribe.cli.options import Overrides, RecipeName, command
 from imuscribe.signals.errors import InputError, nearest
 
 Item = TypeVar("Item", int, float, str)
 
+_METHODS = "text-ngram,text-svm"
 _USED_BY = {
     "steps": ("strokes", "digits"),
     "levels": ("strokes",),
@@ -24,26 +25,21 @@ _USED_BY = {
 """Which formats have a setting; all have a rate."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(
-        "sweep",
-        epilog=examples(
-            "imuscribe sweep demo",
-            "imuscribe sweep charsense-lopo data=charsense.parquet split.max_test_per_label=15 "
-            "train.max_per_label=40",
-            "imuscribe sweep charsense-lopo data=charsense.parquet --format csv --rate 5,10,20 "
-            "--decimals 0,1,2,3 --tokenizer smollm2,llama3",
-            "imuscribe sweep demo --format strokes --rate 50 --steps 8,16,32 --method fine-tuned",
-        ),
-    )(sweep)
+app = typer.Typer()
 
 
+@command(
+    app,
+    "imuscribe sweep demo",
+    "imuscribe sweep charsense-lopo data=charsense.parquet split.max_test_per_label=15 "
+    "train.max_per_label=40",
+    "imuscribe sweep charsense-lopo data=charsense.parquet --format csv --rate 5,10,20 "
+    "--decimals 0,1,2,3 --tokenizer smollm2,llama3",
+    "imuscribe sweep demo --format strokes --rate 50 --steps 8,16,32 --method fine-tuned",
+)
 def sweep(
-    recipe: Annotated[str, typer.Argument(help="A YAML file, or the name of a packaged recipe.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
-    ] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
     format: Annotated[str | None, typer.Option(help="Of strokes,digits,csv; all.")] = None,
     rate: Annotated[
         str | None, typer.Option(help="Hz after cleaning; 12.5,25,50,100. csv writes every sample.")
@@ -57,11 +53,9 @@ def sweep(
         str | None, typer.Option(help="csv: digits after the point; 0,1,2.")
     ] = None,
     method: Annotated[
-        str,
-        typer.Option(
-            help="Methods as in evaluate.methods. text-ngram and text-svm read the text in seconds."
-        ),
-    ] = "text-ngram,text-svm",
+        str | None,
+        typer.Option(help=f"As in evaluate.methods; {_METHODS}, which read the text in seconds."),
+    ] = None,
     tokenizer: Annotated[
         str | None,
         typer.Option(help="Count the tokens of these: smollm2,llama3; the recipe's model."),
@@ -72,47 +66,31 @@ def sweep(
     Every cell of the grid is the recipe with another text, on the same folds and recordings.
     Run it again after an interruption: finished cells are kept.
     """
-    given = {"steps": steps, "levels": levels, "digits": digits, "decimals": decimals}
+    from imuscribe.recipes.load import resolve
+    from imuscribe.recipes.schema import Method
+    from imuscribe.recipes.sweep import SweepRecipe
+
+    whole = {"steps": steps, "levels": levels, "digits": digits, "decimals": decimals}
     axes: dict[str, Any] = {
         name: _items(f"--{name}", text, int, "whole numbers")
-        for name, text in given.items()
+        for name, text in whole.items()
         if text is not None
     }
     if rate is not None:
         axes["rates"] = _items("--rate", rate, float, "numbers")
     if format is not None:
         axes["formats"] = _formats(format, axes)
-    readers = _items("--tokenizer", tokenizer, str, "names") if tokenizer is not None else ()
-    from imuscribe.eval.sweep import Grid
-    from imuscribe.eval.sweep import sweep as run_sweep
-    from imuscribe.recipes.schema import Method, load_recipe
-
-    methods = _known("--method", method, get_args(Method))
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    resolved = load_recipe(recipe, [f"evaluate.methods=[{','.join(methods)}]", *(overrides or [])])
-    command = shlex.join(["imuscribe", *sys.argv[1:]])
-    folder = run_sweep(resolved, Grid(**axes), readers, command)
-
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from imuscribe.eval.report.sweep import caption, not_run, read_sweep, table
-
-    found = read_sweep(folder)
-    titles, rows = table(found)
-    shown = Table(box=None, header_style="bold", pad_edge=False)
-    for title in titles:
-        words = title in ("format", "precision")
-        shown.add_column(escape(title), justify="left" if words else "right")
-    for row in rows:
-        shown.add_row(*map(escape, row))
-    # Only a terminal has a width: elsewhere no row is broken.
-    Console(width=None if sys.stdout.isatty() else 200).print(shown)
-    typer.echo(caption(found))
-    for reason in not_run(found):
-        typer.echo(f"not run: {reason}")
-    typer.echo(f"plot: {folder / 'sweep.png'}")
+    values = resolve(recipe, overrides or [])
+    if values.pop("kind", "letters") != "sweep":
+        values["name"] = f"{values['name']}-sweep"
+        method = method or _METHODS
+    if method is not None:
+        methods = _known("--method", method, get_args(Method))
+        values["evaluate"] = (values.get("evaluate") or {}) | {"methods": methods}
+    values["grid"] = (values.get("grid") or {}) | axes
+    if tokenizer is not None:
+        values["tokenizers"] = _items("--tokenizer", tokenizer, str, "names")
+    run_resolved(SweepRecipe.parse(values, recipe), shlex.join(["imuscribe", *sys.argv[1:]]))
 
 
 def _formats(text: str, axes: dict[str, Any]) -> tuple[str, ...]:
@@ -131,9 +109,8 @@ def _formats(text: str, axes: dict[str, Any]) -> tuple[str, ...]:
 
 def _known(option: str, text: str, valid: Sequence[str]) -> tuple[str, ...]:
     names = _items(option, text, str, "names")
-    for name in names:
-        if name not in valid:
-            raise InputError(f"{option} '{name}': {nearest(name, valid)}")
+    if unknown := [name for name in names if name not in valid]:
+        raise InputError(f"{option} '{unknown[0]}': {nearest(unknown[0], valid)}")
     return names
 
 

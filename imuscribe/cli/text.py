@@ -74,18 +74,16 @@ def serialize(
     from imuscribe.signals.errors import usable
     from imuscribe.signals.load import clean_all, read
 
-    chosen = {
-        "signals": signals,
+    given = {"signals": signals, "channels": channels}
+    refined = {
         "steps": steps,
         "directions": directions,
         "levels": levels,
-        "channels": channels,
         "digits": digits,
         "decimals": decimals,
         "rate": rate,
     }
-    given = {name: value for name, value in chosen.items() if value is not None}
-    config = _config(format, given, stats)
+    config = _config(format, given | refined, stats)
     reader = load_tokenizer(tokenizer)
     recordings = clean_all(read(path)[:limit], where=path.name)
     serializer = build_serializer(config)
@@ -94,9 +92,9 @@ def serialize(
     texts = serializer.encode([features for _, features in readable])
     tokens = count_tokens(reader, texts)
     if budget is not None and max(tokens) > budget:
-        refined = sorted(given.keys() - {"signals", "channels"})
-        if refined:
-            options = ", ".join(f"--{name}" for name in refined)
+        chosen = sorted(name for name, value in refined.items() if value is not None)
+        if chosen:
+            options = ", ".join(f"--{name}" for name in chosen)
             raise InputError(
                 f"budget {budget}: with {options} the longest text has {max(tokens)} tokens: "
                 f"leave them out to have them chosen, or set --budget {max(tokens)}"
@@ -136,21 +134,19 @@ def budget(
         raise InputError(f"--prompt '{prompt}': {nearest(prompt, ('none', 'short', 'study'))}")
     if chat and prompt == "none":
         raise InputError("--chat: needs a prompt to render: add --prompt short or --prompt study")
-    given = {"signals": signals, "channels": channels}
-    base = _config(format, {k: v for k, v in given.items() if v is not None}, stats)
+    base = _config(format, {"signals": signals, "channels": channels}, stats)
     reader = load_tokenizer(tokenizer)
     recordings = clean_all(read(path)[:limit], where=path.name)
     around: PromptBuilder | int = 0
     if prompt != "none":
         labels = sorted({rec.label for rec in recordings})
-        around = PromptBuilder(
-            reader, labels, PromptConfig.parse({"style": prompt, "chat": chat}, "--prompt")
-        )
+        config = PromptConfig.parse({"style": prompt, "chat": chat}, "--prompt")
+        around = PromptBuilder(reader, labels, config)
     report = fit_budget(recordings, reader, base.format, budget, around, base)
     _show(report, tokenizer, whole=prompt != "none")
 
 
-def _config(format: str, given: dict[str, Any], stats: bool) -> TextConfig:
+def _config(format: str, options: dict[str, Any], stats: bool) -> TextConfig:
     """Turn options into a configuration; an option of another format is an error."""
     from imuscribe.prompts.serialize import Format, TextConfig, View
 
@@ -162,26 +158,20 @@ def _config(format: str, given: dict[str, Any], stats: bool) -> TextConfig:
         "strokes": {"signals", "steps", "directions", "levels"}
         | ({"channels"} if stats else set()),
     }[format]
+    given = {name: value for name, value in options.items() if value is not None}
     for name in given.keys() - used:
-        options = ", ".join(f"--{option}" for option in sorted(used))
-        raise InputError(f"--{name}: not an option of format '{format}', which has {options}")
-    values: dict[str, Any] = {"format": format, "stats": stats}
-    if "channels" in given:
-        values["channels"] = _names(given["channels"])
+        valid = ", ".join(f"--{option}" for option in sorted(used))
+        raise InputError(f"--{name}: not an option of format '{format}', which has {valid}")
+    for name in given.keys() & {"signals", "channels"}:
+        given[name] = tuple(word.strip() for word in given[name].split(",") if word.strip())
     if format == "strokes":
-        refined = {name: given[name] for name in ("steps", "directions", "levels") if name in given}
         views = [view.model_dump() for view in TextConfig().views]
         if "signals" in given:
             known = {view["signal"]: view for view in views}
-            views = [known.get(s, {}) | {"signal": s} for s in _names(given["signals"])]
-        values["views"] = [View.parse(view | refined, "options") for view in views]
-    else:
-        values |= {name: given[name] for name in given.keys() - {"channels"}}
-    return TextConfig.parse(values, "options")
-
-
-def _names(comma_list: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in comma_list.split(",") if name.strip())
+            views = [known.get(s, {}) | {"signal": s} for s in given.pop("signals")]
+        channels = {name: given.pop(name) for name in ("channels",) if name in given}
+        given = channels | {"views": [View.parse(view | given, "options") for view in views]}
+    return TextConfig.parse({"format": format, "stats": stats} | given, "options")
 
 
 def _setting(config: TextConfig) -> str:

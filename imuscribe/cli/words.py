@@ -1,9 +1,8 @@
-"""`imuscribe words eval | decode | demo`."""
+"""`imuscribe words eval | segment | decode | demo`, and `imuscribe adapt`."""
 
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,14 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imuscribe.cli.experiments import run_experiment
 from imuscribe.cli.options import (
     AccUnit,
     Adapter,
     Columns,
     GyroUnit,
+    Overrides,
     Rate,
     TimeUnit,
-    examples,
+    command,
     recordings_of,
 )
 from imuscribe.signals.errors import InputError
@@ -26,114 +27,81 @@ from imuscribe.signals.errors import InputError
 if TYPE_CHECKING:
     from imuscribe.signals.recording import Recording
     from imuscribe.words.decode.decoding import Candidate
-
+    from imuscribe.words.letters import Letters
 
 LexiconNames = Annotated[
     str, typer.Option(help="english, nouns, a word list, or several joined by +.")
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    words = typer.Typer(help="From letters to words.", no_args_is_help=True)
-    words.command(
-        "eval",
-        epilog=examples(
-            "imuscribe words eval words-study",
-            "imuscribe words eval words-study letters=runs/charsense-lopo "
-            "method=fine-tuned-retrieval name=words-charsense",
-            "imuscribe words eval words-study only=nouns k=2,3 words=20",
-        ),
-    )(evaluate)
-    words.command(
-        "segment",
-        epilog=examples(
-            "imuscribe words segment words-unsegmented",
-            "imuscribe words segment words-unsegmented preset=pen letters=motion_pen.parquet "
-            "words=motion_pen_words.parquet",
-        ),
-    )(segment)
-    words.command(
-        "decode",
-        epilog=examples(
-            "imuscribe words decode letters/ --acc-unit g --gyro-unit deg/s",
-            "imuscribe words decode h1.csv h2.csv i1.csv i2.csv --k 2 --acc-unit g "
-            "--gyro-unit deg/s --lexicon english+names.txt",
-            "imuscribe words decode letters.parquet --context 'I would like a cup of'",
-            "ls -tr letters/*.csv | imuscribe words decode - --acc-unit g --gyro-unit deg/s",
-        ),
-    )(decode)
-    words.command(
-        "demo",
-        epilog=examples(
-            "imuscribe words demo --word HELLO",
-            "imuscribe words demo --word IMUSCRIBE --k 3 --seed 7",
-        ),
-    )(demo)
-    app.add_typer(words, name="words")
-    app.command(
-        "adapt",
-        epilog=examples(
-            "imuscribe adapt words-adapt",
-            "imuscribe adapt words-adapt letters=runs/charsense-lopo method=fine-tuned-retrieval "
-            "data=charsense.parquet",
-        ),
-    )(adapt)
+app = typer.Typer()
+words_app = typer.Typer(help="From letters to words.", no_args_is_help=True)
+app.add_typer(words_app, name="words")
 
 
+@command(
+    words_app,
+    "imuscribe words eval words-study",
+    "imuscribe words eval words-study letters=runs/charsense-lopo "
+    "method=fine-tuned-retrieval name=words-charsense",
+    "imuscribe words eval words-study only=nouns k=2,3 words=20",
+    name="eval",
+)
 def evaluate(
     recipe: Annotated[str, typer.Argument(help="A YAML file, or words-study.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
-    ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Decode words of people whose letters taught nothing; print the length × k tables.
 
     Run it again after an interruption: finished people are kept.
     """
-    from imuscribe.eval.report.words import caption, pages, read_words
-    from imuscribe.eval.tasks.words import evaluate_words
-    from imuscribe.recipes.words import load_words_recipe
-
-    changes = overrides or []
-    resolved = load_words_recipe(recipe, changes)
-    command = shlex.join(["imuscribe", "words", "eval", recipe, *changes])
-    folder = evaluate_words(resolved, command)
-    found = read_words(folder)
-    for title, heading, rows in pages(found):
-        _print_table(title, heading, rows)
-    typer.echo(f"letters: {found['letters']}")
-    typer.echo(caption())
-    typer.echo(f"report: {folder / 'words.md'}")
+    run_experiment(["words", "eval"], recipe, overrides or [], "words")
 
 
+@command(
+    words_app,
+    "imuscribe words segment words-unsegmented",
+    "imuscribe words segment words-unsegmented preset=pen letters=motion_pen.parquet "
+    "words=motion_pen_words.parquet",
+)
 def segment(
     recipe: Annotated[str, typer.Argument(help="A YAML file, or words-unsegmented.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
-    ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Decode words written without stopping, their letters' bounds unknown; print what is right.
 
-    Letters and bounds are found together, beside rivals that are told the bounds or cut at pauses.
+    Letters and bounds are found together, beside baselines that are given the bounds or cut at
+    pauses.
     """
-    from imuscribe.eval.report.html import read_run
-    from imuscribe.eval.report.segments import FILE, caption, pages
-    from imuscribe.eval.tasks.segments import evaluate_unsegmented
-    from imuscribe.recipes.words import load_segment_recipe
-
-    changes = overrides or []
-    resolved = load_segment_recipe(recipe, changes)
-    command = shlex.join(["imuscribe", "words", "segment", recipe, *changes])
-    folder = evaluate_unsegmented(resolved, command)
-    found, _ = read_run(folder, FILE)
-    for title, heading, rows in pages(found):
-        _print_table(title, heading, rows)
-    typer.echo(f"words: {found['letters']}")
-    typer.echo(caption())
-    typer.echo(f"report: {folder / 'unsegmented.md'}")
+    run_experiment(["words", "segment"], recipe, overrides or [], "segments")
 
 
+@command(
+    app,
+    "imuscribe adapt words-adapt",
+    "imuscribe adapt words-adapt letters=runs/charsense-lopo method=fine-tuned-retrieval "
+    "data=charsense.parquet",
+)
+def adapt(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or words-adapt.")],
+    overrides: Overrides = None,
+) -> None:
+    """Learn people's own letters from the words they write, without labels; print what it is worth.
+
+    Words decoded with high confidence label their letters, and what is read next is compared with
+    these too. Letters are judged before and after on recordings that no word was spelt from.
+    """
+    run_experiment(["adapt"], recipe, overrides or [], "adaptation")
+
+
+@command(
+    words_app,
+    "imuscribe words decode letters/ --acc-unit g --gyro-unit deg/s",
+    "imuscribe words decode h1.csv h2.csv i1.csv i2.csv --k 2 --acc-unit g "
+    "--gyro-unit deg/s --lexicon english+names.txt",
+    "imuscribe words decode letters.parquet --context 'I would like a cup of'",
+    "ls -tr letters/*.csv | imuscribe words decode - --acc-unit g --gyro-unit deg/s",
+)
 def decode(
     files: Annotated[
         list[str],
@@ -164,7 +132,7 @@ def decode(
 
     After every letter: how it was read, and the likeliest words of as many letters so far.
     """
-    from imuscribe.words.speller import Speller, bars, rescored
+    from imuscribe.words.speller import Speller
 
     def recordings() -> Iterator[Recording]:
         for file in in_writing_order(files):
@@ -179,7 +147,7 @@ def decode(
         readings.append(speller.read(waiting))
         waiting = []
         letters = speller.letters(readings)
-        typer.echo(f"{len(letters):2}  {bars(letters)[-1]}")
+        typer.echo(f"{len(letters):2}  {_last_as_bars(letters)}")
         typer.echo(f"    {_listed(speller.candidates(letters, top))}")
     if waiting:
         raise InputError(
@@ -187,16 +155,20 @@ def decode(
         )
     if not readings:
         raise InputError(f"{', '.join(files)}: no recording there: give CSV or Parquet files")
-    found = speller.candidates(letters, max(top, 20))
+    found = speller.candidates(letters, top, context)
     if context:
-        found = rescored(found, context)
-        typer.echo(f"after '{context}':  {_listed(found[:top])}")
+        typer.echo(f"after '{context}':  {_listed(found)}")
     if found[0].probability < threshold:
         typer.echo(f"word: ? ({found[0].word} is below {threshold:g}: record a letter again)")
     else:
         typer.echo(f"word: {found[0].word}")
 
 
+@command(
+    words_app,
+    "imuscribe words demo --word HELLO",
+    "imuscribe words demo --word IMUSCRIBE --k 3 --seed 7",
+)
 def demo(
     word: Annotated[str, typer.Option(help="What the person writes.")] = "HELLO",
     k: Annotated[int, typer.Option("--k", min=1, help="Times each letter is written.")] = 2,
@@ -204,15 +176,16 @@ def demo(
     adapter: Adapter = None,
     lexicon: LexiconNames = "english",
 ) -> None:
-    """Let a simulated stranger write a word; show every letter's posterior and the decoded word.
+    """Let a simulated person write a word; show every letter's posterior and the decoded word.
 
-    Below it stands what the air-writing study's way makes of the same letters: the language model
-    itself is told the guesses and asked for the word.
+    Nothing was learnt from that person. Below it stands what the air-writing study's way makes of
+    the same letters: the language model itself is given the guesses and asked for the word.
     """
-    from imuscribe.words.speller import Speller, asked_as_the_study, bars, written_by_a_stranger
+    from imuscribe.words.llm import parse_word
+    from imuscribe.words.speller import Speller, write_simulated
 
     speller = Speller.load(adapter, lexicon)
-    written = written_by_a_stranger(word, k, speller.reader.labels, seed)
+    written = write_simulated(word, k, speller.reader.labels, seed)
     typer.echo(
         f"A simulated person that nothing was learnt from writes {word}, each letter "
         f"{k} time{'s' * (k > 1)}, in the air."
@@ -221,52 +194,13 @@ def demo(
     for recordings in written:
         readings.append(speller.read(recordings))
         letters = speller.letters(readings)
-        typer.echo(f"{recordings[0].label}:  {bars(letters)[-1]}")
+        typer.echo(f"{recordings[0].label}:  {_last_as_bars(letters)}")
     typer.echo(f"likeliest letters: {letters.likeliest}")
     typer.echo(f"candidates:        {_listed(speller.candidates(letters))}")
-    answer, said = asked_as_the_study(letters)
+    answer = speller.language_model.answers([letters])[0].strip()
+    said = parse_word(answer, len(letters), letters.labels)
     typer.echo(f"the study's way:   {said or 'no word of that length'}  ({answer!r})")
     typer.echo(f"decoded word:      {speller.candidates(letters)[0].word}")
-
-
-def adapt(
-    recipe: Annotated[str, typer.Argument(help="A YAML file, or words-adapt.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
-    ] = None,
-) -> None:
-    """Learn people's own letters from the words they write, without labels; print what it is worth.
-
-    Words decoded with high confidence label their letters, and what is read next is compared with
-    these too. Letters are judged before and after on recordings that no word was spelt from.
-    """
-    import json
-
-    from imuscribe.eval.report.adaptation import adapt_caption, adapt_table
-    from imuscribe.eval.tasks.adaptation import adapt as adapt_to_people
-    from imuscribe.recipes.words import load_adapt_recipe
-
-    changes = overrides or []
-    resolved = load_adapt_recipe(recipe, changes)
-    folder = adapt_to_people(resolved, shlex.join(["imuscribe", "adapt", recipe, *changes]))
-    found = json.loads((folder / "adapt.json").read_text(encoding="utf-8"))
-    _print_table("letters before and after", *adapt_table(found))
-    typer.echo(adapt_caption(found))
-    typer.echo(f"report: {folder / 'adapt.md'}")
-
-
-def _print_table(title: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=escape(title), box=None, title_justify="left", pad_edge=False)
-    for name in heading:
-        table.add_column(escape(name), justify="left" if name == "decoder" else "right")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    # Only a terminal has a width: elsewhere no row is broken.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def in_writing_order(given: Sequence[str]) -> Iterator[Path]:
@@ -286,6 +220,18 @@ def _in_order(file: Path) -> list[int | str]:
     """Sort by name, numbers in it by their size: the tenth letter comes after the ninth."""
     parts = re.split(r"(\d+)", file.name)
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
+
+
+def _last_as_bars(letters: Letters, most: int = 4, width: int = 24) -> str:
+    """Return the last letter's likeliest labels, each with a bar as long as it is likely."""
+    import numpy as np
+
+    probabilities = np.exp(letters.log_probs[-1])
+    parts = []
+    for i in np.argsort(-probabilities)[:most]:
+        bar = "█" * round(width * probabilities[i]) or "▏"
+        parts.append(f"{letters.labels[i]} {bar} {probabilities[i]:.2f}")
+    return "   ".join(parts)
 
 
 def _listed(candidates: Sequence[Candidate]) -> str:

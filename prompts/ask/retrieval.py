@@ -1,9 +1,9 @@
-"""Retrieval: what the labelled recordings nearest to a query show, told in one line of its prompt.
+"""Retrieval: what the labelled recordings nearest to a query show, named in one line of its prompt.
 
 A shot shows a whole recording and costs its tokens; the label of a near recording costs one. The
 line names the nearest recordings of *other* people, as at test time nobody else's are at hand, and,
 where a person gave some labelled recordings, the nearest of those, each marked ``own``. All stand
-in one order of nearness, which tells the model whom to believe.
+in one order of nearness, which shows the model whom to believe.
 """
 
 from __future__ import annotations
@@ -21,44 +21,28 @@ from imuscribe.signals.recording import Recording
 
 
 class RetrieveConfig(Config):
-    """Which neighbours a prompt names.
-
-    Attributes
-    ----------
-    others : int
-        Nearest recordings of other people to name.
-    own : int
-        Nearest of the person's own labelled recordings to name, where there are any.
-    steps : int
-        Samples a recording is compared at.
-    band : float
-        Half width of the warping band, as a share of the recording.
-    plain_share, own_share : float
-        Shares of the training rows without any line, and with the person's own recordings in it;
-        the rest name other people's only. So one adapter answers in all three situations.
-    """
+    """Which neighbours a prompt names."""
 
     others: int = Field(default=5, ge=1)
+    """Nearest recordings of other people to name."""
     own: int = Field(default=2, ge=1)
+    """Nearest of the person's own labelled recordings to name, where there are any."""
     steps: int = Field(default=32, ge=4)
+    """Samples a recording is compared at."""
     band: float = Field(default=0.1, ge=0, le=1)
+    """Half width of the warping band, as a share of the recording."""
     plain_share: float = Field(default=0.3, ge=0, le=1)
+    """Share of the training rows without any line. So one adapter answers in all situations."""
     own_share: float = Field(default=0.3, ge=0, le=1)
+    """Share with the person's own recordings in it; the rest name other people's only."""
 
 
 class Retriever:
     """Finds labelled recordings that move like a query, by dynamic time warping.
 
     Nothing is fitted. Velocity, acceleration and rotation in the writing frame, each divided by its
-    root mean square, are warped together within a Sakoe–Chiba band.
-
-    Parameters
-    ----------
-    pool : sequence of Recording
-        Cleaned and labelled.
-    config : RetrieveConfig
-    frame : FrameConfig
-        How the writing frame is found.
+    root mean square, are warped together within a Sakoe–Chiba band. The recordings of the pool, and
+    all that are asked about, are cleaned; `frame` says how the writing frame is found.
     """
 
     def __init__(
@@ -79,15 +63,10 @@ class Retriever:
     ) -> list[str]:
         """Return the line about each query, nearest first: ``"alike own R R B own B P R D"``.
 
-        Parameters
-        ----------
-        queries : sequence of Recording
-            Cleaned. Of a query's own person only recordings listed in `own` are named.
-        own : sequence of sequence of str, optional
-            For each query the ids of its person's recordings in the pool that may be named, each
-            after the word ``own``. The query itself never is.
+        `own` holds, for each query, the ids of its person's recordings in the pool that may be
+        named, each after the word ``own``; no others of that person are, and never the query.
         """
-        distance = self._distance(queries)
+        distance = warping_distances(self._sequences(queries), self._pool, self.config.band)
         lines = []
         for i, rec in enumerate(queries):
             others = self._subjects != rec.subject
@@ -108,38 +87,13 @@ class Retriever:
         order = np.argsort(distance[candidates], kind="stable")[:k]
         return [int(j) for j in candidates[order]]
 
-    def _distance(self, queries: Sequence[Recording]) -> NDArray[np.float64]:
-        return warping_distances(self._sequences(queries), self._pool, self.config.band)
-
     def _sequences(self, recordings: Sequence[Recording]) -> NDArray[np.float64]:
         """Return the compared signals, shape (n, n_channels, n_steps)."""
-        return np.stack([self._sequence(rec) for rec in recordings])
-
-    def _sequence(self, rec: Recording) -> NDArray[np.float64]:
-        motion = writing_motion(rec, self._frame)
-        at = np.linspace(motion.t[0], motion.t[-1], self.config.steps)
-        planes = [motion.plane(s) for s in ("velocity", "acceleration", "rotation")]
-        scaled = [row / (np.sqrt(np.mean(p**2)) + 1e-9) for p in planes for row in p]
-        return np.stack([np.interp(at, motion.t, row) for row in scaled])
-
-
-def draw_own(
-    recordings: Sequence[Recording], rng: np.random.Generator, without: str = ""
-) -> list[str]:
-    """Draw one recording of each label of one person; return their ids.
-
-    Parameters
-    ----------
-    recordings : sequence of Recording
-        All of the same person.
-    rng : numpy.random.Generator
-        Decides which.
-    without : str
-        Id of a recording to leave out: the query.
-    """
-    drawn: dict[str, str] = {}
-    for i in rng.permutation(len(recordings)):
-        rec = recordings[i]
-        if rec.id != without:
-            drawn.setdefault(rec.label, rec.id)
-    return sorted(drawn.values())
+        found = []
+        for rec in recordings:
+            motion = writing_motion(rec, self._frame)
+            at = np.linspace(motion.t[0], motion.t[-1], self.config.steps)
+            planes = [motion.plane(s) for s in ("velocity", "acceleration", "rotation")]
+            scaled = [row / (np.sqrt(np.mean(p**2)) + 1e-9) for p in planes for row in p]
+            found.append(np.stack([np.interp(at, motion.t, row) for row in scaled]))
+        return np.stack(found)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from imuscribe.prompts.ask.retrieval import RetrieveConfig
-from imuscribe.prompts.ask.wording import WORDINGS, Wording
+from imuscribe.prompts.ask.tokens import count_tokens
+from imuscribe.prompts.ask.wording import wording_for
 from imuscribe.signals.config import Config
 from imuscribe.signals.errors import InputError, nearest
 
@@ -61,7 +62,7 @@ class PromptBuilder:
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerBase
-        The tokenizer of the model that will read the prompt.
+        The tokenizer of the model that will read the prompt; all lengths are in its tokens.
     labels : sequence of str
         Every possible answer, each once, as the model shall write it.
     config : PromptConfig
@@ -82,12 +83,14 @@ class PromptBuilder:
         self.labels = tuple(labels)
         self.config = config
         self._check_labels()
-        self._wording = _wording_for(self.labels)
+        self._wording = wording_for(self.labels)
         if config.chat and not tokenizer.chat_template:
             raise InputError(
                 f"tokenizer '{tokenizer.name_or_path}' has no chat template: set prompt.chat=false"
             )
-        self._lead = self._answer_lead()
+        # The spaces that open a completion, because no prompt may end in them.
+        empty = self._chat(self.messages("")) if config.chat else " "
+        self._lead = empty[len(empty.rstrip(" ")) :]
         longest = max(self._count(self._ending(label)) for label in self.labels)
         self.answer_tokens = longest + 1 + config.reasoning * config.reasoning_tokens
         """Tokens kept free for the answer and its end token."""
@@ -110,7 +113,7 @@ class PromptBuilder:
         InputError
             If prompt and answer exceed `max_tokens`; names what would fit.
         """
-        prompt = self._render(text, shots, paraphrase).rstrip(" ")
+        prompt = self._render(text, shots, paraphrase)
         if len(prompt.encode()) < self._room:  # no token is shorter than a byte
             return prompt
         given = self.n_tokens(prompt)
@@ -121,10 +124,7 @@ class PromptBuilder:
     def completion(self, label: str, reasoning: str = "") -> str:
         """Return the exact text that follows the prompt, without an end token.
 
-        Raises
-        ------
-        InputError
-            If the label is unknown, reasoning is given but switched off, or it is too long.
+        InputError if the label is unknown, or reasoning is given but switched off, or too long.
         """
         self._check_label(label)
         if not reasoning:
@@ -152,26 +152,21 @@ class PromptBuilder:
         if self.config.style == "short":
             blocks = "".join(f"{shot.text}\n{self._cue} {shot.label}\n\n" for shot in shots)
             question = "Movement:" if self.config.reasoning else self._cue
-            user = f"{blocks}{text}\n{question}"
-            return [_message("system", self._wording.brief), _message("user", user)]
-        parts = [self._task(paraphrase), self._wording.key_points]
-        if shots:
-            parts.append(self._examples(shots))
-        parts += [f"Query\n{self._wording.query}\n{text}", self._answer_form()]
-        return [_message("system", self._wording.role), _message("user", "\n\n".join(parts))]
+            system, user = self._wording.brief, f"{blocks}{text}\n{question}"
+        else:
+            parts = [self._task(paraphrase), self._wording.key_points]
+            if shots:
+                parts.append(self._examples(shots))
+            parts += [f"Query\n{self._wording.query}\n{text}", self._answer_form()]
+            system, user = self._wording.role, "\n\n".join(parts)
+        return [{"role": "system", "content": system}, {"role": "user", "content": user}]
 
     def n_tokens(self, prompt: str) -> int:
         """Return the tokens of a prompt, start token included."""
         return len(self.tokenizer(prompt, verbose=False)["input_ids"])
 
     def largest_k(self, text: str, shots: Sequence[Shot]) -> int:
-        """Return how many of `shots`, taken from the front, fit around `text`.
-
-        Raises
-        ------
-        InputError
-            If the prompt does not fit even without examples.
-        """
+        """Return how many of `shots`, taken from the front, fit; InputError if none may."""
         self.prompt(text)
         return self._largest_k(text, shots, 0)
 
@@ -186,13 +181,7 @@ class PromptBuilder:
         return self._wording.noun
 
     def instruction(self, paraphrase: int) -> str:
-        """Return one wording of the instruction.
-
-        Raises
-        ------
-        InputError
-            If there are not so many.
-        """
+        """Return one wording of the instruction; InputError if there are not so many."""
         tasks = self._wording.tasks
         if not 0 <= paraphrase < len(tasks):
             raise InputError(f"paraphrase {paraphrase} does not exist: valid 0 to {len(tasks) - 1}")
@@ -209,9 +198,10 @@ class PromptBuilder:
     def _render(self, text: str, shots: Sequence[Shot], paraphrase: int | str) -> str:
         messages = self.messages(text, shots, paraphrase)
         if self.config.chat:
-            return self._chat(messages)
+            return self._chat(messages).rstrip(" ")
         system, user = (message["content"] for message in messages)
-        return user if self.config.style == "short" else f"{system}\n\n{user}\n\nAnswer:"
+        asked = user if self.config.style == "short" else f"{system}\n\n{user}\n\nAnswer:"
+        return asked.rstrip(" ")
 
     def _chat(self, messages: list[Message]) -> str:
         from jinja2.exceptions import TemplateError
@@ -230,13 +220,6 @@ class PromptBuilder:
         start = self.tokenizer.bos_token
         adds_start = self.tokenizer("")["input_ids"][:1] == [self.tokenizer.bos_token_id]
         return text.removeprefix(start) if start and adds_start else text
-
-    def _answer_lead(self) -> str:
-        """Return the spaces that open a completion because no prompt may end in them."""
-        if not self.config.chat:
-            return " "
-        rendered = self._render("", (), 0)
-        return rendered[len(rendered.rstrip(" ")) :]
 
     def _ending(self, label: str) -> str:
         return f"{self._lead}{self._cue} {label}" if self.config.reasoning else self._lead + label
@@ -267,8 +250,7 @@ class PromptBuilder:
         """Return the largest fitting number of shots, or -1 if not even none fits."""
 
         def too_long(k: int) -> bool:
-            prompt = self._render(text, shots[:k], paraphrase).rstrip(" ")
-            return self.n_tokens(prompt) > self._room
+            return self.n_tokens(self._render(text, shots[:k], paraphrase)) > self._room
 
         return bisect.bisect_left(range(len(shots) + 1), True, key=too_long) - 1
 
@@ -281,7 +263,7 @@ class PromptBuilder:
         fitting = self._largest_k(text, shots, paraphrase)
         if fitting >= 0:
             return f"{problem}{fitting} of {len(shots)} examples fit, or set max_tokens={total}"
-        alone = self.n_tokens(self._render(text, (), paraphrase).rstrip(" "))
+        alone = self.n_tokens(self._render(text, (), paraphrase))
         signal = self._count(text)
         return (
             f"{problem}the signal has {signal} tokens and at most "
@@ -290,7 +272,7 @@ class PromptBuilder:
         )
 
     def _count(self, text: str) -> int:
-        return len(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        return count_tokens(self.tokenizer, [text])[0]
 
     def _check_label(self, label: str) -> None:
         if label not in self.labels:
@@ -306,16 +288,3 @@ class PromptBuilder:
                 raise InputError(f"label '{label}' is given twice: give each label once")
         if not self.labels:
             raise InputError("no labels were given: at least one is needed")
-
-
-def _message(role: str, content: str) -> Message:
-    return {"role": role, "content": content}
-
-
-def _wording_for(labels: Sequence[str]) -> Wording:
-    """Choose letter, character or activity by what the labels look like."""
-    if all(len(label) == 1 and label.isalpha() for label in labels):
-        return WORDINGS["letter"]
-    if all(len(label) == 1 for label in labels):
-        return WORDINGS["character"]
-    return WORDINGS["activity"]

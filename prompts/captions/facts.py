@@ -8,20 +8,23 @@ could mean; a claim is wrong only if it fits none of them.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.prompts.captions.explain import (
+    UP,
     ExplainConfig,
     Explanation,
+    Mask,
     describe,
     extent,
     runs,
     segments,
+    standing_out,
 )
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.motion.frames import Motion, writing_motion
@@ -30,40 +33,27 @@ from imuscribe.signals.recording import Recording
 Values = NDArray[np.float64]
 Window = tuple[int, int]
 """First and last sample, both included."""
-
-UP = {
-    "right": (1.0, 0.0),
-    "up-right": (0.7071, 0.7071),
-    "up": (0.0, 1.0),
-    "up-left": (-0.7071, 0.7071),
-    "left": (-1.0, 0.0),
-    "down-left": (-0.7071, -0.7071),
-    "down": (0.0, -1.0),
-    "down-right": (0.7071, -0.7071),
-}
-"""Compass words as steps (right, up)."""
+T = TypeVar("T")
 
 
 class Facts:
-    """What one cleaned recording shows.
+    """What one recording shows, cleaned as it was when a text about it was written.
 
-    Parameters
-    ----------
-    rec : Recording
-        The recording the text is about, cleaned as it was when the text was written.
-    config : ExplainConfig
-        What counts as rest and as a turn; that of the deterministic explainer.
+    `config` says what counts as rest and as a turn: that of the deterministic explainer.
     """
 
     def __init__(self, rec: Recording, config: ExplainConfig = ExplainConfig()) -> None:
         self.rec = rec
         self.config = config
         self._signals: dict[tuple[str, str], Values] = {}
-        self._turning: dict[tuple[int, float], tuple[list[int], list[int]]] = {}
-        self._pulses: dict[tuple[str, int], list[tuple[float, float]]] = {}
-        self.memo: dict[Hashable, Any] = {}
-        """What the checker has worked out of it, by question."""
-        self._counts: dict[tuple[str, str, str], tuple[int, int]] = {}
+        self._kept: dict[Hashable, Any] = {}
+
+    def once(self, question: Hashable, answer: Callable[[], T]) -> T:
+        """Return what has been worked out under this name, or work it out and keep it."""
+        if question not in self._kept:
+            self._kept[question] = answer()
+        found: T = self._kept[question]
+        return found
 
     @cached_property
     def explanation(self) -> Explanation:
@@ -103,15 +93,11 @@ class Facts:
     # Signals ------------------------------------------------------------------------------------
 
     def signal(self, sensor: str, axis: str) -> Values:
-        """Return one signal.
+        """Return the x, y, z or norm of a sensor.
 
-        Parameters
-        ----------
-        sensor : str
-            ``"acc"`` (with gravity), ``"change"`` (acceleration minus its median, as a pulse is
-            told), ``"linear"`` (minus its mean) or ``"gyro"``.
-        axis : str
-            ``"x"``, ``"y"``, ``"z"`` or ``"norm"``.
+        That is ``"acc"`` (with gravity), ``"change"`` (acceleration minus its median, as a pulse is
+        described), ``"linear"`` (minus its mean), ``"gyro"``, or ``"surplus"`` (the norm minus its
+        median).
         """
         key = sensor, axis
         if key not in self._signals:
@@ -121,7 +107,7 @@ class Facts:
     def _compute(self, sensor: str, axis: str) -> Values:
         gyro = self.rec.gyro
         rows = (gyro if sensor == "gyro" and gyro is not None else self.rec.acc).astype(np.float64)
-        if sensor == "surplus":  # strength beyond the usual
+        if sensor == "surplus":
             strength = np.linalg.norm(rows, axis=0)
             return np.asarray(strength - np.median(strength))
         if sensor == "change":
@@ -136,10 +122,7 @@ class Facts:
         """Return `turning_samples`, kept where the values are one of the signals."""
         if not any(values is known for known in self._signals.values()):
             return turning_samples(values, share)
-        key = id(values), share
-        if key not in self._turning:
-            self._turning[key] = turning_samples(values, share)
-        return self._turning[key]
+        return self.once(("turning", id(values), share), lambda: turning_samples(values, share))
 
     def window(self, start: float, end: float, slack: float = 0.0) -> Window:
         """Return the samples from `start` to `end` seconds, at least one."""
@@ -193,15 +176,8 @@ class Facts:
             start += int(done[0])
         return True
 
-    def first_direction(self, word: str) -> float:
-        """Return the cosine between a direction and the first movement told, -1 to 1."""
-        return self._cosine(word, 0)
-
-    def last_direction(self, word: str) -> float:
-        """Return the cosine between a direction and the last movement told, -1 to 1."""
-        return self._cosine(word, -1)
-
-    def _cosine(self, word: str, which: int) -> float:
+    def direction(self, word: str, which: int) -> float:
+        """Return the cosine between a direction and the first (0) or last (-1) movement."""
         moves = [p for p in self.explanation.phases if p.kind == "movement" and p.length >= 0.005]
         if not moves:
             return 0.0
@@ -209,31 +185,23 @@ class Facts:
         return float(np.array(UP[word]) @ step / max(float(np.linalg.norm(step)), 1e-9))
 
     def pulses(self, axis: str, sign: int) -> list[tuple[float, float]]:
-        """Return from when to when acceleration along an axis stands out, as the explainer has it.
-
-        As in `explain`: the change from the median, beyond a share of the strongest one.
-        """
-        key = axis, sign
-        if key not in self._pulses:
-            largest = max(float(np.abs(self.signal("change", a)).max()) for a in "xyz")
-            least = max(self.config.rest * largest, self.config.min_acceleration)
-            spans = runs(sign * self.signal("change", axis) > least)
-            times = self._times[0]
-            self._pulses[key] = [(times[a], times[b]) for a, b in spans]
-        return self._pulses[key]
+        """Return from when to when acceleration stands out along an axis, as in `explain`."""
+        change = [self.signal("change", a) for a in "xyz"]
+        spans = self.once(
+            ("pulses", axis, sign), lambda: standing_out(np.stack(change), axis, sign, self.config)
+        )
+        return [(self._times[0][first], self._times[0][last]) for first, last in spans]
 
     # Rest ---------------------------------------------------------------------------------------
 
     @cached_property
-    def resting(self) -> NDArray[np.bool_]:
+    def resting(self) -> Mask:
         """Samples at which a generous reader would say that nothing moves."""
         gyro = self.rec.gyro
         if self.speed is not None:
             calm = self.speed < max(0.2 * float(self.speed.max()), 0.08)
         else:
-            change = np.linalg.norm(
-                np.stack([self.signal("change", axis) for axis in "xyz"]), axis=0
-            )
+            change = self.signal("change", "norm")
             calm = change < max(0.15 * float(change.max()), 0.5)
         if gyro is not None:
             turning = self.signal("gyro", "norm")
@@ -241,9 +209,9 @@ class Facts:
         return np.asarray(calm)
 
     @cached_property
-    def moving(self) -> NDArray[np.bool_]:
+    def moving(self) -> Mask:
         """Samples at which a generous reader would say that something moves."""
-        change = np.linalg.norm(np.stack([self.signal("linear", axis) for axis in "xyz"]), axis=0)
+        change = self.signal("linear", "norm")
         busy = change > max(0.1 * float(change.max()), 0.3)
         if self.speed is not None:
             busy |= self.speed > max(0.1 * float(self.speed.max()), 0.05)
@@ -256,24 +224,14 @@ class Facts:
     def count(self, what: str, sensor: str = "acc", axis: str = "") -> tuple[int, int] | None:
         """Return the fewest and the most of something that careful readers may count.
 
-        Parameters
-        ----------
-        what : str
-            ``"turn"``, ``"move"``, ``"phase"``, ``"rest"``, ``"peak"`` or ``"valley"``.
-        sensor, axis : str
-            Of peaks and valleys; without axis any may be meant.
+        That is a ``"turn"``, ``"move"``, ``"phase"``, ``"rest"``, ``"peak"`` or ``"valley"``; the
+        last two on a sensor's axis, or on any. None where the movement cannot be integrated.
         """
-        key = what, sensor, axis
-        if key not in self._counts:
-            if what in ("peak", "valley"):
-                self._counts[key] = self._peaks(what, sensor, axis)
-            elif what == "rest":
-                self._counts[key] = self._rests()
-            elif self.path is None:
-                return None
-            else:
-                self._counts[key] = self._moves(what)
-        return self._counts[key]
+        if what in ("peak", "valley"):
+            return self.once((what, sensor, axis), lambda: self._peaks(what, sensor, axis))
+        if what == "rest":
+            return self.once(what, self._rests)
+        return None if self.path is None else self.once(what, lambda: self._moves(what))
 
     def _moves(self, what: str) -> tuple[int, int]:
         assert self.motion is not None
@@ -284,9 +242,9 @@ class Facts:
             found.append(turns if what == "turn" else moves)
         if what == "turn":
             return min(found), max(found)
-        told = sum(phase.kind == "movement" for phase in self.explanation.phases)
+        named = sum(phase.kind == "movement" for phase in self.explanation.phases)
         turned = self.count("turn") or (0, 0)
-        low, high = min(*found, told, turned[0] + 1), max(*found, told, turned[1] + 1)
+        low, high = min(*found, named, turned[0] + 1), max(*found, named, turned[1] + 1)
         return (low, high + self._rests()[1]) if what == "phase" else (low, high)
 
     def _rests(self) -> tuple[int, int]:
@@ -297,8 +255,8 @@ class Facts:
                 found = [s for s in runs(mask) if self.rec.t[s[1]] - self.rec.t[s[0]] >= least]
                 inner = [s for s in found if s[0] > 0 and s[1] < last]
                 counts += [len(found), len(inner)]
-        told = sum(phase.kind in ("rest", "still") for phase in self.explanation.phases)
-        return min(*counts, told), max(*counts, told)
+        named = sum(phase.kind in ("rest", "still") for phase in self.explanation.phases)
+        return min(*counts, named), max(*counts, named)
 
     def _peaks(self, what: str, sensor: str, axis: str) -> tuple[int, int]:
         counts = []
@@ -339,15 +297,10 @@ class Facts:
 
 
 def turning_samples(values: Values, share: float) -> tuple[list[int], list[int]]:
-    """Return the clear maxima and minima of a signal.
+    """Return the samples of clear maxima and of clear minima, each in order.
 
     Walking along the signal, an extreme counts once the signal has come back from it by `share` of
     its range. Ends count only as the far end of such a swing.
-
-    Returns
-    -------
-    tuple of list of int
-        Samples of maxima and of minima, in order.
     """
     least = share * float(np.ptp(values))
     if least < 1e-3:

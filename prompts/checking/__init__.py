@@ -1,1 +1,1 @@
-"""How claims are read from a text and judged; `prompts.checking.claims` is the way in."""
+"""How claims are read from a text and checked; `prompts.checking.claims` is the way in."""

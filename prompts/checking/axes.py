@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from imuscribe.prompts.checking.results import CheckedClaim, Judged, sure
+from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide, either
 from imuscribe.prompts.checking.sentence import Sentence
 
 
 def read_axes(s: Sentence) -> Iterable[CheckedClaim]:
-    """Judge what a sentence says of axes without a number."""
+    """Check what a sentence says of axes without a number."""
     yield from _gravity(s)
     yield from _signs(s)
     yield from _dominance(s)
@@ -25,27 +25,23 @@ def _gravity(s: Sentence) -> Iterable[CheckedClaim]:
         named = [k for k in range(i + 1, len(s.tokens)) if s.plays(k, "axis")]
         if not named and not s.plays(i, "upis"):
             named = [k for k in range(i) if s.plays(k, "axis")]
-        if not named:
-            continue
-        at = named[0]
-        axes = [a for a in s.group(at) if a in "xyz"]
+        axes = [a for a in s.group(named[0]) if a in "xyz"] if named else []
         if not axes:
             continue
-        mean = s.facts.mean
-        order = np.argsort(-np.abs(mean))
-        top = "xyz"[order[0]]
-        told = f"gravity mainly on {'+' if mean[order[0]] > 0 else '-'}{top}"
+        at, mean = named[0], s.facts.mean
+        top = int(np.abs(mean).argmax())
+        found = f"gravity mainly on {'+' if mean[top] > 0 else '-'}{'xyz'[top]}"
         if s.guarded or s.negated(i) or s.negated(at) or s.sensor(i) == "linear" or s.has("back"):
-            yield s.claim("gravity", [i, at], ("unchecked", told))
+            yield s.claim("gravity", [i, at], ("unchecked", found))
             continue
-        carried = [abs(mean["xyz".index(a)]) / max(abs(mean[order[0]]), 1e-9) for a in axes]
+        carried = [abs(mean["xyz".index(a)]) / max(abs(mean[top]), 1e-9) for a in axes]
         good, bad = min(carried) >= 0.8, min(carried) < 0.6
         if s.plays(i, "upis"):
             sign = s.text[s.tokens[at].start - 1]
             value = mean["xyz".index(axes[0])]
             bad = bad or (sign in "+-−" and (value > 0) != (sign == "+"))
             good = good and not bad
-        yield s.claim("gravity", [i, at], sure(good, bad, told))
+        yield s.claim("gravity", [i, at], decide(good, bad, found))
 
 
 def _signs(s: Sentence) -> Iterable[CheckedClaim]:
@@ -60,61 +56,60 @@ def _signs(s: Sentence) -> Iterable[CheckedClaim]:
 
 
 def _sign_signal(s: Sentence, i: int) -> tuple[str, str] | None:
+    """Return the sensor and axis whose sign is meant; None where that is not sure."""
     axes, sensor = s.axes(i), s.sensor(i)
     if len(axes) != 1 or axes[0] not in "xyz" or sensor in ("speed", "derived"):
         return None
-    if sensor == "gyro":
-        return ("gyro", axes[0]) if s.facts.rec.gyro is not None else None
-    return ("linear" if sensor == "linear" else "acc"), axes[0]
+    if s.guarded or s.negated(i) or (sensor == "gyro" and s.facts.rec.gyro is None):
+        return None
+    return (sensor if sensor in ("gyro", "linear") else "acc"), axes[0]
 
 
-def _sign(s: Sentence, i: int) -> Judged:
+def _sign(s: Sentence, i: int) -> Finding:
     wanted = _sign_signal(s, i)
-    if wanted is None or s.guarded or s.negated(i):
-        return "unchecked", ""
+    if wanted is None:
+        return UNSURE
     sensor, axis = wanted
     factor = 1.0 if s.tokens[i].roles["sign"] == "+" else -1.0
     values = factor * s.facts.signal(sensor, axis)
     about = factor * s.facts.signal("change" if sensor == "acc" else sensor, axis)
     largest = max(float(np.abs(about).max()), 1e-9)
     frame = s.frame(i)
-    window = s.window(frame) if frame else None
-    if window is not None:
-        values, about = (v[window[0] : window[1] + 1] for v in (values, about))
+    if frame is not None:
+        first, last = s.window(frame)
+        values, about = values[first : last + 1], about[first : last + 1]
     share = float((values > 0).mean())
-    told = f"{axis} positive in {share if factor > 0 else 1 - share:.0%} of the samples"
-    local = s.has("stat", "peak") or s.has("stat", "valley") or s.has("noun", "peak")
-    turning = s.has("stat", "trend") or any(
-        s.word(k) in ("turns", "goes", "becomes", "swings") for k in range(len(s.tokens))
-    )
+    found = f"{axis} positive in {share if factor > 0 else 1 - share:.0%} of the samples"
+    local = s.has("stat", "peak", "valley") or s.has("noun", "peak")
+    turning = s.has("stat", "trend") or s.has("swings")
     if s.has("all", "always") or s.has("stat", "stay"):
-        return sure(share >= 0.95, share < 0.9, told)
+        return decide(share >= 0.95, share < 0.9, found)
     if local or turning or (frame is not None and frame.point):
         most = max(float(values.max()), float(about.max()))
-        return sure(most > 0.1 * largest, most < 0.03 * largest and most < 0.05, told)
+        return decide(most > 0.1 * largest, most < 0.03 * largest and most < 0.05, found)
     if s.has("all", "mostly"):
-        return sure(share >= 0.5, share < 0.4, told)
-    if frame is None and (s.has("noun") or s.has("begin") or s.has("finish") or s.has("then")):
-        return "unchecked", told
+        return decide(share >= 0.5, share < 0.4, found)
+    if frame is None and any(s.has(role) for role in ("noun", "begin", "finish", "then")):
+        return "unchecked", found
     either = max(share, float((about > 0.05 * largest).mean()))
-    return sure(share >= 0.5, either < 0.1, told)
+    return decide(share >= 0.5, either < 0.1, found)
 
 
-def _sign_order(s: Sentence, i: int, first: str) -> Judged:
+def _sign_order(s: Sentence, i: int, first: str) -> Finding:
     wanted = _sign_signal(s, i)
-    if wanted is None or s.guarded or s.negated(i):
-        return "unchecked", ""
+    if wanted is None:
+        return UNSURE
     sensor, axis = wanted
     values = s.facts.signal("change" if sensor == "acc" else sensor, axis)
-    large = np.flatnonzero(np.abs(values) > 0.3 * max(float(np.abs(values).max()), 1e-9))
-    if float(np.abs(values).max()) < 0.05:
+    largest = float(np.abs(values).max())
+    if largest < 0.05:
         return "unchecked", f"{axis} hardly changes"
-    positive = values[large[0]] > 0
-    both = bool((values[large] > 0).any() and (values[large] < 0).any())
-    told = f"{axis} is first {'positive' if positive else 'negative'}"
-    told += "" if both else " and keeps its sign"
-    good = both and positive == (first == "+")
-    return sure(good, not good, told)
+    large = values[np.abs(values) > 0.3 * largest]
+    positive = bool(large[0] > 0)
+    both = bool((large > 0).any() and (large < 0).any())
+    found = f"{axis} is first {'positive' if positive else 'negative'}"
+    found += "" if both else " and keeps its sign"
+    return either(both and positive == (first == "+"), found)
 
 
 # The strongest axis ------------------------------------------------------------------------------
@@ -124,29 +119,28 @@ def _dominance(s: Sentence) -> Iterable[CheckedClaim]:
     if not s.has("most") or not s.has("axis") or not s.has("much") or s.has("gravity"):
         return
     for i in s.indices("most"):
-        if s.frames or any(
-            t.number_like and t.unit in ("acc", "gyro", "") for t in s.tokens[i : i + 6]
-        ):
+        near = s.tokens[i : i + 6]
+        if s.frames or any(t.number_like and t.unit in ("acc", "gyro", "") for t in near):
             continue  # "the strongest peak on x is 5 m/s²" is about the 5
-        if s.plays(i, "stat") and not (s.plays(i + 1, "much") or s.plays(i + 2, "much")):
+        much = s.plays(i + 1, "much")
+        if s.plays(i, "stat") and not (much or s.plays(i + 2, "much")):
             continue
-        axes = s.axes(i)
-        if s.plays(i + 1, "much"):
-            axes = s.axes(i + 1)
+        axes = s.axes(i + 1 if much else i)
         before = [k for k in range(i) if s.plays(k, "axis")]
         if before and not s.plays(i, "all"):
             axes = s.group(before[-1])
-        judged: Judged = "unchecked", ""
-        if len(axes) == 1 and axes[0] in "xyz" and not (s.guarded or s.negated(i) or s.frames):
-            judged = _strongest(s, i, axes[0])
-        yield s.claim("dominance", [i], judged)
+        finding = UNSURE
+        if len(axes) == 1 and axes[0] in "xyz" and not (s.guarded or s.negated(i)):
+            finding = _strongest(s, i, axes[0])
+        yield s.claim("dominance", [i], finding)
 
 
-def _strongest(s: Sentence, i: int, axis: str) -> Judged:
-    facts = s.facts
-    gyro = s.sensor(i) == "gyro" and facts.rec.gyro is not None
-    if s.sensor(i) in ("speed", "derived"):
-        return "unchecked", ""
+def _strongest(s: Sentence, i: int, axis: str) -> Finding:
+    """Check that an axis moves most, or least, by spread, range and strongest deflection."""
+    facts, sensor = s.facts, s.sensor(i)
+    if sensor in ("speed", "derived"):
+        return UNSURE
+    gyro = sensor == "gyro" and facts.rec.gyro is not None
     plain = [facts.signal("gyro" if gyro else "acc", a) for a in "xyz"]
     about = plain if gyro else [facts.signal("change", a) for a in "xyz"]
     measures = [
@@ -156,13 +150,12 @@ def _strongest(s: Sentence, i: int, axis: str) -> Judged:
     ]
     if s.has("noun", "peak") or s.has("stat", "max"):
         measures.append([float(np.abs(v).max()) for v in plain])
-    least = s.tokens[i].roles["most"] == "least"
     k = "xyz".index(axis)
     if max(measures[1]) < 1e-3:
-        return "unchecked", ""
-    if least:
+        return UNSURE
+    if s.tokens[i].roles["most"] == "least":
         fits = [m[k] <= 1.1 * min(m) + 1e-6 for m in measures]
     else:
         fits = [m[k] >= 0.9 * max(m) for m in measures]
-    told = "std " + ", ".join(f"{a} {v:.2f}" for a, v in zip("xyz", measures[0], strict=True))
-    return sure(fits[0] or sum(fits) >= 2, not any(fits), told)
+    found = "std " + ", ".join(f"{a} {v:.2f}" for a, v in zip("xyz", measures[0], strict=True))
+    return decide(fits[0] or sum(fits) >= 2, not any(fits), found)

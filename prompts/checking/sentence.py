@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from imuscribe.prompts.captions.facts import Facts, Window
-from imuscribe.prompts.checking.results import CheckedClaim, Judged
+from imuscribe.prompts.captions.facts import Facts, Values, Window
+from imuscribe.prompts.checking.config import CheckConfig, CheckedClaim, Finding
+from imuscribe.prompts.checking.lexicon import pattern
 from imuscribe.prompts.checking.words import Token
 
-VALUES = ("acc", "gyro", "speed", "length", "rate", "")
-
-_NAMED_LETTER = re.compile(
-    r"\b(?:[Ll]etters?|[Cc]apital|[Uu]ppercase|an?|the)\s+['\"“‘*]*[A-Z]\b(?!-axis| axis|[\w-])"
-    r"|['\"“‘][A-Z]['\"”’]"
-)
-_WRITTEN = re.compile(
-    r"\b(?:wrote|writes?|writing|written)\s+(?:an?\s+|the\s+)?(?:letter\s+)?['\"“‘]?[A-Z]\b['\"”’]?"
-)
-"""What was written is told of the recording, and not of the letter in general."""
-_DIRECT = re.compile(
-    r"\s*\(?\s*(?:(?:is|are|was|were)\s+(?:seen|reached|found|observed|visible|recorded)\s+)?"
-    r"(?:on|along|in|for|about|of|at|around)?\s*(?:the\s+)?(?:device'?s?\s+)?",
-)
+_NAMED_LETTER, _WRITTEN, _DIRECT = map(pattern, ("named_letter", "written", "direct"))
 
 
 @dataclass(frozen=True)
@@ -34,57 +22,50 @@ class Frame:
     end: float
     slack: float
     point: bool
-    told: bool = True
+    given: bool = True
     """False for "at the start" and the like, where the borders are ours."""
 
 
 class Sentence:
     """The tokens of a sentence with what surrounds them.
 
-    Parameters
-    ----------
-    tokens : list of Token
-    text : str
-        The whole text.
-    facts : Facts
-    axis, sensor : str
-        What the sentence before spoke of, for sentences that name none.
-    time : float
-        How far a stated time may be off, s.
+    `context` is the axis and the sensor of the sentence before, for sentences that name none.
     """
 
     def __init__(
-        self, tokens: list[Token], text: str, facts: Facts, axis: str, sensor: str, time: float
+        self,
+        tokens: list[Token],
+        text: str,
+        facts: Facts,
+        config: CheckConfig,
+        context: tuple[str, str],
     ) -> None:
-        self.text = text
-        self.facts = facts
-        self.context = axis, sensor
-        self.tokens = _with_ranges(tokens, text)
+        self.tokens, self.text, self.facts = tokens, text, facts
+        self.config, self.context = config, context
         self._places: dict[str, list[int]] = {}
-        for i, token in enumerate(self.tokens):
+        for i, token in enumerate(tokens):
             for role in token.roles:
                 self._places.setdefault(role, []).append(i)
-        self.start, self.end = tokens[0].start, tokens[-1].end
-        words = text[self.start : self.end]
+        words = text[tokens[0].start : tokens[-1].end]
         named = _NAMED_LETTER.search(_WRITTEN.sub("", words)) is not None
         self.guarded = self.has("maybe") or named
         self.used: set[int] = set()
-        self._time = time
+        """Numbers that have been read as moments, counts or signs."""
         self.frames = self._frames()
 
-    def has(self, role: str, value: str | None = None) -> bool:
-        """Whether some token plays a role."""
+    def has(self, role: str, *values: str) -> bool:
+        """Whether some token plays a role, with one of the values if any are given."""
         places = self._places.get(role)
-        if places is None or value is None:
+        if places is None or not values:
             return places is not None
-        return any(self.tokens[i].roles[role] == value for i in places)
+        return any(self.tokens[i].roles[role] in values for i in places)
 
-    def plays(self, i: int, role: str, value: str | None = None) -> bool:
-        """Whether token `i` plays a role."""
+    def plays(self, i: int, role: str, *values: str) -> bool:
+        """Whether token `i` plays a role, with one of the values if any are given."""
         places = self._places.get(role)
         if places is None or i not in places:
             return False
-        return value is None or self.tokens[i].roles[role] == value
+        return not values or self.tokens[i].roles[role] in values
 
     def indices(self, role: str) -> list[int]:
         """Return the tokens that play a role."""
@@ -139,21 +120,21 @@ class Sentence:
             and "," not in self.gap(i, i + 2)
         ):
             return self.group(i + 2)
-        for j in range(i - 1, -1, -1):
-            if self.plays(j, "axis") and not self._is_upright(j):
-                return self.group(j)
-        for j in range(i + 1, len(self.tokens)):
+        for j in self._around(i):
             if self.plays(j, "axis") and not self._is_upright(j):
                 return self.group(j)
         return [self.context[0]] if self.context[0] else []
 
     def sensor(self, i: int) -> str:
         """Return the sensor a token is about, by the words around it; empty if none is named."""
-        order = [*range(i - 1, -1, -1), *range(i + 1, len(self.tokens))]
-        for j in order:
+        for j in self._around(i):
             if "sensor" in self.tokens[j].roles:
-                return str(self.tokens[j].roles["sensor"])
+                return self.tokens[j].roles["sensor"]
         return self.context[1]
+
+    def _around(self, i: int) -> list[int]:
+        """Return the tokens before one, the nearest first, then those after it."""
+        return [*range(i - 1, -1, -1), *range(i + 1, len(self.tokens))]
 
     def stat(self, i: int) -> str:
         """Return the statistic a number is of: the nearest before it, else close after it."""
@@ -163,8 +144,7 @@ class Sentence:
                 break
             if "stat" in token.roles:
                 if token.roles["stat"] in ("reach", "stay", "trend", "range"):
-                    stronger = self._stat_before(j)
-                    return stronger or token.roles["stat"]
+                    return self._stat_before(j) or token.roles["stat"]
                 return token.roles["stat"]
         for j in range(i + 1, min(i + 4, len(self.tokens))):
             token = self.tokens[j]
@@ -174,21 +154,15 @@ class Sentence:
                 return token.roles["stat"]
         return ""
 
-    def _stat_before(self, j: int) -> str:
+    def _stat_before(self, i: int) -> str:
         """Return "maximum" of "reaches a maximum" and of "the maximum reaches"."""
-        for k in range(j - 1, max(j - 4, -1), -1):
-            token = self.tokens[k]
-            if token.number_like:
-                break
-            if token.roles.get("stat") in ("max", "min", "mean", "std", "peak", "median", "rms"):
-                return token.roles["stat"]
-        return ""
+        stats = (self.tokens[j].roles.get("stat", "") for j in self._back(i, 3))
+        found = ("max", "min", "mean", "std", "peak", "median", "rms")
+        return next((stat for stat in stats if stat in found), "")
 
     def sign(self, i: int) -> int:
         """Return the sign that a word such as "negative peak" gives a number; 0 if none."""
-        for j in range(i - 1, max(i - 4, -1), -1):
-            if self.tokens[j].number_like:
-                return 0
+        for j in self._back(i, 3):
             if "sign" in self.tokens[j].roles:
                 self.used.add(j)
                 return 1 if self.tokens[j].roles["sign"] == "+" else -1
@@ -196,16 +170,18 @@ class Sentence:
 
     def topmost(self, i: int) -> bool:
         """Whether the highest of all is meant, as in "the strongest peak is 5"."""
-        for k in range(i - 1, max(i - 5, -1), -1):
-            if self.tokens[k].number_like:
-                return False
-            if self.plays(k, "most", "most"):
-                return True
-        return False
+        return any(self.plays(j, "most", "most") for j in self._back(i, 4))
+
+    def _back(self, i: int, most: int) -> Iterator[int]:
+        """Yield at most so many tokens before one, the nearest first, up to a number."""
+        for j in range(i - 1, max(i - 1 - most, -1), -1):
+            if self.tokens[j].number_like:
+                return
+            yield j
 
     def is_local(self) -> bool:
         """Whether it speaks of a part of the recording without saying from when to when."""
-        parts = any(self.has("noun", what) for what in ("move", "phase", "rest"))
+        parts = self.has("noun", "move", "phase", "rest")
         return parts or any(self.has(role) for role in ("half", "begin", "finish"))
 
     def frame(self, i: int) -> Frame | None:
@@ -227,10 +203,10 @@ class Sentence:
         """Return the samples of a frame, widened by its slack where it is a point."""
         return self.facts.window(frame.start, frame.end, frame.slack if frame.point else 0.0)
 
-    def claim(self, kind: str, tokens: list[int], judged: Judged) -> CheckedClaim:
+    def claim(self, kind: str, tokens: list[int], finding: Finding) -> CheckedClaim:
         """Return a claim that these tokens make."""
         start = min(self.tokens[k].start for k in tokens)
-        return CheckedClaim(kind, start, max(self.tokens[k].end for k in tokens), *judged)
+        return CheckedClaim(kind, start, max(self.tokens[k].end for k in tokens), *finding)
 
     # How it is read -----------------------------------------------------------------------------
 
@@ -281,7 +257,7 @@ class Sentence:
         before = self._roles(i - 1) | (self._roles(i - 2) if self.plays(i - 1, "hedge") else set())
         step = 1 / facts.rec.rate if facts.rec.rate else 0.0
         half = token.half * (step if token.unit == "sample" else 1.0)
-        slack = self._time * (2 if self.hedged(i) else 1) + half
+        slack = self.config.time * (2 if self.hedged(i) else 1) + half
         if token.unit == "sample":
             if "index" not in before and not (
                 token.high is not None and {"from", "comma"} & before
@@ -293,10 +269,9 @@ class Sentence:
             low, high = token.number, token.number if token.high is None else token.high
         if token.high is not None:
             return Frame(i, low, high, slack, False)
-        if self.plays(i - 1, "first") or self.plays(i - 1, "last"):
-            at_start = self.plays(i - 1, "first")
-            return Frame(i, 0 if at_start else last - low, low if at_start else last, slack, False)
-        if "until" in before:
+        if self.plays(i - 1, "last"):
+            return Frame(i, last - low, last, slack, False)
+        if self.plays(i - 1, "first") or "until" in before:
             return Frame(i, 0, low, slack, False)
         if "since" in before and (
             "onwards" in self.text[token.end : token.end + 10]
@@ -306,89 +281,52 @@ class Sentence:
         ):
             return Frame(i, low, last, slack, False)
         if token.unit == "time":
-            near = [k for k in (i - 1, i - 2, i - 3) if self.plays(k, "lasts")]
-            if near:
+            if any(self.plays(k, "lasts") for k in (i - 1, i - 2, i - 3)):
                 return None
-            if "comma" in before and not any(
-                self.plays(k, "noun", "peak")
-                or self.plays(k, "stat", "max")
-                or self.plays(k, "stat", "min")
+            if not any(
+                self.plays(k, "noun", "peak") or self.plays(k, "stat", "max", "min")
                 for k in range(i)
             ):
                 before = before - {"comma"}
-        if {"at", "index", "to", "from", "comma"} & before or (
-            "then" in before and self.frames_before(i)
-        ):
-            return Frame(i, low, low, slack, True)
+        recent = self.tokens[max(0, i - 3) : i]
+        again = "then" in before and any(t.number_like and t.unit == token.unit for t in recent)
+        if again or {"at", "index", "to", "from", "comma"} & before:
+            return Frame(i, low, low, slack, True)  # again: "at 0.5 s and 1.2 s"
         return None
-
-    def frames_before(self, i: int) -> bool:
-        """Whether a moment was named earlier: "at 0.5 s and 1.2 s"."""
-        return any(
-            t.number_like and t.unit == self.tokens[i].unit for t in self.tokens[max(0, i - 3) : i]
-        )
 
     def word(self, i: int) -> str:
         """Return token `i` in lower case."""
         return self.text[self.tokens[i].start : self.tokens[i].end].lower() if i >= 0 else ""
 
 
-def _with_ranges(tokens: list[Token], text: str) -> list[Token]:
-    """Join "between 0.3 and 0.5 s" into one number with two ends, and name "sample 41"'s unit."""
-    found: list[Token] = []
-    i = 0
-    while i < len(tokens):
-        token = tokens[i]
-        if token.number_like:
-            if i + 2 < len(tokens) and _is_range(found, tokens, i, text):
-                other = tokens[i + 2]
-                factor = _factor(token, other, text)
-                token = replace(
-                    other,
-                    start=token.start,
-                    number=token.number * factor,
-                    high=other.number,
-                    signed=token.signed or other.signed,
-                )
-                i += 2
-            if not token.unit and found:
-                token = _named_unit(token, found, text)
-        found.append(token)
-        i += 1
-    return found
+class Number:
+    """Number `i` of a sentence: how exact it is, and whether a value can be what it says.
 
+    `value` has the sign that a word such as "negative" gives it, `high` is the upper end of a
+    range, `bound` as `Sentence.compare` has it. It may be off by `slack`: its rounding, a share of
+    it, or `least` in its unit, more if it is hedged.
+    """
 
-def _is_range(before: list[Token], tokens: list[Token], i: int, text: str) -> bool:
-    first, link, second = tokens[i : i + 3]
-    if "to" not in link.roles or not second.number_like or first.unit not in ("", second.unit):
-        return False
-    if text[first.end : link.start].strip() or text[link.end : second.start].strip():
-        return False
-    if "dash" in link.roles:
-        return True
-    opened = [t for t in before[-3:] if "from" in t.roles]
-    return bool(opened)
+    def __init__(self, sentence: Sentence, i: int, least: float) -> None:
+        token, sign = sentence.tokens[i], sentence.sign(i)
+        config, hedged = sentence.config, sentence.hedged(i)
+        self.sentence, self.i = sentence, i
+        self.value = sign * abs(token.number) if sign else token.number
+        self.high = token.high
+        self.signed = token.signed or sign != 0
+        share = config.hedged if hedged else config.relative
+        largest = max(abs(self.value), abs(self.high or 0.0))
+        self.slack = max(least * (2 if hedged else 1), share * largest, token.half) + 1e-9
+        self.bound = sentence.compare(i)
+        self.upper = self.bound in ("under", "ceiling")
+        self.stat = sentence.stat(i)
 
+    def is_one_of(self, values: Iterable[float]) -> bool:
+        """Whether it is one of these values; without a sign, either sign will do."""
+        low, high = self.value - self.slack, self.value + self.slack
+        return any(low <= (value if self.signed else abs(value)) <= high for value in values)
 
-def _factor(first: Token, second: Token, text: str) -> float:
-    """Return what a bare number must be multiplied with to share the unit of the next."""
-    if first.unit or not second.unit:
-        return 1.0
-    digits = re.match(r"[-+−–]?[\d.]+", text[second.start : second.end])
-    bare = float(digits.group().replace("−", "-").replace("–", "-")) if digits else second.number
-    return second.number / bare if bare else 1.0
-
-
-def _named_unit(token: Token, before: list[Token], text: str) -> Token:
-    """Give a bare number the unit of the word before it: "sample 41", "t = 0.42"."""
-    for back in before[-1:-4:-1]:
-        word = text[back.start : back.end].lower()
-        if "index" in back.roles:
-            return replace(token, unit="sample")
-        if word in ("t", "time", "at time"):
-            return replace(token, unit="time")
-        if not {"at", "from", "hedge"} & set(back.roles) and word not in ("=", "(", ":"):
-            break
-        if back.number_like:
-            break
-    return token
+    def is_within(self, signal: Values) -> bool:
+        """Whether a signal goes from below it to above it."""
+        low, high = float(signal.min()) - self.slack, float(signal.max()) + self.slack
+        return low <= self.value <= high or (not self.signed and low <= -self.value <= high)

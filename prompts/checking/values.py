@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imuscribe.prompts.captions.facts import Facts, Values, Window
-from imuscribe.prompts.checking.measures import MEASURES
-from imuscribe.prompts.checking.number import Number
-from imuscribe.prompts.checking.results import UNITS, UNSURE, CheckedClaim, Judged, sure
-from imuscribe.prompts.checking.sentence import Frame, Sentence
-
-if TYPE_CHECKING:
-    from imuscribe.prompts.checking.claims import CheckConfig
+from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide, either
+from imuscribe.prompts.checking.measures import MEASURES, check_moment
+from imuscribe.prompts.checking.sentence import Frame, Number, Sentence
 
 _DEFINITE = frozenset(
     ("max", "min", "peak", "valley", "top", "mean", "median", "std", "rms", "span", "amplitude")
 )
 """Statistics that say exactly what is meant."""
 _LEVEL = ("mean", "median", "stay")
+_UNITS = {"acc": "m/s²", "gyro": "rad/s"}
 
 
-def read_values(sentence: Sentence, config: CheckConfig) -> Iterable[CheckedClaim]:
-    """Judge every number of a sentence that no other rule has used."""
-    moments = {frame.token for frame in sentence.frames}
-    for i, token in enumerate(sentence.tokens):
-        if not token.number_like or (i in sentence.used and i not in moments):
+def read_values(s: Sentence) -> Iterable[CheckedClaim]:
+    """Check every number of a sentence that no other rule has used."""
+    moments = {frame.token: frame for frame in s.frames}
+    for i, token in enumerate(s.tokens):
+        if i in moments:
+            yield s.claim("time", [i], check_moment(s, moments[i]))
+        elif not token.number_like or i in s.used:
             continue
-        if token.unit in MEASURES:
-            kind, judged = MEASURES[token.unit](sentence, i, config)
-            yield sentence.claim(kind, [i], judged)
+        elif token.unit in MEASURES:
+            kind, finding = MEASURES[token.unit](s, i)
+            yield s.claim(kind, [i], finding)
         elif token.unit in ("angle", "share", "jerk"):
-            yield sentence.claim("value", [i], UNSURE)
-        elif token.unit or (sentence.axes(i) and _tied(sentence, i)):
-            yield sentence.claim("value", [i], _value(sentence, i, config))
+            yield s.claim("value", [i], UNSURE)
+        elif token.unit or (s.axes(i) and _tied(s, i)):
+            yield s.claim("value", [i], _value(s, i))
 
 
 def _tied(s: Sentence, i: int) -> bool:
@@ -45,8 +43,8 @@ def _tied(s: Sentence, i: int) -> bool:
     return not s.plays(i + 1, "noun") and not s.plays(i - 1, "noun")
 
 
-def _value(s: Sentence, i: int, config: CheckConfig) -> Judged:
-    """Judge a number on every axis it is said of."""
+def _value(s: Sentence, i: int) -> Finding:
+    """Check a number on every axis it is said of."""
     unit, named = s.tokens[i].unit, s.sensor(i)
     axes = s.axes(i)
     sensor = unit or ("gyro" if named == "gyro" else "acc")
@@ -60,18 +58,18 @@ def _value(s: Sentence, i: int, config: CheckConfig) -> Judged:
         or constant
     ):
         return UNSURE
-    number = Number(s, i, config, config.rotation if sensor == "gyro" else config.acceleration)
-    judged = [_on_axis(number, sensor, axis, named == "linear") for axis in axes or [""]]
-    if len(judged) == 1:
-        return judged[0]
+    number = Number(s, i, s.config.rotation if sensor == "gyro" else s.config.acceleration)
+    findings = [_on_axis(number, sensor, axis, named == "linear") for axis in axes or [""]]
+    if len(findings) == 1:
+        return findings[0]
     if sum(t.number_like and t.unit == unit for t in s.tokens) > 1:
-        # "x and y peak at 3 and 4": which belongs to which is not told.
-        return ("supported" if any(v == "supported" for v, _ in judged) else "unchecked"), ""
+        # "x and y peak at 3 and 4": which belongs to which is not said.
+        return decide(any(verdict == "supported" for verdict, _ in findings), False, "")
     order = ("contradicted", "unchecked", "supported")
-    return min(judged, key=lambda one: order.index(one[0]))
+    return min(findings, key=lambda finding: order.index(finding[0]))
 
 
-def _on_axis(number: Number, sensor: str, axis: str, linear: bool) -> Judged:
+def _on_axis(number: Number, sensor: str, axis: str, linear: bool) -> Finding:
     s, facts, stat = number.sentence, number.sentence.facts, number.stat
     if stat in ("peak", "") and s.topmost(number.i):
         stat = "top"
@@ -79,36 +77,33 @@ def _on_axis(number: Number, sensor: str, axis: str, linear: bool) -> Judged:
         stat = ""
     frame = s.frame(number.i) or _edge(s)
     window = s.window(frame) if frame else None
-    key: tuple[object, ...] = ("readings", sensor, axis, linear)
-    if key not in facts.memo:
-        facts.memo[key] = _readings(facts, sensor, axis, linear)
-    plain, readings = facts.memo[key]
+    what = sensor, axis, linear
+    plain, readings = facts.once(("readings", *what), lambda: _readings(facts, *what))
     if number.high is not None:
-        return _ranged(number, stat, plain, readings, window, UNITS[sensor])
+        return _ranged(number, stat, plain, readings, window, _UNITS[sensor])
     if number.bound:
-        return _bounded(number, stat, [_cut(p, window) for p in plain], UNITS[sensor])
-    key = ("candidates", stat, sensor, axis, linear, window)
-    if key not in facts.memo:
+        return _bounded(number, stat, [_cut(p, window) for p in plain], _UNITS[sensor])
+
+    def meant() -> tuple[list[Values], list[float], str]:
         # The mean without gravity is nought by definition: nobody means that one.
-        meant = plain if stat in _LEVEL else readings
-        values = [_cut(reading, window) for reading in meant]
-        told = _told(stat, [_cut(p, window) for p in plain], sensor, axis)
+        values = [_cut(v, window) for v in (plain if stat in _LEVEL else readings)]
         wanted = list(_candidates(facts, stat, values, window is not None))
-        facts.memo[key] = values, wanted, told
-    values, wanted, told = facts.memo[key]
+        return values, wanted, _found(stat, [_cut(p, window) for p in plain], sensor, axis)
+
+    values, wanted, found = facts.once(("meant", stat, *what, window), meant)
     if number.is_one_of(wanted):
-        return "supported", told
+        return "supported", found
     if stat in _DEFINITE:
         if frame is None and s.is_local() and stat not in ("max", "min", "top"):
-            return sure(False, not any(number.is_within(v) for v in readings), told)
-        small = stat in ("peak", "valley") and number.is_one_of(_small_extremes(facts, values))
-        return sure(False, not small, told)
+            return decide(False, not any(number.is_within(v) for v in readings), found)
+        small = stat in ("peak", "valley") and number.is_one_of(_extremes(facts, values, 0.05))
+        return decide(False, not small, found)
     if stat == "stay":
         share = max(float((np.abs(v - number.value) <= number.slack).mean()) for v in values)
-        return sure(False, share < 0.4, told)
+        return decide(False, share < 0.4, found)
     at_moment = frame is not None and frame.point
     possible = any(number.is_within(v) for v in values)
-    return sure(at_moment and possible, not possible, told)
+    return decide(at_moment and possible, not possible, found)
 
 
 def _readings(
@@ -142,13 +137,10 @@ def _candidates(
         high, low = float(v.max()), float(v.min())
         if stat == "max":
             yield from (high, low) if abs(low) > abs(high) else (high,)
-        elif stat in ("min", "top"):
+        elif stat in ("min", "top", "peak", "valley", "reach"):
             yield from (high, low)
-        elif stat in ("peak", "valley", "reach"):
-            yield from (high, low)
-            if not windowed:
-                tops, bottoms = facts.turning(v, 0.2)
-                yield from (float(v[k]) for k in (*tops, *bottoms))
+            if not windowed and stat not in ("min", "top"):
+                yield from _extremes(facts, [v], 0.2)
         elif stat in _LEVEL:
             yield from (float(v.mean()), float(np.median(v)))
             if stat == "mean":
@@ -165,37 +157,37 @@ def _candidates(
             yield from (float(v.mean()), float(np.median(v)), high, low)
 
 
-def _small_extremes(facts: Facts, values: Sequence[Values]) -> Iterable[float]:
+def _extremes(facts: Facts, values: Sequence[Values], share: float) -> Iterable[float]:
+    """Yield the maxima and minima from which a signal comes back by a share of its range."""
     for v in values:
-        tops, bottoms = facts.turning(v, 0.05)
+        tops, bottoms = facts.turning(v, share)
         yield from (float(v[k]) for k in (*tops, *bottoms))
 
 
-def _bounded(number: Number, stat: str, plain: Sequence[Values], unit: str) -> Judged:
-    """Judge "stays below 17", "exceeds 5", "a mean above 9"."""
+def _bounded(number: Number, stat: str, plain: Sequence[Values], unit: str) -> Finding:
+    """Check "stays below 17", "exceeds 5", "a mean above 9"."""
     bound, value, slack = number.bound, number.value, number.slack
-    upper = bound in ("under", "ceiling")
     if stat in ("mean", "median", "std", "rms", "span"):
         values = [v for one in plain for v in _candidates(number.sentence.facts, stat, [one], True)]
         low, high = min(values), max(values)
-        told = f"{stat} {values[0]:.2f} {unit}"
+        found = f"{stat} {values[0]:.2f} {unit}"
     elif (
         bound == "floor"
         or (bound == "over" and stat in ("stay", "min"))
         or (bound == "under" and stat in ("trend", "reach", "min", "valley"))
     ):
         low = high = min(float(v.min()) for v in plain)
-        told = f"minimum {low:.2f} {unit}"
+        found = f"minimum {low:.2f} {unit}"
     else:
         tops = [float(v.max() if number.signed else np.abs(v).max()) for v in plain]
         low, high = min(tops), max(tops)
-        if upper:  # what never exceeds 5 may well be at -10
+        if number.upper:  # what never exceeds 5 may well be at -10
             low = min(float(v.max()) for v in plain)
             high = low if len(plain) == 1 else high
-        told = f"maximum {high:.2f} {unit}"
-    if upper:
-        return sure(high <= value + slack, low > value + slack, told)
-    return sure(high >= value - slack, high < value - slack, told)
+        found = f"maximum {high:.2f} {unit}"
+    if number.upper:
+        return decide(high <= value + slack, low > value + slack, found)
+    return decide(high >= value - slack, high < value - slack, found)
 
 
 def _ranged(
@@ -205,31 +197,31 @@ def _ranged(
     readings: Sequence[Values],
     window: Window | None,
     unit: str,
-) -> Judged:
-    """Judge "between -4.6 and 4.6", "from 0.1 to 2.3"."""
+) -> Finding:
+    """Check "between -4.6 and 4.6", "from 0.1 to 2.3"."""
     assert number.high is not None
     low, high = sorted((number.value, number.high))
     cut = [_cut(reading, window) for reading in readings]
     slack = max(number.slack, 0.05 * (high - low))
     ends = [(float(v.min()), float(v.max())) for v in cut]
-    told = f"{ends[0][0]:.2f} to {ends[0][1]:.2f} {unit}"
+    found = f"{ends[0][0]:.2f} to {ends[0][1]:.2f} {unit}"
     # Single samples beyond the rest are often left out of "between ... and ...".
-    ends += [_bulk(v) for v in cut]
-    if any(abs(low - a) <= slack and abs(high - b) <= slack for a, b in ends):
-        return "supported", told
-    within = any(a >= low - slack and b <= high + slack for a, b in ends[: len(cut)])
+    inner = [_bulk(v) for v in cut]
+    if any(abs(low - a) <= slack and abs(high - b) <= slack for a, b in [*ends, *inner]):
+        return "supported", found
+    within = any(a >= low - slack and b <= high + slack for a, b in ends)
     if stat == "stay":
-        return sure(within, not within, told)
-    possible = any(a - slack <= low and high <= b + slack for a, b in ends[: len(cut)])
+        return either(within, found)
+    possible = any(a - slack <= low and high <= b + slack for a, b in ends)
     if stat == "trend" and window is not None:
         first, last = (float(plain[0][k]) for k in window)
         spread = max(slack, 0.1 * float(np.ptp(plain[0])))
         right = abs(first - number.value) <= spread and abs(last - number.high) <= spread
-        return sure(right, not possible, f"{first:.2f} to {last:.2f} {unit}")
+        return decide(right, not possible, f"{first:.2f} to {last:.2f} {unit}")
     if stat in ("trend", "reach", ""):
-        return sure(False, not possible and not (within and not stat), told)
+        return decide(False, not possible and not (within and not stat), found)
     local = number.sentence.is_local() and window is None
-    return sure(False, not (local and (possible or within)), told)
+    return decide(False, not (local and (possible or within)), found)
 
 
 def _bulk(values: Values) -> tuple[float, float]:
@@ -245,7 +237,7 @@ def _edge(s: Sentence) -> Frame | None:
     for role, start, end in (("begin", 0.0, 0.1), ("finish", 0.9, 1.0)):
         if s.has(role):
             length = s.facts.rec.duration
-            return Frame(-1, start * length, end * length, 0.05, True, told=False)
+            return Frame(-1, start * length, end * length, 0.05, True, given=False)
     return None
 
 
@@ -253,7 +245,7 @@ def _cut(values: Values, window: Window | None) -> Values:
     return values if window is None else values[window[0] : window[1] + 1]
 
 
-def _told(stat: str, plain: Sequence[Values], sensor: str, axis: str) -> str:
+def _found(stat: str, plain: Sequence[Values], sensor: str, axis: str) -> str:
     """Say what the recording shows where a claim about it was made."""
     name = {"norm": "strength", "up": "vertical"}.get(axis, axis)
     parts = []
@@ -265,4 +257,4 @@ def _told(stat: str, plain: Sequence[Values], sensor: str, axis: str) -> str:
             parts.append(f"{label} {stat} {value:.2f}")
         else:
             parts.append(f"{label} from {v.min():.2f} to {v.max():.2f}")
-    return f"{', '.join(parts)} {UNITS[sensor]}"
+    return f"{', '.join(parts)} {_UNITS[sensor]}"

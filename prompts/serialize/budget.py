@@ -4,14 +4,14 @@ Faithful means a small *reconstruction error*: decode the text, draw its steps a
 the middles of the time bins, and compare with the signal on the recording's own clock. A signal's
 error is its root mean square over all recordings, as a fraction of the signal's own (raw channels:
 around each recording's mean; writing-frame signals: around zero, scaled to the recording, because
-`strokes` tells no scale). A signal left out has error 1. The error of a setting is the root mean
+`strokes` writes no scale). A signal left out has error 1. The error of a setting is the root mean
 square over the signals asked for.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -41,34 +41,25 @@ _LONGEST = 3
 
 Float = NDArray[np.float64]
 Scored = tuple[float, TextConfig]
+Cost = Callable[[TextConfig, Sequence[Recording]], list[int]]
 
 
 @dataclass(frozen=True)
 class BudgetReport:
-    """What was chosen and what it costs.
-
-    Attributes
-    ----------
-    config : TextConfig
-        The setting with the least error of those that fit every recording.
-    error : float
-        Its reconstruction error, 0 for perfect, 1 for nothing kept.
-    budget : int
-        Most tokens allowed.
-    tokens : tuple of int
-        Tokens of each recording, in the order given, the prompt around the text included.
-    by_class : dict of str to (int, float, int, int)
-        Smallest, median and largest count of each label, and its number of recordings.
-    n_compared : int
-        Recordings the error was measured on.
-    """
+    """What was chosen and what it costs."""
 
     config: TextConfig
+    """The setting with the least error of those that fit every recording."""
     error: float
+    """Its reconstruction error, 0 for perfect, 1 for nothing kept."""
     budget: int
+    """Most tokens allowed."""
     tokens: tuple[int, ...]
+    """Tokens of each recording, in the order given, the prompt around the text included."""
     by_class: dict[str, tuple[int, float, int, int]]
+    """Smallest, median and largest count of each label, and its number of recordings."""
     n_compared: int
+    """Recordings the error was measured on."""
 
 
 def fit_budget(
@@ -99,6 +90,11 @@ def fit_budget(
     base : TextConfig
         Gives the signals to choose from (`channels`, or the signals of `views`), `stats`, `frame`.
 
+    Returns
+    -------
+    BudgetReport
+        The setting, its error (a share, 0 to 1) and its tokens.
+
     Raises
     ------
     InputError
@@ -106,7 +102,7 @@ def fit_budget(
     """
     if not recordings:
         raise InputError("no recordings were given: a budget needs at least one")
-    cost = _Cost(tokenizer, around)
+    cost = _cost(tokenizer, around)
     base = base.model_copy(update={"format": format})
     stride = max(1, len(recordings) // _SAMPLE)
     compared = recordings[::stride]
@@ -132,34 +128,38 @@ def fit_budget(
     )
 
 
-class _Cost:
-    """Counts the tokens of recordings under a setting, exactly."""
+def _cost(tokenizer: PreTrainedTokenizerBase, around: PromptBuilder | int) -> Cost:
+    """Return what counts the tokens of recordings under a setting, exactly."""
+    if isinstance(around, PromptBuilder):  # count beyond its own limit instead of failing
+        limitless = around.config.model_copy(update={"max_tokens": 2**40})
+        around = PromptBuilder(around.tokenizer, around.labels, limitless)
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, around: PromptBuilder | int) -> None:
-        self.tokenizer = tokenizer
-        self.around = around
-        if isinstance(around, PromptBuilder):  # count beyond its own limit instead of failing
-            limitless = around.config.model_copy(update={"max_tokens": 2**40})
-            self.around = PromptBuilder(around.tokenizer, around.labels, limitless)
-
-    def __call__(self, config: TextConfig, recordings: Sequence[Recording]) -> list[int]:
+    def count(config: TextConfig, recordings: Sequence[Recording]) -> list[int]:
         serializer = build_serializer(config)
         texts = serializer.encode([serializer.features(rec) for rec in recordings])
-        if isinstance(self.around, int):
-            return [self.around + n for n in count_tokens(self.tokenizer, texts)]
-        builder = self.around
-        return [builder.n_tokens(builder.prompt(text)) + builder.answer_tokens for text in texts]
+        if isinstance(around, int):
+            return [around + n for n in count_tokens(tokenizer, texts)]
+        return [around.n_tokens(around.prompt(text)) + around.answer_tokens for text in texts]
+
+    return count
 
 
 def _numbers(
     base: TextConfig, recordings: Sequence[Recording], compared: Sequence[Recording]
 ) -> Iterator[Scored]:
     """Yield settings of `csv` and `digits`: resolution × precision × the best k channels."""
+    if base.format == "digits":
+        resolutions: list[dict[str, Any]] = [{"steps": n} for n in _possible_steps(recordings)]
+        precisions = [{"digits": digits} for digits in _DIGITS]
+    else:
+        slowest = min(rec.rate for rec in recordings)
+        resolutions = [{"rate": rate} for rate in (None, *(r for r in _RATES if r < slowest))]
+        precisions = [{"decimals": decimals} for decimals in _DECIMALS]
     n = len(base.channels)
-    for resolution in _resolutions(base, recordings):
+    for resolution in resolutions:
         bare = base.model_copy(update={**resolution, "stats": False})
         features = [build_serializer(bare).features(rec) for rec in compared]
-        for precision in _precisions(base):
+        for precision in precisions:
             config = base.model_copy(update={**resolution, **precision})
             errors = _errors(bare.model_copy(update=precision), compared, features)
             order = np.argsort(errors)
@@ -170,23 +170,10 @@ def _numbers(
                 yield (squares / n) ** 0.5, config.model_copy(update={"channels": channels})
 
 
-def _resolutions(base: TextConfig, recordings: Sequence[Recording]) -> list[dict[str, Any]]:
-    if base.format == "digits":
-        return [{"steps": steps} for steps in _possible_steps(recordings)]
-    slowest = min(rec.rate for rec in recordings)
-    return [{"rate": rate} for rate in (None, *(rate for rate in _RATES if rate < slowest))]
-
-
-def _precisions(base: TextConfig) -> list[dict[str, Any]]:
-    if base.format == "digits":
-        return [{"digits": digits} for digits in _DIGITS]
-    return [{"decimals": decimals} for decimals in _DECIMALS]
-
-
 def _strokes(
     base: TextConfig, recordings: Sequence[Recording], compared: Sequence[Recording]
 ) -> Iterator[Scored]:
-    """Yield settings of `strokes`: each signal left out, or told in some number of steps.
+    """Yield settings of `strokes`: each signal left out, or written in some number of steps.
 
     Directions and levels cost no tokens, so for each number of steps only the best are taken.
     """
@@ -200,14 +187,14 @@ def _strokes(
             for signal, steps in grid
         )
         config = base.model_copy(update={"views": views, "stats": False})
-        if features is None:  # the words change, what they tell does not
+        if features is None:  # the words change, what is written does not
             features = [build_serializer(config).features(rec) for rec in compared]
         errors = _errors(config, compared, features)
         for key, view, error in zip(grid, views, errors.tolist(), strict=True):
             if key not in best or error < best[key][0]:
                 best[key] = error, view
     choices = [
-        [(1.0, None), *(told for key, told in best.items() if key[0] == signal)]
+        [(1.0, None), *(scored for key, scored in best.items() if key[0] == signal)]
         for signal in signals
     ]
     for combination in itertools.product(*choices):
@@ -230,8 +217,8 @@ def _errors(
     missed = power = np.zeros(1)
     for rec, text in zip(recordings, serializer.encode(features), strict=True):
         squares = [
-            _squares(config.format, true, _on_clock(rec, told, steps))
-            for true, told, steps in zip(
+            _squares(config.format, true, _on_clock(rec, decoded, steps))
+            for true, decoded, steps in zip(
                 serializer.signals(rec), serializer.decode(text), serializer.steps(rec), strict=True
             )
         ]
@@ -240,22 +227,22 @@ def _errors(
     return np.asarray(np.sqrt(missed / np.maximum(power, 1e-30)))
 
 
-def _on_clock(rec: Recording, told: Array, steps: int | None) -> Float:
-    """Draw the told steps as a line through the middles of their bins, sampled at ``rec.t``."""
+def _on_clock(rec: Recording, decoded: Array, steps: int | None) -> Float:
+    """Draw the decoded steps as a line through the middles of their bins, sampled at ``rec.t``."""
     if steps is None:
-        return told.astype(np.float64)
+        return decoded.astype(np.float64)
     middles = rec.t[0] + (np.arange(steps) + 0.5) * rec.duration / steps
-    return np.stack([np.interp(rec.t, middles, row) for row in told])
+    return np.stack([np.interp(rec.t, middles, row) for row in decoded])
 
 
-def _squares(format: Format, true: Array, told: Float) -> tuple[Float, Float]:
+def _squares(format: Format, true: Array, decoded: Float) -> tuple[Float, Float]:
     """Return the squared error and the squared signal: a number a channel, or one a view."""
     exact = true.astype(np.float64)
     if format != "strokes":
         around_mean = exact - exact.mean(axis=1, keepdims=True)
-        return ((told - exact) ** 2).sum(axis=1), (around_mean**2).sum(axis=1)
-    scale = (told * exact).sum() / max((told**2).sum(), 1e-30)
-    return ((scale * told - exact) ** 2).sum(keepdims=True)[0], (exact**2).sum(keepdims=True)[0]
+        return ((decoded - exact) ** 2).sum(axis=1), (around_mean**2).sum(axis=1)
+    scale = (decoded * exact).sum() / max((decoded**2).sum(), 1e-30)
+    return ((scale * decoded - exact) ** 2).sum(keepdims=True)[0], (exact**2).sum(keepdims=True)[0]
 
 
 def _by_class(

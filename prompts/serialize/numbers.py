@@ -21,10 +21,6 @@ class Csv(Serializer):
     Error: at most half of ``10**-decimals``.
     """
 
-    def signals(self, rec: Recording) -> Features:
-        """Return the raw channels."""
-        return (rec.select(self.config.channels),)
-
     def steps(self, rec: Recording) -> tuple[int | None, ...]:
         """Return how many rows are written."""
         if self.config.rate is None:
@@ -67,10 +63,6 @@ class Digits(Serializer):
             [f"{i:0{config.digits}d}" for i in range(self._top + 1)], dtype=f"S{config.digits}"
         )
 
-    def signals(self, rec: Recording) -> Features:
-        """Return the raw channels."""
-        return (rec.select(self.config.channels),)
-
     def steps(self, rec: Recording) -> tuple[int | None, ...]:
         """Return how many values a line has."""
         return (self.config.steps,)
@@ -84,11 +76,11 @@ class Digits(Serializer):
         width = values.shape[2] * self.config.digits
         starts = range(0, len(lines), width)
         bounds = (edge.astype(int).ravel().tolist() for edge in (low, high))
-        told = [
+        channels = [
             f"{a:+d}{b:+d}:{lines[i : i + width]}" for i, a, b in zip(starts, *bounds, strict=True)
         ]
         n = values.shape[1]
-        return ["\n".join(told[i : i + n]) for i in range(0, len(told), n)]
+        return ["\n".join(channels[i : i + n]) for i in range(0, len(channels), n)]
 
     def _read(self, text: str) -> Features:
         lines = [_LINE.fullmatch(line) for line in text.split("\n")]

@@ -37,7 +37,7 @@ _CLOCK = {
     "fast": ("I", "II", "IV", "V", "VII", "VIII", "X", "XI"),
 }
 _SPEEDS = {1: ("fast",), 2: ("slow", "fast"), 3: ("slow", "middle", "fast")}
-"""Speeds told with one, two or three levels; one level takes the shortest words."""
+"""Speeds named with one, two or three levels; one level takes the shortest words."""
 
 THRESHOLDS = {1: (0.6,), 2: (0.4, 1.0), 3: (0.35, 0.75, 1.2)}
 """Where each level begins, as a multiple of the recording's root-mean-square speed; below the first
@@ -45,7 +45,7 @@ is rest. Steps of CharSense letters fall into rest and the levels in roughly equ
 n-gram classifiers read letters better so than with rest kept for real stillness (0.25 and less)."""
 
 STILL = {"velocity": 0.02, "acceleration": 0.1, "rotation": 0.05}
-"""Root mean square (m/s, m/s², rad/s) of a device at rest: sensor noise is not told as movement."""
+"""Root mean square (m/s, m/s², rad/s) of a device at rest: sensor noise is no movement."""
 
 _TYPICAL = {1: (1.2,), 2: (0.7, 1.4), 3: (0.55, 0.95, 1.55)}
 """The speed `decode` gives for each level: about the mean of the CharSense steps in it."""
@@ -57,11 +57,12 @@ class Strokes(Serializer):
     Decoding gives, for each view, vectors in multiples of the view's root mean square: the centre
     of the direction at the typical speed of the level. Error: a moving step's direction is off by
     at most π / directions; its level is exact (`THRESHOLDS`), so the speed lies between the
-    boundaries of the level. The absolute scale is not told.
+    boundaries of the level. The absolute scale is not written.
     """
 
     def __init__(self, config: TextConfig) -> None:
         super().__init__(config)
+        self.n_signals = len(config.views)
         self._words = [np.array(codebook(v), dtype=object) for v in config.views]
 
     def signals(self, rec: Recording) -> Features:
@@ -74,20 +75,16 @@ class Strokes(Serializer):
         )
 
     def steps(self, rec: Recording) -> tuple[int | None, ...]:
-        """Return how many words tell each view."""
+        """Return the number of words of each view."""
         return tuple(view.steps for view in self.config.views)
 
-    @property
-    def _n_signals(self) -> int:
-        return len(self.config.views)
-
     def _write(self, columns: Sequence[Sequence[Array]]) -> list[str]:
-        told = []
+        views = []
         for view, words, arrays in zip(self.config.views, self._words, columns, strict=True):
             codes = _codes(view, stack_finite(arrays, 2))
             name = NAMES[view.signal] + " "
-            told.append([name + " ".join(row) for row in words[codes].tolist()])
-        return told[0] if len(told) == 1 else [" ".join(parts) for parts in zip(*told, strict=True)]
+            views.append([name + " ".join(row) for row in words[codes].tolist()])
+        return [" ".join(parts) for parts in zip(*views, strict=True)]
 
     def _read(self, text: str) -> Features:
         words = text.split()
@@ -96,14 +93,14 @@ class Strokes(Serializer):
             raise InputError(f"text: {len(words)} words where the views write {expected}")
         views = []
         for view in self.config.views:
-            name, told, words = words[0], words[1 : view.steps + 1], words[view.steps + 1 :]
+            name, steps, words = words[0], words[1 : view.steps + 1], words[view.steps + 1 :]
             if name != NAMES[view.signal]:
                 raise InputError(f"text: '{name}' where '{NAMES[view.signal]}' opens the view")
             vectors = dict(zip(codebook(view), _vectors(view), strict=True))
-            unknown = [word for word in told if word not in vectors]
+            unknown = [word for word in steps if word not in vectors]
             if unknown:
                 raise InputError(f"text: '{unknown[0]}' is no word of this view's codebook")
-            views.append(np.array([vectors[word] for word in told], dtype=np.float32).T)
+            views.append(np.array([vectors[word] for word in steps], dtype=np.float32).T)
         return tuple(views)
 
 

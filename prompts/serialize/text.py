@@ -26,7 +26,7 @@ _BLOCK = 512
 
 
 class View(Config):
-    """One signal of the writing frame, told in compass words (`strokes`)."""
+    """One signal of the writing frame, written in compass words (`strokes`)."""
 
     signal: Literal["velocity", "acceleration", "rotation"] = "velocity"
     steps: int = Field(default=16, ge=1)
@@ -44,7 +44,7 @@ class TextConfig(Config):
         View(signal="velocity", steps=16, directions=8, levels=2),
         View(signal="acceleration", steps=32, directions=8, levels=1),
     )
-    """What `strokes` tells, in this order."""
+    """What `strokes` writes, in this order."""
     channels: tuple[str, ...] = ACC
     """Channels that `csv` and `digits` write and `stats` summarises."""
     rate: float | None = Field(default=None, gt=0, le=20_000)
@@ -69,54 +69,44 @@ class TextConfig(Config):
 
 
 class Serializer(ABC):
-    """Turn recordings into short text and back.
+    """Turn cleaned recordings into short text and back.
 
-    `features` does the signal processing of one recording, `encode` writes a whole batch at once,
-    `decode` reads a text back to arrays that differ from the features by at most the error the
-    subclass states.
+    `features` does the signal processing of one recording: a tuple of float32 arrays, one a view,
+    of shape (n_channels, n_steps), in m/s² and rad/s or as the format has them; with ``stats`` a
+    last one of shape (n_channels, 2), the mean and the standard deviation of each raw channel.
+    `encode` writes the features of a whole batch at once. `decode` reads a text back to arrays
+    that differ from the features by at most the error the subclass states.
+
+    All raise `InputError`: `features` if a channel is missing or the recording is too short for
+    the steps asked for, `encode` if a value is not finite or an array has another shape than
+    `features` gives, `decode` if the text is not of this format and configuration.
     """
+
+    n_signals = 1
 
     def __init__(self, config: TextConfig) -> None:
         self.config = config
 
     def features(self, rec: Recording) -> Features:
-        """Return what is written of a cleaned recording.
-
-        Returns
-        -------
-        tuple of ndarray of float32
-            One array a view, shape (n_channels, n_steps); with ``stats`` a last one of shape
-            (n_channels, 2), the mean and the standard deviation of each raw channel.
-
-        Raises
-        ------
-        InputError
-            If a channel is missing, or the recording is too short for the steps asked for.
-        """
-        told = tuple(
+        """Return what is written of a cleaned recording."""
+        written = tuple(
             signal if steps is None else time_means(rec, signal, steps)
             for signal, steps in zip(self.signals(rec), self.steps(rec), strict=True)
         )
         if not self.config.stats:
-            return told
+            return written
         raw = rec.select(self.config.channels)
-        return (*told, np.stack([raw.mean(axis=1), raw.std(axis=1)], axis=1))
+        return (*written, np.stack([raw.mean(axis=1), raw.std(axis=1)], axis=1))
 
     def encode(self, batch: Sequence[Features]) -> list[str]:
-        """Write the features of many recordings, one text each.
-
-        Raises
-        ------
-        InputError
-            If a value is not finite or an array has another shape than `features` gives.
-        """
-        n_parts = self._n_signals + self.config.stats
+        """Write the features of many recordings, one text each."""
+        n_parts = self.n_signals + self.config.stats
         if set(map(len, batch)) - {n_parts}:
             raise InputError(f"features: {n_parts} arrays a recording are expected")
         texts: list[str] = []
         for start in range(0, len(batch), _BLOCK):
             columns = list(zip(*batch[start : start + _BLOCK], strict=True))
-            block = self._write(columns[: self._n_signals])
+            block = self._write(columns[: self.n_signals])
             if self.config.stats:
                 lines = map(_stats_line, columns[-1])
                 block = [f"{text}\n{line}" for text, line in zip(block, lines, strict=True)]
@@ -124,13 +114,7 @@ class Serializer(ABC):
         return texts
 
     def decode(self, text: str) -> Features:
-        """Read a text that `encode` wrote back to arrays shaped like the features.
-
-        Raises
-        ------
-        InputError
-            If the text is not of this format and configuration.
-        """
+        """Read a text that `encode` wrote back to arrays shaped like the features."""
         if not self.config.stats:
             return self._read(text)
         body, _, line = text.rpartition("\n")
@@ -145,17 +129,13 @@ class Serializer(ABC):
         """Return the text of one cleaned recording."""
         return self.encode([self.features(rec)])[0]
 
-    @abstractmethod
     def signals(self, rec: Recording) -> Features:
-        """Return what is told at full resolution, one (n_channels, n_samples) array a view."""
+        """Return what is written at full resolution, one (n_channels, n_samples) array a view."""
+        return (rec.select(self.config.channels),)
 
     @abstractmethod
     def steps(self, rec: Recording) -> tuple[int | None, ...]:
-        """Return how many equal time bins tell each signal; None tells every sample."""
-
-    @property
-    def _n_signals(self) -> int:
-        return 1
+        """Return in how many equal time bins each signal is written; None writes every sample."""
 
     @abstractmethod
     def _write(self, columns: Sequence[Sequence[Array]]) -> list[str]:
@@ -167,28 +147,10 @@ class Serializer(ABC):
 
 
 def time_means(rec: Recording, values: Array, steps: int) -> Array:
-    """Average a signal over equal time bins.
+    """Average (n_channels, n_samples) values of a recording over equal time bins.
 
     The signal is taken as linear between its samples and integrated exactly, so the bins' areas
     add up to the signal's: nothing between two points is skipped, and clocks may be irregular.
-
-    Parameters
-    ----------
-    rec : Recording
-        Gives the times.
-    values : ndarray, shape (n_channels, n_samples)
-    steps : int
-        Number of bins.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_channels, steps)
-
-    Raises
-    ------
-    InputError
-        If the recording has no extent in time, or there are more than
-        `STEPS_PER_SAMPLE` bins a sample.
     """
     n = rec.n_samples
     if n < 2 or rec.duration <= 0:
@@ -212,13 +174,7 @@ def time_means(rec: Recording, values: Array, steps: int) -> Array:
 
 
 def stack_finite(arrays: Sequence[Array], n_rows: int) -> NDArray[np.float64]:
-    """Stack equally shaped feature arrays to (n, n_rows, n_steps) after checking them.
-
-    Raises
-    ------
-    InputError
-        If shapes differ or a value is NaN or infinite.
-    """
+    """Stack equally shaped feature arrays to (n, n_rows, n_steps) after checking them."""
     try:
         stacked = np.array(arrays, dtype=np.float64)
     except ValueError:

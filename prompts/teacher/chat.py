@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
+
+from imuscribe.signals.errors import InputError
 
 Message = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Request:
-    """One question to a chat model.
-
-    Parameters
-    ----------
-    system, user : str
-        The two messages.
-    max_tokens : int
-        Longest answer.
-    temperature : float
-        0 is greedy.
-    seed : int
-        The draw: the same request with another seed is another request.
-    """
+    """One question to a chat model: a system and a user message, and how to answer."""
 
     system: str
     user: str
     max_tokens: int = 512
+    """Longest answer."""
     temperature: float = 0.7
+    """0 is greedy."""
     seed: int = 0
+    """The draw: the same request with another seed is another request."""
 
     @property
     def messages(self) -> list[Message]:
@@ -53,21 +48,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model answered.
-
-    Parameters
-    ----------
-    text : str
-    prompt_tokens, answer_tokens : int
-        As the model counted them.
-    cut : bool
-        Whether the answer ran into its longest length.
-    """
+    """What a model answered, and how many tokens it counted."""
 
     text: str
     prompt_tokens: int = 0
     answer_tokens: int = 0
     cut: bool = False
+    """Whether the answer ran into its longest length."""
 
     @property
     def tokens(self) -> int:
@@ -78,39 +65,18 @@ class Reply:
 class ChatModel(Protocol):
     """A language model behind a server or in this process; safe to ask from several threads."""
 
-    @property
-    def name(self) -> str:
-        """How files name it: no path and no secret."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """Everything besides the request that decides the answer."""
-        ...
+    name: str
+    """How files name it: no path and no secret."""
+    identity: str
+    """Everything besides the request that decides the answer."""
 
     def answer(self, request: Request) -> Reply:
-        """Answer one request.
-
-        Raises
-        ------
-        Unanswered
-            If this request gets no answer; others may.
-        InputError
-            If no request will get one.
-        """
+        """Answer a request, or raise `Unanswered`; `InputError` if no request will be answered."""
         ...
 
 
 class Unanswered(Exception):
-    """One request got no answer.
-
-    Parameters
-    ----------
-    kind : str
-        A few words that many such failures share, for counting.
-    detail : str
-        What happened to this one.
-    """
+    """One request got no answer: a few words that many such failures share, and what happened."""
 
     def __init__(self, kind: str, detail: str = "") -> None:
         super().__init__(f"{kind}: {detail}" if detail else kind)
@@ -118,5 +84,17 @@ class Unanswered(Exception):
         self.detail = detail
 
 
-class Stopped(Exception):
+@contextmanager
+def unanswered(kind: str, error: type[Unanswered] = Unanswered) -> Iterator[None]:
+    """Take a mistake in what one request is made of as that request's failure."""
+    try:
+        yield
+    except InputError as mistake:
+        raise error(kind, str(mistake)) from None
+
+
+class Stopped(Unanswered):
     """The run ends early: nothing more is asked."""
+
+    def __init__(self) -> None:
+        super().__init__("not asked", "the tokens of --max-tokens-total are spent")

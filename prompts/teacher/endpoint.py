@@ -8,19 +8,16 @@ has it struck out.
 
 from __future__ import annotations
 
-import base64
 import email.utils
-import http.client
 import json
+import logging
 import os
 import random
-import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -28,13 +25,19 @@ from imuscribe.prompts.teacher.chat import Reply, Request, Stopped, Unanswered
 from imuscribe.signals.config import Config
 from imuscribe.signals.errors import InputError
 
+if TYPE_CHECKING:
+    from openai import OpenAI
+
 _LONGEST_WAIT = 300.0
 """Seconds; a server that wants a longer pause does not want us today."""
 _PASSING = (408, 409, 425, 429)
 """Refusals that pass, besides every 5xx."""
-_STRUCK_OUT = "[key]"
 _LARGEST = 4 << 20
 """Bytes; no honest answer is longer, and what a broken server pours out is not kept."""
+_HEADERS = {
+    "host", "content-type", "content-length", "accept", "accept-encoding", "user-agent",
+    "x-stainless-raw-response",  # the client's note to itself
+}  # fmt: skip
 
 
 class EndpointConfig(Config):
@@ -59,59 +62,38 @@ class EndpointConfig(Config):
 
 
 class Endpoint:
-    """Asks a server, patiently.
+    """Asks a server, patiently, from any number of threads.
 
-    Parameters
-    ----------
-    config : EndpointConfig
-    wait : callable
-        Sleeps for so many seconds; true ends the run, as `threading.Event.wait` says it.
-
-    Raises
-    ------
-    InputError
-        If the address is no plain http(s) address.
+    `wait` sleeps for so many seconds; true ends the run, as `threading.Event.wait` says it.
+    InputError if the address is no plain http(s) address, or the key cannot be sent.
     """
 
     def __init__(self, config: EndpointConfig, wait: Callable[[float], Any] = time.sleep) -> None:
         self.config = config
-        self._url = f"{_checked(config.base_url)}/chat/completions"
-        self._host = urlsplit(self._url).netloc
+        base_url = _checked(config.base_url)
+        self._host = urlsplit(base_url).netloc
         self._key = os.environ.get(config.key_env, "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
             raise InputError(f"the key in {config.key_env} holds characters that no header may")
-        self._line = _Line(self._url, config.timeout)
+        self.name = f"{self._strike_out(config.model)} at {self._host}"
+        asked = [f"{base_url}/chat/completions", config.model, dict(config.extra)]
+        self.identity = json.dumps(asked, sort_keys=True)
+        self._client = self._connect(base_url)
         self._wait = wait
         self._lock = threading.Lock()
         self._failed_in_a_row = 0
         self._closed_until = 0.0
 
-    @property
-    def name(self) -> str:
-        """The model and the server's host."""
-        return f"{self._strike_out(self.config.model)} at {self._host}"
-
-    @property
-    def identity(self) -> str:
-        """Address, model and additional fields."""
-        return json.dumps([self._url, self.config.model, dict(self.config.extra)], sort_keys=True)
-
     def answer(self, request: Request) -> Reply:
         """Answer one request, trying again where that may help.
 
-        Raises
-        ------
-        Unanswered
-            If it is refused, or every attempt failed.
-        InputError
-            If the server refuses the key or does not know the model, or has failed too often in a
-            row.
+        Raises `Unanswered` if it is refused or every attempt failed, `InputError` if the server
+        refuses the key, knows no such model, or has failed too often in a row.
         """
-        body = self._body(request)
         for attempt in range(self.config.retries + 1):
-            self._pause()
+            self._sleep(self._closed_until - time.monotonic())  # the server's own `Retry-After`
             try:
-                reply = self._post(body, request)
+                reply = self._reply(self._post(request), request)
             except _Passing as failure:
                 self._failed(failure)
                 if attempt == self.config.retries:
@@ -121,40 +103,75 @@ class Endpoint:
                     later = min(60.0, self.config.backoff * 2**attempt)
                     self._sleep(later * random.uniform(0.5, 1.5))
             else:
-                with self._lock:
-                    self._failed_in_a_row = 0
+                self._failed_in_a_row = 0
                 return reply
         raise AssertionError("the loop returns or raises")
 
-    def _body(self, request: Request) -> bytes:
-        fields: dict[str, Any] = {
-            "model": self.config.model,
-            "messages": request.messages,
-            "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
-            "seed": request.seed,
-        }
-        fields |= self.config.extra
-        return json.dumps({k: v for k, v in fields.items() if v is not None}).encode()
+    def _connect(self, base_url: str) -> OpenAI:
+        """Return a client that tries nothing again by itself and follows no redirect."""
+        from openai import DefaultHttpxClient, OpenAI
 
-    def _post(self, body: bytes, request: Request) -> Reply:
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
+        for name in ("httpx2", "httpcore2"):  # they log each request, and the server's headers
+            logging.getLogger(name).setLevel(logging.WARNING)
         try:
-            response, data = self._line.post(body, headers)
-        except TimeoutError:
-            raise _Passing(f"nothing came for {self.config.timeout:g} s") from None
-        except _TooLarge:
-            told = f"the answer is longer than {_LARGEST >> 20} MiB"
-            raise Unanswered("no answer from the server", told) from None
-        except (OSError, http.client.HTTPException) as error:
-            raise _Passing(f"the connection failed ({type(error).__name__})") from None
-        if response.status != 200:
-            raise self._refusal(response, data)
-        return self._read(data, request)
+            web = DefaultHttpxClient(
+                follow_redirects=False,
+                event_hooks={"request": [self._keep_private], "response": [self._read]},
+            )
+        except Exception:  # of several kinds: no such scheme, a package missing, no address
+            raise InputError(
+                "a proxy in the environment is no http proxy: give one such as "
+                "http://localhost:8080 in HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, or none"
+            ) from None
+        return OpenAI(
+            api_key="sent by _keep_private",
+            base_url=base_url,
+            timeout=self.config.timeout,
+            max_retries=0,
+            http_client=web,
+        )
 
-    def _read(self, data: bytes, request: Request) -> Reply:
+    def _keep_private(self, request: Any) -> None:
+        """Send our key and nothing else of the environment, such as the client's OPENAI_ORG_ID."""
+        for header in set(request.headers) - _HEADERS:
+            del request.headers[header]
+        if self._key:
+            request.headers["Authorization"] = f"Bearer {self._key}"
+
+    def _read(self, response: Any) -> None:
+        """Read an answer up to its limit, where the client still minds broken connections."""
+        accepted, data = response.status_code == 200, b""
+        for chunk in response.iter_bytes():
+            data += chunk
+            if len(data) > (_LARGEST if accepted else 2000):
+                break
+        if not accepted:
+            raise self._refusal(response, data)
+        if len(data) > _LARGEST:
+            size = f"the answer is longer than {_LARGEST >> 20} MiB"
+            raise Unanswered("no answer from the server", size)
+        response.extensions["data"] = data
+
+    def _post(self, request: Request) -> bytes:
+        import openai
+
+        limits = {key: getattr(request, key) for key in ("max_tokens", "temperature", "seed")}
+        fields = {"model": self.config.model, "messages": request.messages, **limits}
+        fields |= self.config.extra
+        body = {key: openai.omit if value is None else value for key, value in fields.items()}
+        ask: Any = self._client.chat.completions.with_streaming_response.create
+        try:
+            with ask(model="", messages=[], extra_body=body) as response:
+                data: bytes = response.http_response.extensions["data"]
+                return data
+        except openai.APITimeoutError:
+            raise _Passing(f"nothing came for {self.config.timeout:g} s") from None
+        except openai.APIConnectionError as error:
+            why = self._strike_out(str(error.__cause__)) or type(error.__cause__).__name__
+            raise _Passing(f"the connection failed ({why})") from None
+
+    def _reply(self, data: bytes, request: Request) -> Reply:
+        """Return what the server sent as an answer, if it is one."""
         try:
             fields = json.loads(data)
             choice = fields["choices"][0]
@@ -167,21 +184,16 @@ class Endpoint:
             if not isinstance(text, str):
                 raise TypeError
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            begins = self._strike_out(data[:2000].decode("utf-8", "replace"))[:60]
-            raise _Passing(
-                f"the answer is no whole chat completion, it begins {begins!r}"
-            ) from None
-        return Reply(
-            self._strike_out(text), prompt, answer, choice.get("finish_reason") == "length"
-        )
+            what = f"the answer is no whole chat completion, it begins {self._text(data)[:60]!r}"
+            raise _Passing(what) from None
+        cut = choice.get("finish_reason") == "length"
+        return Reply(self._strike_out(text), prompt, answer, cut)
 
-    def _refusal(self, response: http.client.HTTPResponse, data: bytes) -> Exception:
+    def _refusal(self, response: Any, data: bytes) -> Exception:
         """Return what a status other than 200 means."""
-        status = response.status
+        status, host = response.status_code, self._host
         if status in _PASSING or status >= 500:
-            after = _seconds(response.headers.get("Retry-After"))
-            return _Passing(f"status {status}", after)
-        host = self._host
+            return _Passing(f"status {status}", _seconds(response.headers.get("Retry-After", "")))
         if status in (401, 403):
             # The server's own words are left out: some repeat the key, whole or in part.
             have = "is not accepted" if self._key else "is not set"
@@ -193,10 +205,8 @@ class Endpoint:
             )
         if 300 <= status < 400:
             return InputError(f"{host}: status {status}: it redirects: give the final address")
-        said = " ".join(data[:2000].decode("utf-8", "replace").split())
-        return Unanswered(
-            "refused by the server", f"status {status}: {self._strike_out(said)[:300]}"
-        )
+        said = " ".join(self._text(data).split())[:300]
+        return Unanswered("refused by the server", f"status {status}: {said}")
 
     def _failed(self, failure: _Passing) -> None:
         with self._lock:
@@ -211,19 +221,16 @@ class Endpoint:
                 f"{failure}: answers so far are kept, run again when the server is back"
             )
 
-    def _pause(self) -> None:
-        """Wait until the server's own `Retry-After` is over."""
-        with self._lock:
-            left = self._closed_until - time.monotonic()
-        if left > 0:
-            self._sleep(left)
-
     def _sleep(self, seconds: float) -> None:
-        if self._wait(seconds):
+        if seconds > 0 and self._wait(seconds):
             raise Stopped
 
+    def _text(self, data: bytes) -> str:
+        """Return how an answer begins."""
+        return self._strike_out(data[:2000].decode("utf-8", "replace"))
+
     def _strike_out(self, text: str) -> str:
-        return text.replace(self._key, _STRUCK_OUT) if self._key else text
+        return text.replace(self._key, "[key]") if self._key else text
 
 
 class _Passing(Exception):
@@ -232,10 +239,6 @@ class _Passing(Exception):
     def __init__(self, what: str, retry_after: float | None = None) -> None:
         super().__init__(what)
         self.retry_after = retry_after
-
-
-class _TooLarge(Exception):
-    """An answer that no end is in sight of."""
 
 
 def _checked(base_url: str) -> str:
@@ -257,69 +260,8 @@ def _checked(base_url: str) -> str:
     return base_url.strip().rstrip("/")
 
 
-class _Line:
-    """Posts to one address over a kept connection a thread, through a proxy if there is one."""
-
-    def __init__(self, url: str, timeout: float) -> None:
-        self._to = urlsplit(url)
-        self._timeout = timeout
-        self._own = threading.local()
-        self._tls = ssl.create_default_context() if self._to.scheme == "https" else None
-        named = getproxies().get(self._to.scheme)
-        through = bool(named) and not proxy_bypass(self._to.hostname or "")
-        self._proxy = urlsplit(str(named)) if through else None
-        self._path = self._to.path
-        self._headers: dict[str, str] = {}
-        if self._proxy and self._tls is None:
-            self._path = url
-            self._headers = _authorisation(self._proxy)
-
-    def post(
-        self, body: bytes, headers: Mapping[str, str]
-    ) -> tuple[http.client.HTTPResponse, bytes]:
-        """Send one request and read the whole answer."""
-        connection = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = self._own.connection = self._connect()
-        try:
-            connection.request("POST", self._path, body, {**headers, **self._headers})
-            response = connection.getresponse()
-            data = response.read(_LARGEST + 1)
-            if len(data) > _LARGEST:
-                raise _TooLarge
-            return response, data
-        except BaseException:
-            connection.close()
-            raise
-
-    def _connect(self) -> http.client.HTTPConnection:
-        to, proxy = self._to, self._proxy
-        host, port = (proxy or to).hostname or "", (proxy or to).port
-        if self._tls is None:
-            return http.client.HTTPConnection(host, port or 80, timeout=self._timeout)
-        if proxy is None:
-            return http.client.HTTPSConnection(
-                host, port or 443, timeout=self._timeout, context=self._tls
-            )
-        connection = http.client.HTTPSConnection(
-            host, port or 80, timeout=self._timeout, context=self._tls
-        )
-        connection.set_tunnel(to.hostname or "", to.port or 443, _authorisation(proxy))
-        return connection
-
-
-def _authorisation(proxy: SplitResult) -> dict[str, str]:
-    """Return the header for a proxy whose address holds a user."""
-    if not proxy.username:
-        return {}
-    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return {"Proxy-Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-
-
-def _seconds(retry_after: str | None) -> float | None:
+def _seconds(retry_after: str) -> float | None:
     """Read a `Retry-After` header: seconds or a date."""
-    if retry_after is None:
-        return None
     try:
         return max(0.0, float(retry_after))
     except ValueError:

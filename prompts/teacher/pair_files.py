@@ -1,45 +1,50 @@
-"""Pairs on disk: JSONL or Parquet written as they come, a list of what is missing, a data card."""
+"""Pairs on disk: JSONL or Parquet written as they come, what is missing, a data card, exports."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from imuscribe.prompts.teacher.pairs import Row, check_row, read_jsonl, write_jsonl
-from imuscribe.prompts.teacher.teach import SetAside, Taught
-from imuscribe.signals.errors import InputError
+from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import atomic_path, write_text
 
+Row = dict[str, Any]
+Rows = Sequence[Mapping[str, Any]]
+
+_TEXTS = ("prompt", "completion", "system", "user")
+SCORES = ("claims", "supported", "contradicted", "unchecked")
 _GROUP = 512
 """Rows a Parquet row group; they are all that is held in memory."""
 
 
-class Writer(Protocol):
-    """Takes one row after the other."""
+def write_pairs(rows: Iterable[Mapping[str, Any]], path: str | os.PathLike[str]) -> None:
+    """Write pairs as they come, as Parquet where the name ends so, else as JSONL.
 
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Write one row."""
-        ...
-
-
-@contextmanager
-def open_pairs(path: str | os.PathLike[str]) -> Iterator[Writer]:
-    """Open a file of pairs for writing, Parquet where its name ends so, else JSONL.
-
-    It appears whole, at the end, or not at all.
+    The file appears whole, at the end, or not at all.
     """
-    with atomic_path(path) as temporary:
-        writer = _Parquet(temporary) if _is_parquet(path) else _Jsonl(temporary)
-        try:
-            yield writer
-        finally:
-            writer.close()
+    if Path(path).suffix != ".parquet":
+        write_jsonl(rows, path)
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = ("id", "label", "subject", *_TEXTS, "teacher", "prompts")
+    fields = [(key, pa.string()) for key in texts]
+    fields += [(key, pa.int32()) for key in ("paraphrase", "round", *SCORES)]
+    schema = pa.schema([*fields, ("history", pa.list_(pa.int32()))])
+    left = iter(rows)
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as file,
+    ):
+        while group := list(islice(left, _GROUP)):
+            file.write_table(pa.Table.from_pylist(group, schema))
 
 
 def read_pairs(path: str | os.PathLike[str]) -> list[Row]:
@@ -48,10 +53,10 @@ def read_pairs(path: str | os.PathLike[str]) -> list[Row]:
     Raises
     ------
     InputError
-        If the file is missing, unreadable, or holds something else.
+        If the file is missing or unreadable, or holds something else; the message names the line.
     """
-    if not _is_parquet(path):
-        return read_jsonl(path)
+    if Path(path).suffix != ".parquet":
+        return _read_jsonl(path)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -60,23 +65,65 @@ def read_pairs(path: str | os.PathLike[str]) -> list[Row]:
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
     for number, row in enumerate(rows, start=1):
-        check_row(row, f"{path} row {number}")
+        _check_row(row, f"{path} row {number}")
     return rows
 
 
-def companion(path: str | os.PathLike[str], ending: str) -> Path:
-    """Return the file that lies beside a file of pairs: ``pairs.card.md`` for ``pairs.jsonl``."""
-    return Path(path).with_suffix(ending)
+def write_jsonl(rows: Iterable[Mapping[str, Any]], path: str | os.PathLike[str]) -> None:
+    """Write one JSON object a line, the whole file or nothing."""
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-class Account:
-    """Counts what came of every recording, for the card.
+def _read_jsonl(path: str | os.PathLike[str]) -> list[Row]:
+    try:
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"cannot read {path}: {reason}") from error
+    rows: list[Row] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{path} line {number}: is not JSON ({error})") from error
+        _check_row(row, f"{path} line {number}")
+        rows.append(row)
+    return rows
 
-    Parameters
-    ----------
-    n_recordings : int
-        How many were to be taught.
-    """
+
+def _check_row(row: Any, where: str) -> None:
+    """Refuse what is no pair, naming the texts that are missing."""
+    given = row if isinstance(row, dict) else {}
+    missing = [key for key in _TEXTS if not isinstance(given.get(key), str)]
+    if missing:
+        raise InputError(
+            f"{where}: has no {', '.join(missing)}: give a file that 'imuscribe pairs build' wrote"
+        )
+
+
+# What came of the recordings ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A recording, or one of its pairs, that nothing can be learnt from, and why."""
+
+    id: str
+    label: str
+    subject: str
+    number: int
+    """Which of its pairs; -1 for all."""
+    reason: str
+    """A few words, the same for all such cases."""
+    detail: str
+
+
+class DataCard:
+    """Counts what came of every recording, and says so beside the file of pairs."""
 
     def __init__(self, n_recordings: int) -> None:
         self.n_recordings = n_recordings
@@ -85,129 +132,101 @@ class Account:
         self.n_taught = 0
         self._scores: Counter[str] = Counter()
         self._rounds: Counter[int] = Counter()
-        self._people: dict[str, Counter[str]] = {}
+        self._people: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
-    def add(self, taught: Taught) -> None:
-        """Count one recording."""
-        self.set_aside += taught.set_aside
-        self.n_pairs += len(taught.rows)
-        for row in taught.rows[:1]:
+    def add(self, rows: Sequence[Row], set_aside: Sequence[SetAside]) -> None:
+        """Count one recording: its pairs, and what is missing of it."""
+        self.set_aside += set_aside
+        self.n_pairs += len(rows)
+        for row in rows[:1]:
             self.n_taught += 1
             self._rounds[row["round"]] += 1
-            self._scores.update({key: row[key] for key in _SCORES})
-        subjects = [row["subject"] for row in taught.rows]
-        for subject in subjects + [item.subject for item in taught.set_aside]:
-            self._people.setdefault(subject, Counter())
-        for subject in subjects[:1]:
-            self._people[subject].update(recordings=1, pairs=len(subjects))
-        for item in taught.set_aside:
+            self._scores.update({key: row[key] for key in SCORES})
+            self._people[row["subject"]].update(recordings=1, pairs=len(rows))
+        for item in set_aside:
             self._people[item.subject]["set aside"] += 1
 
-    def reasons(self) -> Counter[str]:
-        """Return how often each reason set a recording or a pair aside."""
-        return Counter(item.reason for item in self.set_aside)
+    def reasons(self) -> list[tuple[str, int]]:
+        """Return why recordings or pairs were set aside and how often, the commonest first."""
+        return Counter(item.reason for item in self.set_aside).most_common()
 
-    def write(self, path: str | os.PathLike[str], about: Mapping[str, object]) -> None:
-        """Write the card and the list of what was set aside beside a file of pairs.
+    def write(self, pairs: Path, about: Mapping[str, object]) -> None:
+        """Write the list of what was set aside, and the card, which begins with `about`."""
+        aside = [asdict(item) for item in self.set_aside]
+        write_jsonl(aside, pairs.with_suffix(".set-aside.jsonl"))
+        write_text(pairs.with_suffix(".card.md"), self._text(pairs.name, about))
 
-        Parameters
-        ----------
-        path : path-like
-            The file of pairs.
-        about : mapping
-            What the card says first: teacher, settings, tokens.
-        """
-        write_jsonl([asdict(item) for item in self.set_aside], companion(path, ".set-aside.jsonl"))
-        write_text(companion(path, ".card.md"), self.card(Path(path).name, about))
-
-    def card(self, name: str, about: Mapping[str, object]) -> str:
-        """Return the data card as Markdown."""
+    def _text(self, name: str, about: Mapping[str, object]) -> str:
+        counts = {
+            "recordings": self.n_recordings,
+            "with pairs": self.n_taught,
+            "pairs": self.n_pairs,
+            "set aside, recordings or single pairs": len(self.set_aside),
+        }
         blocks = [
             f"# {name}\n\nInstruction–answer pairs made from labelled motion-sensor recordings by "
             "imuscribe.\nThe teacher saw the true label of every recording: test on other people.",
             _table(("", ""), about.items()),
             "## What came of the recordings",
-            _table(
-                ("", "n"),
-                [
-                    ("recordings", self.n_recordings),
-                    ("with pairs", self.n_taught),
-                    ("pairs", self.n_pairs),
-                    ("set aside, recordings or single pairs", len(self.set_aside)),
-                ],
-            ),
+            _table(("", "n"), counts.items()),
         ]
         if self.set_aside:
-            blocks += ["## Why some were set aside", _table(("reason", "n"), _ranked(self))]
+            blocks += ["## Why some were set aside", _table(("reason", "n"), self.reasons())]
         if self._scores["claims"]:
-            blocks += ["## The explanations, checked", _table(("", "n"), self._checked())]
+            checked = [(key, self._scores[key]) for key in SCORES]
+            for number, n in sorted(self._rounds.items()):
+                plural = "" if number == 1 else "s"
+                checked.append((f"explanations accepted after {number} correction{plural}", n))
+            blocks += ["## The explanations, checked", _table(("", "n"), checked)]
+        header = ("person", "recordings with pairs", "pairs", "set aside")
         people = [
             (name or "unknown", n["recordings"], n["pairs"], n["set aside"])
             for name, n in sorted(self._people.items())
         ]
-        header = ("person", "recordings with pairs", "pairs", "set aside")
         blocks += ["## People", _table(header, people)]
         return "\n\n".join(blocks) + "\n"
 
-    def _checked(self) -> list[tuple[str, object]]:
-        rows: list[tuple[str, object]] = [(key, self._scores[key]) for key in _SCORES]
-        for number, n in sorted(self._rounds.items()):
-            plural = "" if number == 1 else "s"
-            rows.append((f"explanations accepted after {number} correction{plural}", n))
-        return rows
 
-
-_SCORES = ("claims", "supported", "contradicted", "unchecked")
-
-
-def _ranked(account: Account) -> list[tuple[str, int]]:
-    return account.reasons().most_common()
-
-
-def _table(header: tuple[str, ...], rows: Any) -> str:
+def _table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
     cells = [header, ("---",) * len(header), *rows]
     return "\n".join(
         "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in cells
     )
 
 
-def _is_parquet(path: str | os.PathLike[str]) -> bool:
-    return Path(path).suffix == ".parquet"
+# Exports -----------------------------------------------------------------------------------------
 
 
-class _Jsonl:
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="utf-8")
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-    def close(self) -> None:
-        self._file.close()
+def to_trl(rows: Rows) -> list[Row]:
+    """Keep what TRL trains on: plain ``prompt`` and ``completion``, and where they come from."""
+    return [{k: v for k, v in row.items() if k not in ("system", "user")} for row in rows]
 
 
-class _Parquet:
-    def __init__(self, path: Path) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+def to_chat(rows: Rows) -> list[Row]:
+    """Return TRL's conversational form: the trainer applies the model's own chat template."""
+    return [
+        {
+            "prompt": [_message("system", row["system"]), _message("user", row["user"])],
+            "completion": [_message("assistant", row["completion"].strip())],
+        }
+        for row in rows
+    ]
 
-        text = ("id", "label", "subject", "prompt", "completion", "system", "user", "teacher")
-        fields = [(key, pa.string()) for key in (*text, "prompts")]
-        fields += [(key, pa.int32()) for key in ("paraphrase", "round", *_SCORES)]
-        self._schema = pa.schema([*fields, ("history", pa.list_(pa.int32()))])
-        self._table = pa.Table
-        self._file = pq.ParquetWriter(path, self._schema, compression="zstd")
-        self._rows: list[Mapping[str, Any]] = []
 
-    def write(self, row: Mapping[str, Any]) -> None:
-        self._rows.append(row)
-        if len(self._rows) == _GROUP:
-            self._flush()
+def to_hosted_chat(rows: Rows) -> list[Row]:
+    """Return the chat form that hosted fine-tuning services read: one list of messages a row."""
+    return [{"messages": [*row["prompt"], *row["completion"]]} for row in to_chat(rows)]
 
-    def close(self) -> None:
-        self._flush()
-        self._file.close()
 
-    def _flush(self) -> None:
-        self._file.write_table(self._table.from_pylist(self._rows, self._schema))
-        self._rows = []
+EXPORTS = {"trl": to_trl, "chat": to_chat, "hosted": to_hosted_chat}
+
+
+def export(rows: Rows, form: str) -> list[Row]:
+    """Return `rows` in one of the forms of `EXPORTS`; InputError if there is no such form."""
+    if form not in EXPORTS:
+        raise InputError(f"form '{form}' is unknown: {nearest(form, EXPORTS)}")
+    return EXPORTS[form](rows)
+
+
+def _message(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}

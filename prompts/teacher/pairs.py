@@ -1,4 +1,4 @@
-"""Instruction–answer pairs: what a language model is fine-tuned on, one JSON object a line.
+"""Instruction–answer pairs: what a language model is fine-tuned on.
 
 The air-writing study made its pairs with three language models: one explains a labelled signal,
 one puts the reasoning before the conclusion, one paraphrases the instruction. Here a grounded
@@ -7,34 +7,21 @@ explainer does the first two and a table of wordings the third; any `Explainer` 
 
 from __future__ import annotations
 
-import json
-import os
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
+from imuscribe.prompts.ask.shots import draw_places
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.captions.explain import Explanation, explain
 from imuscribe.prompts.serialize.text import Serializer
-from imuscribe.signals.errors import InputError, nearest
-from imuscribe.signals.files import atomic_path
+from imuscribe.prompts.teacher.pair_files import Row
+from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Recording
 
-Row = dict[str, Any]
-
-_TEXTS = ("prompt", "completion", "system", "user")
-
-
-class Explainer(Protocol):
-    """Whatever can reason about a recording; a language model that knows the label included."""
-
-    def __call__(self, rec: Recording, label: str, /) -> Explanation:
-        """Return reasoning about `rec`, with `label` in the conclusion only."""
-        ...
+Explainer = Callable[[Recording, str], Explanation]
+"""Whatever can reason about a recording, with its label in the conclusion only."""
 
 
 def build_pairs(
@@ -87,7 +74,7 @@ def build_pairs(
     rows: list[Row] = []
     for i, rec in enumerate(tqdm(recordings, desc="pairs", unit="rec", disable=not progress)):
         rng = np.random.default_rng([seed, *rec.id.encode()])
-        chosen = draw_shots(labels, builder.config.shots, rng, skip=i)
+        chosen = draw_places(labels, builder.config.shots, rng, skip=i)
         shots = [Shot(texts[j], labels[j]) for j in chosen]
         try:
             reasoning = explainer(rec, rec.label).reasoning if builder.config.reasoning else ""
@@ -102,13 +89,7 @@ def build_pairs(
 
 
 def check_paraphrases(paraphrases: int, builder: PromptBuilder) -> None:
-    """Refuse more pairs a recording than there are wordings.
-
-    Raises
-    ------
-    InputError
-        Naming how many there are.
-    """
+    """Refuse more pairs a recording than there are wordings."""
     if not 1 <= paraphrases <= builder.n_paraphrases:
         hint = "" if builder.config.style == "study" else "; more need prompt.style=study"
         raise InputError(
@@ -127,13 +108,7 @@ class Question:
 
 
 def pair(rec: Recording, question: Question, completion: str, builder: PromptBuilder) -> Row:
-    """Put a question and its answer into one row.
-
-    Raises
-    ------
-    InputError
-        If the question does not fit into the builder's budget.
-    """
+    """Put a question and its answer into one row; InputError if the question is too long."""
     asked = question.text, question.shots, question.wording
     system, user = (message["content"] for message in builder.messages(*asked))
     return {
@@ -146,129 +121,3 @@ def pair(rec: Recording, question: Question, completion: str, builder: PromptBui
         "system": system,
         "user": user,
     }
-
-
-def draw_shots(
-    labels: Sequence[str], k: int, rng: np.random.Generator, skip: int | None = None
-) -> list[int]:
-    """Draw the places of `k` examples, of as many different labels as possible.
-
-    Parameters
-    ----------
-    labels : sequence of str
-        The label of each candidate.
-    k : int
-        How many to draw.
-    rng : Generator
-    skip : int, optional
-        A place that may not be drawn: that of the question itself.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than `k` candidates.
-    """
-    if k == 0:
-        return []
-    seen: dict[str, int] = defaultdict(int)
-    ranked = []
-    for order, i in enumerate(int(i) for i in rng.permutation(len(labels)) if i != skip):
-        ranked.append((seen[labels[i]], order, i))
-        seen[labels[i]] += 1
-    if len(ranked) < k:
-        raise InputError(f"{k} examples were asked for, only {len(ranked)} recordings are there")
-    return [i for _, _, i in sorted(ranked)[:k]]
-
-
-def to_trl(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Keep what TRL trains on: plain ``prompt`` and ``completion``, and where they come from."""
-    return [{k: v for k, v in row.items() if k not in ("system", "user")} for row in rows]
-
-
-def to_chat(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Return TRL's conversational form: the trainer applies the model's own chat template."""
-    return [
-        {
-            "prompt": [_message("system", row["system"]), _message("user", row["user"])],
-            "completion": [_message("assistant", row["completion"].strip())],
-        }
-        for row in rows
-    ]
-
-
-def to_hosted_chat(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Return the chat form that hosted fine-tuning services read: one list of messages a row."""
-    return [{"messages": [*row["prompt"], *row["completion"]]} for row in to_chat(rows)]
-
-
-EXPORTS: dict[str, Callable[[Sequence[Mapping[str, Any]]], list[Row]]] = {
-    "trl": to_trl,
-    "chat": to_chat,
-    "hosted": to_hosted_chat,
-}
-
-
-def export(rows: Sequence[Mapping[str, Any]], form: str) -> list[Row]:
-    """Return `rows` in one of the forms of `EXPORTS`.
-
-    Raises
-    ------
-    InputError
-        If the form is unknown.
-    """
-    if form not in EXPORTS:
-        raise InputError(f"form '{form}' is unknown: {nearest(form, EXPORTS)}")
-    return EXPORTS[form](rows)
-
-
-def write_jsonl(rows: Sequence[Mapping[str, Any]], path: str | os.PathLike[str]) -> None:
-    """Write one JSON object a line, the whole file or nothing."""
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-
-def read_jsonl(path: str | os.PathLike[str]) -> list[Row]:
-    """Read pairs that `build_pairs` made.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, or a line is not JSON or lacks a text; the message names the line.
-    """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"cannot read {path}: {reason}") from error
-    rows: list[Row] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{path} line {number}: is not JSON ({error})") from error
-        check_row(row, f"{path} line {number}")
-        rows.append(row)
-    return rows
-
-
-def check_row(row: Any, where: str) -> None:
-    """Refuse what is no pair.
-
-    Raises
-    ------
-    InputError
-        Naming the texts that are missing.
-    """
-    given = row if isinstance(row, dict) else {}
-    missing = [key for key in _TEXTS if not isinstance(given.get(key), str)]
-    if missing:
-        raise InputError(
-            f"{where}: has no {', '.join(missing)}: give a file that 'imuscribe pairs build' wrote"
-        )
-
-
-def _message(role: str, content: str) -> dict[str, str]:
-    return {"role": role, "content": content}

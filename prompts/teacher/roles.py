@@ -29,13 +29,7 @@ VALUES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class RolePrompt:
-    """The text of one role.
-
-    Parameters
-    ----------
-    system, user : Template
-        The two messages; the first may be empty.
-    """
+    """The text of one role: two messages, the first of which may be empty."""
 
     system: Template
     user: Template
@@ -51,43 +45,29 @@ class RolePrompt:
 
 
 class RolePrompts(dict[str, RolePrompt]):
-    """The texts of all roles.
+    """The texts of all roles: those given by role, else in a folder, else as packaged.
 
-    Parameters
-    ----------
-    given : path-like or mapping of str to str, optional
-        A folder that holds ``explain.txt``, ``restructure.txt``, ``critique.txt`` or
-        ``paraphrase.txt``, or the texts themselves by role; the packaged text is used for any that
-        is not there.
-
-    Raises
-    ------
-    InputError
-        If the folder holds none of them, or a text is not in the form above.
+    A folder holds ``explain.txt``, ``restructure.txt``, ``critique.txt`` or ``paraphrase.txt``.
+    InputError if it holds none of them, or a text is not in the form above.
     """
 
-    def __init__(self, given: str | os.PathLike[str] | Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str] | None = None, texts: Mapping[str, str] = {}
+    ) -> None:
         super().__init__()
-        texts = {role: packaged_text(role) for role in VALUES}
-        if given is not None:
-            texts |= given if isinstance(given, Mapping) else _given(Path(given))
-        for role, text in texts.items():
+        packaged = resources.files("imuscribe.prompts") / "teacher"
+        chosen = {role: (packaged / f"{role}.txt").read_text(encoding="utf-8") for role in VALUES}
+        if folder is not None:
+            chosen |= _texts_in(Path(folder))
+        chosen |= texts
+        for role, text in chosen.items():
             self[role] = _parse(text, role)
-        digest = hashlib.sha256("\0".join(texts[role] for role in sorted(texts)).encode())
+        digest = hashlib.sha256("\0".join(chosen[role] for role in sorted(chosen)).encode())
         self.hash = digest.hexdigest()[:12]
         """Stands for all the texts together."""
 
 
-def packaged_text(role: str) -> str:
-    """Return the text of a role that comes with the installation."""
-    return (
-        resources.files("imuscribe.prompts")
-        .joinpath(f"teacher/{role}.txt")
-        .read_text(encoding="utf-8")
-    )
-
-
-def _given(folder: Path) -> dict[str, str]:
+def _texts_in(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         raise InputError(f"--prompts '{folder}': no such folder")
     found = {}

@@ -1,4 +1,4 @@
-"""Answers are paid for once: a store on disk, and a purse that ends the run in time."""
+"""Answers are paid for once: a store on disk, and a budget that ends the run in time."""
 
 from __future__ import annotations
 
@@ -23,16 +23,6 @@ class AnswerStore:
     """Every answer by what was asked, in one SQLite file; several threads and processes may share.
 
     It holds answers and token counts only. What was asked is in the key, which is a hash.
-
-    Parameters
-    ----------
-    path : path-like
-        Created when missing.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be opened or is something else.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -65,11 +55,6 @@ class AnswerStore:
         with self._lock, self._named():
             return int(self._file.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
 
-    def close(self) -> None:
-        """Fold everything into the one file."""
-        with self._lock:
-            self._file.close()
-
     @contextmanager
     def _named(self) -> Iterator[None]:
         try:
@@ -78,24 +63,21 @@ class AnswerStore:
             raise InputError(f"cache {self.path.name}: {error}: give another --cache") from error
 
 
-class Purse:
+class TokenBudget:
     """Counts tokens, and refuses a request that might exceed the limit.
 
-    Parameters
-    ----------
-    limit : int, optional
-        Most tokens that the answers used may have cost, those of earlier runs included.
+    The limit is the most that the answers used may have cost, those of earlier runs included.
     """
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
         self.prompt_tokens = 0
         self.answer_tokens = 0
+        self.requests = 0
         self.new_requests = 0
         """Answers that were not in the store."""
         self.new_tokens = 0
-        self.requests = 0
-        self.empty = False
+        self.spent = False
         """Whether a request was refused for want of tokens."""
         self._reserved = 0
         self._changed = threading.Condition()
@@ -109,15 +91,12 @@ class Purse:
     def reserve(self, tokens: int) -> Iterator[None]:
         """Hold tokens back while a request is on its way.
 
-        Raises
-        ------
-        Stopped
-            If they are not there, even after all requests on their way have come back.
+        Raises `Stopped` if they are not there even after all requests on their way have come back.
         """
         with self._changed:
             while self.limit is not None and self.tokens + self._reserved + tokens > self.limit:
-                if self._reserved == 0 or self.empty:
-                    self.empty = True
+                if self._reserved == 0 or self.spent:
+                    self.spent = True
                     self._changed.notify_all()
                     raise Stopped
                 self._changed.wait()
@@ -140,62 +119,41 @@ class Purse:
                 self.new_tokens += reply.tokens
 
 
-class Remembering:
+class CachedModel:
     """A chat model that asks nothing twice.
 
-    Parameters
-    ----------
-    model : ChatModel
-    store : AnswerStore
-    purse : Purse
-    stop : threading.Event
-        Set to end the run: answers on their way are still kept, nothing more is asked.
+    Once `stop` is set, answers on their way are still kept and nothing more is asked.
     """
 
     def __init__(
-        self, model: ChatModel, store: AnswerStore, purse: Purse, stop: threading.Event
+        self, model: ChatModel, store: AnswerStore, budget: TokenBudget, stop: threading.Event
     ) -> None:
         self.model = model
+        self.name, self.identity = model.name, model.identity
         self.store = store
-        self.purse = purse
+        self.budget = budget
         self.stop = stop
         self._lock = threading.Lock()
         self._busy: dict[bytes, threading.Lock] = {}
 
-    @property
-    def name(self) -> str:
-        """That of the model."""
-        return self.model.name
-
-    @property
-    def identity(self) -> str:
-        """That of the model."""
-        return self.model.identity
-
     def answer(self, request: Request) -> Reply:
         """Answer from the store, or ask and keep the answer.
 
-        Raises
-        ------
-        Stopped
-            If the run was stopped, or the tokens are spent.
-        Unanswered, InputError
-            As the model does.
+        Raises `Stopped` if the run was stopped or the tokens are spent, else what the model raises.
         """
-        key = request.key(self.identity)
+        key = request.key(self.model.identity)
         with self._alone(key):
             if self.stop.is_set():
                 raise Stopped
             reply = self.store.get(key)
-            new = reply is None
-            if reply is None:
-                with self.purse.reserve(request.most_tokens):
-                    reply = self.model.answer(request)
-                    self.store.put(key, reply)
-                    self.purse.pay(reply, new)
-            else:
-                self.purse.pay(reply, new)
-        return reply
+            if reply is not None:
+                self.budget.pay(reply, new=False)
+                return reply
+            with self.budget.reserve(request.most_tokens):
+                reply = self.model.answer(request)
+                self.store.put(key, reply)
+                self.budget.pay(reply, new=True)
+            return reply
 
     @contextmanager
     def _alone(self, key: bytes) -> Iterator[None]:

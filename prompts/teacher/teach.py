@@ -10,23 +10,22 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TypeVar
 
 import numpy as np
 
+from imuscribe.prompts.ask.shots import draw_places
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize.text import Serializer
-from imuscribe.prompts.teacher.chat import Stopped, Unanswered
-from imuscribe.prompts.teacher.pairs import Question, Row, draw_shots, pair
-from imuscribe.prompts.teacher.teachers import Lesson, Teacher
-from imuscribe.signals.errors import InputError
+from imuscribe.prompts.teacher.chat import Unanswered, unanswered
+from imuscribe.prompts.teacher.pair_files import SCORES, Row, SetAside
+from imuscribe.prompts.teacher.pairs import Question, pair
+from imuscribe.prompts.teacher.teachers import Teacher
 from imuscribe.signals.recording import Recording
 
-OUT_OF_TOKENS = "not asked"
-"""Why a recording is set aside when the tokens are spent."""
 _AHEAD = 4
 """Recordings a thread may be ahead of the oldest unfinished one."""
 
@@ -35,43 +34,13 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
-class SetAside:
-    """A recording, or one of its pairs, that nothing can be learnt from, and why.
-
-    Parameters
-    ----------
-    id, label, subject : str
-        Those of the recording.
-    number : int
-        Which of its pairs; -1 for all.
-    reason : str
-        A few words, the same for all such cases.
-    detail : str
-        What happened here.
-    """
-
-    id: str
-    label: str
-    subject: str
-    number: int
-    reason: str
-    detail: str
-
-
-@dataclass(frozen=True)
 class Taught:
-    """What came of one recording.
-
-    Parameters
-    ----------
-    rows : list of dict
-        Its pairs: what `build_pairs` gives, and ``teacher``, ``prompts`` (hash of the texts the
-        teacher was asked with), ``round`` (corrections accepted), ``history`` (errors of each
-        version), ``claims``, ``supported``, ``contradicted`` and ``unchecked``.
-    set_aside : list of SetAside
-    """
+    """What came of one recording."""
 
     rows: list[Row]
+    """Its pairs: what `build_pairs` gives, and ``teacher``, ``prompts`` (hash of the texts the
+    teacher was asked with), ``round`` (corrections accepted), ``history`` (errors of each version),
+    ``claims``, ``supported``, ``contradicted`` and ``unchecked``."""
     set_aside: list[SetAside]
 
 
@@ -89,15 +58,9 @@ def teach(
 
     Parameters
     ----------
-    recordings : sequence of Recording
-        Cleaned, each with a label the builder knows.
-    serializer, builder
-        As for `prompts.teacher.pairs.build_pairs`.
+    recordings, serializer, builder, paraphrases, seed
+        As for `prompts.teacher.pairs.build_pairs`; the seed draws examples only.
     teacher : Teacher
-    paraphrases : int
-        Pairs a recording.
-    seed : int
-        Draws the examples before a question.
     workers : int
         Recordings in the teacher's hands at once.
     stop : threading.Event, optional
@@ -114,28 +77,56 @@ def teach(
         If the teacher cannot go on at all.
     """
     labels = [rec.label for rec in recordings]
+    fits = -1
 
     @cache
     def text(place: int) -> str:
         return serializer.text(recordings[place])
 
-    longest = _Longest(builder)
+    def question(place: int, rng: np.random.Generator) -> Question:
+        """Return a question that fits; what is shorter than one that does is let pass."""
+        nonlocal fits
+        chosen = draw_places(labels, builder.config.shots, rng, skip=place)
+        with unanswered("does not fit"):
+            shots = [Shot(text(i), labels[i]) for i in chosen]
+            n = len(text(place)) + sum(len(shot.text) for shot in shots)
+            if n > fits:
+                builder.prompt(text(place), shots)
+                fits = max(n, fits)
+        return Question(text(place), shots)
 
     def one(place: int) -> Taught:
-        rec = recordings[place]
-        rng = np.random.default_rng([seed, *rec.id.encode()])
-        chosen = draw_shots(labels, builder.config.shots, rng, skip=place)
+        # What the student cannot read is set aside; an InputError of the teacher ends the run.
+        rec, taught = recordings[place], Taught([], [])
         try:
-            shots = [Shot(text(i), labels[i]) for i in chosen]
-            question = Question(text(place), shots)
             # Before anything is paid for: what is too long for the student is no use to it.
-            longest.check(question)
-            builder.completion(rec.label)
-        except InputError as error:
-            return Taught([], [_aside(rec, -1, error)])
-        return _one(rec, place, question, builder, teacher, paraphrases)
+            asked = question(place, np.random.default_rng([seed, *rec.id.encode()]))
+            with unanswered("does not fit"):
+                builder.completion(rec.label)
+            explained = teacher.explain(rec, asked.text)
+            with unanswered("does not fit"):
+                completion = builder.completion(rec.label, explained.reasoning)
+        except Unanswered as missing:
+            taught.set_aside.append(_aside(rec, -1, missing))
+            return taught
+        about: Row = {"teacher": teacher.name, "prompts": teacher.prompts_hash}
+        about |= {"round": explained.round, "history": list(explained.history)}
+        about |= {key: getattr(explained.verdict, key) for key in SCORES}
+        for number in range(paraphrases):
+            try:
+                wording = teacher.instruction(rec, place, number)
+                with unanswered("does not fit"):
+                    row = pair(rec, replace(asked, wording=wording), completion, builder)
+                taught.rows.append(row | {"paraphrase": number} | about)
+            except Unanswered as missing:
+                taught.set_aside.append(_aside(rec, number, missing))
+        return taught
 
     yield from in_order(one, range(len(recordings)), workers, stop)
+
+
+def _aside(rec: Recording, number: int, missing: Unanswered) -> SetAside:
+    return SetAside(rec.id, rec.label, rec.subject, number, missing.kind, missing.detail)
 
 
 def in_order(
@@ -154,10 +145,11 @@ def in_order(
     def serve() -> None:
         while (task := tasks.get()) is not None:
             future, item = task
-            try:
-                future.set_result(work(item))
-            except BaseException as error:
-                future.set_exception(error)
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(work(item))
+                except BaseException as error:
+                    future.set_exception(error)
 
     # Daemons: a second Ctrl-C ends the process, whatever a server still keeps us waiting for.
     threads = [threading.Thread(target=serve, daemon=True) for _ in range(workers)]
@@ -176,92 +168,9 @@ def in_order(
     finally:
         if waiting and stop is not None:
             stop.set()
-        try:
-            while True:
-                tasks.get_nowait()
-        except Empty:
-            pass
+        for future in waiting:
+            future.cancel()
         for _ in threads:
             tasks.put(None)
         for thread in threads:
             thread.join()
-
-
-def _one(
-    rec: Recording,
-    place: int,
-    question: Question,
-    builder: PromptBuilder,
-    teacher: Teacher,
-    paraphrases: int,
-) -> Taught:
-    rows: list[Row] = []
-    aside: list[SetAside] = []
-    try:
-        lesson = teacher.explain(rec, question.text)
-    except (Unanswered, Stopped) as error:
-        return Taught(rows, [_aside(rec, -1, error)])
-    try:
-        completion = builder.completion(rec.label, lesson.reasoning)
-    except InputError as error:
-        return Taught(rows, [_aside(rec, -1, error)])
-    for number in range(paraphrases):
-        try:
-            wording = teacher.instruction(rec, place, number)
-            worded = Question(question.text, question.shots, wording)
-            row = _row(rec, worded, number, completion, lesson, builder, teacher)
-        except (Unanswered, Stopped) as error:
-            aside.append(_aside(rec, number, error))
-        else:
-            rows.append(row)
-    return Taught(rows, aside)
-
-
-class _Longest:
-    """Checks that questions fit; one with a shorter signal than another that fits is let pass."""
-
-    def __init__(self, builder: PromptBuilder) -> None:
-        self._builder = builder
-        self._fits = -1
-
-    def check(self, question: Question) -> None:
-        n = len(question.text) + sum(len(shot.text) for shot in question.shots)
-        if n > self._fits:
-            self._builder.prompt(question.text, question.shots)
-            self._fits = max(n, self._fits)
-
-
-def _aside(rec: Recording, number: int, error: Exception) -> SetAside:
-    if isinstance(error, Unanswered):
-        reason, detail = error.kind, error.detail
-    elif isinstance(error, Stopped):
-        reason, detail = OUT_OF_TOKENS, "the tokens of --max-tokens-total are spent"
-    else:
-        reason, detail = "does not fit", str(error)
-    return SetAside(rec.id, rec.label, rec.subject, number, reason, detail)
-
-
-def _row(
-    rec: Recording,
-    question: Question,
-    number: int,
-    completion: str,
-    lesson: Lesson,
-    builder: PromptBuilder,
-    teacher: Teacher,
-) -> Row:
-    try:
-        row = pair(rec, question, completion, builder)
-    except InputError as error:
-        raise Unanswered("does not fit", str(error)) from None
-    return row | {
-        "paraphrase": number,
-        "teacher": teacher.name,
-        "prompts": teacher.prompts_hash,
-        "round": lesson.round,
-        "history": list(lesson.history),
-        "claims": lesson.verdict.claims,
-        "supported": lesson.verdict.supported,
-        "contradicted": lesson.verdict.contradicted,
-        "unchecked": lesson.verdict.unchecked,
-    }

@@ -2,7 +2,7 @@
 
 A language model plays the air-writing study's three roles. The *explainer* sees the true label, the
 *restructurer* puts the reasoning before the conclusion, the *paraphraser* rewords the instruction.
-What comes out may be judged against the recording; an explanation with errors goes back with the
+What comes out may be checked against the recording; an explanation with errors goes back with the
 list of them (LanHAR's critique, arXiv 2410.00003), and a new version counts only if it is better.
 """
 
@@ -12,7 +12,8 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -22,12 +23,15 @@ from imuscribe.prompts.ask.answers import parse_answer
 from imuscribe.prompts.ask.templates import PromptBuilder
 from imuscribe.prompts.captions.explain import ExplainConfig
 from imuscribe.prompts.captions.facts import Facts
-from imuscribe.prompts.teacher.chat import ChatModel, Reply, Request, Unanswered
+from imuscribe.prompts.checking.claims import check_claims
+from imuscribe.prompts.checking.leaks import leaks
+from imuscribe.prompts.teacher.chat import ChatModel, Reply, Request, Unanswered, unanswered
 from imuscribe.prompts.teacher.roles import RolePrompts
 from imuscribe.signals.config import Config
-from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import GYRO, Recording
 
+COMPUTED = "computed"
+"""The teacher that needs no language model."""
 _SAMPLE_ROWS = 32
 """Samples shown to a teacher; more cost tokens and no one adds them up."""
 _WORDS = (4, 100)
@@ -36,128 +40,94 @@ _WORDS = (4, 100)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What checking an explanation against its recording has found.
-
-    Parameters
-    ----------
-    claims, supported, contradicted, unchecked : int
-        Statements in all, and those that agree, disagree, or could not be tested.
-    errors : tuple of str
-        One sentence for each thing that is wrong, as the teacher shall read it.
-    """
+    """What checking an explanation against its recording has found: claims in all and by kind."""
 
     claims: int = 0
     supported: int = 0
     contradicted: int = 0
     unchecked: int = 0
     errors: tuple[str, ...] = ()
+    """One sentence for each thing that is wrong, as the teacher shall read it."""
 
     def better_than(self, other: Verdict) -> bool:
         """Whether there are fewer errors, or as many and more that is right."""
         return (len(self.errors), -self.supported) < (len(other.errors), -other.supported)
 
 
-Judge = Callable[[str, Facts], Verdict]
-"""Checks reasoning against what its recording shows; `Facts.rec` is the recording, labelled."""
+Check = Callable[[str, Facts], Verdict]
+"""Tests reasoning against what its recording shows; `Facts.rec` is the recording, labelled."""
 
 
-def believe(reasoning: str, facts: Facts) -> Verdict:
-    """Check nothing."""
+def no_check(reasoning: str, facts: Facts) -> Verdict:
+    """Find nothing wrong, without a look."""
     return Verdict()
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """An explanation that may be learnt from.
+def claims_check(noun: str, forbid_label: bool = True) -> Check:
+    """Return a check of every claim, and of whether the label, a `noun`, is named too early."""
 
-    Parameters
-    ----------
-    reasoning : str
-        Without the conclusion.
-    verdict : Verdict
-        Of this reasoning.
-    round : int
-        0 for the first answer, n for the n-th correction.
-    history : tuple of int
-        Errors of each version, those that were not accepted included.
-    """
+    def check(reasoning: str, facts: Facts) -> Verdict:
+        report = check_claims(reasoning, facts)
+        errors = list(report.errors)
+        for start, end in leaks(reasoning, facts.rec.label)[:1] if forbid_label else ():
+            around = reasoning[max(0, start - 30) : end + 10].strip()
+            errors.append(f'you wrote "{around}"; the {noun} may be named at the end only')
+        return Verdict(**report.counts, errors=tuple(errors))
+
+    return check
+
+
+@dataclass(frozen=True)
+class CheckedExplanation:
+    """An explanation that may be learnt from, and how it came about."""
 
     reasoning: str = ""
+    """Without the conclusion."""
     verdict: Verdict = Verdict()
     round: int = 0
+    """0 for the first answer, n for the n-th correction."""
     history: tuple[int, ...] = ()
+    """Errors of each version, those that were not accepted included."""
 
 
 class Teacher(Protocol):
-    """Whoever explains recordings and words questions."""
+    """Whoever explains recordings and words questions, or raises `Unanswered`."""
 
-    @property
-    def name(self) -> str:
-        """For the provenance of pairs."""
-        ...
+    name: str
+    """For the provenance of pairs."""
+    prompts_hash: str
+    """Stands for the texts the teacher is asked with; empty where there are none."""
 
-    @property
-    def prompts_hash(self) -> str:
-        """Stands for the texts the teacher is asked with; empty where there are none."""
-        ...
-
-    def explain(self, rec: Recording, signal: str) -> Lesson:
-        """Explain why a recording, whose `signal` text the student will see, has its label.
-
-        Raises
-        ------
-        Unanswered
-            With the reason why this recording gets no explanation.
-        """
+    def explain(self, rec: Recording, signal: str) -> CheckedExplanation:
+        """Explain why a recording, whose `signal` text the student will see, has its label."""
         ...
 
     def instruction(self, rec: Recording, place: int, number: int) -> int | str:
-        """Word the question for the `number`-th pair of the recording at `place`.
-
-        Returns
-        -------
-        int or str
-            One of the prompt builder's own wordings, or a new one.
-        """
+        """Word the question for a pair of the recording at `place`, or say which wording it is."""
         ...
 
 
+@dataclass
 class ComputedTeacher:
-    """The explainer that needs no language model; every number is computed.
+    """The explainer that needs no language model; every number is computed."""
 
-    Parameters
-    ----------
-    builder : PromptBuilder
-    seed : int
-        Draws the wordings.
-    judge : callable
-    config : ExplainConfig
-        How much is told.
-    """
+    builder: PromptBuilder
+    seed: int = 0
+    """Draws the wordings."""
+    check: Check = no_check
+    config: ExplainConfig = field(default_factory=ExplainConfig)
+    """How much is told."""
+    name: str = field(default=COMPUTED, init=False)
+    prompts_hash: str = field(default="", init=False)
 
-    name = "computed"
-    prompts_hash = ""
-
-    def __init__(
-        self,
-        builder: PromptBuilder,
-        seed: int = 0,
-        judge: Judge = believe,
-        config: ExplainConfig = ExplainConfig(),
-    ) -> None:
-        self.builder = builder
-        self.seed = seed
-        self.judge = judge
-        self.config = config
-
-    def explain(self, rec: Recording, signal: str) -> Lesson:
+    def explain(self, rec: Recording, signal: str) -> CheckedExplanation:
         """Describe the recording."""
         if not self.builder.config.reasoning:
-            return Lesson()
+            return CheckedExplanation()
         facts = Facts(rec, self.config)
-        reasoning = _told(facts)
-        verdict = self.judge(reasoning, facts)
-        return Lesson(reasoning, verdict, history=(len(verdict.errors),))
+        reasoning = _measured(facts)
+        verdict = self.check(reasoning, facts)
+        return CheckedExplanation(reasoning, verdict, history=(len(verdict.errors),))
 
     def instruction(self, rec: Recording, place: int, number: int) -> int:
         """Draw from the packaged wordings, without repetition for one recording."""
@@ -170,13 +140,13 @@ class TeachConfig(Config):
 
     tries: int = Field(default=3, ge=1)
     """Times each role is asked before a bad answer sets the recording aside."""
+    rounds: int = Field(default=2, ge=0)
+    """Corrections asked for while the check finds errors."""
+    keep_wrong: bool = False
+    """Keep explanations whatever the check says, uncorrected; the scores stand beside them."""
     restructure: bool = True
     """Ask a second time, to have the reasoning put before the conclusion; without, what the
     explainer writes is taken as the reasoning, and a conclusion at its end is not asked for."""
-    rounds: int = Field(default=2, ge=0)
-    """Corrections asked for while the judge finds errors."""
-    keep_wrong: bool = False
-    """Keep explanations whatever the judge says, uncorrected; the scores stand beside them."""
     wordings: int | None = Field(default=None, ge=1)
     """Different instructions in all; None asks for one a pair."""
     max_tokens: int = Field(default=512, ge=8)
@@ -185,69 +155,40 @@ class TeachConfig(Config):
     """0 always takes the likeliest word; then asking again for a better answer is of little use."""
 
 
+@dataclass
 class LanguageTeacher:
-    """A language model in three roles.
+    """A language model in three roles."""
 
-    Parameters
-    ----------
-    model : ChatModel
-    builder : PromptBuilder
-        Knows the labels and the form of the student's answer.
-    prompts : RolePrompts
-    config : TeachConfig
-    seed : int
-    judge : callable
-        Checks the reasoning in the form in which it will be learnt.
-    facts : ExplainConfig
-        How much of what was measured is told.
-    """
+    model: ChatModel
+    builder: PromptBuilder
+    """Knows the labels and the form of the student's answer."""
+    prompts: RolePrompts
+    config: TeachConfig = field(default_factory=TeachConfig)
+    seed: int = 0
+    check: Check = no_check
+    """Tests the reasoning in the form in which it will be learnt."""
+    facts: ExplainConfig = field(default_factory=ExplainConfig)
+    """How much of what was measured is told."""
 
-    def __init__(
-        self,
-        model: ChatModel,
-        builder: PromptBuilder,
-        prompts: RolePrompts,
-        config: TeachConfig = TeachConfig(),
-        seed: int = 0,
-        judge: Judge = believe,
-        facts: ExplainConfig = ExplainConfig(),
-    ) -> None:
-        self.model = model
-        self.builder = builder
-        self.prompts = prompts
-        self.config = config
-        self.seed = seed
-        self.judge = judge
-        self.facts = facts
+    def __post_init__(self) -> None:
+        self.name = self.model.name
+        self.prompts_hash = self.prompts.hash
         self._tokenizer = threading.Lock()
 
-    @property
-    def name(self) -> str:
-        """That of the model."""
-        return self.model.name
-
-    @property
-    def prompts_hash(self) -> str:
-        """That of the role texts."""
-        return self.prompts.hash
-
-    def explain(self, rec: Recording, signal: str) -> Lesson:
-        """Have the recording explained, the explanation put in order, judged and corrected."""
+    def explain(self, rec: Recording, signal: str) -> CheckedExplanation:
+        """Have the recording explained, the explanation put in order, checked and corrected."""
         if not self.builder.config.reasoning:
-            return Lesson()
+            return CheckedExplanation()
         facts = Facts(rec, self.facts)
         values = self._about(facts, signal)
-
-        def finished(reply: Reply) -> str:
-            return self._reasoning(reply, rec.label)
-
+        finished = partial(self._reasoning, rec.label)
         if self.config.restructure:
             explanation = self._ask("explain", values, _whole)
             reasoning = self._ask("restructure", values | {"explanation": explanation}, finished)
         else:
             reasoning = self._ask("explain", values, finished)
-        verdict = self.judge(reasoning, facts)
-        best, history = Lesson(reasoning, verdict), [len(verdict.errors)]
+        verdict = self.check(reasoning, facts)
+        best, history = CheckedExplanation(reasoning, verdict), [len(verdict.errors)]
         rounds = 0 if self.config.keep_wrong else self.config.rounds
         for number in range(1, rounds + 1):
             if not best.verdict.errors:
@@ -258,45 +199,28 @@ class LanguageTeacher:
                 reasoning = self._ask("critique", values | wrong, finished, draw=number)
             except _Bad:
                 continue
-            verdict = self.judge(reasoning, facts)
+            verdict = self.check(reasoning, facts)
             history.append(len(verdict.errors))
             if verdict.better_than(best.verdict):
-                best = Lesson(reasoning, verdict, number)
+                best = CheckedExplanation(reasoning, verdict, number)
         if best.verdict.errors and not self.config.keep_wrong:
             counts = " → ".join(map(str, history))
             said = "; ".join(best.verdict.errors)
             raise Unanswered("wrong about the recording", f"errors {counts}: {said}")
-        return Lesson(best.reasoning, best.verdict, best.round, tuple(history))
+        return CheckedExplanation(best.reasoning, best.verdict, best.round, tuple(history))
 
-    def revise(self, rec: Recording, signal: str, lesson: Lesson, number: int) -> Lesson:
-        """Have an explanation that is unlike others of its label written anew, once.
-
-        Parameters
-        ----------
-        rec, signal
-            As for `explain`.
-        lesson : Lesson
-            The explanation as it is.
-        number : int
-            How often this has been asked for.
-
-        Raises
-        ------
-        Unanswered
-            If no usable explanation comes.
-        """
+    def revise(
+        self, rec: Recording, signal: str, old: CheckedExplanation, number: int
+    ) -> CheckedExplanation:
+        """Have an explanation unlike others of its label written anew, for the `number`-th time."""
         facts = Facts(rec, self.facts)
         unlike = f"- it is unlike the explanations of other recordings of this {self.builder.noun}"
-        wrong = {"explanation": lesson.reasoning, "errors": unlike}
-        reasoning = self._ask(
-            "critique",
-            self._about(facts, signal) | wrong,
-            lambda reply: self._reasoning(reply, rec.label),
-            draw=self.config.rounds + number,
-        )
-        verdict = self.judge(reasoning, facts)
-        history = (*lesson.history, len(verdict.errors))
-        return Lesson(reasoning, verdict, lesson.round + 1, history)
+        values = self._about(facts, signal) | {"explanation": old.reasoning, "errors": unlike}
+        draw = self.config.rounds + number
+        reasoning = self._ask("critique", values, partial(self._reasoning, rec.label), draw)
+        verdict = self.check(reasoning, facts)
+        history = (*old.history, len(verdict.errors))
+        return CheckedExplanation(reasoning, verdict, old.round + 1, history)
 
     def instruction(self, rec: Recording, place: int, number: int) -> int | str:
         """Have one of the packaged instructions reworded; the short style has none to reword."""
@@ -307,12 +231,9 @@ class LanguageTeacher:
         if self.config.wordings is not None:
             variant = (place + number) % self.config.wordings
         packaged = self.builder.instruction(variant % self.builder.n_paraphrases)
-        values = {
-            "noun": self.builder.noun,
-            "labels": ", ".join(self.builder.labels),
-            "instruction": packaged,
-        }
-        return self._ask("paraphrase", values, lambda reply: _reworded(reply, packaged), variant)
+        values = {"noun": self.builder.noun, "labels": ", ".join(self.builder.labels)}
+        values |= {"instruction": packaged}
+        return self._ask("paraphrase", values, partial(_reworded, packaged), variant)
 
     def _about(self, facts: Facts, signal: str) -> dict[str, str]:
         rec = facts.rec
@@ -320,7 +241,7 @@ class LanguageTeacher:
             "noun": self.builder.noun,
             "label": rec.label,
             "labels": ", ".join(self.builder.labels),
-            "facts": _told(facts),
+            "facts": _measured(facts),
             "signal": signal,
             "samples": samples(rec),
             "conclusion": self.builder.completion(rec.label).strip(),
@@ -342,7 +263,7 @@ class LanguageTeacher:
                 bad = error
         raise _Bad(bad.kind, f"the {role} prompt, asked {self.config.tries} times: {bad.detail}")
 
-    def _reasoning(self, reply: Reply, label: str) -> str:
+    def _reasoning(self, label: str, reply: Reply) -> str:
         """Return what stands before the conclusion, if that names the right label."""
         text = _whole(reply)
         if not self.config.restructure:
@@ -357,11 +278,8 @@ class LanguageTeacher:
             raise _Bad("wrong label", f"it concludes '{ranked[0]}' for '{label}'")
         if not reasoning:
             raise _Bad("no reasoning", "nothing stands before the conclusion")
-        try:
-            with self._tokenizer:
-                self.builder.completion(label, reasoning)
-        except InputError as error:
-            raise _Bad("too long", str(error)) from None
+        with self._tokenizer, unanswered("too long", _Bad):
+            self.builder.completion(label, reasoning)
         return reasoning
 
 
@@ -389,11 +307,9 @@ def samples(rec: Recording) -> str:
     return "\n".join(form % (t, *row) for t, row in zip(rec.t[chosen], rows.T[chosen], strict=True))
 
 
-def _told(facts: Facts) -> str:
-    try:
+def _measured(facts: Facts) -> str:
+    with unanswered("cannot be described"):
         return facts.explanation.reasoning
-    except InputError as error:
-        raise Unanswered("cannot be described", str(error)) from None
 
 
 def _whole(reply: Reply) -> str:
@@ -406,7 +322,7 @@ def _whole(reply: Reply) -> str:
     return text
 
 
-def _reworded(reply: Reply, packaged: str) -> str:
+def _reworded(packaged: str, reply: Reply) -> str:
     """Return an instruction on one line, if it can be one."""
     text = " ".join(_whole(reply).strip("\"'“”`").split())
     n_words = len(text.split())

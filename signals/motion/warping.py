@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,3 +28,18 @@ def warping_distances(x: Array | Float, y: Array | Float, band: float = 0.1) -> 
         series, window=window, block=block, compact=True, parallel=False
     )
     return np.asarray(flat, dtype=np.float64).reshape(len(x), len(y))
+
+
+def equally_long(quantities: Sequence[Array], t: Float, steps: int) -> Array:
+    """Return all rows of some quantities at `steps` equal times, shape (n_rows, steps).
+
+    Every physical quantity (n_axes, n_samples) is divided by its root mean square over the
+    recording: size and speed of writing are personal, direction is not.
+    """
+    where = np.linspace(t[0], t[-1], steps)
+    rows = [
+        np.interp(where, t, row / (np.sqrt(np.mean(quantity**2)) + 1e-9))
+        for quantity in quantities
+        for row in quantity
+    ]
+    return np.stack(rows).astype(np.float32)

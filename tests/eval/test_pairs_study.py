@@ -11,14 +11,17 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from imuscribe.cli import app
-from imuscribe.eval.ledger import rows_of
-from imuscribe.eval.report.explanations import as_markdown, read_study, tables
-from imuscribe.eval.tasks.explanations import schedule, study
+from imuscribe.eval.ledger import results_of
+from imuscribe.eval.methods.students import schedule
+from imuscribe.eval.report.page import Table
+from imuscribe.eval.run import read_run, report
+from imuscribe.eval.run import run as study
 from imuscribe.finetune.local_teacher import LocalModel
 from imuscribe.prompts.teacher.chat import Request
 from imuscribe.prompts.teacher.pair_files import read_pairs
-from imuscribe.recipes.explanations import PairsRecipe, load_pairs_recipe
-from imuscribe.recipes.schema import ModelConfig, load_recipe
+from imuscribe.recipes.explanations import PairsRecipe
+from imuscribe.recipes.load import load_as, load_recipe
+from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.errors import InputError
 from tests.chat_server import Answer, ChatServer
 
@@ -71,12 +74,12 @@ def made(tiny_model_dir, tmp_path_factory):
     with ChatServer(half_a_liar()) as server:
         recipe = PairsRecipe.parse(settings(tiny_model_dir, out, server.url))
         folder = study(recipe, "imuscribe pairs study tiny.yaml", progress=False)
-        asked, first = len(server.seen), (folder / "study.json").read_bytes()
+        asked, first = len(server.seen), (folder / "metrics.json").read_bytes()
         adapters = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
-        study(recipe, progress=False)
+        study(recipe, "imuscribe pairs study tiny.yaml", progress=False)
         again = {
             "asked": len(server.seen) - asked,
-            "same": (folder / "study.json").read_bytes() == first,
+            "same": (folder / "metrics.json").read_bytes() == first,
             "adapters": {p: p.stat().st_mtime_ns for p in folder.rglob("*.safetensors")}
             == adapters,
         }
@@ -100,7 +103,7 @@ def test_each_student_learns_what_its_arm_says(made):
 
 
 def test_the_budget_is_the_same_and_told(made):
-    found = read_study(made[0])
+    found = read_run(made[0])[0]
     for arm in found["arms"]:
         assert 3500 < arm["tokens"] <= 4000
         assert arm["rows"] == round(arm["passes"] * arm["recordings"])
@@ -112,7 +115,7 @@ def test_the_budget_is_the_same_and_told(made):
 
 
 def test_everybody_is_judged_on_the_same_strangers(made):
-    found = read_study(made[0])
+    found = read_run(made[0])[0]
     assert found["folds"][0]["test_people"] == ["sim-002"]
     for arm in found["arms"]:
         assert arm["scored"]["n"] == 6
@@ -127,16 +130,20 @@ def test_a_second_run_pays_and_trains_nothing(made):
 
 
 def test_the_tables_and_the_ledger_name_every_arm(made):
-    found = read_study(made[0])
-    for _, heading, rows in tables(found):
-        assert all(len(row) == len(heading) for row in rows)
-    page = as_markdown(found)
+    tables = [part for part in report(made[0]).sections if isinstance(part, Table)]
+    for table in tables:
+        assert all(len(row) == len(table.head) for row in table.rows)
+    page = (made[0] / "report.md").read_text()
     for said in ("the label alone", "the teacher's, checked", "best classical", "chance 0.333"):
         assert said in page
-    rows = rows_of(made[0], "a note")
-    methods = {row["method"] for row in rows}
-    assert {"taught the label alone", "taught computed explanations", "text-ngram"} <= methods
-    assert {row["n"] for row in rows if row["metric"].startswith("accuracy")} == {6}
+    rows = results_of(made[0], "a note")
+    methods = {row.method for row in rows}
+    assert {
+        "taught the label alone, label scored",
+        "taught computed explanations",
+        "text-ngram",
+    } <= methods
+    assert {row.n for row in rows if row.metric == "accuracy"} == {6}
 
 
 def test_an_arm_that_is_left_with_nothing_says_so(tiny_model_dir, tmp_path):
@@ -175,7 +182,7 @@ def test_a_schedule_meets_its_budget_in_whole_passes(lengths, tokens, seed):
 )
 def test_mistakes_in_the_recipe_are_named(change, reason):
     with pytest.raises(InputError, match=reason):
-        load_pairs_recipe("pairs-study", change.split())
+        load_as(PairsRecipe, "pairs-study", change.split())
 
 
 @pytest.mark.parametrize(
@@ -185,14 +192,14 @@ def test_mistakes_in_the_recipe_are_named(change, reason):
 def test_a_teacher_that_cannot_be_had_is_told_before_anything_runs(tmp_path, teacher, reason):
     settings = f"preset=simulated teacher.name={teacher} out={tmp_path}/runs"
     with pytest.raises(InputError, match=reason):
-        study(load_pairs_recipe("pairs-study", settings.split()))
+        study(load_as(PairsRecipe, "pairs-study", settings.split()))
     assert not (tmp_path / "runs").exists()
 
 
 def test_the_packaged_recipe_goes_with_its_command_only():
-    assert load_pairs_recipe("pairs-study").student(explains=True).prompt.reasoning
-    assert load_pairs_recipe("pairs-study", ["preset=simulated"]).data == "simulated"
-    with pytest.raises(InputError, match="'pairs-study' is for 'imuscribe pairs study'"):
+    assert load_as(PairsRecipe, "pairs-study").student(explains=True).prompt.reasoning
+    assert load_as(PairsRecipe, "pairs-study", ["preset=simulated"]).data == "simulated"
+    with pytest.raises(InputError, match=r"'pairs-study'.* 'imuscribe pairs study'"):
         load_recipe("pairs-study")
     result = CliRunner().invoke(app, ["pairs", "study", "--help"])
     assert result.exit_code == 0 and "pairs-study" in result.output

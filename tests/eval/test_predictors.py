@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from imuscribe.eval.methods.language import Predictors
-from imuscribe.eval.methods.shots import draw_shots
 from imuscribe.eval.predictions import Predictions, load, save
 from imuscribe.eval.splits import make_folds
 from imuscribe.finetune.reading import most_likely
+from imuscribe.prompts.ask.shots import draw_shots
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError
@@ -42,13 +42,13 @@ def fold(letters, recipe):
 
 
 def test_shots_are_by_training_people_and_cover_the_labels_first(fold):
-    shown = draw_shots(fold, 4, seed=0)
+    shown = draw_shots(fold.train, 4, 0, fold.name)
     assert {rec.subject for rec in shown}.isdisjoint(rec.subject for rec in fold.test)
     assert sorted(Counter(rec.label for rec in shown).values()) == [1, 1, 2]
-    assert [r.id for r in shown] == [r.id for r in draw_shots(fold, 4, seed=0)]
-    others = {tuple(r.id for r in draw_shots(fold, 4, seed=s)) for s in range(5)}
+    assert [r.id for r in shown] == [r.id for r in draw_shots(fold.train, 4, 0, fold.name)]
+    others = {tuple(r.id for r in draw_shots(fold.train, 4, s, fold.name)) for s in range(5)}
     assert len(others) > 1
-    assert draw_shots(fold, 0, seed=0) == []
+    assert draw_shots(fold.train, 0, 0, fold.name) == []
 
 
 def test_zero_and_few_shot(recipe, fold, tmp_path):
@@ -62,7 +62,7 @@ def test_zero_and_few_shot(recipe, fold, tmp_path):
         assert found.fit_seconds == 0
     assert (few.tokens > 4 * zero.tokens).all()  # four examples and the question
     assert zero.note == ""
-    for rec in draw_shots(fold, 4, recipe.seed):
+    for rec in draw_shots(fold.train, 4, recipe.seed, fold.name):
         assert f"{rec.id} ({rec.label}, {rec.subject})" in few.note
 
 

@@ -3,12 +3,16 @@
 import base64
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from imuscribe.eval.metrics import evaluate
-from imuscribe.eval.report.html import comparison_text, interval, page, write_report
+from imuscribe.eval.report.methods import comparison_text, letters_page
+from imuscribe.eval.report.page import interval
+from imuscribe.eval.report.render import as_html, as_markdown
+from imuscribe.eval.run import write_report
 from imuscribe.signals.errors import InputError
 
 
@@ -18,7 +22,7 @@ def method(hits, tokens=None, **changes):
     answers = [c if i < hits else "BA"["AB".index(c)] for i, c in enumerate(truth)]
     scores = np.log([[0.9, 0.1] if c == "A" else [0.1, 0.9] for c in answers])
     cost = {"tokens": tokens, "seconds": 0.01, "fit_seconds": 3.0, "notes": []}
-    return evaluate("AB", truth, scores, subjects).to_dict() | cost | changes
+    return evaluate("AB", truth, scores, subjects) | cost | changes
 
 
 def example(**changes):
@@ -71,6 +75,10 @@ FACTS = {
 }
 
 
+def page(values, facts, recipe):
+    return as_html(letters_page(values, facts, Path()).closed(values, facts, recipe))
+
+
 @pytest.fixture(scope="module")
 def html():
     return page(example(), FACTS, "name: demo\nseed: 0\n")
@@ -99,7 +107,7 @@ def test_cases_stand_side_by_side_with_their_counts():
     methods = {"svm": method(4, by_case=cases), "generate": method(4, by_case={})}
     html = re.sub("<.*?>", " ", page(example(methods=methods, comparisons=[]), FACTS, ""))
     assert "2D | 3D" in html
-    assert re.search(r"svm\s+0\.750\s+\[0\.300, 0\.950\]\s+3/4\s+0\.250 .*?1/4", html)
+    assert re.search(r"svm\s+3/4 0\.750\s+\[0\.300, 0\.950\]\s+1/4 0\.250 ", html)
     assert re.search(r"generate\s+–\s+–", html)
 
 
@@ -145,7 +153,7 @@ def test_a_run_of_baselines_alone_has_no_token_picture():
 
 def test_an_interval_that_does_not_exist_is_not_invented():
     assert interval({"value": 0.5, "low": None, "high": None}) == "0.500"
-    assert interval({"value": 0.5, "low": 0.4, "high": 0.6}, 2) == "0.50 [0.40, 0.60]"
+    assert interval({"value": 0.5, "low": 0.4, "high": 0.6}, ".2f") == "0.50 [0.40, 0.60]"
 
 
 def test_a_comparison_is_one_sentence():
@@ -176,3 +184,10 @@ def test_the_page_is_written_beside_the_metrics(tmp_path):
     (tmp_path / "recipe.yaml").write_text("name: demo\n")
     path = write_report(tmp_path)
     assert path == tmp_path / "report.html" and "name: demo" in path.read_text()
+    assert "| fine-tuned | 1.000 [0.676, 1.000] |" in (tmp_path / "report.md").read_text()
+
+
+def test_the_markdown_says_what_the_page_says():
+    text = as_markdown(letters_page(example(), FACTS, Path()))
+    assert text.startswith("# demo <1>") and "## Methods" in text
+    assert "- fine-tuned against zero-shot: +50.0 points [+25.0, +75.0]" in text

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from imuscribe.cli import app
 from imuscribe.eval.metrics import evaluate
-from imuscribe.eval.report.study import STUDY, N, study_page
-from imuscribe.recipes.schema import dump, load_recipe
+from imuscribe.eval.report.study import published, study_page
+from imuscribe.recipes.load import dump, load_recipe
 from imuscribe.signals.errors import InputError
 from tests.eval.test_report import FACTS, example
 
+STUDY = published()["two-person"]
 PRINTED = {
     ("zero-shot", "GPT-4o"): (4.23, 1.92),
     ("few-shot", "LLaMA-3-8B"): (0.38, 0.0),
@@ -31,7 +33,7 @@ def answered(two_d, three_d):
     scores = np.log([[0.9, 0.1] if hit else [0.1, 0.9] for hit in right])
     cases = ["2d"] * 10 + ["3d"] * 10
     cost = {"tokens": None, "seconds": 0.1, "fit_seconds": 0.0, "notes": []}
-    return evaluate("AB", "A" * 20, scores, "q" * 20, cases).to_dict() | cost
+    return evaluate("AB", "A" * 20, scores, "q" * 20, cases) | cost
 
 
 @pytest.fixture
@@ -47,8 +49,12 @@ def rows(text):
 @pytest.mark.parametrize(("who", "percent"), PRINTED.items())
 def test_the_studys_counts_give_its_percentages(who, percent):
     digits = 2 if who[1] != "DeepSeek-R1" else 1  # printed with fewer
-    counts = STUDY[who[0]][who[1]]
-    assert tuple(round(100 * k / N, digits) for k in counts) == percent
+    counts, n = STUDY["correct"][who[0]][who[1]], STUDY["recordings"]
+    assert tuple(round(100 * k / n, digits) for k in counts) == percent
+
+
+def test_every_published_figure_has_its_source():
+    assert all("arXiv" in paper["source"] for paper in published().values())
 
 
 def test_ours_stand_beside_the_study_with_counts_and_intervals(metrics):
@@ -75,15 +81,9 @@ def test_a_run_of_one_case_has_no_such_table():
 
 
 def test_the_command_prints_it(metrics, tmp_path):
-    import typer
-
-    from imuscribe.cli.run import register
-
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     (tmp_path / "environment.json").write_text(json.dumps(FACTS))
     (tmp_path / "recipe.yaml").write_text(dump(load_recipe("study-two-person")))
-    app = typer.Typer(pretty_exceptions_enable=False)
-    register(app)
     result = CliRunner().invoke(app, ["report", str(tmp_path), "--study"])
     assert result.exit_code == 0, result.output
     assert re.search(r"\| fine-tuned \| smollm2 \(\*\*this run\*\*\) \| 7/10", result.stdout)
@@ -93,5 +93,5 @@ def test_the_command_prints_it(metrics, tmp_path):
 def test_the_recipe_holds_what_the_table_compares():
     for preset in ([], ["preset=fast"]):
         recipe = load_recipe("study-two-person", preset)
-        assert set(STUDY) <= set(recipe.evaluate.methods)
+        assert set(STUDY["correct"]) <= set(recipe.evaluate.methods)
         assert recipe.simulate.cases == ("2d", "3d") and recipe.prompt.style == "short"

@@ -5,17 +5,24 @@ import json
 
 import pandas as pd
 import pytest
-import typer
 import yaml
 from typer.testing import CliRunner
 
-from imuscribe.cli import sweep as cli_sweep
-from imuscribe.eval.sweep import Grid, cells, sweep
-from imuscribe.recipes.schema import Recipe, load_recipe
+from imuscribe.cli import app
+from imuscribe.eval.run import run
+from imuscribe.eval.tasks.sweep import cells
+from imuscribe.recipes.load import load_experiment
+from imuscribe.recipes.schema import Recipe
+from imuscribe.recipes.sweep import Grid, SweepRecipe
 from imuscribe.signals.errors import InputError
 
 GRID = Grid(rates=(10.0, 50.0), steps=(4, 8), levels=(1, 2), digits=(1,), decimals=(0, 2))
 N_CELLS = 2 * 2 * 2 + 2 * 2 + 2 * 2
+
+
+def sweep(settings, grid=GRID, command=""):
+    values = settings | {"name": f"{settings['name']}-sweep", "grid": grid.model_dump()}
+    return run(SweepRecipe.parse(values), command, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +40,16 @@ def settings(tiny_model_dir, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def folder(settings):
-    return sweep(Recipe.parse(settings), GRID, command="imuscribe sweep tiny", progress=False)
+    return sweep(settings, command="imuscribe sweep tiny")
 
 
 @pytest.fixture(scope="module")
 def found(folder):
-    return json.loads((folder / "sweep.json").read_text())
+    return json.loads((folder / "metrics.json").read_text())
 
 
 def test_every_cell_is_the_recipe_with_the_text_it_names(settings):
-    planned = cells(Recipe.parse(settings), GRID)
+    planned = cells(SweepRecipe.parse(settings), GRID)
     assert len({cell.name for cell in planned}) == len(planned) == N_CELLS
     for cell in planned:
         text = cell.recipe.text
@@ -67,7 +74,7 @@ def test_all_cells_answer_the_same_recordings(folder, found):
     assert len(found["cells"]) == N_CELLS
     assert all(cell["methods"]["text-ngram"]["n"] == 12 for cell in found["cells"])
     for fold in ("sim-001", "sim-002"):
-        files = sorted(folder.glob(f"cells/*/folds/{fold}/text-ngram.parquet"))
+        files = sorted(folder.glob(f"folds/*/folds/{fold}/text-ngram.parquet"))
         assert len(files) == N_CELLS
         assert len({tuple(pd.read_parquet(file)["id"]) for file in files}) == 1
 
@@ -90,28 +97,28 @@ def test_the_folder_holds_table_plot_and_provenance(folder, found):
         assert (row["format"], float(row["rate"])) == (cell["format"], cell["rate"])
         assert float(row["low"]) <= float(row["accuracy"]) <= float(row["high"])
         assert (row["n"], row["reason"]) == ("12", "")
-    text = (folder / "sweep.md").read_text()
+    text = (folder / "report.md").read_text()
     assert text.count("| strokes |") == 8 and "12 test recordings by 2 people" in text
     assert (folder / "sweep.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((folder / "environment.json").read_text())["command"] == (
         "imuscribe sweep tiny"
     )
-    assert load_recipe(str(folder / "recipe.yaml")).name == "tiny"
+    assert load_experiment(str(folder / "recipe.yaml")).name == "tiny-sweep"
 
 
 def test_a_second_sweep_runs_no_cell_again(folder, settings, monkeypatch):
-    kept = sorted(path for path in (folder / "cells").rglob("*") if path.is_file())
+    kept = sorted(path for path in (folder / "folds").rglob("*") if path.is_file())
     assert len(kept) == 3 * N_CELLS  # a result and two folds each
     before = [path.stat().st_mtime_ns for path in kept]
-    result = (folder / "sweep.json").read_bytes()
+    result = (folder / "metrics.json").read_bytes()
 
     def refuse(recipe):
         raise AssertionError("recordings were loaded again")
 
     monkeypatch.setattr("imuscribe.finetune.rows.load_recordings", refuse)
-    assert sweep(Recipe.parse(settings), GRID, progress=False) == folder
+    assert sweep(settings, command="imuscribe sweep tiny") == folder
     assert [path.stat().st_mtime_ns for path in kept] == before
-    assert (folder / "sweep.json").read_bytes() == result
+    assert (folder / "metrics.json").read_bytes() == result
 
 
 def test_another_recipe_does_not_get_the_old_cells(settings, tmp_path):
@@ -119,7 +126,7 @@ def test_another_recipe_does_not_get_the_old_cells(settings, tmp_path):
     settings = settings | {"out": str(tmp_path)}
 
     def measured(**changes):
-        path = sweep(Recipe.parse(settings | changes), one, progress=False) / "sweep.json"
+        path = sweep(settings | changes, one) / "metrics.json"
         return json.loads(path.read_text())["cells"][0]["methods"]["text-ngram"]["n"]
 
     assert measured() == 12
@@ -134,10 +141,10 @@ def test_what_cannot_be_run_is_listed_with_its_reason(settings, tmp_path):
         "split": {"protocol": "both-directions", "folds": ["sim-001"]},
         "out": str(tmp_path),
     }
-    grid = Grid(("digits",), rates=(5.0, 50.0), steps=(4, 64), digits=(1,))
-    folder = sweep(Recipe.parse(settings | changes), grid, progress=False)
+    grid = Grid(formats=("digits",), rates=(5.0, 50.0), steps=(4, 64), digits=(1,))
+    folder = sweep(settings | changes, grid)
     results = {
-        cell["name"]: cell for cell in json.loads((folder / "sweep.json").read_text())["cells"]
+        cell["name"]: cell for cell in json.loads((folder / "metrics.json").read_text())["cells"]
     }
     assert len(results) == 4
     short = results["digits-5hz-64steps-1digits"]["methods"]["text-ngram"]
@@ -146,7 +153,7 @@ def test_what_cannot_be_run_is_listed_with_its_reason(settings, tmp_path):
     assert long["methods"]["text-ngram"]["n"] == 6  # the classifier has no limit
     assert "exceed prompt.max_tokens=40" in long["methods"]["zero-shot"]["reason"]
     assert long["tokens"]
-    lines = (folder / "sweep.md").read_text().splitlines()
+    lines = (folder / "report.md").read_text().splitlines()
     assert any(
         line.startswith("- digits-5hz-64steps-1digits (text-ngram, zero-shot): recording")
         for line in lines
@@ -155,16 +162,13 @@ def test_what_cannot_be_run_is_listed_with_its_reason(settings, tmp_path):
 
 
 def test_a_sweep_of_which_nothing_can_be_run_is_an_error(settings, tmp_path):
-    recipe = Recipe.parse(settings | {"out": str(tmp_path)})
+    grid = Grid(formats=("digits",), rates=(5.0,), steps=(200,))
     with pytest.raises(InputError, match="no cell of the sweep can be run: digits-5hz-200steps"):
-        sweep(recipe, Grid(("digits",), (5.0,), (200,)), progress=False)
+        sweep(settings | {"out": str(tmp_path)}, grid)
 
 
 @pytest.fixture
 def call(settings, tmp_path):
-    app = typer.Typer(pretty_exceptions_enable=False)
-    cli_sweep.register(app)
-    app.callback()(lambda: None)  # with a single command typer would drop its name
     recipe = tmp_path / "tiny.yaml"
     recipe.write_text(yaml.safe_dump(settings | {"out": str(tmp_path / "sweeps")}))
     return lambda *words: CliRunner().invoke(app, ["sweep", str(recipe), *map(str, words)])

@@ -11,22 +11,19 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from imuscribe.cli import app
-from imuscribe.eval.ledger import render, rows_of
-from imuscribe.eval.tasks.segments import (
-    SLACK,
-    boundary_hits,
-    edit_distance,
-    evaluate_unsegmented,
-    halves,
-)
-from imuscribe.eval.tasks.written import recorded, simulated
-from imuscribe.recipes.words import load_segment_recipe
+from imuscribe.eval.ledger import render, results_of
+from imuscribe.eval.run import run
+from imuscribe.eval.tasks.segments import halves
+from imuscribe.recipes.load import load_as
+from imuscribe.recipes.words import SegmentRecipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import save
 from imuscribe.signals.simulate import Writer, write_letter, write_word
 from imuscribe.words.decode.lexicon import LETTERS, Lexicon, load_lexicon
-from imuscribe.words.segment import Track
+from imuscribe.words.divided import SLACK, boundary_hits, edit_distance
+from imuscribe.words.material import recorded, simulated
 from imuscribe.words.segment_reader import SegmentReader, Written, whose
+from imuscribe.words.track import Track
 
 TINY = (
     *("train_people=2", "train_words=6", "tune_people=1", "tune_words=3", "people=2"),
@@ -36,7 +33,7 @@ TINY = (
 
 
 def recipe(out: Path, *changes: str):
-    return load_segment_recipe("words-unsegmented", [*TINY, f"out={out}", *changes])
+    return load_as(SegmentRecipe, "words-unsegmented", [*TINY, f"out={out}", *changes])
 
 
 def still(word: str, spans, n: int = 200, person: str = "p") -> Written:
@@ -48,7 +45,7 @@ def still(word: str, spans, n: int = 200, person: str = "p") -> Written:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs")
-    return evaluate_unsegmented(recipe(out), "imuscribe words segment", progress=False)
+    return run(recipe(out), "imuscribe words segment", progress=False)
 
 
 # Who learns from whom
@@ -129,12 +126,12 @@ def test_segments_are_letters_only_where_both_ends_are_right():
 # Results
 
 
-def test_told_bounds_are_found_and_every_way_reads_the_same_words(finished):
+def test_given_bounds_are_found_and_every_way_reads_the_same_words(finished):
     import pandas as pd
 
     table = pd.read_parquet(finished / "words.parquet")
-    told = table[table["method"] == "oracle"]
-    closed = told[told["lexicon"] == "nouns"]
+    oracle = table[table["method"] == "oracle"]
+    closed = oracle[oracle["lexicon"] == "nouns"]
     assert (closed["bounds_right"] == closed["bounds"]).all()
     counts = table.groupby(["lexicon", "method"])["word"].agg(lambda w: tuple(sorted(w)))
     assert len(set(counts)) == 1
@@ -143,26 +140,26 @@ def test_told_bounds_are_found_and_every_way_reads_the_same_words(finished):
 
 
 def test_the_ledger_takes_words_letters_and_bounds_with_interval_and_chance(finished):
-    rows = rows_of(finished)
-    words = [r for r in rows if r["metric"] == "words" and r["method"] == "joint"]
-    closed = next(r for r in words if "300 nouns" in r["task"])
-    assert closed["n"] == 4 and closed["chance"] == pytest.approx(1 / 300, abs=1e-4)
-    assert 0 <= closed["ci_low"] <= closed["value"] <= closed["ci_high"] <= 1
-    assert {r["metric"] for r in rows} == {"words", "letters", "bounds, F1"}
-    assert "words without given boundaries" in render(rows)
+    rows = results_of(finished)
+    words = [r for r in rows if r.metric == "words right" and r.method == "joint"]
+    closed = next(r for r in words if "300 nouns" in r.task)
+    assert closed.n == 4 and closed.chance == pytest.approx(1 / 300, abs=1e-4)
+    assert 0 <= closed.ci_low <= closed.value <= closed.ci_high <= 1
+    assert {r.metric for r in rows} == {"words right", "letters right", "boundary F1"}
+    assert "words without given boundaries" in render(rows)["results/segments.md"]
 
 
 def test_a_damaged_or_missing_file_is_an_error_of_one_line(finished, tmp_path):
-    for name in ("unsegmented.json", "environment.json"):
+    for name in ("metrics.json", "environment.json"):
         text = (finished / name).read_text()
         (tmp_path / name).write_text(text)
     (tmp_path / "environment.json").unlink()
     with pytest.raises(InputError, match=r"has no environment\.json"):
-        rows_of(tmp_path)
+        results_of(tmp_path)
     (tmp_path / "environment.json").write_text("{}")
-    (tmp_path / "unsegmented.json").write_text("{broken")
-    with pytest.raises(InputError, match=r"unsegmented\.json: is no JSON"):
-        rows_of(tmp_path)
+    (tmp_path / "metrics.json").write_text("{broken")
+    with pytest.raises(InputError, match=r"metrics\.json: is no JSON"):
+        results_of(tmp_path)
 
 
 # Recorded words
@@ -191,7 +188,8 @@ def pen(folder: Path, *changes: str):
     letters, words = folder / "letters.parquet", folder / "words.parquet"
     (folder / "list.txt").write_text("cab\nbac\nab\nabba\n")
     lexica = f"lexica=[{{name: list, lexicon: {folder}/list.txt+written}}]"
-    return load_segment_recipe(
+    return load_as(
+        SegmentRecipe,
         "words-unsegmented",
         [
             *("preset=pen", f"letters={letters}", f"words={words}", "labels=a-c", "learn=true"),
@@ -203,16 +201,16 @@ def pen(folder: Path, *changes: str):
 
 def test_recorded_words_are_decoded_and_the_reader_learns_from_the_other_session(tmp_path):
     files(tmp_path)
-    folder = evaluate_unsegmented(pen(tmp_path), progress=False)
-    rows = rows_of(folder)
-    assert {r["metric"] for r in rows} == {"words", "letters"}  # no bound is known
-    assert {r["method"] for r in rows} == {
+    folder = run(pen(tmp_path), progress=False)
+    rows = results_of(folder)
+    assert {r.metric for r in rows} == {"words right", "letters right"}  # no bound is known
+    assert {r.method for r in rows} == {
         "joint",
         "joint, fitted to other words",
         "joint, learnt from other words",
         "cut at pauses",
     }
-    assert all(r["n"] in (4, 9, 10) for r in rows)
+    assert all(r.n in (4, 9, 10) for r in rows)
 
 
 def test_people_to_tune_on_do_not_teach_and_writers_of_words_are_not_among_the_letters(tmp_path):
@@ -245,12 +243,11 @@ def test_mistakes_are_told_in_one_line_by_the_command(changes, message, tmp_path
         app, ["words", "segment", "words-unsegmented", *TINY, f"out={tmp_path}", *changes]
     )
     assert found.exit_code != 0
-    told = str(found.exception) if found.exception else found.output
-    assert message in told
+    assert message in (str(found.exception) if found.exception else found.output)
 
 
 @pytest.mark.slow
-def test_a_reader_tells_letters_of_strangers_from_wrong_cuts(tmp_path):
+def test_a_reader_tells_letters_of_held_out_people_from_wrong_cuts(tmp_path):
     """Slow: trains for about half a minute."""
     material = simulated(
         recipe(tmp_path, "train_people=6", "train_words=20", "people=3"),

@@ -12,12 +12,14 @@ from typer.testing import CliRunner
 
 from imuscribe.cli import app
 from imuscribe.cli.words import in_writing_order
-from imuscribe.eval.ledger import render, rows_of
-from imuscribe.eval.report.words import STUDY, read_words
-from imuscribe.eval.tasks.letter_pool import Channel, LetterPool, pool_of_frames
-from imuscribe.eval.tasks.words import evaluate_words
-from imuscribe.recipes.words import load_words_recipe
+from imuscribe.eval.ledger import render, results_of
+from imuscribe.eval.report.study import published
+from imuscribe.eval.run import read_run, run
+from imuscribe.eval.tasks.letter_pool import pool_of_frames
+from imuscribe.recipes.load import load_as
+from imuscribe.recipes.words import WordsRecipe
 from imuscribe.signals.errors import InputError
+from imuscribe.words.channel import Channel, LetterPool
 from imuscribe.words.decode.lexicon import LETTERS
 
 KS = (1, 2, 3)
@@ -50,7 +52,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def study(run: Path, out: Path, *changes: str):
-    return load_words_recipe(
+    return load_as(
+        WordsRecipe,
         "words-study",
         [
             *("method=sharp", "k=1,3", "words=12", "fit_words=24"),
@@ -109,13 +112,13 @@ def test_two_readers_together_are_better_than_each():
 
 
 def test_the_table_has_every_cell_and_rises_with_readings(run_folder: Path, tmp_path: Path):
-    folder = evaluate_words(study(run_folder, tmp_path, NOUNS), progress=False)
-    (task,) = read_words(folder)["tasks"]
+    folder = run(study(run_folder, tmp_path, NOUNS), progress=False)
+    (task,) = read_run(folder)[0]["tasks"]
     table = pd.read_parquet(folder / "words.parquet")
     means = {}
     for one in task["decoders"]:
         assert {(c["length"], c["k"]) for c in one["cells"]} == {
-            (n, k) for n in STUDY for k in (1, 3)
+            (n, k) for n in published()["words"]["accuracy"] for k in (1, 3)
         }
         for cell in one["cells"]:
             assert cell["n"] == 36 and cell["low"] <= cell["value"] <= cell["high"]
@@ -128,36 +131,37 @@ def test_the_table_has_every_cell_and_rises_with_readings(run_folder: Path, tmp_
     assert means["closed", 1] > means["confusion", 1]  # probabilities say more than guesses
     words = table.groupby(["person", "length", "nth"])["word"].nunique()
     assert (words == 1).all()  # every decoder and k gets the same words
-    page = (folder / "words.md").read_text(encoding="utf-8")
+    page = (folder / "report.md").read_text(encoding="utf-8")
     assert "the study's LLM" in page and "0.879" in page
 
 
 def test_a_finished_experiment_is_not_run_again_and_another_one_is(run_folder, tmp_path):
-    first = evaluate_words(study(run_folder, tmp_path, NOUNS), progress=False)
-    parts = {p: p.stat().st_mtime_ns for p in (first / "parts").iterdir()}
-    before = (first / "words.json").read_bytes()
-    evaluate_words(study(run_folder, tmp_path, NOUNS), progress=False)
-    assert {p: p.stat().st_mtime_ns for p in (first / "parts").iterdir()} == parts
-    assert (first / "words.json").read_bytes() == before
-    evaluate_words(study(run_folder, tmp_path, NOUNS, "seed=1"), progress=False)
-    assert all(p.stat().st_mtime_ns != parts[p] for p in (first / "parts").iterdir())
+    first = run(study(run_folder, tmp_path, NOUNS), progress=False)
+    parts = {p: p.stat().st_mtime_ns for p in (first / "folds" / "nouns").iterdir()}
+    assert len(parts) == 3
+    before = (first / "metrics.json").read_bytes()
+    run(study(run_folder, tmp_path, NOUNS), progress=False)
+    assert {p: p.stat().st_mtime_ns for p in (first / "folds" / "nouns").iterdir()} == parts
+    assert (first / "metrics.json").read_bytes() == before
+    run(study(run_folder, tmp_path, NOUNS, "seed=1"), progress=False)
+    assert all(p.stat().st_mtime_ns != parts[p] for p in (first / "folds" / "nouns").iterdir())
 
 
 def test_hidden_words_are_out_of_reach_for_the_lexicon_alone(run_folder, tmp_path):
-    folder = evaluate_words(study(run_folder, tmp_path, OPEN), progress=False)
+    folder = run(study(run_folder, tmp_path, OPEN), progress=False)
     table = pd.read_parquet(folder / "words.parquet")
     share = table[table["hidden"]].groupby("decoder")["correct"].mean()
     assert 0.15 < table["hidden"].mean() < 0.4
     assert share["closed"] == 0
     assert share["mixture"] > 0
-    groups = {one["group"] for one in read_words(folder)["tasks"][0]["decoders"]}
+    groups = {one["group"] for one in read_run(folder)[0]["tasks"][0]["decoders"]}
     assert groups == {"all", "known", "hidden"}
 
 
 def test_the_language_model_is_asked_for_few_words_and_its_answers_are_kept(
     run_folder, tmp_path, tiny_model_dir
 ):
-    folder = evaluate_words(
+    folder = run(
         study(
             run_folder,
             tmp_path,
@@ -191,18 +195,18 @@ def test_the_language_model_is_asked_for_few_words_and_its_answers_are_kept(
 )
 def test_mistakes_in_a_word_experiment_are_one_line(run_folder, tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
-        evaluate_words(study(run_folder, tmp_path, NOUNS, *changes), progress=False)
+        run(study(run_folder, tmp_path, NOUNS, *changes), progress=False)
 
 
 def test_one_person_alone_has_nobody_to_learn_from(tmp_path):
     predictions(people=1).to_parquet(tmp_path / "predictions.parquet")
     with pytest.raises(InputError, match="channel is learnt from other people"):
-        evaluate_words(study(tmp_path, tmp_path, NOUNS), progress=False)
+        run(study(tmp_path, tmp_path, NOUNS), progress=False)
 
 
 def test_the_same_fold_given_twice_is_refused(run_folder, tmp_path):
     with pytest.raises(InputError, match="predicted twice by sharp"):
-        evaluate_words(study(f"{run_folder},{run_folder}", tmp_path, NOUNS), progress=False)
+        run(study(f"{run_folder},{run_folder}", tmp_path, NOUNS), progress=False)
 
 
 def test_the_command_prints_the_tables(run_folder, tmp_path):
@@ -215,7 +219,7 @@ def test_the_command_prints_the_tables(run_folder, tmp_path):
     )
     assert done.exit_code == 0, done.output
     assert "the study's LLM" in done.stdout and "means over people" in done.stdout
-    assert (tmp_path / "mine" / "words.md").is_file()
+    assert (tmp_path / "mine" / "report.md").is_file()
 
 
 @pytest.mark.parametrize(
@@ -244,9 +248,9 @@ def test_the_demo_ends_with_the_word():
 @pytest.mark.slow  # reads letters with the packaged model
 def test_decode_takes_a_folder_in_order_and_k_recordings_a_letter(tmp_path):
     from imuscribe.signals.readers.parquet import save
-    from imuscribe.words.speller import written_by_a_stranger
+    from imuscribe.words.speller import write_simulated
 
-    written = written_by_a_stranger("HOUSE", 2, LETTERS)
+    written = write_simulated("HOUSE", 2, LETTERS)
     for i, recordings in enumerate(written):
         save(
             [replace(r, id=f"{i}-{j}") for j, r in enumerate(recordings)], tmp_path / f"{i}.parquet"
@@ -270,16 +274,14 @@ def test_the_tenth_file_of_a_folder_is_the_tenth_letter(tmp_path):
 
 def test_a_run_becomes_rows_of_the_ledger(run_folder: Path, tmp_path: Path):
     recipe = study(run_folder, tmp_path, NOUNS)
-    folder = evaluate_words(recipe, command="imuscribe words eval", progress=False)
-    rows = rows_of(folder, "a note")
+    folder = run(recipe, command="imuscribe words eval", progress=False)
+    rows = results_of(folder, "a note")
     (closed,) = [
-        row
-        for row in rows
-        if row["method"] == "closed" and row["metric"].startswith("lengths 3–5, k = 3")
+        row for row in rows if row.method == "closed" and row.task.endswith("of 3–5 letters, k = 3")
     ]
     answers = pd.read_parquet(folder / "words.parquet")
-    assert closed["n"] == 3 * 3 * 12  # people, lengths, words
-    assert closed["ci_low"] <= closed["value"] <= closed["ci_high"] <= 1
-    assert 1 / 443 < closed["chance"] < 1 / 163
-    assert len(answers) and {row["note"] for row in rows} == {"a note"}
-    assert "words: nouns, 1,500 words" in render(rows)
+    assert closed.n == 3 * 3 * 12  # people, lengths, words
+    assert closed.ci_low <= closed.value <= closed.ci_high <= 1
+    assert 1 / 443 < closed.chance < 1 / 163
+    assert len(answers) and {row.note for row in rows} == {"a note"}
+    assert "nouns, 1,500 words" in render(rows)["results/words.md"]

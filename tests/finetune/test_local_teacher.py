@@ -3,13 +3,12 @@
 import threading
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from imuscribe.cli import pairs as cli_pairs
+from imuscribe.cli import app
 from imuscribe.finetune.local_teacher import LocalModel
 from imuscribe.prompts.teacher.chat import Reply, Request, Stopped, Unanswered
-from imuscribe.prompts.teacher.store import AnswerStore, Purse, Remembering
+from imuscribe.prompts.teacher.store import AnswerStore, CachedModel, TokenBudget
 from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import save
@@ -47,8 +46,6 @@ def test_what_is_too_long_for_it_is_unanswered(model):
 def test_a_build_with_a_local_teacher_lists_what_a_babbler_says(letters, tiny_model_dir, tmp_path):
     data, out = tmp_path / "letters.parquet", tmp_path / "pairs.jsonl"
     save(letters(1, 1, "A-B"), data)
-    app = typer.Typer()
-    cli_pairs.register(app)
     words = ["pairs", "build", data, "--out", out, "--teacher", tiny_model_dir]
     words += ["--tokenizer", tiny_model_dir, "--max-tokens", 8000, "--reasoning-tokens", 999]
     words += ["--cache", tmp_path / "answers.sqlite", "--answer-tokens", 8, "--tries", 2]
@@ -79,7 +76,7 @@ ASK = Request("", "x" * 20, 10)
 
 def remembering(tmp_path, model, limit=None, stop=None):
     store = AnswerStore(tmp_path / "a.sqlite")
-    return Remembering(model, store, Purse(limit), stop or threading.Event())
+    return CachedModel(model, store, TokenBudget(limit), stop or threading.Event())
 
 
 def test_an_answer_outlives_the_process_that_asked(tmp_path):
@@ -87,7 +84,7 @@ def test_an_answer_outlives_the_process_that_asked(tmp_path):
     first = remembering(tmp_path, model).answer(ASK)
     again = remembering(tmp_path, model)
     assert again.answer(ASK) == first == Reply("answer 1", 10, 5, cut=True)
-    assert (model.asked, again.purse.tokens, again.purse.new_tokens) == (1, 15, 0)
+    assert (model.asked, again.budget.tokens, again.budget.new_tokens) == (1, 15, 0)
 
 
 @pytest.mark.parametrize(
@@ -119,17 +116,17 @@ def test_two_threads_that_ask_the_same_pay_once(tmp_path):
     gate.set()
     for thread in threads:
         thread.join()
-    assert (model.asked, shared.purse.requests, shared.purse.new_requests) == (1, 5, 1)
+    assert (model.asked, shared.budget.requests, shared.budget.new_requests) == (1, 5, 1)
 
 
-def test_a_spent_purse_refuses_what_is_new_and_gives_what_is_known(tmp_path):
+def test_a_spent_budget_refuses_what_is_new_and_gives_what_is_known(tmp_path):
     model = Counting()
     shared = remembering(tmp_path, model, limit=40)
     shared.answer(ASK)
     shared.answer(Request("", "y" * 20, 10))
     with pytest.raises(Stopped):
         shared.answer(Request("", "z" * 20, 10))
-    assert shared.purse.empty and shared.purse.tokens == 30
+    assert shared.budget.spent and shared.budget.tokens == 30
     assert shared.answer(ASK).text == "answer 1"
 
 

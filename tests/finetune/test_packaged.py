@@ -21,11 +21,12 @@ from imuscribe.eval.run import method_key, run
 from imuscribe.eval.splits import make_folds
 from imuscribe.finetune import adapters as packaged
 from imuscribe.finetune.adapters import DEFAULT, adapter_path, check_start, names, pack
-from imuscribe.finetune.lineage import check_strangers, read
+from imuscribe.finetune.lineage import check_held_out, read
 from imuscribe.finetune.reading import most_likely
 from imuscribe.finetune.rows import load_recordings
 from imuscribe.finetune.sft import train
-from imuscribe.recipes.schema import Recipe, dump
+from imuscribe.recipes.load import dump
+from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import save
 from imuscribe.signals.recording import Recording
@@ -305,7 +306,7 @@ def test_a_leak_is_seen_through_copies_but_not_in_equal_names(
         simulated = recipe(tiny_model_dir).simulate.model_copy(update={"seed": seed})
         start = {"start_from": DEFAULT}
         settings = recipe(tiny_model_dir, data=data, simulate=simulated.model_dump(), train=start)
-        check_strangers(settings, recordings, [r for r in recordings if r.subject != "sim-002"])
+        check_held_out(settings, recordings, [r for r in recordings if r.subject != "sim-002"])
 
     mine = letters(2, 1, "A-C")
     with pytest.raises(InputError, match="has learnt from sim-001"):

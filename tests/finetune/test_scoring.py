@@ -1,4 +1,4 @@
-"""Scores of labels: equal to the plain definition, whatever the batch and however labels split."""
+"""Scores of labels and continuations: equal to the plain definition, however they are batched."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imuscribe.finetune.scoring import LabelScorer, generate
+from imuscribe.finetune.scoring import ContinuationScorer, LabelScorer, generate
 from imuscribe.signals.errors import InputError
 
 PROMPTS = ["N N E rest\nLetter:", "S", "N2 NE SW W W W rest\nLetter:", "E E\nLetter:"]
@@ -111,3 +111,23 @@ def test_generated_answers_keep_the_order_and_follow_the_likeliest_token(
         with torch.no_grad():
             best = model(torch.tensor([tokenizer(prompt)["input_ids"]])).logits[0, -1].argmax()
         assert answer == tokenizer.decode([best], skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("prompt", ["x", "the word is"])
+def test_one_pass_over_the_tree_equals_one_pass_each(loaded: tuple[Any, Any], prompt: str) -> None:
+    # Shared beginnings, one that is another's beginning, one of a single token, one twice.
+    words = [" cat", " car", " carts", " c", " dog", " cat"]
+    scorer = ContinuationScorer(*loaded)
+    found = scorer.log_probs(prompt, words)
+    assert found == pytest.approx([plain(loaded, prompt, word) for word in words], abs=1e-4)
+    # Again from the cache, and after another prompt has been read.
+    assert scorer.log_probs(prompt, words[::-1]) == pytest.approx(found[::-1], abs=1e-5)
+    scorer.log_probs("something else", words)
+    assert scorer.log_probs(prompt, words) == pytest.approx(found, abs=1e-5)
+
+
+def test_no_continuation_or_prompt_is_refused(loaded: tuple[Any, Any]) -> None:
+    with pytest.raises(InputError, match="at least one token"):
+        ContinuationScorer(*loaded).log_probs("x", [" cat", ""])
+    with pytest.raises(InputError, match="at least one token"):
+        ContinuationScorer(*loaded).log_probs("", [" cat"])

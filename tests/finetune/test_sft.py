@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +210,7 @@ def test_loss_is_that_of_the_model_on_completion_tokens(
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from imuscribe.finetune.trainer import Collate, Trainer, settings
+    from imuscribe.finetune.trainer import Trainer, collate, settings
     from imuscribe.recipes.schema import ModelConfig
 
     rows = [
@@ -222,11 +223,11 @@ def test_loss_is_that_of_the_model_on_completion_tokens(
         model=model,
         args=settings(recipe, tmp_path),
         train_dataset=Dataset.from_list(rows),
-        data_collator=Collate(0),
+        data_collator=partial(collate, pad_id=0),
         processing_class=AutoTokenizer.from_pretrained(tiny_model_dir),
     )
     with torch.no_grad():
-        ours = trainer.compute_loss(model, Collate(0)(rows))
+        ours = trainer.compute_loss(model, collate(rows, pad_id=0))
     total, count = 0.0, 0
     for row in rows:
         labels = torch.tensor([row["labels"]])
@@ -240,7 +241,7 @@ def test_loss_is_that_of_the_model_on_completion_tokens(
 def test_two_processes_give_the_losses_of_one_that_accumulates(
     recipe: Callable[..., Recipe], letters: Letters, tmp_path: Path
 ) -> None:
-    from imuscribe.recipes.schema import dump
+    from imuscribe.recipes.load import dump
     from imuscribe.signals.readers.parquet import save
 
     save(letters(2, 2, "A-D"), tmp_path / "letters.parquet")

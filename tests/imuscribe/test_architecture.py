@@ -108,14 +108,22 @@ def test_a_wheel_holds_every_package_and_its_data():
     assert sorted(shipped["packages"]) == sorted(packages)
     folders = {f"imuscribe.{room}": room for room in ROOMS if room != "imuscribe"}
     assert shipped["package-dir"] == {"imuscribe": "imuscribe"} | folders
-    globs = ("recipes/*.yaml", "finetune/adapters/*/*", "prompts/teacher/*.txt", "words/*.txt")
-    globs += ("signals/simulate/*.txt",)
-    for data in [path for glob in globs for path in ROOT.glob(glob)]:
-        room, *_ = data.relative_to(ROOT).parts
-        inside = data.relative_to(ROOT / room)
-        assert any(inside.match(glob) for glob in shipped["package-data"][f"imuscribe.{room}"]), (
-            data
-        )
+    globs = ("recipes/**/*.yaml", "finetune/adapters/*/*", "prompts/**/*.txt", "prompts/**/*.yaml")
+    globs += (
+        "finetune/*.md",
+        "signals/simulate/*.txt",
+        "words/*.txt",
+        "eval/report/*.html",
+        "imuscribe/py.typed",
+        "imuscribe/*.pyi",
+    )
+    known = [
+        (package.removeprefix("imuscribe.").replace(".", "/"), pattern)
+        for package, patterns in shipped["package-data"].items()
+        for pattern in patterns
+    ]
+    for data in [path.relative_to(ROOT) for glob in globs for path in ROOT.glob(glob)]:
+        assert any(data.match(f"{folder}/{pattern}") for folder, pattern in known), data
 
 
 def test_the_version_is_told():
@@ -129,7 +137,7 @@ def test_help_loads_nothing_heavy():
     code = (
         "import sys, imuscribe.cli\n"
         "heavy = {'torch', 'transformers', 'peft', 'trl', 'datasets', 'sklearn', 'aeon',"
-        " 'matplotlib', 'pandas', 'scipy', 'pyarrow', 'numpy'}\n"
+        " 'matplotlib', 'pandas', 'scipy', 'pyarrow', 'numpy', 'openai'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
@@ -139,6 +147,7 @@ def test_help_loads_nothing_heavy():
 def test_every_public_name_is_there():
     import imuscribe
 
+    assert {"Gallery", "Mapper", "Speller", "check_claims", "run", "train"} <= set(dir(imuscribe))
     for name in dir(imuscribe):
         assert getattr(imuscribe, name) is not None, name
     with pytest.raises(AttributeError, match="no_such_name"):

@@ -15,6 +15,7 @@ from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers import parquet
 from imuscribe.signals.simulate import SimulateConfig, simulate
 
+FIRST_FORMAT = Path(__file__).resolve().parents[1] / "data" / "gallery-format-1.imu"
 SMALL = [
     "map-demo", "labels=A-C", "simulate.labels=A-C", "simulate.repetitions=2", "encoder.width=8",
     "encoder.size=8", "fit.epochs=1", "fit.triplets=60", "copies=0", "view.steps=16",
@@ -105,8 +106,8 @@ def test_apply_names_items_and_writes_proxies(fitted: Path, letters: Path, tmp_p
 def test_enrolling_adds_a_person_and_a_class_and_then_they_may_not_ask(
     fitted: Path, letters: Path, tmp_path: Path
 ) -> None:
-    store = tmp_path / "gallery.imu"
-    store.write_bytes((fitted / "gallery.imu").read_bytes())
+    store = tmp_path / "gallery.parquet"
+    store.write_bytes((fitted / "gallery.parquet").read_bytes())
     said = call("map", "enrol", letters, "--mapping", fitted, "--gallery", store)
     assert "4 recordings enrolled, 1 new people and 1 new labels: 16 items" in said
     listed = call("map", "gallery", store)
@@ -144,7 +145,7 @@ def test_a_damaged_encoder_of_a_fold_is_trained_again(tmp_path: Path) -> None:
     assert encoder.read_bytes() == whole
 
 
-def test_apply_says_where_it_tells_little_about_strangers(
+def test_apply_says_where_it_tells_little_about_held_out_people(
     fitted: Path, letters: Path, tmp_path: Path
 ) -> None:
     nameless, known = tmp_path / "nameless.parquet", tmp_path / "known.parquet"
@@ -153,12 +154,16 @@ def test_apply_says_where_it_tells_little_about_strangers(
     said = call("map", "apply", nameless, "--mapping", fitted)
     assert "4 queries name no person: the gallery may hold recordings of theirs" in said
     assert "learnt from" not in said
-    # A gallery without the training people answers them, but their letters are no strangers' ones.
+    # A gallery without the training people answers them, but they are not held out.
     parquet.save([rec.replace(subject="sim-001") for rec in asking], known)
     flat = [rec for rec in parquet.load(letters) if rec.case == "2d"]
     mapper = Mapper.load(fitted / "encoder.safetensors")
-    mapper.gallery(mapper.prepare(flat)).save(tmp_path / "others.imu")
-    said = call("map", "apply", known, "--mapping", fitted, "--gallery", tmp_path / "others.imu")
+    others = Gallery(mapper.space)
+    mapper.enrol(others, mapper.prepare(flat))
+    others.save(tmp_path / "others.parquet")
+    said = call(
+        "map", "apply", known, "--mapping", fitted, "--gallery", tmp_path / "others.parquet"
+    )
     assert "the encoder has learnt from sim-001" in said
 
 
@@ -183,9 +188,27 @@ def test_recordings_of_neither_condition_are_refused(
 
 
 def test_galleries_are_united(fitted: Path, tmp_path: Path) -> None:
-    path, both = fitted / "gallery.imu", tmp_path / "both.imu"
+    path, both = fitted / "gallery.parquet", tmp_path / "both.parquet"
     call("map", "gallery", path, "--merge", path, "--out", both)
     assert Gallery.load(both).items == Gallery.load(path).items
+
+
+def test_a_gallery_of_the_first_format_is_listed_and_used(
+    fitted: Path, letters: Path, tmp_path: Path
+) -> None:
+    listed = call("map", "gallery", FIRST_FORMAT)
+    assert "cross-user, cosine, 6 items by 2 people, encoder 0123456789ab at 50 Hz" in listed
+    assert "sim-002 sim-002-2d: 3 of 3 labels" in listed
+    united = call("map", "gallery", FIRST_FORMAT, "--merge", FIRST_FORMAT, "--out", tmp_path / "g")
+    assert united == listed
+    # A folder that an earlier version made has it under an earlier name.
+    for name, now in (("encoder.safetensors",) * 2, ("gallery.parquet", "gallery.imu")):
+        (tmp_path / now).write_bytes((fitted / name).read_bytes())
+    call("map", "enrol", letters, "--mapping", tmp_path)
+    counts = [len(Gallery.load(tmp_path / f"gallery.{end}")) for end in ("imu", "parquet")]
+    assert counts == [12, 16]
+    result = attempt("map", "apply", letters, "--mapping", tmp_path)
+    assert "sim-003: asks and is held by a cross-user gallery" in str(result.exception)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +241,13 @@ def test_mistakes_are_one_line(arguments: list[str], message: str, tmp_path: Pat
 def test_another_encoders_gallery_is_refused(fitted: Path, letters: Path, tmp_path: Path) -> None:
     call("map", "fit", *SMALL, f"out={tmp_path}", "seed=1")
     result = attempt(
-        "map", "apply", letters, "--mapping", fitted, "--gallery", tmp_path / "map-demo/gallery.imu"
+        "map",
+        "apply",
+        letters,
+        "--mapping",
+        fitted,
+        "--gallery",
+        tmp_path / "map-demo/gallery.parquet",
     )
     assert isinstance(result.exception, InputError)
     assert "its encoder is" in str(result.exception)

@@ -1,21 +1,19 @@
 """`imuscribe pairs` from recordings on disk to files a trainer or a service takes."""
 
 import json
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from imuscribe.cli import pairs as cli_pairs
+from imuscribe.cli import app
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import save
 
-
-@pytest.fixture(scope="module")
-def app():
-    app = typer.Typer(rich_markup_mode="rich")
-    cli_pairs.register(app)
-    return app
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +24,7 @@ def data(letters, tmp_path_factory):
 
 
 @pytest.fixture
-def run(app, tiny_model_dir):
+def run(tiny_model_dir):
     def invoke(*arguments, ok=True):
         words = ["pairs", *map(str, arguments)]
         if words[1] == "build":
@@ -77,6 +75,41 @@ def test_same_seed_same_bytes(run, data, tmp_path):
     assert first.read_bytes() == second.read_bytes() != other.read_bytes()
 
 
+def test_options_are_short_ways_to_write_keys(run, data, tmp_path):
+    first, second = tmp_path / "options", tmp_path / "keys"
+    options = ("--style", "short", "--label-only", "--shots", 2, "--format", "digits", "--seed", 3)
+    run("build", data, "--out", first, *options, "--limit", 4)
+    keys = "prompt.style=short prompt.reasoning=false prompt.shots=2 text.format=digits seed=3"
+    run("build", data, "--out", second, "pairs.limit=4", *keys.split())
+    assert first.read_bytes() == second.read_bytes()
+    run("build", data, "--out", second, *options, "--limit", 9, "pairs.limit=4")
+    assert first.read_bytes() == second.read_bytes()  # what is written out wins
+
+
+def test_a_recipe_says_what_options_do(run, data, tmp_path):
+    first, second = tmp_path / "options", tmp_path / "recipe"
+    run("build", data, "--out", first, "--paraphrases", 2, "--limit", 5)
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(
+        f"data: {data}\nprompt: {{style: study, reasoning: true}}\n"
+        "pairs: {paraphrases: 9, limit: 5}\ntrain: {epochs: 3}\n"
+        "presets: {two: {pairs.paraphrases: 2}}"
+    )
+    run("build", recipe, "--out", second, "preset=two")
+    assert first.read_bytes() == second.read_bytes()
+    before = recipe.read_bytes()
+    error = run("build", recipe, "--out", recipe, "preset=two", ok=False).exception
+    assert "give another name" in str(error) and recipe.read_bytes() == before
+
+
+def test_a_packaged_recipe_simulates_its_labels(run, tmp_path):
+    out = tmp_path / "pairs.jsonl"
+    run("build", "demo", "--out", out, "labels=A,C", "simulate.people=1", "simulate.repetitions=1")
+    rows = rows_of(out)
+    assert {row["label"] for row in rows} == {"A", "C"}
+    assert all(row["completion"] == f" {row['label']}" for row in rows)
+
+
 @pytest.mark.parametrize("form", ["trl", "chat", "hosted"])
 def test_export_loads_as_a_dataset(run, data, tmp_path, form):
     from datasets import load_dataset
@@ -93,14 +126,19 @@ def test_export_loads_as_a_dataset(run, data, tmp_path, form):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--style", "studdy"), "'style' is 'studdy'"),
-        (("--format", "stroke"), "'format' is 'stroke'"),
+        (("--style", "studdy"), "'prompt.style' is 'studdy'"),
+        (("--format", "stroke"), "'text.format' is 'stroke'"),
         (("--subject", "nobody"), "subject 'nobody' is not in"),
         (("--paraphrases", "99"), "choose 1 to"),
-        (("--shots", "-1"), "'shots' is -1"),
+        (("--shots", "-1"), "'prompt.shots' is -1"),
         (("--model", "qwen3-8b"), "--model is for a language model that explains"),
         (("--max-tokens-total", 100), "name --teacher too"),
         (("--teacher", "localhost:8000/v1", "--model", "m"), "begins with http://"),
+        (("pairs.limt=3",), "unknown key 'pairs.limt': did you mean 'limit'?"),
+        (("--limit", "0", "seed=-1"), "'pairs.limit' is 0: "),
+        (("teacher=smollm2",), "need keys and values"),
+        (("prompt.retrieve={}",), "pairs name no neighbours"),
+        (("train.lr=1",), "unknown key 'train'"),
     ],
 )
 def test_mistakes_are_named_and_nothing_is_written(run, data, tmp_path, options, message):
@@ -137,8 +175,29 @@ def test_an_export_is_jsonl_and_says_so(run, data, tmp_path):
     assert not out.exists()
 
 
+def documented():
+    """Return what the pages and the help show of `pairs build`, each as it is typed."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    texts = [re.sub(r"\\\n\s*", " ", page.read_text("utf-8")) for page in pages]
+    shown = re.findall(r"^ *(imuscribe pairs build .*)$", "\n".join(texts), re.M)
+    group = typer.main.get_command(app).commands["pairs"]
+    shown += re.findall(r"^(imuscribe pairs build .*)$", group.commands["build"].epilog, re.M)
+    return sorted({re.split(r"\s{2,}#", line)[0] for line in shown})
+
+
+@pytest.mark.parametrize("line", documented())
+def test_documented_builds_only_lack_the_data(line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    error = CliRunner().invoke(app, shlex.split(line)[1:]).exception
+    assert isinstance(error, InputError) and "no such file" in str(error), (line, error)
+
+
+def test_pages_show_how_to_build():
+    assert len(documented()) >= 8
+
+
 @pytest.mark.parametrize("command", ["build", "export"])
-def test_help_ends_with_examples(app, command):
+def test_help_ends_with_examples(command):
     told = CliRunner().invoke(app, ["pairs", command, "--help"]).output
     assert "Examples" in told.rpartition("--out")[0]
     assert f"imuscribe pairs {command}" in told.partition("Examples")[2]

@@ -10,13 +10,14 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from imuscribe.mapping3d.analytic import best_plane, flat_equivalent, flattened
-from imuscribe.mapping3d.encoder import Encoder, EncoderConfig
-from imuscribe.mapping3d.losses import LossConfig
+from imuscribe.mapping3d.encoder import Encoder
+from imuscribe.mapping3d.gallery import Gallery
 from imuscribe.mapping3d.mapper import Mapper, export_onnx
-from imuscribe.mapping3d.train import FitConfig, Samples, fit, split_held_out
-from imuscribe.mapping3d.views import ViewConfig, view, views
-from imuscribe.recipes.mapping import load_map_recipe
-from imuscribe.recipes.schema import names, presets, recipe_text
+from imuscribe.mapping3d.train import Samples, fit_encoder, split_held_out
+from imuscribe.mapping3d.views import view, views
+from imuscribe.models.config import EncoderConfig, FitConfig, LossConfig
+from imuscribe.recipes.load import load_as, packaged_names, presets, recipe_text
+from imuscribe.recipes.mapping import MapRecipe, ViewConfig
 from imuscribe.signals.cleaning import CleanConfig, clean
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.motion.frames import writing_motion
@@ -181,7 +182,8 @@ def test_a_mapping_is_saved_and_loaded_whole(tmp_path, letters_of):
 
 def test_another_encoder_rate_or_a_nan_is_refused(letters_of):
     made = mapper()
-    store = made.gallery(letters_of("2d"))
+    store = Gallery(made.space)
+    made.enrol(store, letters_of("2d"))
     other = Encoder(SMALL, VIEW, 50.0).eval()
     with torch.no_grad():
         next(other.parameters()).add_(1)
@@ -229,16 +231,16 @@ def test_training_brings_a_class_of_both_conditions_together_and_is_repeatable()
         torch.manual_seed(0)
         encoder = Encoder(SMALL, VIEW, 50.0)
         torch.manual_seed(np.random.default_rng().integers(1000))  # nobody else's state matters
-        history = fit(encoder, source, target, QUICK, held_out, seed=3, progress=False)
+        history = fit_encoder(encoder, source, target, QUICK, held_out, seed=3, progress=False)
         found.append(encoder.embed(held_out.x, "source"))
     np.testing.assert_array_equal(*found)
-    assert history.held_out == ("c",) and history.retrieval[history.best] == 1.0
+    assert history.held_out == ("c",) and history.scores[history.best] == 1.0
 
 
 def test_training_stops_when_the_held_out_stop_gaining():
     config = QUICK.model_copy(update={"epochs": 30, "patience": 2})
     encoder = Encoder(SMALL, VIEW, 50.0)
-    history = fit(
+    history = fit_encoder(
         encoder, toy(8, ("a",), 6, 0), toy(8, ("a",), 4, 1), config, toy(8, ("c",), 6, 2), 0, False
     )
     assert len(history.loss) == history.best + 3 < 30
@@ -247,17 +249,18 @@ def test_training_stops_when_the_held_out_stop_gaining():
 def test_mistakes_in_training_are_named():
     encoder = Encoder(SMALL, VIEW, 50.0)
     source, target = toy(4, ("a",), 6, 0), toy(4, ("a",), 4, 1)
-    single = source.of(source.labels == "A")
+    a = source.labels == "A"
+    single = Samples(source.x[a], source.labels[a], source.people[a])
     with pytest.raises(InputError, match="conditions: A: a mapping is learnt from at least two"):
-        fit(encoder, single, target, QUICK)
+        fit_encoder(encoder, single, target, QUICK)
     with pytest.raises(InputError, match="person a is held out and trains"):
-        fit(encoder, source, target, QUICK, source)
+        fit_encoder(encoder, source, target, QUICK, source)
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match=r"there is no GPU here: set fit.device=auto"):
-            fit(encoder, source, target, QUICK.model_copy(update={"device": "cuda"}))
+            fit_encoder(encoder, source, target, QUICK.model_copy(update={"device": "cuda"}))
     wild = QUICK.model_copy(update={"lr": 1e30})
     with pytest.raises(InputError, match=r"loss is not a number: lower fit.lr"):
-        fit(encoder, source, target, wild, progress=False)
+        fit_encoder(encoder, source, target, wild, progress=False)
 
 
 def test_who_stops_training_is_who_has_least_and_never_everybody():
@@ -270,11 +273,11 @@ def test_who_stops_training_is_who_has_least_and_never_everybody():
 # --- recipes
 
 
-@pytest.mark.parametrize("name", names("map-"))
+@pytest.mark.parametrize("name", [n for n in packaged_names() if n.startswith("map-")])
 def test_packaged_mapping_recipes_are_valid_and_say_how_to_run_them(name: str) -> None:
-    assert load_map_recipe(name).name == name
+    assert load_as(MapRecipe, name).name == name
     for preset in presets(name):
-        assert load_map_recipe(name, [f"preset={preset}"]) != load_map_recipe(name)
+        assert load_as(MapRecipe, name, [f"preset={preset}"]) != load_as(MapRecipe, name)
     assert f"imuscribe map eval {name}" in recipe_text(name)
 
 
@@ -292,4 +295,4 @@ def test_packaged_mapping_recipes_are_valid_and_say_how_to_run_them(name: str) -
 )
 def test_mistakes_in_a_recipe_are_named(change: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        load_map_recipe("map-sim", [change])
+        load_as(MapRecipe, "map-sim", [change])

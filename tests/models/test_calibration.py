@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
-from imuscribe.models.calibrate import Calibration
+from imuscribe.models.calibrate import Calibration, fit_temperature, log_posterior
 
 
 def answers(n=3000, n_labels=4, seed=0):
@@ -48,3 +48,12 @@ def test_rows_remain_probabilities(seed):
     log_probs, truth = answers(n=20, seed=seed)
     calibrated = Calibration.fit(log_probs, truth)(log_probs)
     assert np.allclose(np.exp(calibrated).sum(axis=1), 1)
+
+
+def test_a_temperature_makes_probabilities_honest():
+    """Scores drawn so that softmax(score / 0.3) is the truth give back 0.3."""
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(20_000, 4))
+    truth = [rng.choice(4, p=row) for row in np.exp(log_posterior(scores, 0.3))]
+    assert fit_temperature(scores, truth) == pytest.approx(0.3, rel=0.05)
+    np.testing.assert_allclose(np.exp(log_posterior(scores, 0.3)).sum(axis=1), 1)

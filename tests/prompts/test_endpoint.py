@@ -1,6 +1,7 @@
 """A server that misbehaves is asked again, patiently, and nothing secret is ever written."""
 
 import email.utils
+import gzip
 import json
 import threading
 import time
@@ -118,6 +119,14 @@ def test_an_answer_without_end_is_not_kept_nor_asked_for_again(ask):
     assert len(server.seen) == 1
 
 
+def test_a_packed_answer_counts_by_what_it_holds(ask):
+    packed, whole = {"Content-Encoding": "gzip"}, Answer("An L.").body
+    reply, _, _ = ask(Answer(body=gzip.compress(whole), headers=packed))
+    assert reply.text == "An L."
+    error, _, _ = ask(Answer(body=gzip.compress(b"x" * (5 << 20)), headers=packed))
+    assert isinstance(error, Unanswered) and "longer than 4 MiB" in error.detail
+
+
 def test_what_is_no_completion_is_quoted(ask):
     error, _, _ = ask(Answer(body=b"<html>Welcome"), retries=0)
     assert "<html>Welcome" in error.detail
@@ -168,6 +177,26 @@ def test_a_server_that_does_not_count_is_estimated(ask):
     reply, _, _ = ask(Answer(body=body))
     assert reply.answer_tokens == 10
     assert reply.prompt_tokens == len("Be brief.Which letter?") // 4
+
+
+def test_nothing_else_of_the_environment_is_sent(ask, monkeypatch):
+    for name in ("ORG_ID", "PROJECT_ID", "ADMIN_KEY", "BASE_URL"):
+        monkeypatch.setenv(f"OPENAI_{name}", "http://other.invalid/v1")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Mine: other\nAuthorization: Bearer other")
+    _, _, server = ask(Answer("An L."))
+    assert server.keys == [f"Bearer {KEY}"]
+    assert "other" not in str(server.headers)
+    _, _, server = ask(Answer("An L."), key_env="NO_SUCH_KEY")
+    assert server.keys == [""]
+    assert KEY not in str(server.headers)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:secret@localhost:1", "me:secret@[::"])
+def test_a_proxy_that_cannot_be_used_is_named_without_its_password(ask, monkeypatch, proxy):
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    with pytest.raises(InputError, match="is no http proxy") as caught:
+        ask(Answer("An L."))
+    assert "secret" not in str(caught.value)
 
 
 def test_a_key_that_comes_back_is_struck_out(ask):

@@ -7,18 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from imuscribe.prompts.ask.shots import draw_places
 from imuscribe.prompts.ask.templates import PromptBuilder, PromptConfig
 from imuscribe.prompts.captions.explain import Explanation, explain
 from imuscribe.prompts.serialize import TextConfig, build_serializer
-from imuscribe.prompts.teacher.pairs import (
+from imuscribe.prompts.teacher.pair_files import (
     EXPORTS,
-    build_pairs,
-    draw_shots,
     export,
-    read_jsonl,
+    read_pairs,
     to_hosted_chat,
     write_jsonl,
 )
+from imuscribe.prompts.teacher.pairs import build_pairs
 from imuscribe.signals.errors import InputError
 
 CAPITALS = tuple(string.ascii_uppercase)
@@ -98,16 +98,16 @@ def test_examples_are_others_of_different_labels(make, recordings):
         assert label[row["id"]] == row["label"]
 
 
-def test_draw_shots_spreads_over_labels_and_leaves_the_question_out():
+def test_drawn_places_spread_over_labels_and_leaves_the_question_out():
     labels = list("AAAAABBC")
     for seed in range(50):
-        drawn = draw_shots(labels, 5, np.random.default_rng(seed), skip=7)
+        drawn = draw_places(labels, 5, np.random.default_rng(seed), skip=7)
         assert 7 not in drawn
         assert len(set(drawn)) == 5
         assert sorted(labels[i] for i in drawn[:2]) == ["A", "B"]
         assert [labels[i] for i in drawn].count("B") == 2
     with pytest.raises(InputError, match="only 7"):
-        draw_shots(labels, 8, np.random.default_rng(0), skip=0)
+        draw_places(labels, 8, np.random.default_rng(0), skip=0)
 
 
 def test_the_file_loads_as_a_dataset_and_tokenises_as_trl_does(make, tmp_path, tokenizer):
@@ -121,7 +121,7 @@ def test_the_file_loads_as_a_dataset_and_tokenises_as_trl_does(make, tmp_path, t
     for row in loaded:
         prompt = tokenizer(row["prompt"])["input_ids"]
         assert tokenizer(row["prompt"] + row["completion"])["input_ids"][: len(prompt)] == prompt
-    assert read_jsonl(path) == rows
+    assert read_pairs(path) == rows
 
 
 def test_exports_say_the_same_in_other_forms(make):
@@ -190,7 +190,7 @@ def test_broken_files_are_named_with_the_line(tmp_path, content, message):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=message):
-        read_jsonl(path)
+        read_pairs(path)
 
 
 def test_an_unknown_form_gets_a_suggestion():

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from imuscribe.eval.methods.language import Predictors
-from imuscribe.eval.methods.shots import draw_own_shots
 from imuscribe.eval.splits import make_folds
 from imuscribe.finetune.rows import training_rows
-from imuscribe.prompts.ask.retrieval import RetrieveConfig, Retriever, draw_own
+from imuscribe.prompts.ask.retrieval import RetrieveConfig, Retriever
+from imuscribe.prompts.ask.shots import draw_own, draw_own_shots
 from imuscribe.prompts.ask.templates import PromptBuilder
 from imuscribe.prompts.ask.tokens import load_tokenizer
 from imuscribe.prompts.serialize import build_serializer
@@ -115,7 +115,7 @@ def test_shown_recordings_of_the_test_person_are_not_tested(pool, recipe, tmp_pa
     predictors = Predictors(recipe, progress=False)
     told = predictors.predict("fine-tuned-retrieval", fold, tmp_path)
     own = predictors.predict("fine-tuned-own", fold, tmp_path)
-    shown = {rec.id for rec in draw_own_shots(fold, recipe.seed)}
+    shown = {rec.id for rec in draw_own_shots(fold.test, recipe.seed, fold.name)}
     assert told.ids == tuple(rec.id for rec in fold.test)
     assert set(own.ids) == set(told.ids) - shown
     assert f"shown {len(shown)} recordings of {fold.test[0].subject}" in own.note

@@ -10,10 +10,9 @@ import threading
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from imuscribe.cli import pairs as cli_pairs
+from imuscribe.cli import app
 from imuscribe.prompts.teacher.pair_files import read_pairs
 from imuscribe.prompts.teacher.teach import in_order
 from imuscribe.signals.errors import InputError
@@ -48,8 +47,6 @@ def arguments(data, tiny_model_dir, tmp_path):
 @pytest.fixture
 def run(arguments):
     """Run a build in this process."""
-    app = typer.Typer()
-    cli_pairs.register(app)
 
     def invoke(url, *more, ok=True, out="pairs.jsonl"):
         result = CliRunner().invoke(app, arguments(url, *more, out=out))
@@ -156,6 +153,43 @@ def test_parquet_holds_the_same_pairs(run, tmp_path):
     assert len(server.seen) == 60
 
 
+def test_every_option_still_reaches_what_it_means(run, tmp_path):
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    text = "[user]\nRephrase this instruction, take $$7: $instruction"
+    (folder / "paraphrase.txt").write_text(text)
+    words = "--format strokes --style study --paraphrases 2 --reasoning --plain --shots 1 --seed 2"
+    words += " --subject sim-001 --subject sim-002 --limit 4 --concurrency 3 --check --allow-label"
+    words += " --max-tokens-total 900000 --restructure --rounds 1 --keep-wrong --tighten words"
+    words += " --tries 2 --wordings 3 --answer-tokens 99 --temperature 0.5 --timeout 20"
+    words += " --retries 1 --key-env MY_KEY"
+    options = [*words.split(), "--extra", '{"top_p": 0.9}', "--prompts", folder]
+    with ChatServer(good_pupil) as server:
+        run(server.url, *options)
+    assert len(rows_of(tmp_path / "pairs.jsonl")) == 8
+    assert all(fields["top_p"] == 0.9 for fields in server.seen)
+    assert {(fields["max_tokens"], fields["temperature"]) for fields in server.seen} == {(99, 0.5)}
+    reworded = {str(fields) for fields in server.seen if role_of(fields) == "paraphrase"}
+    assert len(reworded) == 3 and all("take $7" in fields for fields in reworded)
+    card = (tmp_path / "pairs.card.md").read_text("utf-8")
+    settings = "| rounds | 1 |,| tries | 2 |,| keep wrong | True |,| restructure | True |"
+    settings += ",| wordings | 3 |,| max tokens | 99 |,| temperature | 0.5 |,| paraphrases | 2 |"
+    settings += ",| explanations checked | True |,| label may be named in the reasoning | True |"
+    for line in (settings + ",| seed | 2 |,| recordings | 4 |").split(","):
+        assert line in card
+
+
+def test_keys_of_a_recipe_teach_as_options_do(run, tmp_path):
+    with ChatServer(good_pupil) as server:
+        run(server.url, "--rounds", 1, "--tries", 2, "--no-restructure", "--limit", 3)
+        pairs = (tmp_path / "pairs.jsonl").read_bytes()
+        asked = len(server.seen)
+        keys = "teacher.teach={rounds: 1, tries: 2, restructure: false} pairs.limit=3"
+        run(server.url, *keys.replace(" pairs", "|pairs").split("|"))
+    assert len(server.seen) == asked
+    assert (tmp_path / "pairs.jsonl").read_bytes() == pairs
+
+
 def test_never_more_requests_at_once_than_allowed(run):
     with ChatServer(good_pupil) as server:
         run(server.url, "--concurrency", 3)
@@ -215,8 +249,6 @@ def test_whatever_the_server_does_every_recording_is_accounted_for(letters, argu
     with ChatServer(play) as server:
         words = arguments(server.url, "--timeout", 0.3, "--retries", 2, "--paraphrases", 1)
         words[2] = str(whole)
-        app = typer.Typer()
-        cli_pairs.register(app)
         result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, (result.output, result.exception)
     answered = {row["label"] for row in rows_of(tmp_path / "pairs.jsonl")}
@@ -380,7 +412,10 @@ def test_no_key_and_no_path_is_written_anywhere(run, tmp_path, monkeypatch, capl
         (["--teacher", "http://h/v1", "--model", "m", "--extra", "{"], "--extra is '{': no JSON"),
         (["--teacher", "http://h/v1", "--model", "m", "--extra", "[]"], "give a JSON object"),
         (["--teacher", "http://h/v1", "--model", "m", "--prompts", "nowhere"], "no such folder"),
-        (["--teacher", "http://h/v1", "--model", "m", "--temperature", "9"], "'temperature' is 9"),
+        (
+            ["--teacher", "http://h/v1", "--model", "m", "--temperature", "9"],
+            "'teacher.teach.temperature' is 9",
+        ),
         (["--teacher", "./nowhere"], "no such folder"),
         (["--teacher", "computed", "--tighten", "words"], "only a language model"),
     ],
@@ -388,8 +423,6 @@ def test_no_key_and_no_path_is_written_anywhere(run, tmp_path, monkeypatch, capl
 def test_mistakes_are_named_before_anything_is_asked(
     data, tiny_model_dir, tmp_path, words, message
 ):
-    app = typer.Typer()
-    cli_pairs.register(app)
     given = ["pairs", "build", data, "--out", tmp_path / "p.jsonl", "--tokenizer", tiny_model_dir]
     given += ["--max-tokens", 8000, "--reasoning-tokens", 999, "--no-check", *words]
     error = CliRunner().invoke(app, [str(word) for word in given]).exception
@@ -400,8 +433,6 @@ def test_mistakes_are_named_before_anything_is_asked(
 def test_the_computed_teacher_gives_the_pairs_of_a_build_without_one(
     data, tiny_model_dir, tmp_path
 ):
-    app = typer.Typer()
-    cli_pairs.register(app)
     given = ["pairs", "build", data, "--tokenizer", tiny_model_dir, "--max-tokens", 8000]
     given += ["--reasoning-tokens", 999, "--no-check"]
     for name, more in (("with", ["--teacher", "computed"]), ("without", [])):
@@ -415,8 +446,6 @@ def test_the_computed_teacher_gives_the_pairs_of_a_build_without_one(
 def test_export_keeps_people_apart(run, tmp_path):
     with ChatServer(good_pupil) as server:
         run(server.url)
-    app = typer.Typer()
-    cli_pairs.register(app)
     person = rows_of(tmp_path / "pairs.jsonl")[0]["subject"]
     for option, out in (("--subject", "test"), ("--without", "train")):
         words = ["pairs", "export", tmp_path / "pairs.jsonl", "--out", tmp_path / out]

@@ -85,7 +85,7 @@ def run_killed_and_again(server, words, tmp_path, hold_after):
 def smollm2(tmp_path_factory):
     """Serve SmolLM2 with `transformers serve` and yield its address and folder."""
     if find_spec("uvicorn") is None or find_spec("fastapi") is None:
-        pytest.skip("transformers serve needs fastapi, uvicorn and openai: pip install '.[dev]'")
+        pytest.skip("transformers serve needs fastapi and uvicorn: pip install '.[dev]'")
     from imuscribe.finetune.base import PACKAGED, converted, load_base
     from imuscribe.prompts.ask.tokens import load_tokenizer
     from imuscribe.recipes.schema import ModelConfig

@@ -56,9 +56,9 @@ def signal(rec):
 
 @pytest.fixture
 def teach(builder, rec, signal):
-    def run(judge=None, config=None, **answers):
+    def run(check=None, config=None, **answers):
         model = Scripted(**{"explain": ["Because."], **answers})
-        options = {} if judge is None else {"judge": judge}
+        options = {} if check is None else {"check": check}
         teacher = LanguageTeacher(
             model, builder, RolePrompts(), TeachConfig(**(config or {})), **options
         )
@@ -74,8 +74,8 @@ GOOD = "It goes down, then right.\nLetter: L"
 
 
 def test_the_roles_are_asked_in_turn_with_what_they_need(teach, rec, signal):
-    lesson, model = teach(restructure=[GOOD])
-    assert lesson.reasoning == "It goes down, then right."
+    explanation, model = teach(restructure=[GOOD])
+    assert explanation.reasoning == "It goes down, then right."
     (first, explain), (second, restructure) = model.asked
     assert (first, second) == ("explain", "restructure")
     assert "The true letter is: L" in explain.user and signal in explain.user
@@ -98,8 +98,8 @@ def test_the_roles_are_asked_in_turn_with_what_they_need(teach, rec, signal):
     ],
 )
 def test_a_bad_answer_is_asked_again_with_another_draw_then_set_aside(teach, bad, kind):
-    lesson, model = teach(restructure=[bad, bad, GOOD])
-    assert lesson.reasoning == "It goes down, then right."
+    explanation, model = teach(restructure=[bad, bad, GOOD])
+    assert explanation.reasoning == "It goes down, then right."
     draws = [request.seed for role, request in model.asked if role == "restructure"]
     assert len(set(draws)) == 3
     error, model = teach(restructure=[bad])
@@ -116,8 +116,8 @@ def test_a_bad_answer_is_asked_again_with_another_draw_then_set_aside(teach, bad
     ],
 )
 def test_without_restructuring_what_is_said_is_the_reasoning(teach, said, reasoning):
-    lesson, model = teach(config={"restructure": False}, explain=[said])
-    assert lesson.reasoning == reasoning
+    explanation, model = teach(config={"restructure": False}, explain=[said])
+    assert explanation.reasoning == reasoning
     assert [role for role, _ in model.asked] == ["explain"]
 
 
@@ -128,11 +128,11 @@ def test_without_restructuring_a_wrong_conclusion_is_still_refused(teach):
 
 
 def test_role_texts_may_be_given_themselves():
-    prompts = RolePrompts({"explain": "[user]\nSay what $facts show."})
+    prompts = RolePrompts(texts={"explain": "[user]\nSay what $facts show."})
     assert prompts["explain"].fill({"facts": "these"}) == ("", "Say what these show.")
     assert prompts["critique"].names == RolePrompts()["critique"].names
     with pytest.raises(InputError, match=r"has no \[user\] part"):
-        RolePrompts({"explain": "Say what $facts show."})
+        RolePrompts(texts={"explain": "Say what $facts show."})
 
 
 def count_ups(text, facts):
@@ -142,25 +142,27 @@ def count_ups(text, facts):
 
 
 def test_errors_go_back_and_a_better_version_is_taken(teach):
-    lesson, model = teach(count_ups, restructure=["It goes up and up.\nLetter: L"], critique=[GOOD])
-    assert (lesson.reasoning, lesson.round, lesson.history) == (
+    explanation, model = teach(
+        count_ups, restructure=["It goes up and up.\nLetter: L"], critique=[GOOD]
+    )
+    assert (explanation.reasoning, explanation.round, explanation.history) == (
         "It goes down, then right.",
         1,
         (2, 0),
     )
-    assert lesson.verdict.contradicted == 0
+    assert explanation.verdict.contradicted == 0
     sent = model.asked[-1][1].user
     assert "- it does not go up (0)\n- it does not go up (1)" in sent
     assert "It goes up and up." in sent
 
 
 def test_a_version_that_is_no_better_is_not_taken(teach):
-    lesson, model = teach(
+    explanation, model = teach(
         count_ups,
         restructure=["It goes up.\nLetter: L"],
         critique=["It goes up and up.\nLetter: L", GOOD],
     )
-    assert (lesson.round, lesson.history) == (2, (1, 2, 0))
+    assert (explanation.round, explanation.history) == (2, (1, 2, 0))
     second = model.asked[-1][1].user
     assert "It goes up.\n" in second and "up and up" not in second
 
@@ -176,8 +178,8 @@ def test_what_stays_wrong_is_dropped_after_so_many_rounds(teach):
 
 def test_unfiltered_keeps_it_with_its_scores(teach):
     wrong = "It goes up.\nLetter: L"
-    lesson, model = teach(count_ups, {"keep_wrong": True}, restructure=[wrong])
-    assert (lesson.verdict.contradicted, lesson.reasoning) == (1, "It goes up.")
+    explanation, model = teach(count_ups, {"keep_wrong": True}, restructure=[wrong])
+    assert (explanation.verdict.contradicted, explanation.reasoning) == (1, "It goes up.")
     assert [role for role, _ in model.asked] == ["explain", "restructure"]
 
 
@@ -218,10 +220,10 @@ def test_what_is_no_instruction_is_set_aside(builder, rec, bad):
 def test_the_computed_teacher_is_the_explainer(builder, rec, signal):
     from imuscribe.prompts.captions.explain import explain
 
-    teacher = ComputedTeacher(builder, judge=count_ups)
-    lesson = teacher.explain(rec, signal)
-    assert lesson.reasoning == explain(rec).reasoning
-    assert lesson.verdict == count_ups(lesson.reasoning, None)
+    teacher = ComputedTeacher(builder, check=count_ups)
+    explanation = teacher.explain(rec, signal)
+    assert explanation.reasoning == explain(rec).reasoning
+    assert explanation.verdict == count_ups(explanation.reasoning, None)
     wordings = [teacher.instruction(rec, 0, number) for number in range(3)]
     assert len(set(wordings)) == 3
 

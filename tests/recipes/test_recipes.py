@@ -4,38 +4,64 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from imuscribe.recipes.schema import (
-    Recipe,
+from imuscribe.eval.methods.baselines import BASELINES
+from imuscribe.recipes import mapping
+from imuscribe.recipes import schema as recipe_schema
+from imuscribe.recipes.load import (
+    KINDS,
     dump,
-    fingerprint,
+    load_as,
+    load_experiment,
     load_recipe,
-    names,
+    packaged_names,
     presets,
     recipe_text,
+    schema,
 )
-from imuscribe.recipes.words import load_adapt_recipe, load_words_recipe
+from imuscribe.recipes.methods import METHODS, is_baseline, is_tuned, method_of
+from imuscribe.recipes.schema import Experiment, Recipe, fingerprint
+from imuscribe.recipes.words import AdaptRecipe, WordsRecipe
 from imuscribe.signals.errors import InputError
 
 
-@pytest.mark.parametrize("name", names())
+def test_every_method_that_a_recipe_may_name_is_in_the_one_registry() -> None:
+    written = {*get_args(recipe_schema.Method), *get_args(mapping.Method)}
+    assert written == set(METHODS)
+    assert {m.classifier for m in METHODS.values() if m.kind == "baseline"} == set(BASELINES)
+    assert METHODS["dtw-1nn-own"].own and is_baseline("dtw-1nn-own") and is_tuned("fine-tuned-own")
+    assert not is_baseline("of an older version") and not method_of("of an older version").learns
+
+
+@pytest.mark.parametrize("name", packaged_names())
 def test_packaged_recipe_is_valid_with_every_preset_and_says_how_to_run_it(name: str) -> None:
     text = recipe_text(name)
-    assert load_recipe(name).name == name
+    assert load_experiment(name).name == name
     for preset in presets(name):
-        assert load_recipe(name, [f"preset={preset}"]) != load_recipe(name)
-    head = text.split("\nname:")[0]
+        assert load_experiment(name, [f"preset={preset}"]) != load_experiment(name)
+    assert re.search(rf"^kind: ({'|'.join(KINDS)})$", text, re.M)
+    head = text.split("\nkind:")[0]
     assert re.search(rf"^#   .*{name}", head, re.M), "opens with its command"
     assert re.search(rf"^#   .*{name} .*\w+(\.\w+)?=", head, re.M), "and one override"
 
 
-def test_the_recipes_of_the_project_are_there() -> None:
-    assert names() == [
-        "air-letters", "air-letters-sim", "charsense-lopo", "demo", "llama3-8b-qlora",
-        "motion-pen-lopo", "study-two-person",
-    ]  # fmt: skip
+def test_every_kind_has_a_packaged_recipe_of_its_own_class() -> None:
+    assert {load_experiment(name).kind for name in packaged_names()} == set(KINDS)
+    for kind in KINDS:
+        assert schema(kind).model_fields["kind"].default == kind
+
+
+@pytest.mark.parametrize("name", packaged_names())
+def test_a_recipe_without_a_kind_loads_as_earlier_versions_wrote_it(
+    tmp_path: Path, name: str
+) -> None:
+    recipe = load_experiment(name)
+    (tmp_path / "old.yaml").write_text(recipe_text(name).replace(f"\nkind: {recipe.kind}\n", "\n"))
+    assert load_experiment(str(tmp_path / "old.yaml")) == recipe
+    assert load_as(type(recipe), str(tmp_path / "old.yaml")) == recipe
 
 
 def test_the_production_recipe_trains_as_the_study_did() -> None:
@@ -127,11 +153,11 @@ def test_missing_recipe_names_the_nearest(given: str) -> None:
         load_recipe(given)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", packaged_names())
 def test_dump_reads_back_as_the_same_recipe(tmp_path: Path, name: str) -> None:
-    recipe = load_recipe(name)
+    recipe = load_experiment(name)
     (tmp_path / "copy.yaml").write_text(dump(recipe))
-    assert load_recipe(str(tmp_path / "copy.yaml")) == recipe
+    assert load_experiment(str(tmp_path / "copy.yaml")) == recipe
 
 
 def test_an_exponent_without_a_dot_is_a_number(tmp_path: Path) -> None:
@@ -154,10 +180,23 @@ def test_methods_are_named_as_people_are() -> None:
     assert recipe.evaluate.methods == ("fine-tuned", "svm")
 
 
-def test_a_recipe_of_another_kind_names_its_command():
-    with pytest.raises(InputError, match="'words-study' is for 'imuscribe words eval'"):
-        load_recipe("words-study")
-    with pytest.raises(InputError, match="'words-adapt' is for 'imuscribe adapt'"):
-        load_words_recipe("words-adapt")
-    with pytest.raises(InputError, match="'words-unsegmented' is for 'imuscribe words segment'"):
-        load_adapt_recipe("words-unsegmented")
+@pytest.mark.parametrize(
+    ("cls", "name", "command"),
+    [
+        (Recipe, "words-study", "imuscribe words eval"),
+        (WordsRecipe, "words-adapt", "imuscribe adapt"),
+        (AdaptRecipe, "words-unsegmented", "imuscribe words segment"),
+        (WordsRecipe, "demo", "imuscribe train"),
+    ],
+)
+def test_a_recipe_of_another_kind_names_its_command(
+    cls: type[Experiment], name: str, command: str
+) -> None:
+    with pytest.raises(InputError, match=f"'{name}'.*'{command}'"):
+        load_as(cls, name)
+
+
+def test_an_unknown_kind_names_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("kind: leters\n")
+    with pytest.raises(InputError, match="did you mean 'letters'"):
+        load_experiment(str(tmp_path / "mine.yaml"))

@@ -18,8 +18,8 @@ from imuscribe.signals.simulate import Writer, write_word
 from imuscribe.words.decode.lattice import Lattice, LatticeBeam, LatticeDecoder
 from imuscribe.words.decode.lexicon import Lexicon
 from imuscribe.words.decode.ngram import CharModel
-from imuscribe.words.segment import Durations, Track
 from imuscribe.words.splice import splice
+from imuscribe.words.track import Durations, Track
 
 ABC = ("A", "B", "C")
 WORDS = Lexicon({"A": 2, "AB": 5, "BA": 1, "CAB": 3, "ABBA": 2, "BABA": 1, "CC": 1, "ABC": 4}, ABC)
@@ -55,7 +55,7 @@ def brute_score(lattice: Lattice, word: str) -> tuple[float, float, tuple[int, .
 # Exactness
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
     n=st.integers(2, 7),
@@ -85,13 +85,12 @@ def test_lattice_decoder_is_the_posterior_over_words_and_ways_by_brute_force(
     assert set(found) <= set(joint)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 7))
 def test_bounds_are_those_of_the_best_way(seed, n):
     lattice = random_lattice(seed, n)
     for word in ("A", "AB", "CAB"):
-        total, best, way = brute_score(lattice, word)
-        assert lattice.word_score(word) == pytest.approx(total)
+        _, best, way = brute_score(lattice, word)
         found = lattice.bounds(word)
         assert tuple(found) == way
         if way:
@@ -101,7 +100,7 @@ def test_bounds_are_those_of_the_best_way(seed, n):
             )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 6), weight=st.sampled_from([0.5, 1.0]))
 def test_a_wide_beam_is_the_exact_search_over_all_strings(seed, n, weight):
     lattice = random_lattice(seed, n, share=1.0)
@@ -118,7 +117,7 @@ def test_a_wide_beam_is_the_exact_search_over_all_strings(seed, n, weight):
         assert candidate.log_prob == pytest.approx(scores[candidate.word] - norm, abs=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), n=st.integers(2, 6))
 def test_the_likeliest_letters_are_the_best_of_all_strings_and_ways(seed, n):
     lattice = random_lattice(seed, n, share=1.0)
@@ -129,7 +128,7 @@ def test_the_likeliest_letters_are_the_best_of_all_strings_and_ways(seed, n):
     assert cuts == lattice.bounds(word)
 
 
-def test_only_the_words_as_long_as_the_bounds_allow_remain_when_bounds_are_told():
+def test_only_the_words_as_long_as_the_bounds_allow_remain_when_bounds_are_given():
     scores = np.full((3, 4, 4), -np.inf)
     for i, letter in enumerate("CAB"):
         scores[:, i, i + 1] = [3.0 if c == letter else 0.0 for c in ABC]
@@ -195,7 +194,7 @@ def test_a_stronger_and_larger_hand_looks_the_same():
     assert louder.views(*ends) == pytest.approx(track.views(*ends), abs=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     gaps=st.lists(st.integers(1, 9), min_size=1, max_size=20),
     shortest=st.floats(0.02, 0.3),
@@ -269,7 +268,7 @@ def test_splicing_keeps_the_letters_and_adds_moves_between_them():
         (lambda: Lattice(ABC, np.zeros(1), np.zeros((3, 1, 1))), "at least 2 cuts"),
         (lambda: Lattice(ABC, np.zeros(2), np.zeros((3, 2, 2))), "ends before it begins"),
         (lambda: Lattice(ABC, np.zeros(2), np.full((3, 2, 2), np.nan)), "NaN"),
-        (lambda: random_lattice(0, 4).word_score("AX"), "not in the alphabet"),
+        (lambda: random_lattice(0, 4).bounds("AX"), "not in the alphabet"),
         (lambda: LatticeBeam(CharModel(WORDS), width=0), "at least 1"),
         (lambda: Durations.fit([]), "no letter"),
         (

@@ -11,14 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imuscribe.signals.errors import InputError
-from imuscribe.words.aggregate import aggregation_prompt, parse_word
-from imuscribe.words.decode.beam import BeamDecoder
-from imuscribe.words.decode.confidence import Confidence
-from imuscribe.words.decode.decoding import ClosedDecoder, CountingDecoder
+from imuscribe.words.decode.decoding import (
+    BeamDecoder,
+    Candidate,
+    ClosedDecoder,
+    CountingDecoder,
+    MixtureDecoder,
+    RescoringDecoder,
+)
+from imuscribe.words.decode.fitting import Confidence
 from imuscribe.words.decode.lexicon import LETTERS, MOST_WORDS, Lexicon, load_lexicon
-from imuscribe.words.decode.mixture import MixtureDecoder, RescoringDecoder
 from imuscribe.words.decode.ngram import CharModel
 from imuscribe.words.letters import UNREADABLE, Confusion, Letters, RepeatFusion
+from imuscribe.words.llm import aggregation_prompt, parse_word
 
 ABC = ("A", "B", "C")
 SMALL = Lexicon({"AB": 5, "BA": 1, "CAB": 3, "ABBA": 2, "BABA": 1, "CC": 1}, ABC)
@@ -43,7 +48,7 @@ def letters_of(word: str, labels: tuple[str, ...] = LETTERS, sure: float = 6.0) 
 # Exactness
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     counts=st.dictionaries(
         st.text("ABC", min_size=3, max_size=3), st.integers(1, 1000), min_size=1, max_size=27
@@ -76,7 +81,7 @@ def test_the_best_of_thousands_of_words_come_in_order():
     assert [c.word for c in found] == expected
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 10**6),
     n=st.integers(1, 5),
@@ -101,7 +106,7 @@ def test_a_beam_as_wide_as_all_strings_is_the_exact_search(seed, n, order, weigh
     assert narrow.word == found[0].word
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), n=st.integers(2, 4))
 def test_the_mixture_sums_both_ways_to_a_word(seed, n):
     letters = random_letters(seed, n)
@@ -307,13 +312,12 @@ def test_the_aggregation_tells_the_guesses_and_takes_only_a_word_that_fits():
 
 
 def test_confidence_is_learnt_from_what_came_true():
-    log_probs = np.log(np.full(400, 0.95))
-    correct = np.arange(400) % 2 == 0
-    fitted = Confidence.fit(log_probs, correct)
-    assert fitted([np.log(0.95)])[0] == pytest.approx(0.5, abs=0.05)
-    assert Confidence()([np.log(0.95)])[0] == pytest.approx(0.95)
-    sure = ClosedDecoder(SMALL).decode(letters_of("AB", ABC, sure=9.0))
-    assert Confidence().accepts(sure, 0.9) and not fitted.accepts(sure, 0.9999999)
+    said = Candidate("AB", np.log(0.95))
+    fitted = Confidence.fit([(said, "AB"), (said, "BA")] * 200)
+    assert fitted(said) == pytest.approx(0.5, abs=0.05)
+    assert Confidence()(said) == pytest.approx(0.95)
+    sure = ClosedDecoder(SMALL).decode(letters_of("AB", ABC, sure=9.0))[0]
+    assert fitted(said) < fitted(sure) < 0.9999999 and Confidence()(sure) > 0.9
 
 
 # Mistakes

@@ -18,14 +18,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError
-from imuscribe.words.decode.decoding import Candidate, Float, best
+from imuscribe.words.decode.decoding import Candidate, best
 from imuscribe.words.decode.lexicon import Lexicon
 from imuscribe.words.decode.ngram import CharModel
-
-Int = NDArray[np.int64]
+from imuscribe.words.letters import Float, Int
 
 _NEVER = -1e30
 _SPAN = 600.0
@@ -34,20 +32,13 @@ _SPAN = 600.0
 
 @dataclass(frozen=True)
 class Lattice:
-    """Segments between cuts, and how much each speaks for every letter.
-
-    Parameters
-    ----------
-    labels : tuple of str
-    times : ndarray of float64, shape (n_cuts,)
-        Seconds, growing.
-    scores : ndarray of float64, shape (n_labels, n_cuts, n_cuts)
-        ``[c, i, j]``: of letter c between cuts i and j > i; −inf where no letter can be.
-    """
+    """Segments between cuts, and how much each speaks for every letter."""
 
     labels: tuple[str, ...]
     times: Float
+    """Seconds of the cuts (n_cuts,), growing."""
     scores: Float
+    """``[c, i, j]``: of letter c between cuts i and j > i; −inf where no letter can be."""
 
     def __post_init__(self) -> None:
         n = len(self.times)
@@ -75,21 +66,15 @@ class Lattice:
         """Return the lattice with ``scale · score + offset`` for every letter."""
         return Lattice(self.labels, self.times, scale * self.scores + offset)
 
-    def word_score(self, word: str) -> float:
-        """Return the log of the sum over all ways to divide the recording into this word."""
-        row = np.full(len(self.times), -np.inf)
-        row[0] = 0.0
-        for char in word:
-            row = np.logaddexp.reduce(row[:, None] + self._table(char), axis=0)
-        return float(row[-1])
-
     def bounds(self, word: str) -> list[int]:
         """Return the cuts of the best way to divide the recording into this word; empty if none."""
         row = np.full(len(self.times), -np.inf)
         row[0] = 0.0
         back = []
         for char in word:
-            steps = row[:, None] + self._table(char)
+            if char not in self.labels:
+                raise InputError(f"'{char}' is not in the alphabet {''.join(self.labels)}")
+            steps = row[:, None] + self.scores[self.labels.index(char)]
             back.append(steps.argmax(axis=0))
             row = steps.max(axis=0)
         if row[-1] == -np.inf:
@@ -113,16 +98,9 @@ class Lattice:
         if row[-1] == -np.inf:
             return "", []
         cuts = [n - 1]
-        while cuts[-1]:
-            cuts.append(int(back[cuts[-1]]))
-        cuts.reverse()
-        pairs = pairwise(cuts)
-        return "".join(self.labels[best_letter[i, j]] for i, j in pairs), cuts
-
-    def _table(self, char: str) -> Float:
-        if char not in self.labels:
-            raise InputError(f"'{char}' is not in the alphabet {''.join(self.labels)}")
-        return np.asarray(self.scores[self.labels.index(char)])
+        while cuts[0]:
+            cuts.insert(0, int(back[cuts[0]]))
+        return "".join(self.labels[best_letter[i, j]] for i, j in pairwise(cuts)), cuts
 
 
 class _Trie:
@@ -136,28 +114,21 @@ class _Trie:
         self.log_prior = np.log([lexicon.counts[word] / total for word in words])
         self.levels: list[tuple[Int, Int, Int, Int]] = []
         # A level: parent and letter of every node; the nodes that end a word, and which word.
-        ids = {"": 0}
-        depth = 1
+        shorter = {"": 0}
         rows = list(enumerate(words))
         while rows:
-            here: dict[str, int] = {}
-            parents, letters, ends, ended = [], [], [], []
-            longer = []
-            for number, word in rows:
-                start = word[:depth]
-                if start not in here:
-                    here[start] = len(here)
-                    parents.append(ids[start[:-1]])
-                    letters.append(column[start[-1]])
-                if len(word) == depth:
-                    ends.append(here[start])
-                    ended.append(number)
-                else:
-                    longer.append((number, word))
+            depth = len(self.levels) + 1
+            starts = dict.fromkeys(word[:depth] for _, word in rows)
+            nodes = {start: node for node, start in enumerate(starts)}
+            parents = [shorter[start[:-1]] for start in nodes]
+            letters = [column[start[-1]] for start in nodes]
+            ended = [number for number, word in rows if len(word) == depth]
+            ends = [nodes[words[number]] for number in ended]
             self.levels.append(
                 (np.array(parents), np.array(letters), np.array(ends, int), np.array(ended, int))
             )
-            ids, rows, depth = here, longer, depth + 1
+            rows = [(number, word) for number, word in rows if len(word) > depth]
+            shorter = nodes
 
 
 class LatticeDecoder:
@@ -259,15 +230,12 @@ class LatticeBeam:
             kept = alive[np.argsort(-hoped[alive], kind="stable")[: self.width]]
             rows, scales, priors = rows[kept], scales[kept], longer[kept]
             states = model.following[states[parents[kept]], letters[kept]]
-            spelt = [
-                spelt[p] + lattice.labels[c]
-                for p, c in zip(parents[kept], letters[kept], strict=True)
-            ]
+            spelt = [spelt[parents[i]] + lattice.labels[letters[i]] for i in kept]
             with np.errstate(divide="ignore"):
                 ended = np.log(rows[:, -1]) + scales + priors + weight * model.log_probs[states, -1]
-            for i in np.flatnonzero(ended > -np.inf):
-                words.append(spelt[i])
-                scores.append(float(ended[i]))
+            complete = np.flatnonzero(ended > -np.inf)
+            words += [spelt[i] for i in complete]
+            scores += ended[complete].tolist()
         if not words:
             raise InputError(
                 f"no string of up to {self.longest} letters divides the recording: it is too short "

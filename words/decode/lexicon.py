@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError, nearest
-
-Float = NDArray[np.float64]
+from imuscribe.words.letters import Float
 
 LETTERS = tuple(ascii_uppercase)
 MOST_WORDS = 2_000_000
@@ -26,24 +25,17 @@ _COUNTS = ("symspellpy", "frequency_dictionary_en_82_765.txt")
 
 @dataclass(frozen=True)
 class Words:
-    """The words of one length.
-
-    Parameters
-    ----------
-    words : tuple of str
-    codes : ndarray of uint8, shape (n_letters, n_words)
-        Column of every letter in the alphabet; a row a position, so that a position is contiguous.
-    log_prior : ndarray of float64, shape (n_words,)
-        Natural logarithm of each word's share of all words of its length.
-    """
+    """The words of one length."""
 
     words: tuple[str, ...]
     codes: NDArray[np.uint8]
+    """Column of every letter in the alphabet, (n_letters, n_words): a position is contiguous."""
     log_prior: Float
+    """Natural logarithm of each word's share of all words of its length, (n_words,)."""
 
 
 class Lexicon:
-    """Words with counts, written in an alphabet, sorted by length.
+    """Words with counts, written in an alphabet, by length.
 
     Parameters
     ----------
@@ -96,13 +88,7 @@ class Lexicon:
         return fold(word, self.labels) in self.counts
 
     def of_length(self, n: int) -> Words:
-        """Return the words of `n` letters.
-
-        Raises
-        ------
-        InputError
-            If there is none; it names the longest there are.
-        """
+        """Return the words of `n` letters; an `InputError` names the lengths there are."""
         if n not in self.by_length:
             raise InputError(
                 f"{n} letters: no word of the lexicon is that long; its words have "
@@ -135,7 +121,12 @@ def fold(word: str, labels: Sequence[str]) -> str:
     return word.strip().lower() if letters.lower() == letters else word.strip()
 
 
-def load_lexicon(names: str = "english", labels: Sequence[str] = LETTERS) -> Lexicon:
+def load_lexicon(
+    names: str = "english",
+    labels: Sequence[str] = LETTERS,
+    size: int | None = None,
+    lengths: Sequence[int] = (),
+) -> Lexicon:
     """Read one lexicon or several joined by ``+``, such as ``english+names.txt``.
 
     Parameters
@@ -148,11 +139,15 @@ def load_lexicon(names: str = "english", labels: Sequence[str] = LETTERS) -> Lex
         whatever case, has its highest count.
     labels : sequence of str
         The alphabet.
+    size : int, optional
+        Keep the so many most frequent words; all of them when not given.
+    lengths : sequence of int
+        Lengths of which there must be words.
 
     Raises
     ------
     InputError
-        If a file is missing, no text, too long or empty.
+        If a file is missing, no text, too long or empty, or there is no word of such a length.
     """
     found = [pair for name in names.split("+") for pair in _read(name.strip())]
     known = [count for _, count in found if count is not None]
@@ -161,17 +156,21 @@ def load_lexicon(names: str = "english", labels: Sequence[str] = LETTERS) -> Lex
     for word, count in found:
         folded = fold(word, labels)
         counts[folded] = max(counts.get(folded, 0.0), usual if count is None else count)
-    return Lexicon(counts, labels)
+    lexicon = Lexicon(counts, labels)
+    lexicon = lexicon if size is None else lexicon.most_common(size)
+    for length in lengths:
+        lexicon.of_length(length)
+    return lexicon
 
 
 def _read(name: str) -> list[tuple[str, float | None]]:
-    """Return words with their counts, None where a list has none."""
+    """Return words with their counts; None where a list has none."""
     if not name:
         raise InputError(f"a lexicon without a name: give {', '.join(PACKAGED)} or a word list")
     if name == "nouns":
         source = resources.files("imuscribe.words").joinpath("nouns.txt")
         return _parse(source.read_text(encoding="utf-8"), name)
-    path = _symspell() if name == "english" else Path(name)
+    path = _english() if name == "english" else Path(name)
     try:
         return _parse(path.read_text(encoding="utf-8-sig"), name)
     except OSError as error:
@@ -181,7 +180,7 @@ def _read(name: str) -> list[tuple[str, float | None]]:
         raise InputError(f"lexicon '{name}': is no UTF-8 text: give a word a line") from None
 
 
-def _symspell() -> Path:
+def _english() -> Path:
     """Return symspellpy's file of counts; the package itself is not imported."""
     package, file = _COUNTS
     spec = find_spec(package)

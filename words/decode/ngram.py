@@ -12,13 +12,10 @@ string has a probability.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError
 from imuscribe.words.decode.lexicon import Lexicon
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
+from imuscribe.words.letters import Float, Int
 
 
 class CharModel:
@@ -62,17 +59,13 @@ class CharModel:
         self.log_probs = np.log(np.concatenate(rows))
         self.following = _transitions(contexts, first, base)
         before = sum((base - 1) * base**i for i in range(order - 1))
-        self._lengths = np.zeros(0)
         self.start = int(first[-2] + np.searchsorted(contexts[-1], before)) if order > 1 else 0
+        self._lengths: list[float] = []
+        self._reached: Float = np.zeros(len(self.log_probs))
+        self._reached[self.start] = 1.0
 
     def log_prob(self, word: str) -> float:
-        """Return the natural-log probability of a word, its end included.
-
-        Raises
-        ------
-        InputError
-            If a character is not in the alphabet.
-        """
+        """Return the natural-log probability of a word, its end included."""
         state, total = self.start, 0.0
         for character in word:
             if character not in self.labels:
@@ -84,20 +77,12 @@ class CharModel:
 
     def log_prob_of_length(self, n: int) -> float:
         """Return the natural-log probability that a word has `n` letters."""
-        if n >= len(self._lengths):
-            self._lengths = self._of_lengths(max(n, 15))
-        return float(self._lengths[n])
-
-    def _of_lengths(self, longest: int) -> Float:
-        weight: Float = np.zeros(len(self.log_probs))
-        weight[self.start] = 1.0
-        found = []
-        for _ in range(longest + 1):
-            found.append(weight @ np.exp(self.log_probs[:, -1]))
-            moved = weight[:, None] * np.exp(self.log_probs[:, :-1])
-            summed = np.bincount(self.following.ravel(), moved.ravel(), len(weight))
-            weight = np.asarray(summed, dtype=np.float64)
-        return np.asarray(np.log(found))
+        while n >= len(self._lengths):
+            self._lengths.append(float(np.log(self._reached @ np.exp(self.log_probs[:, -1]))))
+            moved = self._reached[:, None] * np.exp(self.log_probs[:, :-1])
+            summed = np.bincount(self.following.ravel(), moved.ravel(), len(moved))
+            self._reached = np.asarray(summed, dtype=np.float64)
+        return self._lengths[n]
 
 
 def _counts(

@@ -1,0 +1,155 @@
+"""Labels of recordings by people nobody has learnt from: language models beside classifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from imuscribe.eval.comparison import best, by_method, compared, label_results, write_predictions
+from imuscribe.eval.environment import data_facts
+from imuscribe.eval.methods.language import Predictors
+from imuscribe.eval.predictions import Predictions
+from imuscribe.eval.report.methods import letters_page
+from imuscribe.eval.result import Result
+from imuscribe.eval.splits import Fold, make_folds
+from imuscribe.eval.task import Answers, Task, Unit, Values
+from imuscribe.recipes.methods import is_baseline, is_tuned, method_of
+from imuscribe.recipes.schema import EvalConfig, Recipe, TrainConfig, fingerprint
+from imuscribe.signals.files import inside
+
+
+class Letters(Task[Recipe]):
+    """Every method of the recipe answers every fold."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        progress: bool = True,
+        folds: Sequence[Fold] | None = None,
+    ) -> None:
+        super().__init__(recipe, folder, progress)
+        self.facts = data_facts(recipe.data)
+        self.folds = folds_of(recipe) if folds is None else folds
+        self.predictors = Predictors(recipe, progress)
+
+    def source(self) -> dict[str, Values]:
+        """Return the file of recordings."""
+        return {"data": dict(self.facts)}
+
+    def units(self) -> Sequence[Unit]:
+        """Return folds × methods; what the untrained model answers first, so it is loaded once."""
+        pairs = [(fold, method) for fold in self.folds for method in self.recipe.evaluate.methods]
+        pairs.sort(key=lambda pair: is_tuned(pair[1]) or is_baseline(pair[1]))
+        return [self.unit(fold, method) for fold, method in pairs]
+
+    def unit(self, fold: Fold, method: str) -> Unit:
+        """Return what one method answers about one fold."""
+        return Unit(
+            (fold.name, method),
+            f"{method_key(self.recipe, method)}:{self.facts['sha256']}",
+            partial(self._answer, fold, method),
+            fold.test,
+        )
+
+    def judge(self, answers: Answers) -> Values:
+        """Return every method's figures and how the best of them compare."""
+        recipe = self.recipe
+        answered = by_method(answers, self.folds, recipe.evaluate.methods)
+        return {
+            "protocol": recipe.split.protocol,
+            "data": recipe.data,
+            "shots": recipe.evaluate.shots,
+            **compared(recipe, self.folds, answered, _pairs, recipe.evaluate.bootstrap),
+        }
+
+    def write_tables(self, answers: Answers) -> None:
+        """Write ``predictions.parquet``: one row a recording and method."""
+        answered = by_method(answers, self.folds, self.recipe.evaluate.methods)
+        write_predictions(answered, self.folds, self.folder / "predictions.parquet")
+
+    page = staticmethod(letters_page)
+
+    @staticmethod
+    def results(values: Values, facts: Values) -> list[Result]:
+        """Return accuracies over recordings, cases and people, and the top five, of all methods."""
+        return label_results(values, facts)
+
+    def _answer(self, fold: Fold, method: str) -> Predictions:
+        return self.predictors.predict(method, fold, inside(self.folder, "folds", fold.name))
+
+
+def folds_of(recipe: Recipe) -> Sequence[Fold]:
+    """Return who trains and who is tested; every method learns from the very same recordings."""
+    from imuscribe.finetune.adapters import check_start
+    from imuscribe.finetune.lineage import check_held_out
+    from imuscribe.finetune.rows import load_recordings, select
+
+    recordings = load_recordings(recipe)
+    folds = [
+        replace(fold, train=select(fold.train, recipe))
+        for fold in make_folds(recordings, recipe.split, recipe.label_set, recipe.seed)
+    ]
+    trains = recipe.kind != "letters"  # its students do
+    if trains or any(is_tuned(m) or m == "adapter" for m in recipe.evaluate.methods):
+        check_start(recipe)
+        check_held_out(recipe, recordings, [rec for fold in folds for rec in fold.test])
+    return folds
+
+
+def method_key(recipe: Recipe, method: str) -> str:
+    """Return a fingerprint of all settings that the answers of a method depend on.
+
+    Which folds and methods are run beside it is not among them.
+    """
+    from imuscribe.finetune.adapters import weights_hash
+
+    sections = ["seed", "data", "labels", "simulate", "clean", "split", "text", "evaluate", "train"]
+    if not is_baseline(method):
+        sections += ["prompt", "model"]
+    train = recipe.train
+    if is_tuned(method):
+        sections += ["lora"]
+    else:  # what trains the language model is nothing to the others, which recordings are
+        varied = is_baseline(method) and recipe.evaluate.baseline_copies
+        train = TrainConfig(
+            max_per_label=train.max_per_label,
+            augment=train.augment if varied else None,
+            start_from=train.start_from if method == "adapter" else None,
+        )
+    # What decides how much is run or how it is summarised is set to one value.
+    aside = EvalConfig()
+    alike = recipe.evaluate.model_copy(
+        update={
+            "methods": aside.methods,
+            "bootstrap": aside.bootstrap,
+            "test_copies": recipe.evaluate.test_copies if is_tuned(method) else 0,
+            "calibrate": recipe.evaluate.calibrate if is_tuned(method) else 0,
+        }
+    )
+    split = recipe.split.model_copy(update={"folds": ()})
+    key = fingerprint(
+        recipe.model_copy(update={"evaluate": alike, "split": split, "train": train}), sections
+    )
+    # Another adapter in the same place gives other answers.
+    return key if train.start_from is None else f"{key}:{weights_hash(train.start_from)}"
+
+
+def _pairs(methods: Values) -> list[tuple[str, str]]:
+    """Return what is worth comparing.
+
+    The best tuned model with zero-shot and with the best baseline; among those that are shown the
+    test person's own recordings the same, and with the best that is not.
+    """
+    own = [name for name in methods if method_of(name).own]
+    others = [name for name in methods if name not in own]
+    tuned, shown = best(methods, filter(is_tuned, others)), best(methods, filter(is_tuned, own))
+    pairs = [
+        (tuned, "zero-shot" if "zero-shot" in methods else None),
+        (tuned, best(methods, filter(is_baseline, others))),
+        (shown, best(methods, filter(is_baseline, own))),
+        (shown, tuned),
+    ]
+    return [(a, b) for a, b in pairs if a and b]

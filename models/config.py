@@ -1,0 +1,77 @@
+"""Settings of the mapping's networks, of their losses and of how they are trained."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
+
+from imuscribe.signals.config import Config
+
+Mining = Literal["hard", "semi-hard", "all"]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _odd(span: int) -> int:
+    if span % 2 == 0:
+        raise ValueError(f"must be odd, to have a middle: set it to {span + 1}")
+    return span
+
+
+class EncoderConfig(Config):
+    """The network."""
+
+    weights: Literal["shared", "dual", "partly-shared"] = "partly-shared"
+    """One network for both conditions, one for each, or the first block of each its own. Shared
+    needs the same channels on both sides."""
+    width: PositiveInt = 64
+    """Channels of the hidden layers."""
+    blocks: Annotated[int, Field(ge=2, le=5)] = 3
+    """Convolution, batch normalisation, ReLU, dropout; all but the last halve the time."""
+    kernel: Annotated[int, Field(ge=1, le=31), AfterValidator(_odd)] = 7
+    """Samples a convolution spans; odd."""
+    parts: Annotated[int, Field(ge=1, le=8)] = 4
+    """Equal times whose means make the embedding, beside the maximum over all."""
+    size: PositiveInt = 64
+    """Numbers of an embedding."""
+    normalise: bool = True
+    """Embeddings of length one: Euclidean and cosine order are the same then."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Share of hidden values zeroed while training."""
+
+
+class LossConfig(Config):
+    """The loss."""
+
+    kind: Literal["triplet", "contrastive", "multi-similarity"] = "contrastive"
+    """``contrastive``: supervised (Khosla et al. 2020, arXiv 2004.11362); ``multi-similarity``:
+    Wang et al. 2019 (arXiv 1904.06627)."""
+    mining: Mining = "semi-hard"
+    """Which triplets of a batch count (`models.losses.mine`); ``triplet`` only."""
+    margin: Positive = 0.3
+    """By how much a negative must be farther than a positive; the study does not state its own."""
+    temperature: Positive = 0.1
+    """Of ``contrastive``: smaller looks harder at near negatives."""
+
+
+class FitConfig(Config):
+    """How an encoder is trained."""
+
+    epochs: PositiveInt = 12
+    """Most passes; training stops earlier when the held-out people stop gaining."""
+    triplets: PositiveInt = 10_000
+    """Anchors of an epoch, each with positives and negatives mined from its batch."""
+    per_class: PositiveInt = 4
+    """Anchors, and references, of every class in a batch."""
+    lr: Positive = 3e-3
+    """Peak of the one-cycle schedule (AdamW)."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Pull of the weights towards zero."""
+    loss: LossConfig = LossConfig()
+    hold_out: NonNegativeInt = 1
+    """Training people whose recordings only decide when to stop: those with the fewest. None are
+    held out where that would leave nobody to learn from."""
+    patience: PositiveInt = 4
+    """Epochs without a gain before training stops."""
+    device: Annotated[str, Field(pattern="^(auto|cpu|cuda)$")] = "auto"
+    """``auto`` takes a GPU where there is one."""

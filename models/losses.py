@@ -1,0 +1,84 @@
+"""What pulls gestures of one class together and pushes others apart.
+
+The triplet loss is the study's (arXiv 2504.02878, section 4.1):
+``L = max(D(g_a, g_p) + margin − D(g_a, g_n), 0)`` with Euclidean D. pytorch-metric-learning has it
+too, but adds up in another order, and so other weights come out of the same seed; the alternatives
+are its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from imuscribe.models.config import LossConfig, Mining
+
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""From anchors (n, size), their classes (n,), references (m, size) and theirs to one number."""
+
+
+def build_loss(config: LossConfig) -> Loss:
+    """Return the loss that a configuration describes.
+
+    Anchors' and references' classes must be two tensors, however equal: the library takes one
+    tensor given twice to mean the same samples, and leaves each out against itself.
+    """
+    if config.kind == "triplet":
+        return lambda anchors, classes, references, theirs: triplet_margin(
+            anchors, classes, references, theirs, config.margin, config.mining
+        )
+    # Importing takes seconds: its evaluation tools load much.
+    from pytorch_metric_learning.losses import MultiSimilarityLoss, SupConLoss
+
+    loss: Any = (
+        SupConLoss(config.temperature) if config.kind == "contrastive" else MultiSimilarityLoss()
+    )
+    return lambda anchors, classes, references, theirs: loss(
+        anchors, classes, ref_emb=references, ref_labels=theirs
+    )
+
+
+def triplet_margin(
+    anchors: Tensor,
+    classes: Tensor,
+    references: Tensor,
+    theirs: Tensor,
+    margin: float,
+    mining: Mining = "all",
+) -> Tensor:
+    """Return the mean loss over the mined triplets that lose anything; zero if there is none."""
+    # Not torch.cdist: its gradient at distance zero is not a number.
+    square = (anchors[:, None] - references[None]).square().sum(dim=2)
+    distance = square.clamp(min=1e-12).sqrt()
+    anchor, positive, negative = mine(distance.detach(), classes, theirs, margin, mining)
+    losses = (distance[anchor, positive] - distance[anchor, negative] + margin).relu()
+    losing = losses > 0
+    # The sum keeps the graph: without a triplet the gradient is zero, not missing.
+    return losses.sum() / losing.sum().clamp(min=1) + 0 * anchors.sum()
+
+
+def mine(
+    distance: Tensor, classes: Tensor, theirs: Tensor, margin: float, mining: Mining
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Choose triplets from distances (n, m): rows of anchors, columns of positives and negatives.
+
+    ``all``: every one. ``semi-hard``: the negative is farther than the positive, but by less than
+    the margin (Schroff et al. 2015, arXiv 1503.03832). ``hard``: for each anchor the farthest
+    positive and the nearest negative (Hermans et al. 2017, arXiv 1703.07737).
+    """
+    same = classes[:, None] == theirs[None]
+    if mining == "hard":
+        anchor = torch.nonzero(same.any(dim=1) & ~same.all(dim=1))[:, 0]
+        near, far = distance.masked_fill(same, torch.inf), distance.masked_fill(~same, -torch.inf)
+        return anchor, far.argmax(dim=1)[anchor], near.argmin(dim=1)[anchor]
+    # Of all pairs few are of one class: triplets are made from those, not from all.
+    anchor, positive = torch.nonzero(same, as_tuple=True)
+    kept = ~same[anchor]
+    if mining == "semi-hard":
+        beyond = distance[anchor] - distance[anchor, positive][:, None]
+        kept &= (beyond > 0) & (beyond <= margin)
+    pair, negative = torch.nonzero(kept, as_tuple=True)
+    return anchor[pair], positive[pair], negative

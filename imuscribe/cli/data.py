@@ -110,8 +110,10 @@ def import_(
         "people": pairs_of(person, "--person SESSION=WRITER"),
     }
     given = {name: value for name, value in options.items() if value not in ("", None, {})}
-    takes = signature(read).parameters
-    if "options" not in takes and (wrong := sorted(given.keys() - takes.keys())):
+    takes = set(signature(read).parameters)
+    if "options" in takes:  # those of one CSV
+        takes |= options.keys() - {"people"}
+    if wrong := sorted(given.keys() - takes):
         option = {"columns": "column", "people": "person"}.get(wrong[0], wrong[0])
         option = option.replace("_", "-")
         raise InputError(f"--{option}: layout '{layout}' takes no such option: leave it out")

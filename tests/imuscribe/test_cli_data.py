@@ -118,6 +118,12 @@ def test_import_names_the_columns_it_does_not_read(tmp_path, caplog):
         (["--layout", "csv", *COLUMNS, "--column", "t=ax", *UNITS], "t was given as 'ms' before"),
         (["--layout", "csv", *COLUMNS, *UNITS, "--acc-unit", "m/s^2"], "is the unit g?"),
         (["--layout", "charsense"], "no such folder"),
+        (["--layout", "charsense", *UNITS], "--acc-unit: layout 'charsense' takes no such option"),
+        (["--layout", "motion-pen", *COLUMNS], "--column: layout 'motion-pen' takes no such"),
+        (
+            ["--layout", "csv", *COLUMNS, *UNITS, "--person", "s=ann"],
+            "--person: layout 'csv' takes",
+        ),
         (["--layout", "csv", *COLUMNS, *UNITS, "--label", "{foler}"], "did you mean '{folder}'"),
     ],
 )
@@ -134,6 +140,10 @@ def test_an_import_never_replaces_what_it_reads(tmp_path):
     with pytest.raises(InputError, match=r"what is written is \.parquet"):
         run("data", "import", source, "--out", source, "--layout", "csv", *COLUMNS, *UNITS)
     assert source.read_text() == before
+    data = tmp_path / "a.parquet"
+    run("data", "import", source, "--out", data, "--layout", "csv", *COLUMNS, *UNITS)
+    with pytest.raises(InputError, match="is the file that is read"):
+        run("data", "import", data, "--out", data, "--layout", "parquet")
 
 
 def test_import_of_the_public_layouts(tmp_path):

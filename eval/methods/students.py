@@ -64,7 +64,7 @@ class StudentTrainer:
         reader = self._reader(arm, fold)
         prompts = reader.prompts(reader.texts(fold.test))
         begin = time.perf_counter()
-        log_probs = reader.score(prompts, self.progress)
+        log_probs = reader.score(prompts, self.progress).astype(np.float64)
         seconds = (time.perf_counter() - begin) / len(fold.test)
         tokens = reader.tokens(prompts)
         return Predictions.of(fold.test, reader.labels, log_probs, tokens, seconds)

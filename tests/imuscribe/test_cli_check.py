@@ -149,7 +149,7 @@ def test_faithfulness_of_a_model_by_hand(recordings):
     assert found.share["value"] == pytest.approx(n / (n + 1))
     assert found.share["low"] < found.share["value"] < found.share["high"]
     assert (found.true_texts["n"], found.true_texts["value"]) == (3, pytest.approx(2 / 3))
-    assert found.kinds["duration"].n == 3
+    assert found.kinds["duration"]["n"] == 3
     with pytest.raises(InputError, match="3 texts and 4 recordings"):
         faithfulness(texts[:3], cleaned)
 

@@ -106,46 +106,41 @@ def write_predictions(answered: Answered, folds: Sequence[Fold], path: Path) -> 
 
 def label_results(values: Mapping[str, Any], facts: Mapping[str, Any]) -> list[Result]:
     """Return the headline results of methods that answer labels: every method's accuracies."""
-    folds, n_labels = values["folds"], len(values["labels"])
-    left_out = [f"{fold['name']}: {fold['note']}" for fold in folds if fold["note"]]
-    task = task_of_labels(values)
-    about = origin(values, facts) | {"protocol": protocol(values)}
+    n_labels, about = len(values["labels"]), about_labels(values, facts)
+    left_out = [f"{fold['name']}: {fold['note']}" for fold in values["folds"] if fold["note"]]
     accuracy = {"metric": "accuracy", "over": "recordings", "chance": 1 / n_labels}
     found = []
     for name, method in values["methods"].items():
         said = about | {
-            "task": task,
             "method": name,
-            "train_data": train_data(name, values),
+            "train_data": _train_data(name, values),
             "tokens": method["tokens"]["median"] if method["tokens"] else None,
             "note": "; ".join((*left_out, *method["notes"])),
         }
-        found.append(Result.quoted(method["accuracy"], said | accuracy))
+        pooled = said | accuracy
+        found.append(Result.quoted(method["accuracy"], pooled))
         for case, figure in method.get("by_case", {}).items():
-            of_case = said | {"task": f"{task}, {case_title(case)}"}
-            found.append(Result.quoted(figure, of_case | accuracy))
+            of_case = {"task": f"{about['task']}, {case_title(case)}"}
+            found.append(Result.quoted(figure, pooled | of_case))
         if method["people"]["n"] > 1:  # one person's mean is the pooled accuracy
-            people = accuracy | {"over": "people", "n": method["n"]}
-            found.append(Result.quoted(method["people"], said | people))
+            found.append(Result.quoted(method["people"], pooled, over="people", n=method["n"]))
         if n_labels > 5:  # with five it is always right
-            top5 = accuracy | {"metric": "top-5 accuracy", "chance": 5 / n_labels}
-            found.append(Result.quoted(method["top5"], said | top5))
+            top5 = {"metric": "top-5 accuracy", "chance": 5 / n_labels}
+            found.append(Result.quoted(method["top5"], pooled | top5))
     return found
 
 
-def task_of_labels(values: Mapping[str, Any]) -> str:
-    """Say what was to be answered: ``26 labels, A to Z``."""
-    labels = values["labels"]
-    return f"{len(labels)} labels, {labels[0]} to {labels[-1]}"
+def about_labels(values: Mapping[str, Any], facts: Mapping[str, Any]) -> Values:
+    """Return where results come from, what was to be answered (``26 labels, A to Z``), by whom."""
+    labels, folds = values["labels"], values["folds"]
+    tested = sorted({person for fold in folds for person in fold["test_people"]})
+    return origin(values, facts) | {
+        "task": f"{len(labels)} labels, {labels[0]} to {labels[-1]}",
+        "protocol": f"{values['protocol']}, tested: {', '.join(tested)}",
+    }
 
 
-def protocol(values: Mapping[str, Any]) -> str:
-    """Say how people were divided and who was tested."""
-    tested = sorted({person for fold in values["folds"] for person in fold["test_people"]})
-    return f"{values['protocol']}, tested: {', '.join(tested)}"
-
-
-def train_data(method: str, values: Mapping[str, Any]) -> str:
+def _train_data(method: str, values: Mapping[str, Any]) -> str:
     """Say what a method learnt from."""
     folds = values["folds"]
     if method == "few-shot":

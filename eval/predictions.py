@@ -87,7 +87,7 @@ class Predictions:
         recordings: Sequence[Recording],
         labels: Sequence[str],
         texts: Sequence[str],
-        tokens: Sequence[int],
+        tokens: Sequence[int] | NDArray[np.int64],
         seconds: float,
         fit_seconds: float = 0.0,
         note: str = "",

@@ -17,7 +17,7 @@ from imuscribe.mapping3d.gallery import Gallery
 from imuscribe.mapping3d.space import Space, check_numbers
 from imuscribe.mapping3d.views import views
 from imuscribe.models.config import EncoderConfig
-from imuscribe.recipes.mapping import Metric, Provenance, Side, ViewConfig
+from imuscribe.recipes.mapping import Side, ViewConfig
 from imuscribe.signals.cleaning import CleanConfig, clean
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path
@@ -101,23 +101,19 @@ class Mapper:
         check_numbers(found, [rec.id for rec in recordings])
         return found
 
-    def gallery(
-        self,
-        recordings: Sequence[Recording],
-        provenance: Provenance = "cross-user",
-        metric: Metric = "cosine",
-        excluded: Sequence[str] = (),
-        progress: bool = False,
-    ) -> Gallery:
-        """Return a gallery of cleaned recordings of the target condition."""
-        gallery = Gallery(self.space, provenance, metric, excluded)
-        self.enrol(gallery, recordings, progress)
-        return gallery
-
     def enrol(
         self, gallery: Gallery, recordings: Sequence[Recording], progress: bool = False
     ) -> None:
         """Add cleaned recordings of the target condition: new people, new classes, no training.
+
+        Parameters
+        ----------
+        gallery : Gallery
+            An empty one is ``Gallery(mapper.space)``.
+        recordings : sequence of Recording
+            As `prepare` returns them.
+        progress : bool
+            Show a progress bar.
 
         Raises
         ------

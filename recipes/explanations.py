@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt
 
 from imuscribe.prompts.captions.explain import ExplainConfig
 from imuscribe.prompts.teacher.teachers import TeachConfig
@@ -61,9 +61,8 @@ class PairsRecipe(Recipe):
     evaluate: EvalConfig = EvalConfig(methods=("zero-shot", "random-forest", "text-ngram"))
     """What stands beside the students: ``zero-shot``, ``adapter`` and baselines."""
 
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
-        mistakes = []
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes()
         if twice := sorted({arm for arm in self.arms if self.arms.count(arm) > 1}):
             mistakes.append(f"'arms' names {', '.join(twice)} twice: name each once")
         if self.prompt.reasoning:
@@ -78,9 +77,7 @@ class PairsRecipe(Recipe):
         for method in self.evaluate.methods:
             if METHODS[method].tuned or METHODS[method].generates:
                 mistakes.append(f"'evaluate.methods' names {method}: the students are the 'arms'")
-        if mistakes:
-            raise ValueError("\n".join(mistakes))
-        return self
+        return mistakes
 
     def student(self, explains: bool) -> Recipe:
         """Return the recipe of a student who explains, or gives the bare label."""

@@ -18,7 +18,7 @@ E = TypeVar("E", bound=Experiment)
 
 
 class Kind(NamedTuple):
-    """Where a kind's schema stands, and the command that is named after it."""
+    """Where a kind's schema stands, and the command beside `imuscribe run` that takes it."""
 
     module: str
     schema: str
@@ -26,7 +26,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "letters": Kind("schema", "Recipe", "run"),
+    "letters": Kind("schema", "Recipe", "train"),
     "mapping": Kind("mapping", "MapRecipe", "map eval"),
     "words": Kind("words", "WordsRecipe", "words eval"),
     "segments": Kind("words", "SegmentRecipe", "words segment"),
@@ -68,13 +68,7 @@ def load_experiment(path_or_name: str, overrides: Sequence[str] = ()) -> Experim
 
 
 def load_as(cls: type[E], path_or_name: str, overrides: Sequence[str] = ()) -> E:
-    """Read a recipe as `load_experiment` does, for a command that takes one kind alone.
-
-    Raises
-    ------
-    InputError
-        With every mistake at once, or naming the commands that take the recipe's kind.
-    """
+    """Read a recipe as `load_experiment` does; one of another kind names the commands for it."""
     values = resolve(path_or_name, overrides)
     ours = cls.model_fields["kind"].default
     kind = _known(values.get("kind", ours), path_or_name)
@@ -82,9 +76,6 @@ def load_as(cls: type[E], path_or_name: str, overrides: Sequence[str] = ()) -> E
         raise InputError(
             f"recipe '{path_or_name}': its kind is '{kind}', not '{ours}': it is for "
             f"'imuscribe run' and 'imuscribe {KINDS[kind].command}'"
-            if kind != "letters"
-            else f"recipe '{path_or_name}': its kind is 'letters', not '{ours}': it is for "
-            "'imuscribe run' and 'imuscribe train'"
         )
     return cls.parse(values, path_or_name)
 

@@ -151,9 +151,8 @@ class MapRecipe(RecordingsExperiment):
     split: SplitConfig = SplitConfig()
     evaluate: EvalConfig = EvalConfig()
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        mistakes = self.label_mistakes()
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes()
         if not self.source or not self.target:
             mistakes.append(
                 "'source' and 'target' each need a column and its value, such as case: 3d"
@@ -162,6 +161,4 @@ class MapRecipe(RecordingsExperiment):
             mistakes.append(
                 f"'source' and 'target' are both {self.source}: name two different conditions"
             )
-        if mistakes:
-            raise ValueError("\n".join(mistakes))
-        return self
+        return mistakes

@@ -8,35 +8,24 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Method:
-    """What a method is and what it is given.
-
-    Parameters
-    ----------
-    kind : {"language", "baseline", "mapping", "analytic", "fusion", "other"}
-        ``language``: a language model reads; ``baseline``: a classifier; ``mapping``: a trained
-        encoder finds the nearest item of a gallery; ``analytic``: the same without an encoder;
-        ``fusion``: mapping and language model together; ``other``: not among `METHODS`.
-    tuned : bool
-        The language model is first trained on the fold's training people.
-    own : bool
-        Is also shown one recording of each label by the test person.
-    neighbours : bool
-        Its prompts name what the nearest labelled recordings show.
-    shots : bool
-        Its prompts show whole labelled examples.
-    generates : bool
-        The language model writes and its answer is parsed; otherwise every label is scored.
-    classifier : str
-        Which of `eval.methods.baselines.BASELINES` a baseline is.
-    """
+    """What a method is and what it is given."""
 
     kind: Literal["language", "baseline", "mapping", "analytic", "fusion", "other"]
+    """``language``: a language model reads; ``baseline``: a classifier; ``mapping``: a trained
+    encoder finds the nearest item of a gallery; ``analytic``: the same without an encoder;
+    ``fusion``: mapping and language model together; ``other``: not among `METHODS`."""
     tuned: bool = False
+    """The language model is first trained on the fold's training people."""
     own: bool = False
+    """Is also shown one recording of each label by the test person."""
     neighbours: bool = False
+    """Its prompts name what the nearest labelled recordings show."""
     shots: bool = False
+    """Its prompts show whole labelled examples."""
     generates: bool = False
+    """The language model writes and its answer is parsed; otherwise every label is scored."""
     classifier: str = ""
+    """Which of `eval.methods.baselines.BASELINES` a baseline is."""
 
     @property
     def asks_model(self) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import PositiveInt, model_validator
+from pydantic import PositiveInt
 
 from imuscribe.prompts.ask.templates import PromptConfig
 from imuscribe.prompts.serialize import TextConfig
@@ -49,10 +49,10 @@ class BuildRecipe(RecordingsExperiment):
     teacher: TeacherConfig = TeacherConfig(name="", workers=8)
     """Who explains: as in a study, or ``computed`` with a card; without a name, computed."""
 
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
+    def _mistakes(self) -> list[str]:
+        mistakes = []
         if self.prompt.retrieve is not None:
-            raise ValueError("'prompt.retrieve' is set, but pairs name no neighbours: set it null")
+            mistakes.append("'prompt.retrieve' is set, but pairs name no neighbours: set it null")
         needing = {
             "--model": self.teacher.model,
             "--prompts": self.teacher.prompts,
@@ -62,12 +62,11 @@ class BuildRecipe(RecordingsExperiment):
             "--extra": self.teacher.endpoint.get("extra"),
             "--cache": self.teacher.cache,
         }
-        for option, given in needing.items():
-            if given is not None and not self.teacher.name:
-                raise ValueError(
-                    f"{option} is for a language model that explains: name --teacher too"
-                )
-        return self
+        return mistakes + [
+            f"{option} is for a language model that explains: name --teacher too"
+            for option, given in needing.items()
+            if given is not None and not self.teacher.name
+        ]
 
     @property
     def paraphrases(self) -> int:
@@ -79,17 +78,7 @@ class BuildRecipe(RecordingsExperiment):
 def load_build_recipe(source: str, overrides: Sequence[str] = ()) -> BuildRecipe:
     """Read the recipe of a file of pairs, or make one of recordings as the air-writing study did.
 
-    Parameters
-    ----------
-    source : str
-        Recordings in the canonical Parquet layout, or a recipe: a YAML file or a packaged name.
-    overrides : sequence of str
-        ``key=value`` as for `recipes.load.load_experiment`.
-
-    Raises
-    ------
-    InputError
-        With every mistake at once.
+    `source` is a Parquet file of recordings, or a recipe: a YAML file or a packaged name.
     """
     path, values, where = Path(source), dict[str, Any](), source
     if path.suffix in (".yaml", ".yml") or not (path.suffix or path.is_file()):

@@ -214,6 +214,16 @@ class Experiment(Config):
         """The run's folder."""
         return Path(self.out) / safe_name(self.name)
 
+    def _mistakes(self) -> list[str]:
+        """Return what is wrong with settings that are each right alone; every kind adds its own."""
+        return []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if mistakes := self._mistakes():
+            raise ValueError("\n".join(mistakes))
+        return self
+
 
 class RecordingsExperiment(Experiment):
     """An experiment on recordings of known labels."""
@@ -230,9 +240,8 @@ class RecordingsExperiment(Experiment):
         """The labels, one a class, in order."""
         return parse_labels(self.labels)
 
-    def label_mistakes(self) -> list[str]:
-        """Return what is wrong with the labels."""
-        mistakes = []
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes()
         labels = self.label_set
         if len(labels) < 2:
             mistakes.append(
@@ -258,9 +267,8 @@ class Recipe(RecordingsExperiment):
     split: SplitConfig = SplitConfig()
     evaluate: EvalConfig = EvalConfig()
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        mistakes = self.label_mistakes()
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes()
         if self.prompt.max_tokens > self.train.max_length:
             mistakes.append(
                 f"'prompt.max_tokens' is {self.prompt.max_tokens}, more than 'train.max_length' "
@@ -289,9 +297,7 @@ class Recipe(RecordingsExperiment):
                 f"'evaluate.methods' names {sorted(needing)[0]} but 'prompt.retrieve' is null: the "
                 "adapter would never have seen such a line: set prompt.retrieve={}"
             )
-        if mistakes:
-            raise ValueError("\n".join(mistakes))
-        return self
+        return mistakes
 
 
 def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt
 
-from imuscribe.recipes.schema import NAME, Experiment, ModelConfig, Names
+from imuscribe.recipes.schema import NAME, Experiment, ModelConfig, Names, as_names
 from imuscribe.signals.cleaning import CleanConfig
 from imuscribe.signals.config import Config
 from imuscribe.signals.errors import nearest
@@ -14,21 +15,13 @@ from imuscribe.signals.motion.frames import FrameConfig
 from imuscribe.signals.simulate import SimulateConfig
 
 DecoderName = Literal[
-    "counting",
-    "confusion",
-    "closed",
-    "open",
-    "mixture",
-    "llm-aggregate",
-    "llm-rescored",
+    "counting", "confusion", "closed", "open", "mixture", "llm-aggregate", "llm-rescored"
 ]
 
 
 def _items(given: Any) -> Any:
     """Accept ``2,3`` and a single ``2`` where a list is meant, as it is typed on a command line."""
-    if isinstance(given, str):
-        return [part.strip() for part in given.split(",")]
-    return [given] if isinstance(given, int) else given
+    return [given] if isinstance(given, int) else as_names(given)
 
 
 Whole = Annotated[
@@ -36,20 +29,25 @@ Whole = Annotated[
 ]
 
 
-class WordTask(Config):
-    """Words of one kind, decoded in several ways."""
+class NamedLexicon(Config):
+    """Words that may have been written."""
 
     name: Annotated[str, Field(pattern=r"^\w[\w-]*$")]
     lexicon: str = "english"
     """``english``, ``nouns``, a file, or several joined by ``+``."""
     size: PositiveInt | None = None
     """Use the so many most frequent words; null uses all."""
+
+
+class WordTask(NamedLexicon):
+    """Words of one kind, decoded in several ways."""
+
     lengths: Whole = (3, 4, 5, 6)
     """Letters of the words that are written; some are drawn of each length."""
     hidden: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the written words that no decoder knows: they are taken out of the lexicon and of
     what the character model learns from."""
-    decoders: Annotated[tuple[DecoderName, ...], BeforeValidator(_items), Field(min_length=1)] = (
+    decoders: Annotated[tuple[DecoderName, ...], BeforeValidator(as_names), Field(min_length=1)] = (
         "counting",
         "confusion",
         "closed",
@@ -72,10 +70,9 @@ class LanguageModelConfig(Config):
     """Prompts a forward pass."""
 
 
-class WordsRecipe(Experiment):
-    """One word experiment."""
+class LettersExperiment(Experiment):
+    """An experiment on words that are spelt from letters which were read one by one."""
 
-    kind: Literal["words"] = "words"
     letters: Names = ("simulated",)
     """``simulated``, or the folders of finished runs (their ``predictions.parquet`` is read): runs
     of other folds of the same experiment go together."""
@@ -84,6 +81,22 @@ class WordsRecipe(Experiment):
     adapter: str = "air-letters"
     """Reads the simulated letters; must not have learnt from their people."""
     simulate: SimulateConfig = SimulateConfig(people=6, cases=("3d",), repetitions=6, seed=60)
+
+    def _mistakes(self) -> list[str]:
+        if self.letters == ("simulated",):
+            wrong = "'method' is for run folders; simulated letters are read by 'adapter'"
+            return [wrong] if self.method else []
+        if "simulated" in self.letters:
+            return ["'letters' mixes 'simulated' with run folders: give one or the other"]
+        if not self.method:
+            return ["'method' is empty: name the predictor whose letters are to be used"]
+        return []
+
+
+class WordsRecipe(LettersExperiment):
+    """One word experiment."""
+
+    kind: Literal["words"] = "words"
     k: Whole = (1, 2, 3, 4, 5)
     """Recordings of each letter."""
     words: PositiveInt = 60
@@ -99,40 +112,29 @@ class WordsRecipe(Experiment):
     """Letters an n-gram of the character model spans."""
     llm: LanguageModelConfig = LanguageModelConfig()
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        _check_source(self.letters, self.method)
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes() + _named_twice("tasks", self.tasks)
         names = [task.name for task in self.tasks]
-        if len(set(names)) < len(names):
-            raise ValueError(f"'tasks' has a name twice among {', '.join(names)}: rename one")
         if unknown := sorted(set(self.only) - set(names)):
-            raise ValueError(f"'only' names {unknown[0]}: {nearest(unknown[0], names)}")
-        return self
+            mistakes.append(f"'only' names {unknown[0]}: {nearest(unknown[0], names)}")
+        return mistakes
 
 
-def _check_source(letters: tuple[str, ...], method: tuple[str, ...]) -> None:
-    simulated = letters == ("simulated",)
-    if not simulated and "simulated" in letters:
-        raise ValueError("'letters' mixes 'simulated' with run folders: give one or the other")
-    if not simulated and not method:
-        raise ValueError("'method' is empty: name the predictor whose letters are to be used")
-    if simulated and method:
-        raise ValueError("'method' is for run folders; simulated letters are read by 'adapter'")
+def _named_twice(key: str, lexica: Sequence[NamedLexicon]) -> list[str]:
+    """Return what is wrong with the names of lexica."""
+    names = [lexicon.name for lexicon in lexica]
+    if len(set(names)) == len(names):
+        return []
+    return [f"'{key}' has a name twice among {', '.join(names)}: rename one"]
 
 
-class AdaptRecipe(Experiment):
+class AdaptRecipe(LettersExperiment):
     """Adaptation to people without labels, from the words they write."""
 
     kind: Literal["adaptation"] = "adaptation"
     name: Annotated[str, Field(pattern=NAME)] = "adapt"
-    letters: Names = ("simulated",)
-    """``simulated``, or the folders of finished runs."""
-    method: Names = ()
-    """Whose predictions of a run are the letters; several are fused."""
     data: str | None = None
     """The recordings of the runs; null takes what their recipe names."""
-    adapter: str = "air-letters"
-    simulate: SimulateConfig = SimulateConfig(people=6, cases=("3d",), repetitions=6, seed=60)
     lexicon: str = "english"
     size: PositiveInt | None = 50000
     lengths: Whole = (3, 4, 5, 6, 7, 8)
@@ -150,21 +152,12 @@ class AdaptRecipe(Experiment):
     fit_words: PositiveInt = 300
     """Words of the other people on which confidence is fitted."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        _check_source(self.letters, self.method)
-        return self
 
-
-class SegmentLexicon(Config):
+class SegmentLexicon(NamedLexicon):
     """Words that may have been written without given boundaries."""
 
-    name: Annotated[str, Field(pattern=r"^\w[\w-]*$")]
     lexicon: str = "nouns"
-    """``english``, ``nouns``, ``written`` (those of the test recordings alone), a file, or several
-    joined by ``+``."""
-    size: PositiveInt | None = None
-    """Use the so many most frequent words; null uses all."""
+    """Also ``written``: the words of the test recordings alone."""
 
 
 class SegmentRecipe(Experiment):
@@ -217,14 +210,11 @@ class SegmentRecipe(Experiment):
     order: Annotated[int, Field(ge=1, le=8)] = 5
     beam: PositiveInt = 200
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _mistakes(self) -> list[str]:
+        mistakes = _named_twice("lexica", self.lexica)
         simulated = self.words == "simulated"
         if not simulated and self.letters is None:
-            raise ValueError("'letters' is empty: real words need isolated letters to learn from")
+            mistakes.append("'letters' is empty: real words need isolated letters to learn from")
         if simulated and self.letters is not None:
-            raise ValueError("'letters' is for a file of real words; simulated people write both")
-        names = [lexicon.name for lexicon in self.lexica]
-        if len(set(names)) < len(names):
-            raise ValueError(f"'lexica' has a name twice among {', '.join(names)}: rename one")
-        return self
+            mistakes.append("'letters' is for a file of real words; simulated people write both")
+        return mistakes

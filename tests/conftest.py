@@ -8,11 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from imuscribe.signals.recording import Recording
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # two busy-waiting suites starve each other
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches for the network
+
+# How long an example takes says how busy the machine is, and nothing about us.
+settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any-machine")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 CHAT_TEMPLATE = (

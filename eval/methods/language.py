@@ -19,7 +19,6 @@ from imuscribe.finetune.adapters import check_start
 from imuscribe.finetune.reading import Reader
 from imuscribe.finetune.sft import train
 from imuscribe.models.calibrate import Calibration
-from imuscribe.prompts.ask.answers import parse_answer
 from imuscribe.prompts.ask.retrieval import Retriever
 from imuscribe.prompts.ask.shots import (
     draw_own,
@@ -184,8 +183,8 @@ class Predictors:
         begin = time.perf_counter()
         answers = reader.write(prompts, self.progress)
         seconds = (time.perf_counter() - begin) / len(prompts)
-        scores = ranking(answers, labels)
-        return Predictions.of(test, labels, scores, reader.tokens(prompts), seconds, note=note)
+        tokens = reader.tokens(prompts)
+        return Predictions.parsed(test, labels, answers, tokens, seconds, note=note)
 
     def _baseline(
         self, given: Method, fold: Fold, own: Sequence[Recording], test: Sequence[Recording]
@@ -222,12 +221,3 @@ class Predictors:
             self._reader = None
             self._reader = Reader(adapter, self.recipe)
         return self._reader
-
-
-def ranking(answers: Sequence[str], labels: Sequence[str]) -> NDArray[np.float64]:
-    """Return minus the rank of each label that an answer names, −inf for others, (n, n_labels)."""
-    scores = np.full((len(answers), len(labels)), -np.inf)
-    for row, answer in zip(scores, answers, strict=True):
-        for rank, label in enumerate(parse_answer(answer, labels).ranked):
-            row[labels.index(label)] = -rank
-    return scores

@@ -240,11 +240,8 @@ class MappingMethods:
 
     def _read(self, shown: Sequence[Recording], what: str) -> Predictions:
         assert self.reader is not None  # the recipe's own check
-        begin = time.perf_counter()
-        log_probs, tokens = self.reader.read(shown)
-        seconds = (time.perf_counter() - begin) / len(shown)
-        note = f"adapter {self.recipe.evaluate.adapter}, {what}"
-        return replace(self._predictions(log_probs, seconds, 0.0, note), tokens=tokens)
+        found = self.reader.read((self.fold.name, what), self.fold.test, shown)
+        return replace(found, note=f"adapter {self.recipe.evaluate.adapter}, {what}")
 
     def _fusion(self) -> Predictions:
         """Pool the gallery's vote and the model's reading of the 3D text."""
@@ -255,10 +252,9 @@ class MappingMethods:
             fusion, origin = Fusion((0.5, 0.5)), "equal weights, nobody held out"
         else:
             scores, recordings = self._held_out_scores(k)
-            parts = [
-                log_posterior(scores, self._temperature(k)),
-                self.reader.read(recordings)[0],
-            ]
+            names = self.fold.name, "3D text of people held out"
+            read = self.reader.read(names, recordings, recordings).log_probs
+            parts = [log_posterior(scores, self._temperature(k)), read]
             fusion = Fusion.fit(parts, self._truth(recordings))
             a, b = fusion.weights
             origin = (

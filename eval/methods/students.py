@@ -18,6 +18,7 @@ import numpy as np
 
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.splits import Fold
+from imuscribe.finetune.reading import Reader
 from imuscribe.prompts.ask.templates import PromptBuilder
 from imuscribe.prompts.serialize import build_serializer
 from imuscribe.prompts.teacher.pair_files import DataCard, Row, write_pairs
@@ -26,8 +27,6 @@ from imuscribe.signals.files import inside
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
     from imuscribe.prompts.teacher.chat import ChatModel
     from imuscribe.prompts.teacher.store import TokenBudget
     from imuscribe.prompts.teacher.teachers import Teacher
@@ -54,7 +53,7 @@ class StudentTrainer:
         self._model: ChatModel | None = None
         self._stop = threading.Event()
         self._students: dict[tuple[str, str], tuple[Path, Values]] = {}
-        self._held: tuple[Path, PreTrainedModel] | None = None
+        self._held: Reader | None = None
 
     def training(self, arm: Arm, fold: Fold) -> Values:
         """Return what a student was taught and what its training took."""
@@ -62,26 +61,22 @@ class StudentTrainer:
 
     def scored(self, arm: Arm, fold: Fold) -> Predictions:
         """Return what a student answers when asked for the label alone."""
-        return self._scored(fold.test, self._network(arm, fold))
+        reader = self._reader(arm, fold)
+        prompts = reader.prompts(reader.texts(fold.test))
+        begin = time.perf_counter()
+        log_probs = reader.score(prompts, self.progress)
+        seconds = (time.perf_counter() - begin) / len(fold.test)
+        tokens = reader.tokens(prompts)
+        return Predictions.of(fold.test, reader.labels, log_probs, tokens, seconds)
 
     def written(self, arm: Arm, fold: Fold) -> Values:
         """Return what a student writes about each test recording, with tokens and seconds."""
-        from imuscribe.finetune.scoring import generate
-
-        settings = self.recipe.evaluate
-        network = self._network(arm, fold)
-        prompts = self._prompts(fold.test, self._builder(arm))
+        reader, builder = self._reader(arm, fold), self._builder(arm)
+        prompts = [builder.prompt(text) for text in reader.texts(fold.test)]
         begin = time.perf_counter()
-        texts = generate(
-            network,
-            self.tokenizer,
-            prompts,
-            settings.max_new_tokens,
-            settings.batch_size,
-            self.progress,
-        )
+        texts = reader.write(prompts, self.progress)
         seconds = (time.perf_counter() - begin) / len(fold.test)
-        return {"texts": list(texts), "tokens": self._tokens(prompts), "seconds": seconds}
+        return {"texts": texts, "tokens": reader.tokens(prompts).tolist(), "seconds": seconds}
 
     def _builder(self, arm: Arm) -> PromptBuilder:
         prompt = self.recipe.student(explains=arm != "label").prompt
@@ -107,14 +102,13 @@ class StudentTrainer:
             )
         return self._students[known]
 
-    def _network(self, arm: Arm, fold: Fold) -> PreTrainedModel:
-        from imuscribe.finetune.base import load_base
-
+    def _reader(self, arm: Arm, fold: Fold) -> Reader:
+        """Return a student that is asked for the label alone; one is loaded at a time."""
         adapter = self._student(arm, fold)[0]
-        if self._held is None or self._held[0] != adapter:
+        if self._held is None or self._held.adapter != adapter:
             self._held = None
-            self._held = adapter, load_base(self.recipe.model, adapter)[0]
-        return self._held[1]
+            self._held = Reader(adapter, self.recipe.student(explains=False))
+        return self._held
 
     def _taught(
         self, arm: Arm, recordings: Sequence[Recording], builder: PromptBuilder, place: Path
@@ -198,26 +192,6 @@ class StudentTrainer:
             "answer_tokens": sum(learnt[i] for i in order),
             "seconds": tokens / last["tokens_per_second"],
         }
-
-    def _scored(self, test: Sequence[Recording], network: PreTrainedModel) -> Predictions:
-        from imuscribe.finetune.scoring import LabelScorer
-
-        labels = self.recipe.label_set
-        builder = PromptBuilder(self.tokenizer, labels, self.recipe.prompt)
-        prompts = self._prompts(test, builder)
-        scorer = LabelScorer(network, self.tokenizer, [builder.completion(x) for x in labels])
-        begin = time.perf_counter()
-        found = scorer.score(prompts, self.recipe.evaluate.batch_size, progress=self.progress)
-        seconds = (time.perf_counter() - begin) / len(test)
-        log_probs = found.log_probs.astype(np.float64)
-        return Predictions.of(test, labels, log_probs, self._tokens(prompts), seconds)
-
-    def _prompts(self, test: Sequence[Recording], builder: PromptBuilder) -> list[str]:
-        texts = self.serializer.encode([self.serializer.features(rec) for rec in test])
-        return [builder.prompt(text) for text in texts]
-
-    def _tokens(self, texts: Sequence[str]) -> list[int]:
-        return [len(self.tokenizer(text, verbose=False)["input_ids"]) for text in texts]
 
 
 def schedule(rows: Sequence[Row], lengths: Sequence[int], tokens: int, seed: int) -> list[int]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuscribe.eval.comparison import best, measure, protocol, task_of_labels
+from imuscribe.eval.comparison import about_labels, best, measure
 from imuscribe.eval.faithfulness import faithfulness
+from imuscribe.eval.metrics import share
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.report.page import Columns, Page, Table, Text, interval
-from imuscribe.eval.result import Result, origin
+from imuscribe.eval.result import Result
 from imuscribe.eval.splits import Fold
 from imuscribe.eval.task import Answers, Values
 from imuscribe.prompts.checking.config import CheckConfig
@@ -37,7 +38,7 @@ _TRUTH: Columns = _STUDENT | {
     "own claims supported [95 %]": lambda arm: interval(arm["explains"]["share"]),
     "of another recording [95 %]": lambda arm: interval(arm["by_chance"]["share"]),
     "texts without a false claim [95 %]": lambda arm: interval(arm["explains"]["true_texts"]),
-    "claims a text": lambda arm: f"{_decided(arm['explains']) / arm['explains']['texts']:.1f}",
+    "claims a text": lambda arm: f"{arm['explains']['share']['n'] / arm['explains']['texts']:.1f}",
 }
 
 _COST: Columns = _STUDENT | {
@@ -120,12 +121,9 @@ def explanations_results(values: Values, facts: Values) -> list[Result]:
     """Return accuracies, shares of true claims, and the accuracies of what stands beside."""
     folds, chance = values["folds"], values["chance"]
     trained = len({person for fold in folds for person in fold["train_people"]})
-    about = origin(values, facts) | {
-        "task": f"what students learn from explanations, {task_of_labels(values)}",
-        "protocol": protocol(values),
-        "over": "recordings",
-    }
-    accuracy = about | {"metric": "accuracy", "chance": chance}
+    about = about_labels(values, facts)
+    about["task"] = f"what students learn from explanations, {about['task']}"
+    accuracy = about | {"metric": "accuracy", "over": "recordings", "chance": chance}
     found = []
     for arm in values["arms"]:
         method = f"taught {_TAUGHT[arm['arm']]}"
@@ -179,13 +177,9 @@ def _by_kind(arms: Sequence[Values]) -> Table:
     return Table(head, rows, "Share supported by kind (of another recording), claims")
 
 
-def _supported(counts: Mapping[str, int]) -> str:
-    decided = _decided(counts)
-    return f"{counts['supported'] / decided:.3f} of {decided:,}" if decided else "–"
-
-
-def _decided(counts: Mapping[str, int]) -> int:
-    return int(counts["supported"] + counts["contradicted"])
+def _supported(taught: Mapping[str, int]) -> str:
+    figure = share(taught["supported"], taught["supported"] + taught["contradicted"])
+    return f"{figure['value']:.3f} of {figure['n']:,}" if figure["n"] else "–"
 
 
 def _arm(recipe: PairsRecipe, folds: Sequence[Fold], arm: str, answers: Answers) -> Values:

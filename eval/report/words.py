@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imuscribe.eval.metrics import Values, bootstrap_people, calibration_error, share
-from imuscribe.eval.report.page import Columns, Page, Table, interval, optional
+from imuscribe.eval.report.page import Page, Table, interval, optional
 from imuscribe.eval.report.study import published
 from imuscribe.eval.result import Result, dataset_name, origin
 from imuscribe.recipes.words import SegmentRecipe, WordsRecipe
@@ -96,9 +96,9 @@ def words_summary(
 def words_page(values: Values, facts: Values, folder: Path) -> Page:
     """Return the tables of every task: accuracies, then means."""
     tables = [table for task in values["tasks"] for table in _task_tables(task)]
-    letters = f"Letters: {values['letters']}."
-    caption = CAPTION.format(source=published()["words"]["source"])
-    return Page(values["name"], f"{letters} {caption}", tables, lines=[letters, caption])
+    source = published()["words"]["source"]
+    lines = [f"Letters: {values['letters']}.", CAPTION.format(source=source)]
+    return Page(values["name"], " ".join(lines), tables, lines=lines)
 
 
 def words_results(values: Values, facts: Values) -> list[Result]:
@@ -156,38 +156,35 @@ def segments_summary(
 
 def segments_page(values: Values, facts: Values, folder: Path) -> Page:
     """Return the tables: one of all figures, one by length of word."""
-    figures = values["figures"]
-    lengths = sorted({int(n) for one in figures for n in one["lengths"]})
-    names: Columns = {
-        "lexicon": lambda x: f"{x['lexicon']}, {x['words']:,}" if x["words"] else "none",
-        "method": lambda x: (
-            METHODS[x["method"]]
-            + ("" if x["words"] or "n-gram" in x["method"] else ", likeliest letters")
-        ),
-    }
-    columns: Columns = {
-        "words": lambda x: interval(x["word"], bounds=".2f", n=True),
-        "over people": lambda x: interval(x["people"], bounds=".2f"),
-        "letters": lambda x: interval(x["letter"], bounds=".2f"),
-        "bounds P, R, F1": lambda x: (
-            "{precision:.2f} {recall:.2f} {f1:.3f}".format(**x["bounds"]) if x["bounds"] else "–"
-        ),
-        "chance": lambda x: optional(x["chance"], ".4f"),
-    }
-    by_length = [
-        [
-            *(says(x) for says in names.values()),
-            *(interval(x["lengths"].get(str(n)), ".2f", n=True) for n in lengths),
+    lengths = sorted({n for one in values["figures"] for n in one["lengths"]}, key=int)
+    rows, by_length = [], []
+    for one in values["figures"]:
+        known, bounds = one["words"] is not None, one["bounds"]
+        likeliest = not known and "n-gram" not in one["method"]
+        names = [
+            f"{one['lexicon']}, {one['words']:,}" if known else "none",
+            METHODS[one["method"]] + (", likeliest letters" if likeliest else ""),
         ]
-        for x in figures
-    ]
+        rows.append(
+            [
+                *names,
+                interval(one["word"], bounds=".2f", n=True),
+                interval(one["people"], bounds=".2f"),
+                interval(one["letter"], bounds=".2f"),
+                "{precision:.2f} {recall:.2f} {f1:.3f}".format(**bounds) if bounds else "–",
+                optional(one["chance"], ".4f"),
+            ]
+        )
+        each = (interval(one["lengths"].get(n), ".2f", n=True) for n in lengths)
+        by_length.append([*names, *each])
+    head = ["lexicon", "method", "words", "over people", "letters", "bounds P, R, F1", "chance"]
     tables = [
-        Table.of(figures, {**names, **columns}, "words without given boundaries"),
-        Table([*names, *map(str, lengths)], by_length, "by letters of the word"),
+        Table(head, rows, "words without given boundaries"),
+        Table([*head[:2], *lengths], by_length, "by letters of the word"),
     ]
     about = f"Words: {values['words']}."
     lines = [about, SEGMENTS_CAPTION]
-    return Page(values["name"], f"{about} {SEGMENTS_CAPTION}", tables, lines=lines)
+    return Page(values["name"], " ".join(lines), tables, lines=lines)
 
 
 def segments_results(values: Values, facts: Values) -> list[Result]:

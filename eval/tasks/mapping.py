@@ -23,6 +23,7 @@ from imuscribe.eval.report.figures import write_embedding
 from imuscribe.eval.report.methods import mapping_page
 from imuscribe.eval.result import Result, origin
 from imuscribe.eval.splits import Fold, check_disjoint, make_folds
+from imuscribe.eval.store import Store
 from imuscribe.eval.task import Answers, Task, Unit, Values
 from imuscribe.mapping3d.data import Conditions, prepare
 from imuscribe.recipes.mapping import MapRecipe
@@ -126,7 +127,8 @@ class Mapping(Task[MapRecipe]):
 
         recipe, adapter = self.recipe, self.recipe.evaluate.adapter
         assert adapter is not None
-        reader = KeptReader(adapter, recipe.label_set, self.folder / "answers.json", self.progress)
+        store = Store(self.folder / "folds")
+        reader = KeptReader(adapter, recipe.label_set, store, self.progress)
         asking = reader.recipe.model_copy(
             update={
                 "data": recipe.data,

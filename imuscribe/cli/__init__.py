@@ -11,19 +11,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import typer
 
-from imuscribe.cli import (
-    check,
-    data,
-    pairs,
-    run,
-    sweep,
-    text,
-    train,
-    words,
-)
-from imuscribe.cli import (
-    map as mapping,
-)
+from imuscribe.cli import check, data, pairs, run, sweep, text, train, words
+from imuscribe.cli import map as mapping
 from imuscribe.signals.errors import InputError
 
 INTERRUPTED = 130
@@ -37,18 +26,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for part in (
-    data,
-    text,
-    pairs,
-    check,
-    train,
-    run,
-    sweep,
-    mapping,
-    words,
-):
-    part.register(app)
+data.register(app)
+text.register(app)
+for part in (pairs.app, train.app, run.app, sweep.app, mapping.app, words.app):
+    app.registered_groups += part.registered_groups
+    app.registered_commands += part.registered_commands
+check.register(app)
 
 
 def _print_version(wanted: bool) -> None:

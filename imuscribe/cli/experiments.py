@@ -21,8 +21,13 @@ def run_experiment(
 
     A command named after a kind takes recipes of that kind alone.
     """
-    asked = shlex.join(["imuscribe", *command, recipe, *overrides])
-    run_resolved(_resolved(recipe, overrides, kind), asked)
+    from imuscribe.recipes.load import load_as, load_experiment, schema
+
+    if kind is None:
+        resolved = load_experiment(recipe, overrides)
+    else:
+        resolved = load_as(schema(kind), recipe, overrides)
+    run_resolved(resolved, shlex.join(["imuscribe", *command, recipe, *overrides]))
 
 
 def run_resolved(recipe: Experiment, command: str) -> None:
@@ -39,18 +44,17 @@ def run_resolved(recipe: Experiment, command: str) -> None:
 def check_experiment(recipe: str, overrides: Sequence[str]) -> None:
     """Load and check all that a recipe names, and print it as it would be run."""
     from imuscribe.eval.run import task_of
-    from imuscribe.recipes.load import dump
+    from imuscribe.recipes.load import load_experiment
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    resolved = _resolved(recipe, overrides, None)
+    resolved = load_experiment(recipe, overrides)
     units = task_of(resolved.kind)(resolved, resolved.folder, True).units()
     typer.echo(f"{recipe}: {len(units)} parts to do, into {resolved.folder}")
-    typer.echo(f"\nresolved recipe\n{textwrap.indent(dump(resolved), '    ')}", nl=False)
+    show_resolved(resolved)
 
 
-def _resolved(recipe: str, overrides: Sequence[str], kind: str | None) -> Experiment:
-    from imuscribe.recipes.load import load_as, load_experiment, schema
+def show_resolved(recipe: Experiment) -> None:
+    """Print a recipe with every default spelt out."""
+    from imuscribe.recipes.load import dump
 
-    if kind is None:
-        return load_experiment(recipe, overrides)
-    return load_as(schema(kind), recipe, overrides)
+    typer.echo(f"\nresolved recipe\n{textwrap.indent(dump(recipe), '    ')}", nl=False)

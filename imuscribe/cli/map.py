@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imuscribe.cli.experiments import run_experiment
-from imuscribe.cli.options import examples
+from imuscribe.cli.options import Overrides, command
 from imuscribe.signals.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,63 +22,27 @@ if TYPE_CHECKING:
 RecipeName = Annotated[
     str, typer.Argument(help="A YAML file, or map-demo, map-sim, map-charsense, map-activities.")
 ]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
-]
 Folder = Annotated[Path, typer.Option("--mapping", help="Folder made by `map fit`.")]
+GalleryFile = Annotated[Path | None, typer.Option(help="Another gallery than the folder's own.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    group = typer.Typer(
-        help="Map one condition to another: mid-air letters to flat ones, phone to watch.",
-        no_args_is_help=True,
-    )
-    group.command(
-        "fit",
-        epilog=examples(
-            "imuscribe map fit map-demo",
-            "imuscribe map fit mine.yaml data=mine.parquet split.train=anna,ben",
-            "imuscribe map fit map-charsense data=charsense.parquet "
-            "support.simulate.strokes=unipen.parquet",
-            "imuscribe map fit map-activities data=sp_sw_har.parquet fit.loss.kind=triplet "
-            "fit.loss.mining=hard",
-        ),
-    )(fit)
-    group.command(
-        "eval",
-        epilog=examples(
-            "imuscribe map eval map-demo",
-            "imuscribe map eval map-charsense data=charsense.parquet "
-            "support.simulate.strokes=unipen.parquet split.folds=p003",
-            "imuscribe map eval map-activities data=sp_sw_har.parquet",
-        ),
-    )(evaluate)
-    group.command(
-        "apply",
-        epilog=examples(
-            "imuscribe map apply carl.parquet --mapping runs/mine --k 3",
-            "imuscribe map apply carl.parquet --mapping runs/mine --proxy retrieved.parquet",
-            "imuscribe map apply carl.parquet --synthesise flat.parquet",
-        ),
-    )(apply)
-    group.command(
-        "enrol",
-        epilog=examples("imuscribe map enrol dora.parquet --mapping runs/mine"),
-    )(enrol)
-    group.command(
-        "gallery",
-        epilog=examples(
-            "imuscribe map gallery runs/mine/gallery.parquet",
-            "imuscribe map gallery a.parquet --merge b.parquet --out both.parquet",
-        ),
-    )(gallery)
-    group.command(
-        "export", epilog=examples("imuscribe map export encoder.onnx --mapping runs/mine")
-    )(export)
-    app.add_typer(group, name="map")
+app = typer.Typer()
+map_app = typer.Typer(
+    help="Map one condition to another: mid-air letters to flat ones, phone to watch.",
+    no_args_is_help=True,
+)
+app.add_typer(map_app, name="map")
 
 
+@command(
+    map_app,
+    "imuscribe map fit map-demo",
+    "imuscribe map fit mine.yaml data=mine.parquet split.train=anna,ben",
+    "imuscribe map fit map-charsense data=charsense.parquet "
+    "support.simulate.strokes=unipen.parquet",
+    "imuscribe map fit map-activities data=sp_sw_har.parquet fit.loss.kind=triplet "
+    "fit.loss.mining=hard",
+)
 def fit(recipe: RecipeName, overrides: Overrides = None) -> None:
     """Train an encoder and make a gallery of its training people's target recordings.
 
@@ -98,6 +62,14 @@ def fit(recipe: RecipeName, overrides: Overrides = None) -> None:
     )
 
 
+@command(
+    map_app,
+    "imuscribe map eval map-demo",
+    "imuscribe map eval map-charsense data=charsense.parquet "
+    "support.simulate.strokes=unipen.parquet split.folds=p003",
+    "imuscribe map eval map-activities data=sp_sw_har.parquet",
+    name="eval",
+)
 def evaluate(recipe: RecipeName, overrides: Overrides = None) -> None:
     """Judge a mapping on people it does not know, next to its baselines; write a report.
 
@@ -106,14 +78,18 @@ def evaluate(recipe: RecipeName, overrides: Overrides = None) -> None:
     run_experiment(["map", "eval"], recipe, overrides or [], "mapping")
 
 
+@command(
+    map_app,
+    "imuscribe map apply carl.parquet --mapping runs/mine --k 3",
+    "imuscribe map apply carl.parquet --mapping runs/mine --proxy retrieved.parquet",
+    "imuscribe map apply carl.parquet --synthesise flat.parquet",
+)
 def apply(
     recordings: Annotated[Path, typer.Argument(help="Parquet file of recordings to map.")],
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="Folder made by `map fit`.")
     ] = None,
-    gallery: Annotated[
-        Path | None, typer.Option(help="Another gallery than the folder's own.")
-    ] = None,
+    gallery: GalleryFile = None,
     k: Annotated[int, typer.Option(min=1, help="Items to name.")] = 5,
     proxy: Annotated[
         Path | None, typer.Option(help="Write the nearest item of each query to this file.")
@@ -175,12 +151,11 @@ def apply(
         typer.echo(line, err=as_json)
 
 
+@command(map_app, "imuscribe map enrol dora.parquet --mapping runs/mine")
 def enrol(
     recordings: Annotated[Path, typer.Argument(help="Parquet file of labelled recordings.")],
     mapping: Folder,
-    gallery: Annotated[
-        Path | None, typer.Option(help="Another gallery than the folder's own.")
-    ] = None,
+    gallery: GalleryFile = None,
 ) -> None:
     """Add recordings of the target condition to a gallery: new people, new classes, no training."""
     from imuscribe.mapping3d.fit import GALLERY
@@ -198,6 +173,11 @@ def enrol(
     )
 
 
+@command(
+    map_app,
+    "imuscribe map gallery runs/mine/gallery.parquet",
+    "imuscribe map gallery a.parquet --merge b.parquet --out both.parquet",
+)
 def gallery(
     path: Annotated[Path, typer.Argument(help="A gallery file.")],
     merge: Annotated[Path | None, typer.Option(help="A gallery to unite it with.")] = None,
@@ -222,6 +202,7 @@ def gallery(
         typer.echo(f"{where}: {sum(labels.values())} of {len(labels)} labels")
 
 
+@command(map_app, "imuscribe map export encoder.onnx --mapping runs/mine")
 def export(
     path: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
     mapping: Folder,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -13,10 +13,13 @@ from imuscribe.signals.errors import InputError
 if TYPE_CHECKING:
     from imuscribe.signals.recording import Recording
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 Adapter = Annotated[
     str | None,
     typer.Option(help="A trained adapter's folder; the packaged air-letters when not given."),
 ]
+RecipeName = Annotated[str, typer.Argument(help="A YAML file, or the name of a packaged recipe.")]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
 ]
@@ -31,13 +34,7 @@ Rate = Annotated[float | None, typer.Option(help="CSV: Hz, for a file without ti
 
 
 def refuse_overwriting(out: Path, *read: Path) -> None:
-    """Refuse to write over a file that the command reads.
-
-    Raises
-    ------
-    InputError
-        If `out` is one of them.
-    """
+    """Refuse to write over a file that the command reads."""
     if any(out.resolve() == path.resolve() for path in read):
         raise InputError(f"--out {out}: is the file that is read: give another name")
 
@@ -84,5 +81,10 @@ def recordings_of(
 
 
 def examples(*lines: str) -> str:
-    """Return the text below a command's options: lines that can be typed as they stand."""
+    """Return the end of a command's help: lines that can be typed as they stand."""
     return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)
+
+
+def command(app: typer.Typer, *lines: str, name: str | None = None) -> Callable[[F], F]:
+    """Add a function to an app, under its own name if there is no other, with examples."""
+    return app.command(name, epilog=examples(*lines))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imuscribe.cli.options import examples, refuse_overwriting
+from imuscribe.cli.options import Overrides, command, refuse_overwriting
 from imuscribe.signals.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -78,40 +78,28 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    pairs = typer.Typer(help="Make instruction–answer pairs to fine-tune on.", no_args_is_help=True)
-    pairs.command(
-        "build",
-        epilog=examples(
-            "imuscribe pairs build letters.parquet --out pairs.jsonl",
-            "imuscribe pairs build letters.parquet --out pairs.jsonl --style short --label-only",
-            "imuscribe pairs build letters.parquet --out pairs.jsonl --subject p001 --limit 100",
-            "imuscribe pairs build letters.parquet --out pairs.jsonl --teacher smollm2",
-            "imuscribe pairs build letters.parquet --out pairs.parquet "
-            "--teacher http://localhost:8000/v1 --model qwen3-8b --max-tokens-total 5000000",
-            "imuscribe pairs build charsense-lopo --out pairs.jsonl prompt.retrieve=null",
-        ),
-    )(build)
-    pairs.command(
-        "export",
-        epilog=examples(
-            "imuscribe pairs export pairs.jsonl --to trl --out train.jsonl",
-            "imuscribe pairs export pairs.jsonl --to hosted --out upload.jsonl --without p003",
-        ),
-    )(export)
-    app.add_typer(pairs, name="pairs")
+app = typer.Typer()
+pairs_app = typer.Typer(help="Make instruction–answer pairs to fine-tune on.", no_args_is_help=True)
+app.add_typer(pairs_app, name="pairs")
 
 
+@command(
+    pairs_app,
+    "imuscribe pairs build letters.parquet --out pairs.jsonl",
+    "imuscribe pairs build letters.parquet --out pairs.jsonl --style short --label-only",
+    "imuscribe pairs build letters.parquet --out pairs.jsonl --subject p001 --limit 100",
+    "imuscribe pairs build letters.parquet --out pairs.jsonl --teacher smollm2",
+    "imuscribe pairs build letters.parquet --out pairs.parquet "
+    "--teacher http://localhost:8000/v1 --model qwen3-8b --max-tokens-total 5000000",
+    "imuscribe pairs build charsense-lopo --out pairs.jsonl prompt.retrieve=null",
+)
 @_with_settings
 def build(
     source: Annotated[
         str, typer.Argument(metavar="DATA", help="Recordings as Parquet, or a recipe.")
     ],
     out: Annotated[Path, typer.Option(help="The file to write: JSONL, or .parquet.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change.")
-    ] = None,
+    overrides: Overrides = None,
     **options: Any,
 ) -> None:
     """Pair recordings with explained answers: prompt and completion, one JSON object a line.
@@ -190,6 +178,11 @@ def _write_taught(recipe: BuildRecipe, student: Student, out: Path) -> str:
     return run.write_taught(taught, len(recordings), teacher, budget, about, out)
 
 
+@command(
+    pairs_app,
+    "imuscribe pairs export pairs.jsonl --to trl --out train.jsonl",
+    "imuscribe pairs export pairs.jsonl --to hosted --out upload.jsonl --without p003",
+)
 def export(
     path: Annotated[Path, typer.Argument(help="Pairs made by 'imuscribe pairs build'.")],
     out: Annotated[Path, typer.Option(help="The JSONL file to write.")],

@@ -16,8 +16,9 @@ from imuscribe.cli.options import (
     GyroUnit,
     Overrides,
     Rate,
+    RecipeName,
     TimeUnit,
-    examples,
+    command,
     is_csv,
     recordings_of,
 )
@@ -26,47 +27,26 @@ from imuscribe.signals.errors import InputError
 if TYPE_CHECKING:
     from imuscribe.signals.recording import Recording
 
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
+LEDGER = Path("docs/results.json")
 _LONGEST = 10.0
 """Seconds. Letters take one to three; activities are read by adapters of their own."""
 _STILL = 0.2
 """m/s²: what a sensor lying on a table stays below."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(
-        "run",
-        epilog=examples(
-            "imuscribe run demo",
-            "imuscribe run charsense-lopo data=charsense.parquet split.folds=p003",
-        ),
-    )(run)
-    app.command(
-        "report",
-        epilog=examples(
-            "imuscribe report runs/demo",
-            "imuscribe report runs/study-two-person --study",
-            "imuscribe report runs/charsense-lopo --audit audit/audit.json",
-        ),
-    )(report)
-    app.command(
-        "predict",
-        epilog=examples(
-            "imuscribe predict letter.csv --acc-unit g --gyro-unit deg/s",
-            "imuscribe predict letters.parquet --adapter runs/demo/folds/given/adapter --json",
-            "imuscribe predict log.csv --acc-unit g --gyro-unit deg/s --time-unit ms "
-            "--column t=time --column acc_x=ax --column acc_y=ay --column acc_z=az "
-            "--column gyro_x=gx --column gyro_y=gy --column gyro_z=gz",
-        ),
-    )(predict)
-    results = typer.Typer(help="Keep results worth keeping.", no_args_is_help=True)
-    results.command("add", epilog=examples("imuscribe results add runs/charsense-lopo"))(add)
-    results.command("render", epilog=examples("imuscribe results render"))(render)
-    app.add_typer(results, name="results")
+app = typer.Typer()
+results_app = typer.Typer(help="Keep results worth keeping.", no_args_is_help=True)
+app.add_typer(results_app, name="results")
 
 
+@command(
+    app,
+    "imuscribe run demo",
+    "imuscribe run charsense-lopo data=charsense.parquet split.folds=p003",
+)
 def run(
-    recipe: Annotated[str, typer.Argument(help="A YAML file, or the name of a packaged recipe.")],
+    recipe: RecipeName,
     overrides: Overrides = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check recipe and data, print them, and stop.")
@@ -82,8 +62,14 @@ def run(
         run_experiment(["run"], recipe, overrides or [])
 
 
+@command(
+    app,
+    "imuscribe report runs/demo",
+    "imuscribe report runs/study-two-person --study",
+    "imuscribe report runs/charsense-lopo --audit audit/audit.json",
+)
 def report(
-    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run_dir: RunFolder,
     study: Annotated[
         bool, typer.Option("--study", help="Print the air-writing study's table beside the run's.")
     ] = False,
@@ -116,9 +102,10 @@ def report(
     typer.echo(f"report: {path}")
 
 
+@command(results_app, "imuscribe results add runs/charsense-lopo")
 def add(
-    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    ledger: Annotated[Path, typer.Option(help="The ledger to add to.")] = Path("docs/results.json"),
+    run_dir: RunFolder,
+    ledger: Annotated[Path, typer.Option(help="The ledger to add to.")] = LEDGER,
     note: Annotated[str, typer.Option(help="What a reader must know.")] = "",
 ) -> None:
     """Add the results of a run to the ledger and render the page beside it."""
@@ -128,9 +115,8 @@ def add(
     typer.echo(f"{len(rows)} rows added to {ledger}")
 
 
-def render(
-    ledger: Annotated[Path, typer.Option(help="The ledger.")] = Path("docs/results.json"),
-) -> None:
+@command(results_app, "imuscribe results render")
+def render(ledger: Annotated[Path, typer.Option(help="The ledger.")] = LEDGER) -> None:
     """Render the page from the ledger."""
     from imuscribe.eval.ledger import read, write
 
@@ -138,6 +124,14 @@ def render(
     typer.echo(f"wrote {ledger.with_suffix('.md')} and {ledger.with_suffix('')}")
 
 
+@command(
+    app,
+    "imuscribe predict letter.csv --acc-unit g --gyro-unit deg/s",
+    "imuscribe predict letters.parquet --adapter runs/demo/folds/given/adapter --json",
+    "imuscribe predict log.csv --acc-unit g --gyro-unit deg/s --time-unit ms "
+    "--column t=time --column acc_x=ax --column acc_y=ay --column acc_z=az "
+    "--column gyro_x=gx --column gyro_y=gy --column gyro_z=gz",
+)
 def predict(
     file: Annotated[Path, typer.Argument(help="Recordings: canonical Parquet, or one in a CSV.")],
     adapter: Adapter = None,

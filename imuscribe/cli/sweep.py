@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, get_args
 import typer
 
 from imuscribe.cli.experiments import run_resolved
-from imuscribe.cli.options import Overrides, examples
+from imuscribe.cli.options import Overrides, RecipeName, command
 from imuscribe.signals.errors import InputError, nearest
 
 Item = TypeVar("Item", int, float, str)
@@ -25,23 +25,20 @@ _USED_BY = {
 """Which formats have a setting; all have a rate."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(
-        "sweep",
-        epilog=examples(
-            "imuscribe sweep demo",
-            "imuscribe sweep charsense-lopo data=charsense.parquet split.max_test_per_label=15 "
-            "train.max_per_label=40",
-            "imuscribe sweep charsense-lopo data=charsense.parquet --format csv --rate 5,10,20 "
-            "--decimals 0,1,2,3 --tokenizer smollm2,llama3",
-            "imuscribe sweep demo --format strokes --rate 50 --steps 8,16,32 --method fine-tuned",
-        ),
-    )(sweep)
+app = typer.Typer()
 
 
+@command(
+    app,
+    "imuscribe sweep demo",
+    "imuscribe sweep charsense-lopo data=charsense.parquet split.max_test_per_label=15 "
+    "train.max_per_label=40",
+    "imuscribe sweep charsense-lopo data=charsense.parquet --format csv --rate 5,10,20 "
+    "--decimals 0,1,2,3 --tokenizer smollm2,llama3",
+    "imuscribe sweep demo --format strokes --rate 50 --steps 8,16,32 --method fine-tuned",
+)
 def sweep(
-    recipe: Annotated[str, typer.Argument(help="A YAML file, or the name of a packaged recipe.")],
+    recipe: RecipeName,
     overrides: Overrides = None,
     format: Annotated[str | None, typer.Option(help="Of strokes,digits,csv; all.")] = None,
     rate: Annotated[
@@ -69,21 +66,20 @@ def sweep(
     Every cell of the grid is the recipe with another text, on the same folds and recordings.
     Run it again after an interruption: finished cells are kept.
     """
-    given = {"steps": steps, "levels": levels, "digits": digits, "decimals": decimals}
+    from imuscribe.recipes.load import resolve
+    from imuscribe.recipes.schema import Method
+    from imuscribe.recipes.sweep import SweepRecipe
+
+    whole = {"steps": steps, "levels": levels, "digits": digits, "decimals": decimals}
     axes: dict[str, Any] = {
         name: _items(f"--{name}", text, int, "whole numbers")
-        for name, text in given.items()
+        for name, text in whole.items()
         if text is not None
     }
     if rate is not None:
         axes["rates"] = _items("--rate", rate, float, "numbers")
     if format is not None:
         axes["formats"] = _formats(format, axes)
-    readers = _items("--tokenizer", tokenizer, str, "names") if tokenizer is not None else ()
-    from imuscribe.recipes.load import resolve
-    from imuscribe.recipes.schema import Method
-    from imuscribe.recipes.sweep import SweepRecipe
-
     values = resolve(recipe, overrides or [])
     if values.pop("kind", "letters") != "sweep":
         values["name"] = f"{values['name']}-sweep"
@@ -92,8 +88,8 @@ def sweep(
         methods = _known("--method", method, get_args(Method))
         values["evaluate"] = (values.get("evaluate") or {}) | {"methods": methods}
     values["grid"] = (values.get("grid") or {}) | axes
-    if readers:
-        values["tokenizers"] = readers
+    if tokenizer is not None:
+        values["tokenizers"] = _items("--tokenizer", tokenizer, str, "names")
     run_resolved(SweepRecipe.parse(values, recipe), shlex.join(["imuscribe", *sys.argv[1:]]))
 
 
@@ -113,9 +109,8 @@ def _formats(text: str, axes: dict[str, Any]) -> tuple[str, ...]:
 
 def _known(option: str, text: str, valid: Sequence[str]) -> tuple[str, ...]:
     names = _items(option, text, str, "names")
-    for name in names:
-        if name not in valid:
-            raise InputError(f"{option} '{name}': {nearest(name, valid)}")
+    if unknown := [name for name in names if name not in valid]:
+        raise InputError(f"{option} '{unknown[0]}': {nearest(unknown[0], valid)}")
     return names
 
 

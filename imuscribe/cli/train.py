@@ -3,46 +3,35 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from imuscribe.cli.options import examples
+from imuscribe.cli.experiments import show_resolved
+from imuscribe.cli.options import command
 from imuscribe.signals.errors import InputError
 
+RecipeName = Annotated[str, typer.Argument(help="A recipe's file or packaged name.")]
 Name = Annotated[str, typer.Argument(help="A packaged recipe's name.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(
-        "train",
-        epilog=examples(
-            "imuscribe train demo --dry-run",
-            "imuscribe train recipes/demo.yaml train.lr=5e-4 train.epochs=4",
-            "imuscribe train charsense-lopo data=charsense.parquet preset=fast out=adapters",
-            "imuscribe train mine.yaml data=mine.parquet lora.r=8 --from air-letters",
-            "torchrun --nproc-per-node 2 -m imuscribe.finetune.sft demo",
-        ),
-    )(train)
-    recipe = typer.Typer(help="Look at recipes, copy them, check them.", no_args_is_help=True)
-    recipe.command("ls", epilog=examples("imuscribe recipe ls"))(ls)
-    recipe.command("show", epilog=examples("imuscribe recipe show demo"))(show)
-    recipe.command("cp", epilog=examples("imuscribe recipe cp demo mine.yaml"))(cp)
-    recipe.command(
-        "validate",
-        epilog=examples(
-            "imuscribe recipe validate mine.yaml", "imuscribe recipe validate demo train.lr=1e-4"
-        ),
-    )(validate)
-    app.add_typer(recipe, name="recipe")
+app = typer.Typer()
+recipe_app = typer.Typer(help="Look at recipes, copy them, check them.", no_args_is_help=True)
+app.add_typer(recipe_app, name="recipe")
 
 
+@command(
+    app,
+    "imuscribe train demo --dry-run",
+    "imuscribe train recipes/demo.yaml train.lr=5e-4 train.epochs=4",
+    "imuscribe train charsense-lopo data=charsense.parquet preset=fast out=adapters",
+    "imuscribe train mine.yaml data=mine.parquet lora.r=8 --from air-letters",
+    "torchrun --nproc-per-node 2 -m imuscribe.finetune.sft demo",
+)
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe's file or packaged name.")],
+    recipe: RecipeName,
     overrides: Annotated[
         list[str] | None, typer.Argument(help="key=value …, and preset=NAME.")
     ] = None,
@@ -66,23 +55,24 @@ def train(
     Learns from the people in split.train if the protocol is 'given', else from everybody: to judge
     what it learns on people it does not know, use `imuscribe run`.
     """
-    from imuscribe.recipes.load import dump, load_recipe
+    from imuscribe.recipes.load import load_recipe
 
     changes = [*(overrides or [])]
     if start_from is not None:
         changes.append(f"train.start_from={json.dumps(start_from, ensure_ascii=False)}")
     resolved = load_recipe(recipe, changes)
-    from imuscribe.finetune import sft
+    from imuscribe.finetune import sft  # heavy, so mistakes in a recipe are found first
 
     recordings, figures = sft.plan(resolved)
     typer.echo(str(figures))
     if dry_run:
-        typer.echo(f"\nresolved recipe\n{textwrap.indent(dump(resolved), '    ')}", nl=False)
+        show_resolved(resolved)
         return
     out = Path(resolved.out) / resolved.name
     typer.echo(sft.train(resolved, recordings, out, resume=not restart))
 
 
+@command(recipe_app, "imuscribe recipe ls")
 def ls() -> None:
     """List the packaged recipes with what each is for."""
     from imuscribe.recipes.load import packaged_names, presets, recipe_text
@@ -94,6 +84,7 @@ def ls() -> None:
             typer.echo(f"    {line.removeprefix('# ')}")
 
 
+@command(recipe_app, "imuscribe recipe show demo")
 def show(name: Name) -> None:
     """Print a packaged recipe, comments included."""
     from imuscribe.recipes.load import recipe_text
@@ -101,6 +92,7 @@ def show(name: Name) -> None:
     typer.echo(recipe_text(name), nl=False)
 
 
+@command(recipe_app, "imuscribe recipe cp demo mine.yaml")
 def cp(
     name: Name,
     path: Annotated[Path, typer.Argument(help="The file to write.")],
@@ -118,19 +110,24 @@ def cp(
     typer.echo(path)
 
 
+@command(
+    recipe_app,
+    "imuscribe recipe validate mine.yaml",
+    "imuscribe recipe validate demo train.lr=1e-4",
+)
 def validate(
-    recipe: Annotated[str, typer.Argument(help="A recipe's file or packaged name.")],
+    recipe: RecipeName,
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value …")] = None,
 ) -> None:
     """Check a recipe and each of its presets, and list every mistake at once."""
-    from imuscribe.recipes.load import load_recipe, presets
+    from imuscribe.recipes.load import load_experiment, presets
 
     changes = overrides or []
     mistakes: list[str] = []
     for preset in [None, *presets(recipe)]:
         chosen = changes if preset is None else [f"preset={preset}", *changes]
         try:
-            load_recipe(recipe, chosen)
+            load_experiment(recipe, chosen)
         except InputError as error:
             mistakes += [line for line in str(error).splitlines() if line not in mistakes]
     if mistakes:

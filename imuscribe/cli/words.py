@@ -19,7 +19,7 @@ from imuscribe.cli.options import (
     Overrides,
     Rate,
     TimeUnit,
-    examples,
+    command,
     recordings_of,
 )
 from imuscribe.signals.errors import InputError
@@ -34,54 +34,19 @@ LexiconNames = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    words = typer.Typer(help="From letters to words.", no_args_is_help=True)
-    words.command(
-        "eval",
-        epilog=examples(
-            "imuscribe words eval words-study",
-            "imuscribe words eval words-study letters=runs/charsense-lopo "
-            "method=fine-tuned-retrieval name=words-charsense",
-            "imuscribe words eval words-study only=nouns k=2,3 words=20",
-        ),
-    )(evaluate)
-    words.command(
-        "segment",
-        epilog=examples(
-            "imuscribe words segment words-unsegmented",
-            "imuscribe words segment words-unsegmented preset=pen letters=motion_pen.parquet "
-            "words=motion_pen_words.parquet",
-        ),
-    )(segment)
-    words.command(
-        "decode",
-        epilog=examples(
-            "imuscribe words decode letters/ --acc-unit g --gyro-unit deg/s",
-            "imuscribe words decode h1.csv h2.csv i1.csv i2.csv --k 2 --acc-unit g "
-            "--gyro-unit deg/s --lexicon english+names.txt",
-            "imuscribe words decode letters.parquet --context 'I would like a cup of'",
-            "ls -tr letters/*.csv | imuscribe words decode - --acc-unit g --gyro-unit deg/s",
-        ),
-    )(decode)
-    words.command(
-        "demo",
-        epilog=examples(
-            "imuscribe words demo --word HELLO",
-            "imuscribe words demo --word IMUSCRIBE --k 3 --seed 7",
-        ),
-    )(demo)
-    app.add_typer(words, name="words")
-    app.command(
-        "adapt",
-        epilog=examples(
-            "imuscribe adapt words-adapt",
-            "imuscribe adapt words-adapt letters=runs/charsense-lopo method=fine-tuned-retrieval "
-            "data=charsense.parquet",
-        ),
-    )(adapt)
+app = typer.Typer()
+words_app = typer.Typer(help="From letters to words.", no_args_is_help=True)
+app.add_typer(words_app, name="words")
 
 
+@command(
+    words_app,
+    "imuscribe words eval words-study",
+    "imuscribe words eval words-study letters=runs/charsense-lopo "
+    "method=fine-tuned-retrieval name=words-charsense",
+    "imuscribe words eval words-study only=nouns k=2,3 words=20",
+    name="eval",
+)
 def evaluate(
     recipe: Annotated[str, typer.Argument(help="A YAML file, or words-study.")],
     overrides: Overrides = None,
@@ -93,6 +58,12 @@ def evaluate(
     run_experiment(["words", "eval"], recipe, overrides or [], "words")
 
 
+@command(
+    words_app,
+    "imuscribe words segment words-unsegmented",
+    "imuscribe words segment words-unsegmented preset=pen letters=motion_pen.parquet "
+    "words=motion_pen_words.parquet",
+)
 def segment(
     recipe: Annotated[str, typer.Argument(help="A YAML file, or words-unsegmented.")],
     overrides: Overrides = None,
@@ -105,6 +76,12 @@ def segment(
     run_experiment(["words", "segment"], recipe, overrides or [], "segments")
 
 
+@command(
+    app,
+    "imuscribe adapt words-adapt",
+    "imuscribe adapt words-adapt letters=runs/charsense-lopo method=fine-tuned-retrieval "
+    "data=charsense.parquet",
+)
 def adapt(
     recipe: Annotated[str, typer.Argument(help="A YAML file, or words-adapt.")],
     overrides: Overrides = None,
@@ -117,6 +94,14 @@ def adapt(
     run_experiment(["adapt"], recipe, overrides or [], "adaptation")
 
 
+@command(
+    words_app,
+    "imuscribe words decode letters/ --acc-unit g --gyro-unit deg/s",
+    "imuscribe words decode h1.csv h2.csv i1.csv i2.csv --k 2 --acc-unit g "
+    "--gyro-unit deg/s --lexicon english+names.txt",
+    "imuscribe words decode letters.parquet --context 'I would like a cup of'",
+    "ls -tr letters/*.csv | imuscribe words decode - --acc-unit g --gyro-unit deg/s",
+)
 def decode(
     files: Annotated[
         list[str],
@@ -179,6 +164,11 @@ def decode(
         typer.echo(f"word: {found[0].word}")
 
 
+@command(
+    words_app,
+    "imuscribe words demo --word HELLO",
+    "imuscribe words demo --word IMUSCRIBE --k 3 --seed 7",
+)
 def demo(
     word: Annotated[str, typer.Option(help="What the person writes.")] = "HELLO",
     k: Annotated[int, typer.Option("--k", min=1, help="Times each letter is written.")] = 2,

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from imuscribe.prompts.tables import any_of, tables
+
 TOP = 5
 _NEAR = 80
 """Characters beside a label that may change what it means."""
@@ -22,18 +24,12 @@ _NEAR = 80
 
 @dataclass(frozen=True)
 class Answer:
-    """What a text answered.
-
-    Parameters
-    ----------
-    ranked : tuple of str
-        Up to five labels, best first; empty when the text commits itself to none.
-    confidences : dict of str to float
-        Confidence of each label the text gives one for, 0 to 1.
-    """
+    """What a text answered."""
 
     ranked: tuple[str, ...] = ()
+    """Up to five labels, best first; empty when the text commits itself to none."""
     confidences: dict[str, float] = field(default_factory=dict)
+    """Confidence of each label the text gives one for, 0 to 1."""
 
     @property
     def unparsable(self) -> bool:
@@ -53,9 +49,13 @@ def parse_answer(text: str, labels: Sequence[str]) -> Answer:
         What the model wrote, without the prompt.
     labels : sequence of str
         Every possible answer.
+
+    Returns
+    -------
+    Answer
+        The labels the text commits itself to, best first, and their confidences, 0 to 1.
     """
-    reader = _reader(tuple(labels))
-    return reader.read(text)
+    return _parser(tuple(labels)).parse(text)
 
 
 def format_answer(answer: Answer) -> str:
@@ -68,53 +68,30 @@ def format_answer(answer: Answer) -> str:
     return "\n".join(lines)
 
 
-@lru_cache(maxsize=64)
-def _reader(labels: tuple[str, ...]) -> _Reader:
-    return _Reader(labels)
-
-
-_NOUN = (
-    r"(?:(?:upper|lower)[- ]?case|capital|small|letter|character|digit|number|symbol|activity|"
-    r"class|label)"
-)
+_SAID = tables("ask/answers.yaml")
+_NOUN = any_of(_SAID["nouns"])
 _OPEN, _CLOSE = r"[\"'“‘«(\[<]", r"[\"'”’»)\]>]"
-_LINK = r"(?:\s+(?:is|was|must be|should be|would be)|'s|’s|\s*(?::|=|->|→|⇒))"
-_FILL = (
-    r"(?:most likely|very likely|likely|most probably|probably|definitely|clearly|certainly|"
-    r"therefore|thus|that of|performing|doing|an?|the|:|" + _NOUN + ")"
-)
-_SUBJECT = (
-    r"(?:answer|prediction|guess|result|conclusion|choice|match|gesture|movement|motion|signal|"
-    r"recording|it|this|that|person|user|subject|wearer|writer|he|she|they|" + _NOUN + ")"
-)
-_VERB = (
-    r"(?:say|choose|pick|predict|identify|select|guess|conclude|think|believe|represents?|"
-    r"resembles?|match(?:es)?|shows?|forms?|spells?|corresponds? to|answer|wrote|drew)"
-    r"(?:\s+(?:that|it|it's|it’s|it is|this is|with))*"
-)
-_LIKELY = r"(?:most likely|most probable|best guess|best match|probably)"
-_DECISION = rf"(?:\b{_SUBJECT}{_LINK}|\b{_VERB}|\b{_LIKELY})(?:\s*{_FILL}(?![\w]))*\s*"
+_SUBJECT = rf"\b{any_of([*_SAID['subjects'], _NOUN])}{any_of(_SAID['links'])}"
+_VERB = rf"\b{any_of(_SAID['verbs'])}(?:\s+{any_of(_SAID['objects'])})*"
+_FILL = any_of([*_SAID["fillers"], _NOUN])
+_DECISION = rf"(?:{_SUBJECT}|{_VERB}|\b{any_of(_SAID['likely'])})(?:\s*{_FILL}(?![\w]))*\s*"
 _HEADER = re.compile(
     r"(?:top[\s-]*(?:\d|three|four|five)|ranked|ranking|guesses|candidates)[^\n:]{0,60}?"
     r"(?::|\b(?:is|are)\b|\n|$)",
     re.IGNORECASE,
 )
+_OPENED = re.compile(r"[{\[]")
 _FINAL = re.compile(r"final(?:ly)?\b", re.IGNORECASE)
 _NEGATED = re.compile(
-    r"(?:\bnot|n't|n’t|\bnever|\bno|\brather than|\binstead of|\bunlike|\bneither|\bnor|\bor|"
-    r"\bexcept|\bexample|e\.g\.)\s*(?:(?:an?|the)\s+)?(?:letter\s+)?$",
-    re.IGNORECASE,
+    rf"{any_of(_SAID['negations'])}\s*(?:(?:an?|the)\s+)?(?:letter\s+)?$", re.IGNORECASE
+)
+_ANSWER_KEYS, _LIST_KEYS, _SCORE_KEYS = (
+    _SAID[f"{kind}_keys"] for kind in ("answer", "list", "score")
 )
 _NUMBER = r"(\d+(?:\.\d+)?)\s*(%|percent\b)|(?<![\d.])(0?\.\d+|[01]\.\d+)(?![\d.%])"
-_ANSWER_KEYS = (
-    "final_answer", "answer", "letter", "label", "prediction", "predicted", "character", "digit",
-    "activity", "class", "guess",
-)  # fmt: skip
-_LIST_KEYS = ("top_5", "top5", "top", "ranked", "ranking", "guesses", "predictions", "candidates")
-_SCORE_KEYS = ("confidence", "probability", "likelihood", "score", "percent")
 
 
-class _Reader:
+class _Parser:
     """The patterns of one label set, compiled once."""
 
     def __init__(self, labels: tuple[str, ...]) -> None:
@@ -138,7 +115,7 @@ class _Reader:
             re.IGNORECASE,
         )
 
-    def read(self, text: str) -> Answer:
+    def parse(self, text: str) -> Answer:
         answer = self._json(text)
         if answer is not None:
             return answer
@@ -149,8 +126,9 @@ class _Reader:
             or self._bare(text)
             or self._numbered(text, at_least=2)
             or self._decided(text, confidences)
-            or self._quoted(text)
-            or self._only_word(text)
+            or self._only(text, self.quoted.finditer(text))
+            # Labels that are words are mentioned by no accident.
+            or self._only(text, (m for m in self.name.finditer(text) if len(m["name"]) > 2))
         )
         if ranked or len(confidences) > 1:
             ranked = [*ranked, *sorted(confidences, key=lambda label: -confidences[label])]
@@ -177,11 +155,10 @@ class _Reader:
     def _json(self, text: str) -> Answer | None:
         """Read the last JSON object or list that holds an answer."""
         found = None
-        decoder = json.JSONDecoder()
         position = 0
-        while opened := re.compile(r"[{\[]").search(text, position):
+        while opened := _OPENED.search(text, position):
             try:
-                value, position = decoder.raw_decode(text, opened.start())
+                value, position = json.JSONDecoder().raw_decode(text, opened.start())
             except (ValueError, RecursionError):
                 position = opened.end()
                 continue
@@ -272,7 +249,7 @@ class _Reader:
             items = [bullet.sub("", line, count=1) for line in lines if bullet.match(line)]
         else:
             items = re.split(r"\s*[,;>|→]\s*(?:and\b|then\b)?|\s+(?:and|then)\s+", lines[0])
-        ranked = []
+        ranked: list[str] = []
         for item in items:
             label = self._item(item)
             if label is None:
@@ -291,16 +268,13 @@ class _Reader:
         """Read a first line that is a label and nothing else."""
         line = text.strip().partition("\n")[0].strip()
         match = re.fullmatch(rf"{_OPEN}*(.*?){_CLOSE}*\s*[.!,;]*{_CLOSE}*", line)
-        label = self.label(match.group(1).strip()) if match else None
+        label = self.label(match[1].strip()) if match else None
         return [label] if label is not None else []
 
     def _decided(self, text: str, confidences: Mapping[str, float]) -> list[str]:
         """Read the last sentence that commits itself to a label."""
-        decisions = [
-            label
-            for match in self.decision.finditer(text)
-            if (label := self._committed(text, match)) is not None
-        ]
+        found = (self._committed(text, match) for match in self.decision.finditer(text))
+        decisions = [label for label in found if label is not None]
         if len(set(decisions)) > 1 and all(label in confidences for label in decisions):
             # A field for every candidate, each with its confidence, is a table and no decision.
             return sorted(set(decisions), key=lambda label: -confidences[label])[:1]
@@ -318,23 +292,16 @@ class _Reader:
             return None
         return self.label(match["name"])
 
-    def _quoted(self, text: str) -> list[str]:
-        """Read the only label that stands in quotes, unless the text speaks against it."""
-        return self._only(text, self.quoted.finditer(text))
-
-    def _only_word(self, text: str) -> list[str]:
-        """Read the only label mentioned, for labels that are words and hence no accident."""
-        matches = (match for match in self.name.finditer(text) if len(match["name"]) > 2)
-        return self._only(text, matches)
-
     def _only(self, text: str, matches: Iterator[re.Match[str]]) -> list[str]:
-        found = {}
-        for match in matches:
-            found[self.label(match["name"])] = _is_negated(text, match)
+        """Read the only label there is, unless the text speaks against it."""
+        found = {self.label(match["name"]): _is_negated(text, match) for match in matches}
         if len(found) != 1:
             return []
         label, negated = next(iter(found.items()))
         return [] if label is None or negated else [label]
+
+
+_parser = lru_cache(maxsize=64)(_Parser)
 
 
 def _is_negated(text: str, match: re.Match[str]) -> bool:

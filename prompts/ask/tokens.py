@@ -8,34 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imuscribe.prompts.tables import tables
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import cache_dir, whole_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-_LLAMA3_SPECIALS = (
-    "<|begin_of_text|>",
-    "<|end_of_text|>",
-    "<|reserved_special_token_0|>",
-    "<|reserved_special_token_1|>",
-    "<|finetune_right_pad_id|>",
-    "<|step_id|>",
-    "<|start_header_id|>",
-    "<|end_header_id|>",
-    "<|eom_id|>",
-    "<|eot_id|>",
-    "<|python_tag|>",
-    "<|image|>",
-    *(f"<|reserved_special_token_{i}|>" for i in range(2, 246)),
-)
-_LLAMA3_CHAT = (
-    "{% for message in messages %}"
-    "{{ ('<|begin_of_text|>' if loop.first else '') + '<|start_header_id|>' + message['role']"
-    " + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' }}"
-    "{% endfor %}"
-    "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' if add_generation_prompt else '' }}"
-)
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -134,8 +112,11 @@ def _convert_llama3() -> PreTrainedTokenizerBase:
             return {base64.b64decode(token): int(rank) for token, rank in lines}
 
     core = Converter(model).converted()
-    core.add_special_tokens(list(_LLAMA3_SPECIALS))
-    bos = _LLAMA3_SPECIALS[0]
+    named = tables("ask/llama3.yaml")["special"]
+    reserved = (f"<|reserved_special_token_{i}|>" for i in range(2, 258 - len(named)))
+    special = [*named, *reserved]
+    core.add_special_tokens(special)
+    bos = special[0]
     core.post_processor = TemplateProcessing(
         single=f"{bos} $A", special_tokens=[(bos, core.token_to_id(bos))]
     )
@@ -144,7 +125,7 @@ def _convert_llama3() -> PreTrainedTokenizerBase:
         bos_token=bos,
         eos_token="<|eot_id|>",
         pad_token="<|finetune_right_pad_id|>",
-        chat_template=_LLAMA3_CHAT,
+        chat_template=tables("ask/llama3.yaml")["chat"],
     )
     return tokenizer
 

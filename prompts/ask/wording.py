@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+
+from imuscribe.prompts.tables import tables
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,7 @@ def wording_for(labels: Sequence[str]) -> Wording:
 
 @cache
 def _wording(noun: str) -> Wording:
-    import yaml
-
-    text = resources.files("imuscribe.prompts").joinpath("ask/wordings.yaml").read_text("utf-8")
-    said = yaml.safe_load(text)["activity" if noun == "activity" else "writing"]
+    said = tables("ask/wordings.yaml")["activity" if noun == "activity" else "writing"]
     role, learn, query, brief = (
         said[part].format(noun=noun) for part in ("role", "learn", "query", "brief")
     )

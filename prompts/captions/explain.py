@@ -8,7 +8,9 @@ only in the conclusion.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,20 +205,25 @@ def extent(motion: Motion) -> float:
 def _pulses(rec: Recording, config: ExplainConfig) -> list[Phase]:
     """Return the strongest stretches of acceleration of single device axes, in order of time."""
     change = rec.acc - np.median(rec.acc, axis=1, keepdims=True)
-    least = max(config.rest * float(np.abs(change).max()), config.min_acceleration)
     pulses = []
-    for name, values in zip("xyz", change, strict=True):
-        for sign in (1, -1):
-            for first, last in runs(sign * values > least):
-                extreme = sign * float((sign * values[first : last + 1]).max())
-                times = _times(rec.t, (first, last))
-                pulses.append(Phase("pulse", *times, name, peak=extreme))
+    for axis, sign in itertools.product("xyz", (1, -1)):
+        for first, last in standing_out(change, axis, sign, config):
+            extreme = sign * float((sign * change["xyz".index(axis), first : last + 1]).max())
+            pulses.append(Phase("pulse", *_times(rec.t, (first, last)), axis, peak=extreme))
     strongest = sorted(pulses, key=lambda pulse: -abs(pulse.peak))[: config.max_phases]
     still = np.ones(rec.n_samples, dtype=bool)
     for pulse in pulses:
         still &= (rec.t < pulse.start) | (rec.t > pulse.end)
     rests = [Phase("still", *_times(rec.t, span)) for span in _pauses(still, rec.t, config)]
     return sorted([*strongest, *rests], key=lambda phase: phase.start)
+
+
+def standing_out(
+    change: NDArray[np.floating[Any]], axis: str, sign: int, config: ExplainConfig
+) -> list[Span]:
+    """Return where acceleration minus its median, shape (3, n), stands out along an axis."""
+    least = max(config.rest * float(np.abs(change).max()), config.min_acceleration)
+    return runs(sign * change["xyz".index(axis)] > least)
 
 
 def compass(step: Array) -> str:

@@ -24,6 +24,7 @@ from imuscribe.prompts.captions.explain import (
     extent,
     runs,
     segments,
+    standing_out,
 )
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.motion.frames import Motion, writing_motion
@@ -184,18 +185,12 @@ class Facts:
         return float(np.array(UP[word]) @ step / max(float(np.linalg.norm(step)), 1e-9))
 
     def pulses(self, axis: str, sign: int) -> list[tuple[float, float]]:
-        """Return from when to when acceleration along an axis stands out, as the explainer has it.
-
-        As in `explain`: the change from the median, beyond a share of the strongest one.
-        """
-        return self.once(("pulses", axis, sign), lambda: self._pulses(axis, sign))
-
-    def _pulses(self, axis: str, sign: int) -> list[tuple[float, float]]:
-        largest = max(float(np.abs(self.signal("change", a)).max()) for a in "xyz")
-        least = max(self.config.rest * largest, self.config.min_acceleration)
-        times = self._times[0]
-        spans = runs(sign * self.signal("change", axis) > least)
-        return [(times[first], times[last]) for first, last in spans]
+        """Return from when to when acceleration stands out along an axis, as in `explain`."""
+        change = [self.signal("change", a) for a in "xyz"]
+        spans = self.once(
+            ("pulses", axis, sign), lambda: standing_out(np.stack(change), axis, sign, self.config)
+        )
+        return [(self._times[0][first], self._times[0][last]) for first, last in spans]
 
     # Rest ---------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide
+from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide, either
 from imuscribe.prompts.checking.sentence import Sentence
 
 
@@ -81,9 +81,7 @@ def _sign(s: Sentence, i: int) -> Finding:
     share = float((values > 0).mean())
     found = f"{axis} positive in {share if factor > 0 else 1 - share:.0%} of the samples"
     local = s.has("stat", "peak", "valley") or s.has("noun", "peak")
-    turning = s.has("stat", "trend") or any(
-        s.word(k) in ("turns", "goes", "becomes", "swings") for k in range(len(s.tokens))
-    )
+    turning = s.has("stat", "trend") or s.has("swings")
     if s.has("all", "always") or s.has("stat", "stay"):
         return decide(share >= 0.95, share < 0.9, found)
     if local or turning or (frame is not None and frame.point):
@@ -111,8 +109,7 @@ def _sign_order(s: Sentence, i: int, first: str) -> Finding:
     both = bool((large > 0).any() and (large < 0).any())
     found = f"{axis} is first {'positive' if positive else 'negative'}"
     found += "" if both else " and keeps its sign"
-    good = both and positive == (first == "+")
-    return decide(good, not good, found)
+    return either(both and positive == (first == "+"), found)
 
 
 # The strongest axis ------------------------------------------------------------------------------

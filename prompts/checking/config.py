@@ -58,3 +58,8 @@ class CheckedClaim:
 def decide(good: bool, bad: bool, found: str) -> Finding:
     """Return the verdict on a claim that is borne out, refuted, or neither."""
     return ("supported" if good else "contradicted" if bad else "unchecked"), found
+
+
+def either(good: bool, found: str) -> Finding:
+    """Return the verdict on a claim that is borne out or refuted."""
+    return decide(good, not good, found)

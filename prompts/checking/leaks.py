@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from imuscribe.prompts.checking.lexicon import phrases
+from imuscribe.prompts.checking.lexicon import PHRASES
+from imuscribe.prompts.tables import any_of, tables
 
 
 def leaks(text: str, label: str) -> tuple[tuple[int, int], ...]:
@@ -46,7 +47,7 @@ def _forms(word: str) -> str:
 
 def _letter(label: str) -> str:
     """Match one letter or digit where it can only be a name."""
-    one_of = {name: f"(?:{'|'.join(forms)})" for name, forms in phrases()["naming"].items()}
+    one_of = {name: any_of(forms) for name, forms in tables(PHRASES)["naming"].items()}
     cue = rf"{one_of['cues']}s?(?:\s+{one_of['links']})?\s*[:=]?"
     axis = rf"(?!\s*[-–]?\s*{one_of['axes']})"
     name = re.escape(label)

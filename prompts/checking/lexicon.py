@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from math import pi
-from typing import Any
 
-import yaml
-
+from imuscribe.prompts.tables import tables
 from imuscribe.signals.recording import STANDARD_GRAVITY
 
 Roles = dict[str, str]
 """What a phrase may be, such as ``{"stat": "peak", "noun": "peak"}``."""
 
+PHRASES = "checking/phrases.yaml"
 _CONSTANTS = {"degree": pi / 180, "gravity": STANDARD_GRAVITY}
 
 
@@ -30,22 +29,14 @@ class Lexicon:
 
 
 @cache
-def phrases() -> dict[str, Any]:
-    """Return the tables of the file; every word in it is a text, "no" and numbers too."""
-    text = resources.files("imuscribe.prompts").joinpath("checking/phrases.yaml").read_text("utf-8")
-    tables: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
-    return tables
-
-
-@cache
 def lexicon() -> Lexicon:
     """Return every phrase with its roles."""
     table: dict[str, Roles] = {}
-    for role, values in phrases()["roles"].items():
+    for role, values in tables(PHRASES)["roles"].items():
         for value, listed in values.items() if isinstance(values, dict) else [("", values)]:
             for phrase in listed:
                 table.setdefault(phrase, {})[role] = value
-    for sensor, names in phrases()["axes"].items():
+    for sensor, names in tables(PHRASES)["axes"].items():
         for name in names:
             for axis in "xyz":
                 table[name.format(axis)] = {"axis": axis} | ({"sensor": sensor} if sensor else {})
@@ -54,10 +45,15 @@ def lexicon() -> Lexicon:
     return Lexicon(table, frozenset(word for words in split for word in words), frozenset(begun))
 
 
+def pattern(name: str) -> re.Pattern[str]:
+    """Return one of the regular expressions of the file."""
+    return re.compile("".join(tables(PHRASES)["patterns"][name]))
+
+
 @cache
 def units() -> tuple[tuple[str, str, float], ...]:
     """Return the form, the quantity and the factor of each unit, longer forms first."""
     return tuple(
         (form, quantity, _CONSTANTS[factor] if factor in _CONSTANTS else float(factor))
-        for quantity, factor, form in phrases()["units"]
+        for quantity, factor, form in tables(PHRASES)["units"]
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from imuscribe.prompts.captions.facts import Facts, Values
-from imuscribe.prompts.checking.config import UNSURE, Finding, decide
+from imuscribe.prompts.checking.config import UNSURE, Finding, decide, either
 from imuscribe.prompts.checking.sentence import Frame, Number, Sentence
 
 Measured = tuple[str, Finding]
@@ -29,12 +29,10 @@ def _speed(s: Sentence, i: int) -> Measured:
     found = f"peak speed {top[0]:.2f} m/s, mean {flat.mean():.2f} m/s"
     if number.bound:
         low, high = number.value - number.slack, number.value + number.slack
-        good = min(top) <= high if number.upper else max(top) >= low
-        return "speed", decide(good, not good, found)
+        return "speed", either(min(top) <= high if number.upper else max(top) >= low, found)
     level = (float(flat.mean()), float(solid.mean()))
     if number.stat in ("mean", "median"):
-        good = number.is_one_of(level)
-        return "speed", decide(good, not good, found)
+        return "speed", either(number.is_one_of(level), found)
     phases = [p.peak for p in facts.explanation.phases if p.kind == "movement"]
     sides = [float(np.abs(row).max()) for row in facts.motion.velocity]
     local = s.is_local() or number.stat != "max"
@@ -61,13 +59,13 @@ def _length(s: Sentence, i: int) -> Measured:
         straight = float(np.linalg.norm(net))
         found = f"{straight:.2f} m from {frame.start:.2f} to {frame.end:.2f} s"
         good = number.is_one_of([straight, *np.abs(net), *np.ptp(cut, axis=1), _way(cut)])
-        return "length", decide(good, not good, found)
+        return "length", either(good, found)
     if s.has("size"):
         nearest = min(s.indices("size"), key=lambda k: (k < i, abs(k - i)))
         size = s.tokens[nearest].roles["size"]
         good = number.is_one_of([{"wide": width, "tall": height, "path": whole}[size]])
         found = f"{width:.2f} m wide, {height:.2f} m tall, path {whole:.2f} m"
-        return "length", decide(good, not good, found)
+        return "length", either(good, found)
     moves = [p.length for p in facts.explanation.phases if p.kind == "movement"]
     net = facts.step((0, facts.rec.n_samples - 1))
     straight = float(np.linalg.norm(net))
@@ -81,11 +79,8 @@ def _way(path: Values) -> float:
 
 
 def _time(s: Sentence, i: int) -> Measured:
-    """Check a moment, or how long something lasts."""
+    """Check how long something lasts."""
     facts = s.facts
-    moment = next((frame for frame in s.frames if frame.token == i), None)
-    if moment is not None:
-        return "time", _moment(s, i, moment)
     number = Number(s, i, s.config.time)
     if s.unsure(i) or number.high is not None:
         return "duration", UNSURE
@@ -93,21 +88,20 @@ def _time(s: Sentence, i: int) -> Measured:
     found = f"{length:.2f} s long"
     if number.bound:
         good = (length - number.value) * (-1 if number.upper else 1) >= -number.slack
-        return "duration", decide(good, not good, found) if s.has("lasts") else UNSURE
+        return "duration", either(good, found) if s.has("lasts") else UNSURE
     if number.value > length + number.slack:
         return "duration", ("contradicted", found)
     of_a_part = s.has("noun") or s.has("rest") or s.has("dir")
     if not of_a_part and (s.has("lasts") or s.has("self")):
-        good = number.is_one_of([length])
-        return "duration", decide(good, not good, found)
+        return "duration", either(number.is_one_of([length]), found)
     parts = [phase.end - phase.start for phase in facts.explanation.phases]
     meant = of_a_part or s.has("lasts")
     return "duration", decide(meant and number.is_one_of([length, *parts]), False, found)
 
 
-def _moment(s: Sentence, i: int, frame: Frame) -> Finding:
+def check_moment(s: Sentence, frame: Frame) -> Finding:
     """Check that something is at a moment: it must be in the recording, and there."""
-    facts, unit = s.facts, s.tokens[i].unit
+    facts, i, unit = s.facts, frame.token, s.tokens[frame.token].unit
     if frame.end > facts.rec.duration + frame.slack and not s.guarded:
         samples = f"{facts.rec.n_samples} samples"
         end = samples if unit == "sample" else f"{facts.rec.duration:.2f} s"
@@ -167,16 +161,12 @@ def _places(facts: Facts, word: str, values: Values, exact: bool) -> list[int]:
 
 
 def _samples(s: Sentence, i: int) -> Measured:
-    moment = next((frame for frame in s.frames if frame.token == i), None)
-    if moment is not None:
-        return "time", _moment(s, i, moment)
     number, n = Number(s, i, 1.5), s.facts.rec.n_samples
     found = f"{n} samples"
     if s.unsure(i) or number.high is not None:
         return "samples", UNSURE
     if number.bound:
-        good = n <= number.value if number.upper else n >= number.value
-        return "samples", decide(good, not good, found)
+        return "samples", either(n <= number.value if number.upper else n >= number.value, found)
     of_a_part = s.has("rest") or s.has("noun", "move", "phase", "rest")
     of_a_part = of_a_part or s.plays(i - 1, "first") or s.plays(i - 1, "last")
     good = abs(n - number.value) <= (number.slack if s.hedged(i) else 1.5)
@@ -190,14 +180,13 @@ def _rate(s: Sentence, i: int) -> Measured:
     if s.unsure(i) or s.compare(i) or s.tokens[i].high is not None:
         return kind, UNSURE
     if kind == "rate":
-        good = Number(s, i, 0.0).is_one_of([rec.rate])
-        return kind, decide(good, not good, f"{rec.rate:.1f} Hz")
+        return kind, either(Number(s, i, 0.0).is_one_of([rec.rate]), f"{rec.rate:.1f} Hz")
     frequencies = s.facts.frequencies
     if not s.has("dominant") or not frequencies:
         return kind, UNSURE
     good = Number(s, i, max(0.5 / max(rec.duration, 1e-9), 0.1)).is_one_of(frequencies)
     strongest = ", ".join(f"{f:.1f}" for f in sorted(set(np.round(frequencies, 1))))
-    return kind, decide(good, not good, f"strongest at {strongest} Hz")
+    return kind, either(good, f"strongest at {strongest} Hz")
 
 
 MEASURES: dict[str, Callable[[Sentence, int], Measured]] = {

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from imuscribe.prompts.captions.explain import UP, compass, runs
 from imuscribe.prompts.captions.facts import Facts
-from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide
+from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide, either
+from imuscribe.prompts.checking.lexicon import PHRASES
 from imuscribe.prompts.checking.sentence import Frame, Sentence
+from imuscribe.prompts.tables import tables
 
 _SAME, _OTHER = 0.5, 0.2
 """Cosine from which a movement goes in a direction, and below which it does not."""
@@ -100,15 +102,6 @@ def _direction(s: Sentence, i: int, found: str) -> Finding:
 
 # Counts ------------------------------------------------------------------------------------------
 
-_MANY = {
-    "turn": "turning points",
-    "move": "movements",
-    "phase": "phases",
-    "rest": "rests",
-    "peak": "peaks",
-    "valley": "valleys",
-}
-
 
 def _counts(s: Sentence) -> Iterable[CheckedClaim]:
     for i in s.indices("noun"):
@@ -118,17 +111,18 @@ def _counts(s: Sentence) -> Iterable[CheckedClaim]:
             continue
         low, high, at = stated
         axes = [a for a in s.axes(i) if a in "xyz" or a == "norm"]
-        named = s.sensor(i)
-        sensor = "gyro" if named == "gyro" and s.facts.rec.gyro is not None else "acc"
-        axis = axes[0] if len(axes) == 1 and named != "speed" else ""
+        sensor = s.sensor(i)
+        axis = axes[0] if len(axes) == 1 and sensor != "speed" else ""
+        sensor = "gyro" if sensor == "gyro" and s.facts.rec.gyro is not None else "acc"
         plausible = s.facts.count(what, sensor, axis)
         if plausible is None or s.guarded or s.frames or _part(s, i):
             yield s.claim("count", [at, i], UNSURE)
             continue
         few, many = plausible
-        found = f"{few} {_MANY[what]}" if few == many else f"{few} to {many} {_MANY[what]}"
+        named = tables(PHRASES)["counted"][what]
+        found = f"{few} {named}" if few == many else f"{few} to {many} {named}"
         fits = low <= many and high >= few
-        yield s.claim("count", [at, i], decide(fits, not fits, found))
+        yield s.claim("count", [at, i], either(fits, found))
 
 
 def _part(s: Sentence, i: int) -> bool:

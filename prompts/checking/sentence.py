@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from imuscribe.prompts.captions.facts import Facts, Values, Window
 from imuscribe.prompts.checking.config import CheckConfig, CheckedClaim, Finding
+from imuscribe.prompts.checking.lexicon import pattern
 from imuscribe.prompts.checking.words import Token
 
-_NAMED_LETTER = re.compile(
-    r"\b(?:[Ll]etters?|[Cc]apital|[Uu]ppercase|an?|the)\s+['\"“‘*]*[A-Z]\b(?!-axis| axis|[\w-])"
-    r"|['\"“‘][A-Z]['\"”’]"
-)
-_WRITTEN = re.compile(
-    r"\b(?:wrote|writes?|writing|written)\s+(?:an?\s+|the\s+)?(?:letter\s+)?['\"“‘]?[A-Z]\b['\"”’]?"
-)
-"""What was written is told of the recording, and not of the letter in general."""
-_DIRECT = re.compile(
-    r"\s*\(?\s*(?:(?:is|are|was|were)\s+(?:seen|reached|found|observed|visible|recorded)\s+)?"
-    r"(?:on|along|in|for|about|of|at|around)?\s*(?:the\s+)?(?:device'?s?\s+)?",
-)
+_NAMED_LETTER, _WRITTEN, _DIRECT = map(pattern, ("named_letter", "written", "direct"))
 
 
 @dataclass(frozen=True)
@@ -165,21 +154,15 @@ class Sentence:
                 return token.roles["stat"]
         return ""
 
-    def _stat_before(self, j: int) -> str:
+    def _stat_before(self, i: int) -> str:
         """Return "maximum" of "reaches a maximum" and of "the maximum reaches"."""
-        for k in range(j - 1, max(j - 4, -1), -1):
-            token = self.tokens[k]
-            if token.number_like:
-                break
-            if token.roles.get("stat") in ("max", "min", "mean", "std", "peak", "median", "rms"):
-                return token.roles["stat"]
-        return ""
+        stats = (self.tokens[j].roles.get("stat", "") for j in self._back(i, 3))
+        found = ("max", "min", "mean", "std", "peak", "median", "rms")
+        return next((stat for stat in stats if stat in found), "")
 
     def sign(self, i: int) -> int:
         """Return the sign that a word such as "negative peak" gives a number; 0 if none."""
-        for j in range(i - 1, max(i - 4, -1), -1):
-            if self.tokens[j].number_like:
-                return 0
+        for j in self._back(i, 3):
             if "sign" in self.tokens[j].roles:
                 self.used.add(j)
                 return 1 if self.tokens[j].roles["sign"] == "+" else -1
@@ -187,12 +170,14 @@ class Sentence:
 
     def topmost(self, i: int) -> bool:
         """Whether the highest of all is meant, as in "the strongest peak is 5"."""
-        for k in range(i - 1, max(i - 5, -1), -1):
-            if self.tokens[k].number_like:
-                return False
-            if self.plays(k, "most", "most"):
-                return True
-        return False
+        return any(self.plays(j, "most", "most") for j in self._back(i, 4))
+
+    def _back(self, i: int, most: int) -> Iterator[int]:
+        """Yield at most so many tokens before one, the nearest first, up to a number."""
+        for j in range(i - 1, max(i - 1 - most, -1), -1):
+            if self.tokens[j].number_like:
+                return
+            yield j
 
     def is_local(self) -> bool:
         """Whether it speaks of a part of the recording without saying from when to when."""

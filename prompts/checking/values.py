@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from imuscribe.prompts.captions.facts import Facts, Values, Window
-from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide
-from imuscribe.prompts.checking.measures import MEASURES
+from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide, either
+from imuscribe.prompts.checking.measures import MEASURES, check_moment
 from imuscribe.prompts.checking.sentence import Frame, Number, Sentence
 
 _DEFINITE = frozenset(
@@ -21,11 +21,13 @@ _UNITS = {"acc": "m/s²", "gyro": "rad/s"}
 
 def read_values(s: Sentence) -> Iterable[CheckedClaim]:
     """Check every number of a sentence that no other rule has used."""
-    moments = {frame.token for frame in s.frames}
+    moments = {frame.token: frame for frame in s.frames}
     for i, token in enumerate(s.tokens):
-        if not token.number_like or (i in s.used and i not in moments):
+        if i in moments:
+            yield s.claim("time", [i], check_moment(s, moments[i]))
+        elif not token.number_like or i in s.used:
             continue
-        if token.unit in MEASURES:
+        elif token.unit in MEASURES:
             kind, finding = MEASURES[token.unit](s, i)
             yield s.claim(kind, [i], finding)
         elif token.unit in ("angle", "share", "jerk"):
@@ -209,7 +211,7 @@ def _ranged(
         return "supported", found
     within = any(a >= low - slack and b <= high + slack for a, b in ends)
     if stat == "stay":
-        return decide(within, not within, found)
+        return either(within, found)
     possible = any(a - slack <= low and high <= b + slack for a, b in ends)
     if stat == "trend" and window is not None:
         first, last = (float(plain[0][k]) for k in window)

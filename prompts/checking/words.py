@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from imuscribe.prompts.checking.lexicon import Lexicon, Roles, lexicon, units
+from imuscribe.prompts.checking.lexicon import Lexicon, Roles, lexicon, pattern, units
 
 
 @dataclass(slots=True)
@@ -126,9 +126,7 @@ def _tokens(words: list[tuple[str, int, int]], text: str, phrases: Lexicon) -> l
     return found
 
 
-_NAMED = re.compile(
-    r"(?:letter|capital|character|uppercase|conclusion:?|answer:?|label:?|an|a)\s+$", re.I
-)
+_NAMING = pattern("naming")
 
 
 def _is_name(text: str, start: int, end: int) -> bool:
@@ -136,7 +134,7 @@ def _is_name(text: str, start: int, end: int) -> bool:
     if text[start:end].islower() and text[start:end] != "a" and "'" not in text[end : end + 1]:
         return False
     quoted = start > 0 and text[start - 1] in "'\"“‘*`" and text[end : end + 1] in tuple("'\"”’*`")
-    return quoted or _NAMED.search(text, max(0, start - 14), start) is not None
+    return quoted or _NAMING.search(text, max(0, start - 14), start) is not None
 
 
 # Ranges ------------------------------------------------------------------------------------------

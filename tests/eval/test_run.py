@@ -7,6 +7,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from imuscribe.cli import app
 from imuscribe.eval.run import run
 from imuscribe.eval.tasks.letters import method_key
 from imuscribe.recipes.load import load_recipe
@@ -138,12 +139,6 @@ def test_every_method_learns_from_the_same_recordings(settings, tmp_path):
 
 
 def test_the_command_prints_a_table_and_the_reports_path(settings, tmp_path):
-    import typer
-
-    from imuscribe.cli.run import register
-
-    app = typer.Typer(pretty_exceptions_enable=False)
-    register(app)
     recipe = tmp_path / "tiny.yaml"
     recipe.write_text(yaml.safe_dump(settings | {"out": str(tmp_path / "runs")}))
     changes = ["evaluate.methods=[random-forest]", "split.folds=sim-002"]
@@ -167,12 +162,6 @@ def test_the_command_prints_a_table_and_the_reports_path(settings, tmp_path):
 
 
 def test_predict_reads_a_csv_with_the_trained_adapter(folder, letters, tmp_path):
-    import typer
-
-    from imuscribe.cli.run import register
-
-    app = typer.Typer(pretty_exceptions_enable=False)
-    register(app)
     rec = letters(2, 2, "A-C")[0]
     file = tmp_path / "letter.csv"
     pd.DataFrame({"t": rec.t, **dict(zip(rec.channels, rec.data, strict=True))}).to_csv(file)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from imuscribe.cli import app
 from imuscribe.eval.metrics import evaluate
 from imuscribe.eval.report.study import published, study_page
 from imuscribe.recipes.load import dump, load_recipe
@@ -52,6 +53,10 @@ def test_the_studys_counts_give_its_percentages(who, percent):
     assert tuple(round(100 * k / n, digits) for k in counts) == percent
 
 
+def test_every_published_figure_has_its_source():
+    assert all("arXiv" in paper["source"] for paper in published().values())
+
+
 def test_ours_stand_beside_the_study_with_counts_and_intervals(metrics):
     found = {(r[0], r[1]): r[2:] for r in rows(study_page(metrics, "smollm2"))}
     ours = found["fine-tuned", "smollm2 (**this run**)"]
@@ -76,15 +81,9 @@ def test_a_run_of_one_case_has_no_such_table():
 
 
 def test_the_command_prints_it(metrics, tmp_path):
-    import typer
-
-    from imuscribe.cli.run import register
-
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     (tmp_path / "environment.json").write_text(json.dumps(FACTS))
     (tmp_path / "recipe.yaml").write_text(dump(load_recipe("study-two-person")))
-    app = typer.Typer(pretty_exceptions_enable=False)
-    register(app)
     result = CliRunner().invoke(app, ["report", str(tmp_path), "--study"])
     assert result.exit_code == 0, result.output
     assert re.search(r"\| fine-tuned \| smollm2 \(\*\*this run\*\*\) \| 7/10", result.stdout)

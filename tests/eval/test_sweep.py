@@ -5,11 +5,10 @@ import json
 
 import pandas as pd
 import pytest
-import typer
 import yaml
 from typer.testing import CliRunner
 
-from imuscribe.cli import sweep as cli_sweep
+from imuscribe.cli import app
 from imuscribe.eval.run import run
 from imuscribe.eval.tasks.sweep import cells
 from imuscribe.recipes.load import load_experiment
@@ -170,9 +169,6 @@ def test_a_sweep_of_which_nothing_can_be_run_is_an_error(settings, tmp_path):
 
 @pytest.fixture
 def call(settings, tmp_path):
-    app = typer.Typer(pretty_exceptions_enable=False)
-    cli_sweep.register(app)
-    app.callback()(lambda: None)  # with a single command typer would drop its name
     recipe = tmp_path / "tiny.yaml"
     recipe.write_text(yaml.safe_dump(settings | {"out": str(tmp_path / "sweeps")}))
     return lambda *words: CliRunner().invoke(app, ["sweep", str(recipe), *map(str, words)])

@@ -3,10 +3,9 @@
 import threading
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from imuscribe.cli import pairs as cli_pairs
+from imuscribe.cli import app
 from imuscribe.finetune.local_teacher import LocalModel
 from imuscribe.prompts.teacher.chat import Reply, Request, Stopped, Unanswered
 from imuscribe.prompts.teacher.store import AnswerStore, CachedModel, TokenBudget
@@ -47,8 +46,6 @@ def test_what_is_too_long_for_it_is_unanswered(model):
 def test_a_build_with_a_local_teacher_lists_what_a_babbler_says(letters, tiny_model_dir, tmp_path):
     data, out = tmp_path / "letters.parquet", tmp_path / "pairs.jsonl"
     save(letters(1, 1, "A-B"), data)
-    app = typer.Typer()
-    cli_pairs.register(app)
     words = ["pairs", "build", data, "--out", out, "--teacher", tiny_model_dir]
     words += ["--tokenizer", tiny_model_dir, "--max-tokens", 8000, "--reasoning-tokens", 999]
     words += ["--cache", tmp_path / "answers.sqlite", "--answer-tokens", 8, "--tries", 2]

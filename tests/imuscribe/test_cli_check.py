@@ -4,11 +4,9 @@ import json
 import re
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from imuscribe.cli import check as cli_check
-from imuscribe.cli import pairs as cli_pairs
+from imuscribe.cli import app
 from imuscribe.eval.faithfulness import faithfulness
 from imuscribe.eval.report.pairs import marked
 from imuscribe.prompts.captions.explain import explain
@@ -32,10 +30,6 @@ def data(recordings, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run():
-    app = typer.Typer(rich_markup_mode="rich")
-    cli_pairs.register(app)
-    cli_check.register(app)
-
     def invoke(*arguments, ok=True):
         result = CliRunner().invoke(app, ["pairs", *map(str, arguments)])
         assert (result.exit_code == 0) is ok, result.output
@@ -45,7 +39,7 @@ def run():
 
 
 @pytest.fixture
-def built(recordings, tmp_path):
+def pairs(recordings, tmp_path):
     """Two pairs a recording; the first recording's explanation is wrong and names its letter."""
     rows = []
     for i, rec in enumerate(recordings):

@@ -158,7 +158,9 @@ def test_apply_says_where_it_tells_little_about_held_out_people(
     parquet.save([rec.replace(subject="sim-001") for rec in asking], known)
     flat = [rec for rec in parquet.load(letters) if rec.case == "2d"]
     mapper = Mapper.load(fitted / "encoder.safetensors")
-    mapper.gallery(mapper.prepare(flat)).save(tmp_path / "others.parquet")
+    others = Gallery(mapper.space)
+    mapper.enrol(others, mapper.prepare(flat))
+    others.save(tmp_path / "others.parquet")
     said = call(
         "map", "apply", known, "--mapping", fitted, "--gallery", tmp_path / "others.parquet"
     )

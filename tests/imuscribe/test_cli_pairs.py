@@ -9,19 +9,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import imuscribe.cli
-from imuscribe.cli import pairs as cli_pairs
+from imuscribe.cli import app
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import save
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def app():
-    app = typer.Typer(rich_markup_mode="rich")
-    cli_pairs.register(app)
-    return app
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +24,7 @@ def data(letters, tmp_path_factory):
 
 
 @pytest.fixture
-def run(app, tiny_model_dir):
+def run(tiny_model_dir):
     def invoke(*arguments, ok=True):
         words = ["pairs", *map(str, arguments)]
         if words[1] == "build":
@@ -188,13 +180,13 @@ def documented():
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     texts = [re.sub(r"\\\n\s*", " ", page.read_text("utf-8")) for page in pages]
     shown = re.findall(r"^ *(imuscribe pairs build .*)$", "\n".join(texts), re.M)
-    group = typer.main.get_command(imuscribe.cli.app).commands["pairs"]
+    group = typer.main.get_command(app).commands["pairs"]
     shown += re.findall(r"^(imuscribe pairs build .*)$", group.commands["build"].epilog, re.M)
     return sorted({re.split(r"\s{2,}#", line)[0] for line in shown})
 
 
 @pytest.mark.parametrize("line", documented())
-def test_documented_builds_only_lack_the_data(app, line, tmp_path, monkeypatch):
+def test_documented_builds_only_lack_the_data(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     error = CliRunner().invoke(app, shlex.split(line)[1:]).exception
     assert isinstance(error, InputError) and "no such file" in str(error), (line, error)
@@ -205,7 +197,7 @@ def test_pages_show_how_to_build():
 
 
 @pytest.mark.parametrize("command", ["build", "export"])
-def test_help_ends_with_examples(app, command):
+def test_help_ends_with_examples(command):
     told = CliRunner().invoke(app, ["pairs", command, "--help"]).output
     assert "Examples" in told.rpartition("--out")[0]
     assert f"imuscribe pairs {command}" in told.partition("Examples")[2]

@@ -7,22 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from imuscribe.cli import train as cli_train
+from imuscribe.cli import app
 from imuscribe.recipes.load import load_recipe, packaged_names, recipe_text
 from imuscribe.signals.errors import InputError
 
 
-@pytest.fixture
-def app() -> typer.Typer:
-    application = typer.Typer()
-    cli_train.register(application)
-    return application
-
-
-def call(app: typer.Typer, *arguments: str) -> str:
+def call(*arguments: str) -> str:
     result = CliRunner().invoke(app, arguments)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -39,7 +31,7 @@ def small(tiny_model_dir: Path, tmp_path: Path) -> list[str]:
 
 
 def test_dry_run_tells_everything_and_loads_no_weight(
-    app: typer.Typer, tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import transformers
 
@@ -47,7 +39,7 @@ def test_dry_run_tells_everything_and_loads_no_weight(
         raise AssertionError("weights were loaded")
 
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", refuse)
-    page = call(app, "train", *small(tiny_model_dir, tmp_path), "--dry-run")
+    page = call("train", *small(tiny_model_dir, tmp_path), "--dry-run")
     assert "3 recordings of 1 people (sim-001)" in page
     assert "1 updates" in page
     assert "memory      about" in page
@@ -55,10 +47,8 @@ def test_dry_run_tells_everything_and_loads_no_weight(
     assert not list(tmp_path.iterdir())
 
 
-def test_train_writes_an_adapter_and_says_where(
-    app: typer.Typer, tiny_model_dir: Path, tmp_path: Path
-) -> None:
-    page = call(app, "train", *small(tiny_model_dir, tmp_path))
+def test_train_writes_an_adapter_and_says_where(tiny_model_dir: Path, tmp_path: Path) -> None:
+    page = call("train", *small(tiny_model_dir, tmp_path))
     assert "labels: A-C" not in page, "the recipe is written beside the adapter"
     adapter = Path(page.strip().splitlines()[-1])
     assert adapter == tmp_path / "demo" / "adapter"
@@ -66,14 +56,14 @@ def test_train_writes_an_adapter_and_says_where(
     assert load_recipe(str(adapter / "recipe.yaml")).label_set == ("A", "B", "C")
 
 
-def test_a_misspelt_key_stops_before_anything_is_made(app: typer.Typer, tmp_path: Path) -> None:
+def test_a_misspelt_key_stops_before_anything_is_made(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"unknown key 'train.epocs': did you mean 'epochs'"):
-        call(app, "train", "demo", "train.epocs=1", f"out={tmp_path}", "--dry-run")
+        call("train", "demo", "train.epocs=1", f"out={tmp_path}", "--dry-run")
     assert not list(tmp_path.iterdir())
 
 
-def test_ls_names_every_recipe(app: typer.Typer) -> None:
-    page = call(app, "recipe", "ls")
+def test_ls_names_every_recipe() -> None:
+    page = call("recipe", "ls")
     listed = [line.split()[0] for line in page.splitlines() if not line.startswith(" ")]
     assert listed == packaged_names()
     assert {"demo", "map-sim", "words-study", "pairs-study"} <= set(listed)
@@ -81,27 +71,25 @@ def test_ls_names_every_recipe(app: typer.Typer) -> None:
     assert "charsense-lopo [preset=fast]" in page
 
 
-def test_show_and_cp_give_the_recipe_with_its_comments(app: typer.Typer, tmp_path: Path) -> None:
-    assert call(app, "recipe", "show", "demo") == recipe_text("demo")
-    call(app, "recipe", "cp", "demo", str(tmp_path / "mine.yaml"))
+def test_show_and_cp_give_the_recipe_with_its_comments(tmp_path: Path) -> None:
+    assert call("recipe", "show", "demo") == recipe_text("demo")
+    call("recipe", "cp", "demo", str(tmp_path / "mine.yaml"))
     assert (tmp_path / "mine.yaml").read_text() == recipe_text("demo")
     with pytest.raises(InputError, match="exists already"):
-        call(app, "recipe", "cp", "demo", str(tmp_path / "mine.yaml"))
-    call(app, "recipe", "cp", "charsense-lopo", str(tmp_path / "mine.yaml"), "--force")
+        call("recipe", "cp", "demo", str(tmp_path / "mine.yaml"))
+    call("recipe", "cp", "charsense-lopo", str(tmp_path / "mine.yaml"), "--force")
     assert (tmp_path / "mine.yaml").read_text() == recipe_text("charsense-lopo")
     with pytest.raises(InputError, match="did you mean 'demo'"):
-        call(app, "recipe", "show", "demos")
+        call("recipe", "show", "demos")
 
 
-def test_validate_lists_all_mistakes_also_those_in_presets(
-    app: typer.Typer, tmp_path: Path
-) -> None:
+def test_validate_lists_all_mistakes_also_those_in_presets(tmp_path: Path) -> None:
     for name in packaged_names():
-        assert call(app, "recipe", "validate", name).strip() == f"{name}: valid"
+        assert call("recipe", "validate", name).strip() == f"{name}: valid"
     path = tmp_path / "mine.yaml"
     path.write_text("tain: {lr: 1}\nlora: {r: 0}\npresets: {quick: {train.epocs: 1}}\n")
     with pytest.raises(InputError) as caught:
-        call(app, "recipe", "validate", str(path))
+        call("recipe", "validate", str(path))
     message = str(caught.value)
     assert "did you mean 'train'" in message
     assert "'lora.r' is 0" in message

@@ -62,7 +62,7 @@ def test_an_item_is_nearest_to_itself_and_distances_are_what_they_are_called():
 
 
 @given(st.permutations(range(6)), st.sampled_from(["cosine", "euclidean"]))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_order_of_the_gallery_changes_nothing(order, metric):
     x, queries = points(6), points(3, 1)
     x[3] = x[1]  # equally far: the id decides
@@ -220,7 +220,7 @@ def test_mistakes_are_named_in_one_line_and_change_nothing(change, message):
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_damage_is_detected_or_harmless(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("g") / "g.imu"
     made = gallery()
@@ -292,7 +292,7 @@ def test_a_gallery_of_the_first_format_is_read_and_saved_in_the_second(tmp_path)
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_damage_of_the_first_format_is_detected_or_harmless(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("g") / "g.imu"
     content = bytearray(FIRST_FORMAT.read_bytes())

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from imuscribe.mapping3d.analytic import best_plane, flat_equivalent, flattened
 from imuscribe.mapping3d.encoder import Encoder
+from imuscribe.mapping3d.gallery import Gallery
 from imuscribe.mapping3d.mapper import Mapper, export_onnx
 from imuscribe.mapping3d.train import Samples, fit_encoder, split_held_out
 from imuscribe.mapping3d.views import view, views
@@ -181,7 +182,8 @@ def test_a_mapping_is_saved_and_loaded_whole(tmp_path, letters_of):
 
 def test_another_encoder_rate_or_a_nan_is_refused(letters_of):
     made = mapper()
-    store = made.gallery(letters_of("2d"))
+    store = Gallery(made.space)
+    made.enrol(store, letters_of("2d"))
     other = Encoder(SMALL, VIEW, 50.0).eval()
     with torch.no_grad():
         next(other.parameters()).add_(1)

@@ -12,10 +12,12 @@ from imuscribe.prompts.captions.explain import explain
 from imuscribe.prompts.captions.facts import Facts, turning_samples
 from imuscribe.prompts.checking.claims import check_claims
 from imuscribe.prompts.checking.config import CheckConfig
+from imuscribe.prompts.checking.lexicon import lexicon
+from imuscribe.prompts.checking.words import sentences
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import load
-from imuscribe.signals.recording import ACC
+from imuscribe.signals.recording import ACC, STANDARD_GRAVITY
 from tests.claim_recordings import fixed_recordings
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?")
@@ -98,7 +100,7 @@ def planted(text, match, share):
     return f"{before}{new:{form}.{decimals}f}{after}"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_a_planted_false_number_is_always_caught(written, data):
     text, facts = data.draw(st.sampled_from(written))
@@ -121,7 +123,22 @@ def test_a_planted_false_direction_or_axis_is_caught(written):
             assert false == text or check_claims(false, facts).contradicted, false
 
 
-@settings(max_examples=100, deadline=None)
+def test_every_phrase_of_the_tables_is_read_as_what_it_is():
+    for phrase, roles in lexicon().table.items():
+        tokens = [token for found in sentences(phrase, 0, len(phrase)) for token in found]
+        assert [token.roles for token in tokens] == [roles], phrase
+
+
+@pytest.mark.parametrize("unit", ["m/s²", "g", "rad/s", "°/s", "cm/s", "ms", "Hz", "samples", "mm"])
+def test_a_number_is_read_with_its_unit(unit):
+    ((token,),) = sentences(f"-2.5 {unit}", 0, 20)
+    factor = token.number / -2.5
+    assert token.unit and token.signed and token.half == pytest.approx(0.05 * factor)
+    known = {"g": STANDARD_GRAVITY, "°/s": np.pi / 180, "cm/s": 0.01, "ms": 1e-3, "mm": 1e-3}
+    assert factor == pytest.approx(known.get(unit, 1.0))
+
+
+@settings(max_examples=100)
 @given(text=st.text(max_size=300))
 def test_no_text_breaks_it(fixed, text):
     report = check_claims(text, fixed["corner"])
@@ -133,7 +150,7 @@ WORDS = """the hand moves left right up down rest peak of maximum x-axis y z 3 m
     points . , ;"""
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(words=st.lists(st.sampled_from(WORDS.split()), max_size=30))
 def test_no_order_of_known_words_breaks_it(fixed, words):
     for facts in fixed.values():

@@ -72,7 +72,7 @@ def test_it_stops_when_a_round_gains_next_to_nothing():
     assert made.texts == TEXTS
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     new=st.lists(st.text("abc ", min_size=1, max_size=12), min_size=8, max_size=8),
     seed=st.integers(0, 99),

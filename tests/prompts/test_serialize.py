@@ -80,7 +80,7 @@ VIEWS = st.builds(
 
 
 @given(view=VIEWS, data=st.data(), elements=st.sampled_from([FINITE, MOTION]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_strokes_keep_direction_and_level_within_the_stated_error(view, data, elements):
     array = data.draw(arrays(np.float32, (2, view.steps), elements=elements))
     serializer = build_serializer(TextConfig(views=(view,)))
@@ -109,7 +109,7 @@ def test_strokes_keep_direction_and_level_within_the_stated_error(view, data, el
     array=arrays(np.float32, (2, 16), elements=st.floats(-10, 10, width=32)),
     power=st.integers(-20, 20),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_strokes_do_not_depend_on_the_scale(array, power):
     array = np.where(np.abs(array) < 1e-6, 0, array).astype(np.float32)
     serializer = strokes(steps=16)
@@ -174,7 +174,7 @@ def test_csv_at_a_lower_rate_averages():
     array=arrays(np.float32, st.tuples(st.just(3), st.integers(1, 12)), elements=MOTION),
     decimals=st.integers(0, 6),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_csv_is_exact_to_half_a_decimal(array, decimals):
     serializer = build_serializer(TextConfig(format="csv", decimals=decimals))
     (back,) = serializer.decode(serializer.encode([(array,)])[0])
@@ -194,7 +194,7 @@ def test_digits_write_bounds_and_fixed_width_values():
     array=arrays(np.float32, (3, 8), elements=MOTION),
     digits=st.integers(1, 3),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_digits_are_exact_to_half_a_step_and_never_clip(array, digits):
     config = TextConfig(format="digits", steps=8, digits=digits)
     serializer = build_serializer(config)
@@ -237,7 +237,7 @@ def test_a_batch_reads_as_its_members(format, letters):
     values=arrays(np.float32, (2, 20), elements=st.floats(-100, 100, width=32)),
     gaps=arrays(np.float64, 19, elements=st.floats(0.001, 0.1)),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_time_means_keep_the_area_on_any_clock(steps, values, gaps):
     t = np.concatenate([[0.5], 0.5 + np.cumsum(gaps)])
     rec = Recording("r", values, ACC[:2], t)

@@ -10,10 +10,9 @@ import threading
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from imuscribe.cli import pairs as cli_pairs
+from imuscribe.cli import app
 from imuscribe.prompts.teacher.pair_files import read_pairs
 from imuscribe.prompts.teacher.teach import in_order
 from imuscribe.signals.errors import InputError
@@ -48,8 +47,6 @@ def arguments(data, tiny_model_dir, tmp_path):
 @pytest.fixture
 def run(arguments):
     """Run a build in this process."""
-    app = typer.Typer()
-    cli_pairs.register(app)
 
     def invoke(url, *more, ok=True, out="pairs.jsonl"):
         result = CliRunner().invoke(app, arguments(url, *more, out=out))
@@ -252,8 +249,6 @@ def test_whatever_the_server_does_every_recording_is_accounted_for(letters, argu
     with ChatServer(play) as server:
         words = arguments(server.url, "--timeout", 0.3, "--retries", 2, "--paraphrases", 1)
         words[2] = str(whole)
-        app = typer.Typer()
-        cli_pairs.register(app)
         result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, (result.output, result.exception)
     answered = {row["label"] for row in rows_of(tmp_path / "pairs.jsonl")}
@@ -428,8 +423,6 @@ def test_no_key_and_no_path_is_written_anywhere(run, tmp_path, monkeypatch, capl
 def test_mistakes_are_named_before_anything_is_asked(
     data, tiny_model_dir, tmp_path, words, message
 ):
-    app = typer.Typer()
-    cli_pairs.register(app)
     given = ["pairs", "build", data, "--out", tmp_path / "p.jsonl", "--tokenizer", tiny_model_dir]
     given += ["--max-tokens", 8000, "--reasoning-tokens", 999, "--no-check", *words]
     error = CliRunner().invoke(app, [str(word) for word in given]).exception
@@ -440,8 +433,6 @@ def test_mistakes_are_named_before_anything_is_asked(
 def test_the_computed_teacher_gives_the_pairs_of_a_build_without_one(
     data, tiny_model_dir, tmp_path
 ):
-    app = typer.Typer()
-    cli_pairs.register(app)
     given = ["pairs", "build", data, "--tokenizer", tiny_model_dir, "--max-tokens", 8000]
     given += ["--reasoning-tokens", 999, "--no-check"]
     for name, more in (("with", ["--teacher", "computed"]), ("without", [])):
@@ -455,8 +446,6 @@ def test_the_computed_teacher_gives_the_pairs_of_a_build_without_one(
 def test_export_keeps_people_apart(run, tmp_path):
     with ChatServer(good_pupil) as server:
         run(server.url)
-    app = typer.Typer()
-    cli_pairs.register(app)
     person = rows_of(tmp_path / "pairs.jsonl")[0]["subject"]
     for option, out in (("--subject", "test"), ("--without", "train")):
         words = ["pairs", "export", tmp_path / "pairs.jsonl", "--out", tmp_path / out]

@@ -135,7 +135,7 @@ def test_trimming_a_recording_without_idle_ends_keeps_it_whole():
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_cleaning_does_the_same_however_the_device_is_held(seed):
     rotation = Rotation.random(random_state=seed)
     rec = gesture(quiet=0.6, moving=0.8, seed=seed % 7)
@@ -153,7 +153,7 @@ def test_cleaning_does_the_same_however_the_device_is_held(seed):
     threshold=st.floats(0.01, 0.9),
     margin=st.floats(0, 0.5),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_trimming_never_goes_below_the_minimum(quiet, moving, minimum, threshold, margin):
     rec = gesture(quiet, moving)
     out = trim_idle(rec, minimum, threshold, margin)

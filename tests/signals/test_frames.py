@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -107,7 +107,6 @@ def test_the_arm_tells_how_fast_the_hand_moves_when_a_recording_starts_late(miss
         assert np.abs(as_if_at_rest - true).max() > 2 * np.abs(found - true).max()
 
 
-@settings(deadline=None)
 @given(rotations)
 def test_motion_heading_does_not_depend_on_how_the_device_is_held(holding):
     plain = writing_motion(arm_recording()[0])

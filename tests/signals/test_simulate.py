@@ -86,7 +86,7 @@ def test_an_o_may_be_written_either_way_round() -> None:
 
 
 @given(st.lists(st.floats(-1, 1), min_size=4, max_size=4).filter(lambda q: np.dot(q, q) > 0.1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_still_device_reads_gravity_upward_in_any_orientation(quaternion: list[float]) -> None:
     to_world = Rotation.from_quat(quaternion).as_matrix()
     up = to_world.T @ [0, 0, 9.80665]

@@ -55,7 +55,7 @@ def brute_score(lattice: Lattice, word: str) -> tuple[float, float, tuple[int, .
 # Exactness
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
     n=st.integers(2, 7),
@@ -85,7 +85,7 @@ def test_lattice_decoder_is_the_posterior_over_words_and_ways_by_brute_force(
     assert set(found) <= set(joint)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 7))
 def test_bounds_are_those_of_the_best_way(seed, n):
     lattice = random_lattice(seed, n)
@@ -100,7 +100,7 @@ def test_bounds_are_those_of_the_best_way(seed, n):
             )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 6), weight=st.sampled_from([0.5, 1.0]))
 def test_a_wide_beam_is_the_exact_search_over_all_strings(seed, n, weight):
     lattice = random_lattice(seed, n, share=1.0)
@@ -117,7 +117,7 @@ def test_a_wide_beam_is_the_exact_search_over_all_strings(seed, n, weight):
         assert candidate.log_prob == pytest.approx(scores[candidate.word] - norm, abs=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), n=st.integers(2, 6))
 def test_the_likeliest_letters_are_the_best_of_all_strings_and_ways(seed, n):
     lattice = random_lattice(seed, n, share=1.0)
@@ -194,7 +194,7 @@ def test_a_stronger_and_larger_hand_looks_the_same():
     assert louder.views(*ends) == pytest.approx(track.views(*ends), abs=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     gaps=st.lists(st.integers(1, 9), min_size=1, max_size=20),
     shortest=st.floats(0.02, 0.3),

@@ -48,7 +48,7 @@ def letters_of(word: str, labels: tuple[str, ...] = LETTERS, sure: float = 6.0) 
 # Exactness
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     counts=st.dictionaries(
         st.text("ABC", min_size=3, max_size=3), st.integers(1, 1000), min_size=1, max_size=27
@@ -81,7 +81,7 @@ def test_the_best_of_thousands_of_words_come_in_order():
     assert [c.word for c in found] == expected
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 10**6),
     n=st.integers(1, 5),
@@ -106,7 +106,7 @@ def test_a_beam_as_wide_as_all_strings_is_the_exact_search(seed, n, order, weigh
     assert narrow.word == found[0].word
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), n=st.integers(2, 4))
 def test_the_mixture_sums_both_ways_to_a_word(seed, n):
     letters = random_letters(seed, n)

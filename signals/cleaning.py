@@ -72,7 +72,7 @@ def clean(rec: Recording, config: CleanConfig = CleanConfig()) -> Recording:
         rec = drop_repeats(rec)
     rec = resample(rec, config.rate, config.max_gap)
     if config.trim:
-        rec = trim_idle(rec, config.min_duration, config.trim_threshold, config.trim_margin)
+        rec = trim_idle(rec, config)
     return rec
 
 
@@ -98,19 +98,17 @@ def drop_repeats(rec: Recording) -> Recording:
     return rec.replace(data=data[:, keep], t=rec.t[keep])
 
 
-def fresh_samples(
-    values: NDArray[np.float32], t: Float, max_hold: float = MAX_HOLD
-) -> NDArray[np.bool_]:
+def fresh_samples(values: NDArray[np.float32], t: Float) -> NDArray[np.bool_]:
     """Tell which samples of one sensor (n_axes, n_samples) are new, not held from the one before.
 
-    In a run held longer than `max_hold` seconds every sample counts as new; the first always does.
+    In a run held longer than `MAX_HOLD` seconds every sample counts as new; the first always does.
     """
     # Rotating equal samples may round them differently in the last bits, hence a tolerance.
     same = np.abs(np.diff(values)) <= 1e-6 * np.abs(values).max()
     fresh = np.concatenate([[True], ~same.all(axis=0)])
     starts = np.flatnonzero(fresh)
     ends = np.append(t[starts[1:]], t[-1])
-    long = ends - t[starts] > max_hold
+    long = ends - t[starts] > MAX_HOLD
     return np.asarray(fresh | long[np.cumsum(fresh) - 1])
 
 
@@ -144,36 +142,33 @@ def resample(rec: Recording, rate: float, max_gap: float = 0.5) -> Recording:
     fine = np.arange(n) / (rate * k)
     values = np.stack([np.interp(fine, t, row) for row in data])
     if k > 1:
-        values = _low_pass(values, k)[:, ::k]
+        from scipy.ndimage import convolve1d
+
+        # Symmetric, so without delay; passes up to 0.8 of what every k-th sample can carry.
+        values = convolve1d(values, _kernel(k), axis=1, mode="nearest")[:, ::k]
     return rec.replace(data=values.astype(np.float32), t=np.arange(values.shape[1]) / rate)
 
 
-def trim_idle(
-    rec: Recording, min_duration: float = 0.2, threshold: float = 0.3, margin: float = 0.06
-) -> Recording:
+def trim_idle(rec: Recording, config: CleanConfig = CleanConfig()) -> Recording:
     """Cut the quiet head and tail of a recording at a fixed rate; its first sample becomes 0 s.
 
     Movement is the larger of two norms, each relative to its own peak in this recording: the
-    rotation rate, and the deviation of acceleration from its mean over about half a second. A
-    sample is quiet below the share `threshold` of the peak; `margin` seconds of quiet are kept on
-    either side, and `min_duration` seconds always remain.
+    rotation rate, and the deviation of acceleration from its mean over about half a second.
     """
-    first, last = moving_span(rec, min_duration, threshold, margin)
+    first, last = moving_span(rec, config)
     span = slice(first, last + 1)
     return rec.replace(data=rec.data[:, span], t=rec.t[span] - rec.t[first])
 
 
-def moving_span(
-    rec: Recording, min_duration: float = 0.2, threshold: float = 0.3, margin: float = 0.06
-) -> tuple[int, int]:
+def moving_span(rec: Recording, config: CleanConfig = CleanConfig()) -> tuple[int, int]:
     """Return the first and the last sample that `trim_idle` keeps."""
     rate = rec.rate
-    moving = np.flatnonzero(_movement(rec, rate) > threshold) if rate else np.empty(0, int)
+    moving = np.flatnonzero(_movement(rec, rate) > config.trim_threshold) if rate else np.empty(0)
     if not moving.size:
         return 0, rec.n_samples - 1
-    pad = round(margin * rate)
+    pad = round(config.trim_margin * rate)
     first, last = max(0, moving[0] - pad), min(rec.n_samples - 1, moving[-1] + pad)
-    least = int(np.ceil(min_duration * rate - 1e-6))
+    least = int(np.ceil(config.min_duration * rate - 1e-6))
     if last - first < least:
         # Centred on the movement, but inside the recording.
         first = max(0, min((first + last - least) // 2, rec.n_samples - 1 - least))
@@ -211,13 +206,6 @@ def _merge_same_time(t: Float, data: Float) -> tuple[Float, Float]:
         return t, data
     counts = np.diff(np.append(starts, len(t)))
     return t[starts], np.asarray(np.add.reduceat(data, starts, axis=1) / counts)
-
-
-def _low_pass(values: Float, k: int) -> Float:
-    """Symmetric low-pass (no delay) that passes up to 0.8 of what every k-th sample can carry."""
-    from scipy.ndimage import convolve1d
-
-    return np.asarray(convolve1d(values, _kernel(k), axis=1, mode="nearest"))
 
 
 @lru_cache(maxsize=64)

@@ -21,12 +21,8 @@ class InputError(ValueError):
     The message is one line in the order *what was given, why it is wrong, the nearest valid
     value*. The command line prints it without a traceback and exits with status 2.
 
-    Parameters
-    ----------
-    message : str
-    reason : str
-        What is wrong in two or three words, such as ``"too short"``: recordings that are left out
-        are counted by it.
+    `reason` is what is wrong in two or three words, such as ``"too short"``: recordings that are
+    left out are counted by it.
     """
 
     def __init__(self, message: str, reason: str = "unusable") -> None:
@@ -65,16 +61,12 @@ def usable(
     where : str
         What the items are from, such as a file's name; opens the report.
     most : float
-        Share of the items that may be left out with a warning, 0 to 1.
+        Share of the items that may be left out with a warning; of more, or all, the report is an
+        error.
     progress : str
         Title of a progress bar on standard error; empty for none.
     refused : sequence of InputError
         What was refused before, to be counted too.
-
-    Raises
-    ------
-    InputError
-        If more than `most` of the items are refused, or all of them.
     """
     from tqdm import tqdm
 

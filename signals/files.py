@@ -13,10 +13,12 @@ from urllib.parse import unquote
 
 from imuscribe.signals.errors import InputError
 
+AnyPath = str | os.PathLike[str]
+
+# Bytes of a file name made from a text; file systems take 255, and endings are added.
 _LONGEST = 200
-"""Bytes of a file name made from a text; file systems take 255, and endings are added."""
+# Names that one operating system keeps for itself.
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE)
-"""Names that one operating system keeps for itself."""
 
 
 def safe_name(text: str) -> str:
@@ -58,7 +60,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: AnyPath) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` only if the block succeeds.
 
     An exception, a full disk or Ctrl-C leaves the previous file as it was and no debris. The folder
@@ -78,7 +80,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: str | os.PathLike[str], marker: str = "") -> Iterator[Path]:
+def whole_folder(path: AnyPath, marker: str = "") -> Iterator[Path]:
     """Yield a temporary folder that becomes `path` only if the block succeeds.
 
     The folder that was there stays until the new one stands. A link is replaced, never followed.
@@ -114,19 +116,16 @@ def whole_folder(path: str | os.PathLike[str], marker: str = "") -> Iterator[Pat
             shutil.rmtree(old, ignore_errors=True)
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
+def write_text(path: AnyPath, text: str) -> None:
     """Write `text` as UTF-8 to `path`, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def sha256(path: str | os.PathLike[str]) -> str:
+def sha256(path: AnyPath) -> str:
     """Return the SHA-256 of a file as hexadecimal digits."""
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def cache_dir() -> Path:

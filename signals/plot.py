@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import atomic_path
+from imuscribe.signals.files import AnyPath, atomic_path
 from imuscribe.signals.motion.frames import writing_motion
 from imuscribe.signals.recording import ACC, GYRO, Recording
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_recording(rec: Recording, path: str | os.PathLike[str]) -> None:
+def plot_recording(rec: Recording, path: AnyPath) -> None:
     """Draw acceleration, rotation rate and the reconstructed stroke to a PNG.
 
     The channels are drawn as they are; the stroke comes from the cleaned recording and is left out

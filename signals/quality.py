@@ -14,17 +14,18 @@ from imuscribe.signals.cleaning import CleanConfig, fresh_samples
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import ACC, GYRO, SENSORS, STANDARD_GRAVITY, Recording
 
-KINDS = (
-    "implausible units",
-    "repeats",
-    "irregular clock",
-    "gap",
-    "zero steps",
-    "clipping",
-    "little rotation",
-    "short",
-)
-"""Every kind of problem, the gravest first; `summarise` adds ``"unusable"``."""
+KINDS = {
+    "implausible units": "",
+    "repeats": "of their samples",
+    "irregular clock": "spread of the steps",
+    "gap": "of their time",
+    "zero steps": "of their steps",
+    "clipping": "of their samples",
+    "little rotation": "",
+    "short": "",
+    "unusable": "",
+}
+"""Every kind of problem, the gravest first, and what its share is of."""
 
 # Hz. Slower than any motion recording, faster than any motion sensor.
 _PLAUSIBLE_RATES = (2.0, 20_000.0)
@@ -68,7 +69,7 @@ def inspect(rec: Recording, reach: Mapping[str, float] | None = None) -> list[Pr
         if set(channels) <= set(rec.channels)
     }
     return [
-        *_units(rec),
+        *(Problem("implausible units", detail) for detail in _units(rec)),
         *_repeats(fresh),
         *_clock(rec),
         *_clipping(rec, fresh, reach or _reach(rec)),
@@ -79,8 +80,8 @@ def inspect(rec: Recording, reach: Mapping[str, float] | None = None) -> list[Pr
 
 def check_units(rec: Recording) -> Recording:
     """Return the recording, or refuse it when its units cannot be what they are said to be."""
-    for problem in _units(rec):
-        raise InputError(f"recording '{rec.id}': {problem.detail}", problem.kind)
+    for detail in _units(rec):
+        raise InputError(f"recording '{rec.id}': {detail}", "implausible units")
     return rec
 
 
@@ -108,13 +109,8 @@ def summarise(
             found.setdefault(problem.kind, []).append((problem, rec.id))
     problems = {kind: _finding(found[kind]) for kind in KINDS if kind in found}
     if refused:
-        example = str(refused[0])
-        problems["unusable"] = {
-            "recordings": len(refused),
-            "share": 1.0,
-            "limits": {},
-            "example": example,
-        }
+        about = {"share": 1.0, "limits": {}, "example": str(refused[0])}
+        problems["unusable"] = {"recordings": len(refused), **about}
     return {
         "recordings": len(recordings),
         "people": _count(rec.subject for rec in recordings),
@@ -130,29 +126,24 @@ def summarise(
     }
 
 
-def _units(rec: Recording) -> Iterator[Problem]:
+def _units(rec: Recording) -> Iterator[str]:
     """Compare with gravity: a still device must read about 9.81 m/s² in total."""
     median = float(np.median(np.linalg.norm(rec.acc, axis=0)))
     low, high = _PLAUSIBLE_ACC
     if not low <= median <= high:
         little = median < STANDARD_GRAVITY
         guess = "was gravity removed, or is the unit g?" if little else "is the unit mg?"
-        yield Problem(
-            "implausible units",
-            f"median acceleration is {median:.3g} m/s², a still device reads 9.81: {guess}",
-        )
-    if rec.rate and not _PLAUSIBLE_RATES[0] <= rec.rate <= _PLAUSIBLE_RATES[1]:
-        guess = "ms or us" if rec.rate < _PLAUSIBLE_RATES[0] else "s"
-        yield Problem("implausible units", f"rate is {rec.rate:.3g} Hz: is the time unit {guess}?")
+        yield f"median acceleration is {median:.3g} m/s², a still device reads 9.81: {guess}"
+    low, high = _PLAUSIBLE_RATES
+    if rec.rate and not low <= rec.rate <= high:
+        guess = "ms or us" if rec.rate < low else "s"
+        yield f"rate is {rec.rate:.3g} Hz: is the time unit {guess}?"
     if rec.gyro is not None:
         speed = np.linalg.norm(rec.gyro, axis=0)
         median, most = float(np.median(speed)), float(speed.max())
         if median > _PLAUSIBLE_GYRO or most > _GYRO_REACH:
-            yield Problem(
-                "implausible units",
-                f"rotation rate is {median:.3g} rad/s at the median, {most:.3g} at most: is "
-                "the unit deg/s?",
-            )
+            reading = f"{median:.3g} rad/s at the median, {most:.3g} at most"
+            yield f"rotation rate is {reading}: is the unit deg/s?"
 
 
 def _little_rotation(rec: Recording) -> Iterator[Problem]:
@@ -161,11 +152,8 @@ def _little_rotation(rec: Recording) -> Iterator[Problem]:
         return
     most = float(np.linalg.norm(rec.gyro, axis=0).max())
     if most < _TURNING:
-        yield Problem(
-            "little rotation",
-            f"rotation rate is {most:.3g} rad/s at most though the device moves: is the unit "
-            "rad/s?",
-        )
+        detail = f"rotation rate is {most:.3g} rad/s at most though the device moves"
+        yield Problem("little rotation", f"{detail}: is the unit rad/s?")
 
 
 def _repeats(fresh: Mapping[str, NDArray[np.bool_]]) -> Iterator[Problem]:
@@ -174,11 +162,8 @@ def _repeats(fresh: Mapping[str, NDArray[np.bool_]]) -> Iterator[Problem]:
         return
     rows = 1 - float(np.logical_or.reduce(list(fresh.values())).mean())
     sensors = ", ".join(f"{name} {share:.0%}" for name, share in held.items())
-    yield Problem(
-        "repeats",
-        f"values held from the row before: {sensors}; {rows:.0%} of rows hold nothing new",
-        max(held.values()),
-    )
+    detail = f"values held from the row before: {sensors}; {rows:.0%} of rows hold nothing new"
+    yield Problem("repeats", detail, max(held.values()))
 
 
 def _clock(rec: Recording) -> Iterator[Problem]:
@@ -190,25 +175,19 @@ def _clock(rec: Recording) -> Iterator[Problem]:
     spread = float(dt.std() / dt.mean())
     if spread > _CLOCK_SPREAD:
         low, high = np.percentile(dt, [25, 75])
-        yield Problem(
-            "irregular clock",
-            f"steps vary by {spread:.0%} (standard deviation over mean): quartiles "
-            f"{low * 1000:.1f} to {high * 1000:.1f} ms",
-            spread,
-        )
+        quartiles = f"quartiles {low * 1000:.1f} to {high * 1000:.1f} ms"
+        detail = f"steps vary by {spread:.0%} (standard deviation over mean): {quartiles}"
+        yield Problem("irregular clock", detail, spread)
     gaps = dt > _GAP_STEPS * median
     if gaps.any():
-        yield Problem(
-            "gap",
-            f"{gaps.sum()} gaps, longest {dt.max() * 1000:.0f} ms against a median step of "
-            f"{median * 1000:.0f} ms",
-            float(dt[gaps].sum() / dt.sum()),
+        longest = (
+            f"longest {dt.max() * 1000:.0f} ms against a median step of {median * 1000:.0f} ms"
         )
+        yield Problem("gap", f"{gaps.sum()} gaps, {longest}", float(dt[gaps].sum() / dt.sum()))
     if len(steps) < len(dt):
         share = 1 - len(steps) / len(dt)
-        yield Problem(
-            "zero steps", f"{share:.1%} of samples have the time of the one before", share
-        )
+        detail = f"{share:.1%} of samples have the time of the one before"
+        yield Problem("zero steps", detail, share)
 
 
 def _reach(rec: Recording) -> dict[str, float]:

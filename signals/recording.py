@@ -125,13 +125,7 @@ class Recording:
         return hashlib.sha256(self.data.tobytes()).hexdigest()[:16]
 
     def select(self, channels: tuple[str, ...]) -> Array:
-        """Return the named channels in the order asked for, shape (n, n_samples).
-
-        Raises
-        ------
-        InputError
-            If the recording lacks one of them.
-        """
+        """Return the named channels in the order asked for, shape (n, n_samples)."""
         missing = [name for name in channels if name not in self.channels]
         if missing:
             raise InputError(

@@ -37,13 +37,17 @@ def to_si(values: ArrayLike, unit: str, quantity: Quantity) -> NDArray[np.float3
     return (array if factor == 1.0 else array.astype(np.float64) * factor).astype(np.float32)
 
 
+def known_factor(unit: str, quantity: Quantity) -> float | None:
+    """Return how many m/s², rad/s or seconds one `unit` is; None where it is none of these."""
+    known, name = _FACTORS[quantity], unit.strip().replace(" ", "")
+    return known.get(name, known.get(name.lower()))
+
+
 def unit_factor(unit: str, quantity: Quantity) -> float:
-    """Return how many m/s², rad/s or seconds one `unit` is; one of another quantity is refused."""
-    known = _FACTORS[quantity]
-    name = unit.strip().replace(" ", "")
-    for spelling in (name, name.lower()):
-        if spelling in known:
-            return known[spelling]
-    if not name:
-        raise InputError(f"the unit of {quantity} is missing: {nearest('', known)}")
-    raise InputError(f"unit '{unit}' is not one of {quantity}: {nearest(name, known)}")
+    """Return the `known_factor` of a unit, or refuse the unit."""
+    if factor := known_factor(unit, quantity):
+        return factor
+    hint = nearest(unit.strip().replace(" ", ""), _FACTORS[quantity])
+    if not unit.strip():
+        raise InputError(f"the unit of {quantity} is missing: {hint}")
+    raise InputError(f"unit '{unit}' is not one of {quantity}: {hint}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imuscribe.recipes.words import SegmentRecipe
-from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.errors import InputError, nearest, usable
 from imuscribe.signals.simulate import Writer, write_letter, write_word
 from imuscribe.words.decode.lexicon import Lexicon
 from imuscribe.words.segment_reader import Written
@@ -97,7 +97,7 @@ def recorded(recipe: SegmentRecipe, labels: Sequence[str], lexicon: Lexicon) -> 
             tune += hands[person].spell(wanted, rng)
         else:
             teach += hands[person].spell(_strings(recipe.train_words, can, rng), rng)
-    test = [Written.of(rec, recipe.clean, recipe.frame) for rec in known]
+    test = usable(known, lambda r: Written.of(r, recipe.clean, recipe.frame), recipe.words)
     source = (
         f"{recipe.words}; the reader learnt from words spelt from the isolated letters of "
         f"{len(people) - len(tuning)} people in {recipe.letters}"

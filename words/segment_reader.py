@@ -43,10 +43,9 @@ class Written:
         """Return the word of a recording; where it is trimmed, its letters' spans move along."""
         cleaned = clean(rec, cleaning.model_copy(update={"trim": False}))
         if cleaning.trim:
-            limits = (cleaning.min_duration, cleaning.trim_threshold, cleaning.trim_margin)
             if spans is not None:
-                spans = spans - moving_span(cleaned, *limits)[0] / cleaning.rate
-            cleaned = trim_idle(cleaned, *limits)
+                spans = spans - moving_span(cleaned, cleaning)[0] / cleaning.rate
+            cleaned = trim_idle(cleaned, cleaning)
         track = Track.of_motion(writing_motion(cleaned, frame))
         return cls(rec.id, rec.subject or rec.session, rec.label, track, spans)
 

@@ -25,13 +25,6 @@ from imuscribe.signals.readers import READERS, reader
 
 _LAYOUTS = "; ".join(f"{name}: {what}" for name, (_, what) in READERS.items())
 _SHOWN = 40
-_SHARES = {
-    "repeats": "of their samples",
-    "irregular clock": "spread of the steps",
-    "gap": "of their time",
-    "zero steps": "of their steps",
-    "clipping": "of their samples",
-}
 
 
 def register(app: typer.Typer) -> None:
@@ -136,7 +129,8 @@ def import_(
         "people": pairs_of(person, "--person SESSION=WRITER"),
     }
     given = {name: value for name, value in options.items() if value not in ("", None, {})}
-    if wrong := sorted(given.keys() - signature(read).parameters.keys()):
+    takes = signature(read).parameters
+    if "options" not in takes and (wrong := sorted(given.keys() - takes.keys())):
         option = {"columns": "column", "people": "person"}.get(wrong[0], wrong[0])
         option = option.replace("_", "-")
         raise InputError(f"--{option}: layout '{layout}' takes no such option: leave it out")
@@ -222,6 +216,8 @@ def simulate(
 
 
 def _show(name: str, summary: dict[str, Any]) -> None:
+    from imuscribe.signals.quality import KINDS
+
     width = max(60, shutil.get_terminal_size((100, 24)).columns)
     wrap = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     wrap.subsequent_indent = " " * 20
@@ -244,8 +240,8 @@ def _show(name: str, summary: dict[str, Any]) -> None:
         count, limits = found["recordings"], list(found["limits"].items())[:4]
         total = n + (count if kind == "unusable" else 0)
         text = f"{count:,} of {total:,} recordings ({count / total:.1%})"
-        if kind in _SHARES:
-            text += f", median {found['share']:.1%} {_SHARES[kind]}"
+        if KINDS[kind]:
+            text += f", median {found['share']:.1%} {KINDS[kind]}"
         if limits:
             text += "; limits " + ", ".join(f"{limit} ({k:,})" for limit, k in limits)
         line(kind, f"{text}; worst {found['example']}")

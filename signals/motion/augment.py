@@ -15,9 +15,6 @@ from imuscribe.signals.config import Config
 from imuscribe.signals.motion.frames import FrameConfig, writing_motion
 from imuscribe.signals.recording import ACC, GYRO, Array, Recording
 
-_LEAST = 10
-"""Samples that a late start leaves."""
-
 
 class AugmentConfig(Config):
     """How far a varied recording may differ from the real one (standard deviations)."""
@@ -90,8 +87,8 @@ def augment(
 
 
 def _late(rec: Recording, share: float) -> Recording:
-    """Leave out the beginning, but keep what a frame needs (`_LEAST` samples or all there are)."""
-    first = max(0, min(round(share * rec.n_samples), rec.n_samples - _LEAST))
+    """Leave out the beginning, but keep what a frame needs: ten samples or all there are."""
+    first = max(0, min(round(share * rec.n_samples), rec.n_samples - 10))
     return rec.replace(data=rec.data[:, first:], t=rec.t[first:] - rec.t[first])
 
 

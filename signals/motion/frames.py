@@ -31,10 +31,6 @@ _CALM = 0.01  # squares of the start velocity counted as error, relative to the 
 _GRAVITY = 9.81
 _TRUST = 1.0  # s²: gravity off by 1 m/s² is as bad as a mismatch of 1 m/s
 
-_AXES: dict[str, tuple[int, int]] = {
-    f"{sign}{axis}": (i, -1 if sign == "-" else 1) for i, axis in enumerate("xyz") for sign in "+-"
-}
-
 
 class FrameConfig(Config):
     """How the horizontal directions of the writing frame are found.
@@ -130,10 +126,12 @@ def _motion(rec: Recording, config: FrameConfig) -> Motion:
     if gyro is None:
         raise InputError(
             f"recording '{rec.id}': has no gyroscope: the writing frame needs gyro_x, gyro_y, "
-            "gyro_z; use the csv or digits format on raw channels"
+            "gyro_z; use the csv or digits format on raw channels",
+            "no gyroscope",
         )
     if rec.n_samples < 3:
-        raise InputError(f"recording '{rec.id}': {rec.n_samples} samples: a frame needs 3 or more")
+        said = f"recording '{rec.id}': {rec.n_samples} samples: a frame needs 3 or more"
+        raise InputError(said, "too short")
     dt = np.diff(rec.t)
     to_start = _orientation(gyro.astype(np.float64), dt)
     force = np.einsum("tij,jt->it", to_start, rec.acc)
@@ -143,7 +141,8 @@ def _motion(rec: Recording, config: FrameConfig) -> Motion:
     if strength < 1.0:
         raise InputError(
             f"recording '{rec.id}': mean acceleration is {strength:.2f} m/s²: gravity (about "
-            "9.81 m/s²) is missing; give acceleration with gravity included"
+            "9.81 m/s²) is missing; give acceleration with gravity included",
+            "no gravity",
         )
     up = gravity / strength
     velocity = _integrate(force - gravity[:, None], dt)
@@ -162,8 +161,8 @@ def _motion(rec: Recording, config: FrameConfig) -> Motion:
         lean = _level(to_start[:, :, 2].mean(axis=0), up, rec.id, "+z", least=1e-3)
         right = lean + np.cross(up, lean)  # half of a right angle from right-and-back to right
     else:
-        axis, sign = _AXES[config.right]
-        right = _level(sign * np.eye(3)[axis], up, rec.id, config.right)
+        axis = np.eye(3)["xyz".index(config.right[1])]
+        right = _level(-axis if config.right[0] == "-" else axis, up, rec.id, config.right)
     right /= np.linalg.norm(right)
     frame = np.stack([right, up, np.cross(up, right)])
     return Motion(
@@ -184,7 +183,8 @@ def _level(direction: Float, up: Float, recording: str, axis: str, least: float 
     if np.linalg.norm(level) < least:
         raise InputError(
             f"recording '{recording}': device axis {axis} points along gravity and gives "
-            "no heading: choose another axis or heading: motion"
+            "no heading: choose another axis or heading: motion",
+            "no heading",
         )
     return np.asarray(level)
 
@@ -258,10 +258,9 @@ def _rotation_power(rate: Float) -> Float:
 
 
 def _heading(velocity: Float, rate: Float, up: Float) -> Float:
-    """Find the writer's right from the way an arm moves a hand.
+    """Find the writer's right from the way an arm moves a hand, v = ω × ρ as in `_start`.
 
-    A hand at the end of an arm that turns about a pivot moves with v = ω × ρ, where ρ points from
-    the pivot to the hand: forward. Least squares over the gesture gives
+    From the pivot to the hand is forward: least squares over the gesture gives
     ρ = (Σ|ω|²I − ωωᵀ)⁻¹ Σ v × ω, with a small ridge for the direction the gesture left open.
     Without rotation there is no pivot: the principal horizontal axis of movement is right then,
     pointing where the faster strokes go.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError, usable
+from imuscribe.signals.files import AnyPath
 from imuscribe.signals.readers.parquet import MAX_LEFT_OUT
 from imuscribe.signals.readers.tables import files_of, in_si, read_table
 from imuscribe.signals.recording import ACC, CHANNELS, GYRO, LIN_ACC, Recording
@@ -18,7 +18,7 @@ from imuscribe.signals.units import Quantity
 _SENSORS = {"ACCELEROMETER": ACC, "LINEAR ACCELERATION": LIN_ACC, "GYROSCOPE": GYRO}
 
 
-def read_charsense(root: str | os.PathLike[str]) -> list[Recording]:
+def read_charsense(root: AnyPath) -> list[Recording]:
     """Read the CharSense layout: ``RawDataset/<person>/<character>/*.csv``.
 
     The files are AndroSensor exports, separated by commas or, after a line ``sep=;``, by
@@ -41,13 +41,13 @@ def _recording(path: Path) -> Recording:
         if match and match[1] in _SENSORS:
             name = _SENSORS[match[1]]["XYZ".index(match[2])]
             quantity: Quantity = "rotation" if name in GYRO else "acceleration"
-            rows[name] = in_si(table, column, match[3], quantity, f"{path}: {column}")
+            rows[name] = in_si(table, column, match[3], quantity, path)
     times = [column for column in table.columns if column.startswith("Time since start")]
     missing = [name for name in (*ACC, *GYRO) if name not in rows] + ["t"] * (not times)
     if missing:
         raise InputError(f"{path}: has no column for {', '.join(missing)}: not a full export")
     unit = re.search(r"in (\w+)", times[0])
-    t = in_si(table, times[0], unit[1] if unit else "", "time", str(path))
+    t = in_si(table, times[0], unit[1] if unit else "", "time", path)
     channels = tuple(name for name in CHANNELS if name in rows)
     person, label = (part.strip() for part in path.parts[-3:-1])
     return Recording(

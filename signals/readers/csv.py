@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.files import AnyPath
 from imuscribe.signals.readers.tables import in_si, read_table
-from imuscribe.signals.recording import CHANNELS, GYRO, METADATA, SENSORS, Recording
-from imuscribe.signals.units import Quantity, unit_factor
+from imuscribe.signals.recording import ACC, CHANNELS, GYRO, METADATA, SENSORS, Recording
+from imuscribe.signals.units import Quantity, known_factor, unit_factor
 
 _WITH_UNIT = re.compile(r"(.*\S)\s*[(\[]([^()\[\]]+)[)\]]")
 _UNIT_OPTIONS: dict[Quantity, tuple[str, str, str]] = {
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 def read_csv(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     columns: Mapping[str, str],
     acc_unit: str = "",
     gyro_unit: str = "",
@@ -57,46 +57,32 @@ def read_csv(
     InputError
         If a column or a unit is missing or unknown, or a cell is not a number.
     """
-    channels = _check(path, columns, rate, metadata)
+    _check(path, columns, rate, metadata)
     table = read_table(path)
     if rate is not None and "t" in table.columns:
         raise InputError(f"{path}: has a column 't': leave the rate out, or rename the column")
     headers = {ours: _header(table.columns, ours, columns[ours], path) for ours in columns}
-    units: dict[Quantity, str] = {
-        "acceleration": acc_unit,
-        "rotation": gyro_unit,
-        "time": time_unit,
-    }
-
-    def values(name: str, quantity: Quantity) -> Any:
-        header, written = headers[name]
-        where = f"{path}: {name}"
-        unit = _unit(units[quantity], written, quantity, where)
-        return in_si(table, header, unit, quantity, where)
-
-    data = [values(name, "rotation" if name in GYRO else "acceleration") for name in channels]
-    t = values("t", "time") if rate is None else np.arange(len(table)) / rate
+    units = {"acceleration": acc_unit, "rotation": gyro_unit, "time": time_unit}
+    values = {}
+    for name, (header, written) in headers.items():
+        quantity: Quantity = "rotation" if name in GYRO else "acceleration"
+        quantity = "time" if name == "t" else quantity
+        unit = _unit(units[quantity], written, quantity, f"{path}: {name}")
+        values[name] = in_si(table, header, unit, quantity, path)
+    t = values["t"] if rate is None else np.arange(len(table)) / rate
+    channels = tuple(name for name in CHANNELS if name in values)
     about = {key: text.strip() for key, text in {"id": Path(path).stem, **metadata}.items()}
-    return Recording(data=np.stack(data), channels=channels, t=t - t[0], **about)
+    data = np.stack([values[name] for name in channels]).astype(np.float32)
+    return Recording(data=data, channels=channels, t=t - t[0], **about)
 
 
 def read_csvs(
-    source: str | os.PathLike[str],
-    columns: Mapping[str, str] | None = None,
-    acc_unit: str = "",
-    gyro_unit: str = "",
-    time_unit: str = "",
-    rate: float | None = None,
-    label: str = "",
-    subject: str = "",
-    session: str = "",
-    device: str = "",
-    case: str = "",
+    source: AnyPath, columns: Mapping[str, str] | None = None, **options: Any
 ) -> list[Recording]:
-    """Read one file, or every CSV file in a folder, as `read_csv` does.
+    """Read one file, or every CSV file in a folder, with the options of `read_csv`.
 
-    In the texts from `label` to `case`, ``{file}``, ``{folder}`` and ``{parent}`` stand for the
-    names of the file and its folders.
+    In texts such as `label`, ``{file}``, ``{folder}`` and ``{parent}`` stand for the names of the
+    file and its folders.
     """
     from tqdm import tqdm
 
@@ -104,17 +90,11 @@ def read_csvs(
     files = sorted(root.rglob("*.csv")) if root.is_dir() else [root]
     if not files:
         raise InputError(f"{source}: holds no .csv files")
-    columns = columns or {}
-    units = (acc_unit, gyro_unit, time_unit, rate)
-    about = {"label": label, "subject": subject, "session": session, "device": device, "case": case}
-    recordings = []
+    columns, recordings = columns or {}, []
     for file in tqdm(files, desc="read", unit="file", disable=len(files) == 1):
         inside = file.relative_to(root) if root.is_dir() else Path(file.name)
-        filled: dict[str, Any] = {
-            "id": inside.with_suffix("").as_posix(),
-            **_filled(about, file.resolve()),
-        }
-        recordings.append(read_csv(file, columns, *units, **filled))
+        filled = {"id": inside.with_suffix("").as_posix(), **_filled(options, file.resolve())}
+        recordings.append(read_csv(file, columns, **filled))
     headers = read_table(files[0]).columns
     read = {_header(headers, ours, theirs, files[0])[0] for ours, theirs in columns.items()}
     if left := [header for header in headers if header not in read]:
@@ -122,16 +102,13 @@ def read_csvs(
     return recordings
 
 
-def _filled(about: Mapping[str, str], file: Path) -> dict[str, str]:
-    """Fill in the names of a file and its folders."""
-    names = {
-        "{file}": file.stem,
-        "{folder}": file.parent.name,
-        "{parent}": file.parent.parent.name,
-    }
-    filled = dict(about)
-    for key, text in about.items():
-        for mark in re.findall(r"\{[^{}]*\}", text):
+def _filled(options: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """Fill the names of a file and its folders in the metadata."""
+    folder = file.parent
+    names = {"{file}": file.stem, "{folder}": folder.name, "{parent}": folder.parent.name}
+    filled = dict(options)
+    for key, text in options.items():
+        for mark in re.findall(r"\{[^{}]*\}", text if key in METADATA else ""):
             if mark not in names:
                 raise InputError(f"--{key} '{text}': {mark} is unknown: {nearest(mark, names)}")
             filled[key] = filled[key].replace(mark, names[mark])
@@ -139,20 +116,15 @@ def _filled(about: Mapping[str, str], file: Path) -> dict[str, str]:
 
 
 def _check(
-    path: str | os.PathLike[str],
-    columns: Mapping[str, str],
-    rate: float | None,
-    metadata: Mapping[str, str],
-) -> tuple[str, ...]:
-    """Refuse what is wrong before the file is read; return the channels in our order."""
+    path: AnyPath, columns: Mapping[str, str], rate: float | None, metadata: Mapping[str, str]
+) -> None:
+    """Refuse what is wrong before the file is read."""
     for name in columns:
         if name not in ("t", *CHANNELS):
             raise InputError(f"column '{name}' is unknown: {nearest(name, ('t', *CHANNELS))}")
     for key in metadata:
         if key not in METADATA:
             raise InputError(f"'{key}' is no property of a recording: {nearest(key, METADATA)}")
-    if not Path(path).exists():
-        raise InputError(f"{path}: no such file")
     if "t" not in columns and rate is None:
         raise InputError(f"{path}: no time column is named: give t=COLUMN or a rate in Hz")
     if "t" in columns and rate is not None:
@@ -161,26 +133,16 @@ def _check(
         raise InputError(f"{path}: rate is {rate:g} Hz: it must be above 0")
     if twice := [name for name, n in Counter(columns.values()).items() if n > 1]:
         raise InputError(f"{path}: column '{twice[0]}' is named twice: each is one channel")
-    missing = [
-        name
-        for sensor, names in SENSORS.items()
-        if sensor == "acc" or set(names) & set(columns)
-        for name in names
-        if name not in columns
-    ]
-    if missing:
+    sensors = [names for names in SENSORS.values() if names == ACC or set(names) & set(columns)]
+    if missing := [name for names in sensors for name in names if name not in columns]:
         raise InputError(f"{path}: no column is named for {', '.join(missing)}: a sensor has three")
-    return tuple(name for name in CHANNELS if name in columns)
 
 
-def _header(
-    headers: Iterable[str], ours: str, theirs: str, path: str | os.PathLike[str]
-) -> tuple[str, str]:
+def _header(headers: Iterable[str], ours: str, theirs: str, path: AnyPath) -> tuple[str, str]:
     """Return a column's whole header and the unit that stands in it, if one does."""
     split = {header: _WITH_UNIT.fullmatch(header) for header in headers}
     found = [header for header, match in split.items() if match and match[1] == theirs]
-    if theirs in split:
-        found = [theirs]
+    found = [theirs] if theirs in split else found
     if len(found) > 1:
         raise InputError(
             f"{path}: column '{theirs}' may be {' or '.join(found)}: name it with its unit"
@@ -206,15 +168,8 @@ def _unit(given: str, written: str, quantity: Quantity, where: str) -> str:
             f"or write it into the header: '{example}'"
         )
     # Brackets may hold something else, as in "ax (filtered)".
-    if given and _factor(written, quantity) not in (None, unit_factor(given, quantity)):
+    if given and known_factor(written, quantity) not in (None, unit_factor(given, quantity)):
         raise InputError(
             f"{where}: {option} is '{given}' but the header says '{written}': leave {option} out"
         )
     return given or written
-
-
-def _factor(text: str, quantity: Quantity) -> float | None:
-    try:
-        return unit_factor(text, quantity)
-    except InputError:
-        return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from imuscribe.signals.errors import InputError, nearest, usable
+from imuscribe.signals.files import AnyPath
 from imuscribe.signals.readers.parquet import MAX_LEFT_OUT
 from imuscribe.signals.readers.tables import files_of, read_text
 from imuscribe.signals.recording import ACC, GYRO, Recording
@@ -17,9 +17,7 @@ from imuscribe.signals.units import to_si
 _COLUMNS = 15
 
 
-def read_motion_pen(
-    root: str | os.PathLike[str], people: Mapping[str, str] | None = None
-) -> list[Recording]:
+def read_motion_pen(root: AnyPath, people: Mapping[str, str] | None = None) -> list[Recording]:
     """Read the motion-pen layout: ``data/<session>/<letter>.csv`` without header.
 
     A row is id, milliseconds since the row before, yaw, pitch, roll, acceleration x, y, z in mg,
@@ -76,13 +74,13 @@ def _recording(path: Path, i: int, lines: list[str], people: Mapping[str, str]) 
     name = f"motion-pen-{session}-{label}-{i:02d}"
     try:
         values = np.array([line.split(",")[:_COLUMNS] for line in lines], dtype=np.float64)
+        if values.shape[1] != _COLUMNS:
+            raise ValueError
     except ValueError:
         raise InputError(
             f"{path}: sequence '{name}': a row is not {_COLUMNS} numbers: "
             "id, td, yaw, pitch, roll, ax, ay, az, gx, gy, gz, qx, qy, qz, qw"
         ) from None
-    if values.shape[1] != _COLUMNS:
-        raise InputError(f"{path}: rows have {values.shape[1]} columns: need {_COLUMNS}")
     acc, gyro = values[:, 5:8].T, values[:, 8:11].T
     # The first step leads from the sequence before.
     steps = np.concatenate([[0.0], values[1:, 1]]) / 1000

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError, nearest, usable
-from imuscribe.signals.files import atomic_path
+from imuscribe.signals.files import AnyPath, atomic_path
 from imuscribe.signals.quality import check_units
 from imuscribe.signals.recording import ACC, CHANNELS, GYRO, LIN_ACC, METADATA, Recording
 from imuscribe.signals.units import Quantity, to_si
@@ -26,7 +24,7 @@ MAX_LEFT_OUT = 0.01
 _BATCH = 512
 
 
-def load(path: str | os.PathLike[str]) -> list[Recording]:
+def load(path: AnyPath) -> list[Recording]:
     """Read recordings in the canonical layout, converted to m/s², rad/s and seconds.
 
     A row whose time goes back is two takes glued together and no recording; one that is far from
@@ -48,7 +46,7 @@ def load(path: str | os.PathLike[str]) -> list[Recording]:
     return usable(found, check_units, Path(path).name, MAX_LEFT_OUT, refused=refused)
 
 
-def scan(path: str | os.PathLike[str]) -> tuple[list[Recording], list[InputError]]:
+def scan(path: AnyPath) -> tuple[list[Recording], list[InputError]]:
     """Read like `load`, but return the errors of rows whose time goes back instead of judging."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -81,7 +79,7 @@ def scan(path: str | os.PathLike[str]) -> tuple[list[Recording], list[InputError
     return recordings, refused
 
 
-def save(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> None:
+def save(recordings: Sequence[Recording], path: AnyPath) -> None:
     """Write recordings in the canonical layout; `load` returns them exactly.
 
     Raises
@@ -91,17 +89,6 @@ def save(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> None:
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
-
-    table = _table(recordings, path)
-    with atomic_path(path) as temporary:
-        try:
-            pq.write_table(table, temporary, row_group_size=_BATCH, compression="zstd")
-        except pa.ArrowException as error:
-            raise InputError(f"cannot write {path}: {str(error).splitlines()[0]}") from None
-
-
-def _table(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> Any:
-    import pyarrow as pa
 
     if not recordings:
         raise InputError(f"{path}: no recordings to write: a data set needs one or more")
@@ -121,10 +108,15 @@ def _table(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> Any
         if any(name in r.channels for r in recordings):
             rows = [r.select((name,))[0] if name in r.channels else None for r in recordings]
             columns[name] = pa.array(rows, pa.list_(pa.float32()))
-    return pa.table(columns)
+    with atomic_path(path) as temporary:
+        try:
+            table = pa.table(columns)
+            pq.write_table(table, temporary, row_group_size=_BATCH, compression="zstd")
+        except pa.ArrowException as error:
+            raise InputError(f"cannot write {path}: {str(error).splitlines()[0]}") from None
 
 
-def _check_columns(names: Sequence[str], path: str | os.PathLike[str]) -> None:
+def _check_columns(names: Sequence[str], path: AnyPath) -> None:
     if {"pen_down", "x", "y"} <= set(names):
         raise InputError(
             f"{path}: holds pen trajectories, not motion-sensor recordings: give it to the "
@@ -149,7 +141,7 @@ def _check_columns(names: Sequence[str], path: str | os.PathLike[str]) -> None:
         raise InputError(f"{path}: column '{Counter(names).most_common(1)[0][0]}' occurs twice")
 
 
-def _rows(batch: Any, path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+def _rows(batch: Any, path: AnyPath) -> Iterator[dict[str, Any]]:
     """Yield the fields of one `Recording` a row, in SI units."""
     names = batch.schema.names
     text = {
@@ -163,11 +155,11 @@ def _rows(batch: Any, path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
         where = f"{path}: recording '{fields['id']}'"
         if not fields["id"]:
             raise InputError(f"{path}: row {i} of a row group has an empty id: ids name recordings")
-        t = lists["t"][i]
-        if t is None:
+        if (t := lists["t"][i]) is None:
             raise InputError(f"{where}: has no times: t must be a list of seconds")
-        values = {name: lists[name][i] for name in CHANNELS if name in lists}
-        present = {name: row for name, row in values.items() if row is not None}
+        present = {
+            name: row[i] for name, row in lists.items() if name != "t" and row[i] is not None
+        }
         for name, row in present.items():
             if len(row) != len(t):
                 raise InputError(
@@ -189,9 +181,7 @@ def _rows(batch: Any, path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
         yield {**fields, "data": np.concatenate(data), "channels": tuple(present), "t": t}
 
 
-def _lists(
-    column: Any, name: str, path: str | os.PathLike[str]
-) -> list[NDArray[np.float64] | NDArray[np.float32] | None]:
+def _lists(column: Any, name: str, path: AnyPath) -> list[Any]:
     """Split a list column into one array a row; None where the row has none."""
     import pyarrow as pa
 
@@ -210,13 +200,13 @@ def _lists(
     ]
 
 
-def _check_ids(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> None:
+def _check_ids(recordings: Sequence[Recording], path: AnyPath) -> None:
     for name, times in Counter(rec.id for rec in recordings).most_common(1):
         if times > 1:
             raise InputError(f"{path}: id '{name}' occurs twice: ids must be unique")
 
 
-def _siblings(path: str | os.PathLike[str]) -> str:
+def _siblings(path: AnyPath) -> str:
     folder = Path(path).parent
     files = sorted(p.name for p in folder.glob("*.parquet")) if folder.is_dir() else []
     return nearest(Path(path).name, files) if files else f"no Parquet files in '{folder}'"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import AnyPath
 from imuscribe.signals.units import Quantity, unit_factor
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def files_of(root: str | os.PathLike[str], layout: str, dialect: str) -> list[Path]:
+def files_of(root: AnyPath, layout: str, dialect: str) -> list[Path]:
     """Return the files of a data set that is given by its root or its first folder.
 
     `layout` is such as ``RawDataset/<person>/<character>/*.csv``.
@@ -33,12 +33,12 @@ def files_of(root: str | os.PathLike[str], layout: str, dialect: str) -> list[Pa
     return files
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
+def read_text(path: AnyPath) -> str:
     """Read a text file in UTF-8, or in Latin-1 where it is none."""
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file")
     try:
         raw = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     try:
@@ -47,7 +47,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
         return raw.decode("latin-1")
 
 
-def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
+def read_table(path: AnyPath) -> pd.DataFrame:
     """Read a delimited file with a header; names stripped, cells as they are."""
     import warnings
 
@@ -83,17 +83,18 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def in_si(
-    table: pd.DataFrame, column: str, unit: str, quantity: Quantity, where: str
+    table: pd.DataFrame, column: str, unit: str, quantity: Quantity, path: AnyPath
 ) -> NDArray[np.float64]:
     """Return a column in m/s², rad/s or seconds; an empty cell is NaN."""
     import pandas as pd
 
+    where = f"{path}: column '{column}'"
     numbers = pd.to_numeric(table[column], errors="coerce")
     wrong = np.flatnonzero(numbers.isna() & table[column].notna())
     if wrong.size:
         cell = table[column].iloc[int(wrong[0])]
         raise InputError(
-            f"{where}: column '{column}' holds {cell!r} in data row {wrong[0] + 1}: not a number"
+            f"{where} holds {cell!r} in data row {wrong[0] + 1}: not a number"
             + (": write decimal points" if re.fullmatch(r"-?\d+,\d+", str(cell)) else "")
         )
     try:

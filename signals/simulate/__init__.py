@@ -13,24 +13,9 @@ from imuscribe.signals.labels import parse_labels
 from imuscribe.signals.recording import Recording
 from imuscribe.signals.simulate.glyphs import characters
 from imuscribe.signals.simulate.pen import read_pen
-from imuscribe.signals.simulate.sensor import Trajectory
-from imuscribe.signals.simulate.writer import (
-    Case,
-    Writer,
-    repetition_stream,
-    write_letter,
-    write_word,
-)
+from imuscribe.signals.simulate.writer import Case, Writer, write_letter, write_word
 
-__all__ = [
-    "SimulateConfig",
-    "Trajectory",
-    "Writer",
-    "simulate",
-    "study_protocol",
-    "write_letter",
-    "write_word",
-]
+__all__ = ["SimulateConfig", "Writer", "simulate", "study_protocol", "write_letter", "write_word"]
 
 
 class SimulateConfig(Config):
@@ -88,26 +73,21 @@ def simulate(config: SimulateConfig, progress: bool = False) -> list[Recording]:
         for writer in _writers(config, labels)
         for case in config.cases
         for label in filter(writer.writes, labels)
-        for repetition in range(writer.most(label, config.repetitions))
+        for repetition in range(config.repetitions)
+        if not writer.strokes or repetition < len(writer.strokes[label])  # each is used once
     ]
     bar = tqdm(tasks, "simulating", unit=" letters", file=sys.stderr, disable=not progress)
-    return [
-        write_letter(
-            writer,
-            label,
-            case,
-            repetition_stream(config.seed, writer.index, case, label, repetition),
-            repetition,
-            config.rate,
-        )[0]
-        for writer, case, label, repetition in bar
-    ]
+    recordings = []
+    for writer, case, label, repetition in bar:
+        rng = writer.stream(label, case, repetition)
+        recordings.append(write_letter(writer, label, case, rng, repetition, config.rate)[0])
+    return recordings
 
 
 def _writers(config: SimulateConfig, labels: tuple[str, ...]) -> list[Writer]:
     if config.strokes is not None:
         people = read_pen(config.strokes, labels, config.people, config.repetitions)
-        return [Writer.draw(one.index, config.seed, one.name, one.samples) for one in people]
+        return [Writer.draw(index, config.seed, name, own) for index, name, own in people]
     for label in labels:
         if label not in characters():
             raise InputError(f"no stroke template for '{label}': {nearest(label, characters())}")

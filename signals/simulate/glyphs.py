@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 Stroke = NDArray[np.float64]
 """The points of one stroke, shape (n, 2)."""
 
-_STEP = 1.0
-"""Degrees between the points that stand for an arc."""
+_STEP = 1.0  # degrees between the points that stand for an arc
 
 
 def characters() -> tuple[str, ...]:

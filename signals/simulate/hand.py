@@ -1,4 +1,4 @@
-"""How a hand moves: strokes become a smooth movement in the writing plane.
+"""How a hand moves: strokes become a smooth movement in the writing plane, then in the world.
 
 Our own strokes move by the sigma-lognormal model (Plamondon 1995, *A kinematic theory
 of rapid human movements*, Biol. Cybern. 72): every piece of a stroke is a movement whose progress
@@ -6,6 +6,9 @@ is a lognormal distribution function of time, and pieces overlap, so the hand sl
 and rounds them. Pieces take time ∝ length^⅓, between isochrony and constant speed. Recorded pen
 strokes keep their own timing; their missing pen-up moves follow the minimum-jerk polynomial
 (Flash & Hogan 1985, *The coordination of arm movements*, J. Neurosci. 5).
+
+In the world rows are right, forward, up, a right-handed triple; angles are yaw about up, pitch
+about right, roll about forward.
 """
 
 from __future__ import annotations
@@ -189,6 +192,49 @@ def rest(plane: Plane, rng: np.random.Generator) -> tuple[Plane, float]:
     """Hold still for a while before and after; return the seconds before as well."""
     before, after = (int(seconds * GRID) for seconds in rng.uniform(0.15, 0.4, 2))
     return np.pad(plane, ((0, 0), (before, after)), mode="edge"), before / GRID
+
+
+def wander(rng: np.random.Generator, n: int, low: float, high: float) -> Float:
+    """Return random oscillations between `low` and `high` Hz of unit power, shape (3, n)."""
+    frequency = rng.uniform(low, high, (3, 3, 1))
+    phase = rng.uniform(0, 2 * np.pi, (3, 3, 1))
+    waves = np.sin(2 * np.pi * frequency * np.arange(n) / GRID + phase)
+    return np.asarray(waves.sum(axis=1) * np.sqrt(2 / 3))
+
+
+def mid_air(xy: Float, back: Float, lever: float, elevation: float) -> tuple[Float, Float]:
+    """Write in mid-air: the hand moves on a sphere of radius `lever` about a pivot behind it.
+
+    `xy` (2, n) are distances along the sphere to the right and up, `back` (n,) is by how much the
+    hand is nearer to the pivot, all in metres. `elevation`, the angle of the arm above the
+    horizontal in the middle of the letter, tilts the writing plane. Returns position (3, n) in
+    metres and angles (3, n): yaw is negative to the right, pitch positive upward.
+    """
+    yaw, pitch = -xy[0] / lever, xy[1] / lever
+    above = elevation + pitch
+    direction = np.stack([-np.sin(yaw) * np.cos(above), np.cos(yaw) * np.cos(above), np.sin(above)])
+    return (lever - back) * direction, np.stack([yaw, pitch, np.zeros_like(yaw)])
+
+
+def turn(angles: Float, rates: Float) -> tuple[Float, Float]:
+    """Turn a hand by yaw, then pitch, then roll, each about the axis the ones before left.
+
+    Takes the angles (3, n) and their derivatives. Returns the orientation (n, 3, 3), hand axes to
+    right, forward, up; and the body rates (3, n) about the hand's own right, forward, up.
+    """
+    (cy, cp, cr), (sy, sp, sr) = np.cos(angles), np.sin(angles)
+    orientation = np.array(
+        [
+            [cy * cr - sy * sp * sr, -sy * cp, cy * sr + sy * sp * cr],
+            [sy * cr + cy * sp * sr, cy * cp, sy * sr - cy * sp * cr],
+            [-cp * sr, sp, cp * cr],
+        ]
+    )
+    yaw, pitch, roll = rates
+    rotation_rate = np.stack(
+        [pitch * cr - yaw * cp * sr, roll + yaw * sp, pitch * sr + yaw * cp * cr]
+    )
+    return np.moveaxis(orientation, 2, 0), rotation_rate
 
 
 def _smooth(plane: Plane, sigma: float) -> Plane:

@@ -32,22 +32,14 @@ class PenSample:
     rate: float  # points a second; 0 where unknown
 
 
-@dataclass(frozen=True)
-class PenWriter:
-    """One person of a pen file."""
-
-    name: str
-    index: int  # place among all the file's people, whoever is selected
-    samples: dict[str, tuple[PenSample, ...]]  # by label, in the file's order
-
-
 def read_pen(
     path: str | Path, labels: Sequence[str], people: int, repetitions: int
-) -> list[PenWriter]:
+) -> list[tuple[int, str, dict[str, tuple[PenSample, ...]]]]:
     """Read the people who wrote most of the labels, in the file's order.
 
     At most so many `people`, and so many `repetitions` of a label from each; a person lacks the
-    labels that they did not write.
+    labels that they did not write. Returns each one's place among all the file's people, name, and
+    samples by label.
 
     Raises
     ------
@@ -82,7 +74,7 @@ def read_pen(
             label: tuple(_sample(path, table, row, unit or 1.0) for row in found)
             for label, found in rows[name].items()
         }
-        writers.append(PenWriter(name, order[name], samples))
+        writers.append((order[name], name, samples))
     return writers
 
 

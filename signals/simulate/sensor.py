@@ -38,53 +38,45 @@ class Trajectory:
         return np.asarray(np.einsum("nij,in->jn", self.orientation, self.acceleration + gravity))
 
 
-@dataclass(frozen=True)
-class Imu:
-    """Accelerometer and gyroscope in one part, in m/s² and rad/s."""
-
-    acc_noise: float = 150e-6 * STANDARD_GRAVITY  # noise density: a unit by √Hz
-    gyro_noise: float = float(np.radians(0.014))
-    acc_range: float = 4 * STANDARD_GRAVITY  # what exceeds it is clipped
-    gyro_range: float = float(np.radians(2000))
-    acc_step: float = 8 * STANDARD_GRAVITY / 2**12  # one least significant bit
-    gyro_step: float = float(np.radians(1 / 16.4))
-    acc_offset: float = 0.005 * STANDARD_GRAVITY  # standard deviation after calibration
-    gyro_offset: float = float(np.radians(0.1))
-    clock_jitter: float = 0.03  # standard deviation of a sample's time in sampling periods
-
-    def offsets(self, rng: np.random.Generator) -> Float:
-        """Draw the zero offsets of one device, shape (6,): accelerometer, then gyroscope."""
-        sigma = np.repeat([self.acc_offset, self.gyro_offset], 3)
-        return np.asarray(sigma * rng.standard_normal(6))
-
-    def times(self, duration: float, rate: float, rng: np.random.Generator) -> Float:
-        """Return irregular sampling times from 0 to `duration` seconds at about `rate` Hz."""
-        count = max(int(duration * rate), 1) + 1
-        jitter = np.clip(self.clock_jitter * rng.standard_normal(count), -0.4, 0.4)
-        t = np.clip((np.arange(count) + jitter) / rate, 0, duration)
-        t[0] = 0.0
-        return np.asarray(t)
-
-    def read(
-        self,
-        force: Float,
-        rotation_rate: Float,
-        rate: float,
-        offsets: Float,
-        rng: np.random.Generator,
-    ) -> Array:
-        """Turn what acts on the device into what it reports: noisy, clipped, quantised, (6, n).
-
-        A still device feels a specific `force` of 9.81 m/s² upward. The noise bandwidth is half of
-        the sampling `rate` in Hz.
-        """
-        noise = np.repeat([self.acc_noise, self.gyro_noise], 3) * np.sqrt(rate / 2)
-        step = np.repeat([self.acc_step, self.gyro_step], 3)[:, None]
-        limit = np.repeat([self.acc_range, self.gyro_range], 3)[:, None]
-        truth = np.concatenate([force, rotation_rate])
-        noisy = truth + offsets[:, None] + noise[:, None] * rng.standard_normal(truth.shape)
-        codes = np.clip(np.round(noisy / step), -np.floor(limit / step), np.floor(limit / step) - 1)
-        return np.asarray(codes * step, dtype=np.float32)
+def _six(acc: float, gyro: float) -> Float:
+    """Return a figure of the accelerometer and one of the gyroscope for each channel, (6, 1)."""
+    return np.repeat([acc, gyro], 3)[:, None]
 
 
-BMI055 = Imu()
+# In m/s² and rad/s. What exceeds the range is clipped; a step is one least significant bit.
+_NOISE = _six(150e-6 * STANDARD_GRAVITY, float(np.radians(0.014)))  # density: a unit by √Hz
+_RANGE = _six(4 * STANDARD_GRAVITY, float(np.radians(2000)))
+_STEP = _six(8 * STANDARD_GRAVITY / 2**12, float(np.radians(1 / 16.4)))
+_OFFSET = _six(0.005 * STANDARD_GRAVITY, float(np.radians(0.1)))  # σ after calibration
+_JITTER = 0.03  # standard deviation of a sample's time in sampling periods
+
+
+def zero_offsets(rng: np.random.Generator) -> Float:
+    """Draw the zero offsets of one device, shape (6,): accelerometer, then gyroscope."""
+    return np.asarray(_OFFSET[:, 0] * rng.standard_normal(6))
+
+
+def sample_times(duration: float, rate: float, rng: np.random.Generator) -> Float:
+    """Return irregular sampling times from 0 to `duration` seconds at about `rate` Hz."""
+    count = max(int(duration * rate), 1) + 1
+    jitter = np.clip(_JITTER * rng.standard_normal(count), -0.4, 0.4)
+    t = np.clip((np.arange(count) + jitter) / rate, 0, duration)
+    t[0] = 0.0
+    return np.asarray(t)
+
+
+def readings(
+    force: Float, rotation_rate: Float, rate: float, offsets: Float, rng: np.random.Generator
+) -> Array:
+    """Turn what acts on the device into what it reports: noisy, clipped, quantised, (6, n).
+
+    A still device feels a specific `force` of 9.81 m/s² upward. The noise bandwidth is half of the
+    sampling `rate` in Hz.
+    """
+    truth = np.concatenate([force, rotation_rate])
+    noise = _NOISE * np.sqrt(rate / 2) * rng.standard_normal(truth.shape)
+    noisy = truth + offsets[:, None] + noise
+    codes = np.clip(
+        np.round(noisy / _STEP), -np.floor(_RANGE / _STEP), np.floor(_RANGE / _STEP) - 1
+    )
+    return np.asarray(codes * _STEP, dtype=np.float32)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.recording import ACC, GYRO, Recording
-from imuscribe.signals.simulate import arm, hand
+from imuscribe.signals.simulate import hand
 from imuscribe.signals.simulate.glyphs import characters, glyph, n_variants
 from imuscribe.signals.simulate.pen import PenSample
-from imuscribe.signals.simulate.sensor import BMI055, Imu, Trajectory
+from imuscribe.signals.simulate.sensor import Trajectory, readings, sample_times, zero_offsets
 
 Float = NDArray[np.float64]
 Case = Literal["2d", "3d"]
@@ -88,9 +88,10 @@ class Writer:
         """Whether there are strokes for this character."""
         return char in (self.strokes or characters())
 
-    def most(self, char: str, repetitions: int) -> int:
-        """Return how often a character is written at most: recorded strokes are never repeated."""
-        return min(repetitions, len(self.strokes[char])) if self.strokes else repetitions
+    def stream(self, char: str, case: Case, repetition: int) -> np.random.Generator:
+        """Return the random stream of one recording, whatever else is drawn."""
+        place = (self.index, _CASES.index(case), repetition)
+        return _stream(self.seed, _REPETITION, *place, *char.encode())
 
     def drawn(self, char: str, case: Case, repetition: int, rng: np.random.Generator) -> hand.Plane:
         """Write a character that the person `writes`, from its first to its last stroke.
@@ -128,7 +129,6 @@ def write_letter(
     rng: np.random.Generator,
     repetition: int = 0,
     rate: float = 200.0,
-    imu: Imu = BMI055,
 ) -> tuple[Recording, Trajectory]:
     """Let a person write one character with a sensor in the hand.
 
@@ -146,8 +146,6 @@ def write_letter(
         Number of the repetition, for the id.
     rate : float
         Sampling rate in Hz.
-    imu : Imu
-        The sensor.
 
     Returns
     -------
@@ -160,8 +158,8 @@ def write_letter(
         If the character or the case is unknown.
     """
     _check(writer, char, case)
-    plane, _ = hand.rest(writer.drawn(char, case, repetition, rng), rng)
-    return _sensed(writer, plane, case, char, repetition, rng, rate, imu)
+    plane = writer.drawn(char, case, repetition, rng)
+    return _sensed(writer, plane, case, char, repetition, rng, rate)[:2]
 
 
 def write_word(
@@ -171,7 +169,6 @@ def write_word(
     rng: np.random.Generator,
     repetition: int = 0,
     rate: float = 200.0,
-    imu: Imu = BMI055,
 ) -> tuple[Recording, Float]:
     """Let a person write a word without stopping between its letters.
 
@@ -191,16 +188,9 @@ def write_word(
         writer = replace(writer, heights={**writer.heights, "2d": min(writer.heights["2d"], 0.05)})
     letters = [writer.drawn(char, case, repetition + i, rng) for i, char in enumerate(word)]
     pace = writer.tempo * np.cbrt(writer.heights[case] / hand.REFERENCE)
-    joined, spans = hand.join(letters, pace, writer.fluency, case == "2d", rng)
-    plane, before = hand.rest(joined, rng)
-    return _sensed(writer, plane, case, word, repetition, rng, rate, imu)[0], spans + before
-
-
-def repetition_stream(
-    seed: int, index: int, case: Case, label: str, repetition: int
-) -> np.random.Generator:
-    """Return the random stream of one recording, whatever else is drawn."""
-    return _stream(seed, _REPETITION, index, _CASES.index(case), repetition, *label.encode())
+    plane, spans = hand.join(letters, pace, writer.fluency, case == "2d", rng)
+    recording, _, before = _sensed(writer, plane, case, word, repetition, rng, rate)
+    return recording, spans + before
 
 
 def _check(writer: Writer, char: str, case: Case) -> None:
@@ -219,20 +209,20 @@ def _sensed(
     repetition: int,
     rng: np.random.Generator,
     rate: float,
-    imu: Imu,
-) -> tuple[Recording, Trajectory]:
-    """Return what the sensor in the writing hand reads, and the truth behind it."""
+) -> tuple[Recording, Trajectory, float]:
+    """Return what the sensor in the hand reads, the truth behind it, and the seconds of rest."""
+    plane, before = hand.rest(plane, rng)
     position, angles = _in_world(writer, plane, case, rng)
 
     session = _stream(writer.seed, _SESSION, writer.index, _CASES.index(case))
     grip = _held(case, session, rng)
-    offsets = imu.offsets(session)
+    offsets = zero_offsets(session)
 
     grid = np.arange(position.shape[1]) / hand.GRID
-    t = imu.times(float(grid[-1]), rate, rng)
+    t = sample_times(float(grid[-1]), rate, rng)
     acceleration = np.diff(position, 2, axis=1) * hand.GRID**2
     rates = np.gradient(angles, axis=1) * hand.GRID
-    orientation, rotation_rate = arm.turn(_at(t, grid, angles), _at(t, grid, rates))
+    orientation, rotation_rate = hand.turn(_at(t, grid, angles), _at(t, grid, rates))
     trajectory = Trajectory(
         t,
         _at(t, grid, position - position[:, :1])[_RIGHT_UP_FORWARD],
@@ -242,7 +232,7 @@ def _sensed(
     )
     recording = Recording(
         id=f"{writer.name}-{case}-{label}-{repetition:02d}",
-        data=imu.read(trajectory.force, trajectory.rotation_rate, rate, offsets, rng),
+        data=readings(trajectory.force, trajectory.rotation_rate, rate, offsets, rng),
         channels=(*ACC, *GYRO),
         t=t,
         label=label,
@@ -251,7 +241,7 @@ def _sensed(
         device="simulated",
         case=case,
     )
-    return recording, trajectory
+    return recording, trajectory, before
 
 
 def _habitual(char: str, habit: np.random.Generator) -> tuple[hand.Piece, ...]:
@@ -268,23 +258,25 @@ def _habitual(char: str, habit: np.random.Generator) -> tuple[hand.Piece, ...]:
 def _in_world(
     writer: Writer, plane: hand.Plane, case: Case, rng: np.random.Generator
 ) -> tuple[Float, Float]:
-    """Place the written plane in the world: position (3, n) and angles (3, n) as `arm.mid_air`."""
+    """Place the written plane in the world: position (3, n) and angles (3, n) as `hand.mid_air`."""
     xy = plane[:2]
     middle = (xy.min(axis=1) + xy.max(axis=1))[:, None] / 2
     xy = (xy - middle) * writer.heights[case]
     n = plane.shape[1]
     back = writer.lift * plane[2]
-    tremor = writer.tremor * arm.wander(rng, n, 8, 12)
-    sway = arm.wander(rng, n, 0.1, 0.8)
-    wobble = arm.wander(rng, n, 0.1, 0.8)
+    tremor = writer.tremor * hand.wander(rng, n, 8, 12)
+    sway = hand.wander(rng, n, 0.1, 0.8)
+    wobble = hand.wander(rng, n, 0.1, 0.8)
     if case == "3d":
-        position, angles = arm.mid_air(xy, back, writer.lever, writer.elevation)
+        position, angles = hand.mid_air(xy, back, writer.lever, writer.elevation)
         angles *= 1 + writer.wrist
         angles[2] += writer.roll * angles[0]
         return position + tremor + writer.sway * sway, angles + np.radians(0.5) * wobble
-    # The surface carries the hand: it trembles less, and it cannot move vertically.
-    position, angles = arm.table(xy, back, pivot=2 * writer.lever)
-    return position + 0.3 * tremor * _FLAT, angles + np.radians(0.1) * wobble
+    # Up the letter is forward, and the forearm turns about the elbow. The surface carries the hand:
+    # it trembles less, and it cannot move vertically.
+    still = np.zeros(n)
+    angles = np.stack([-xy[0] / (2 * writer.lever), still, still])
+    return np.stack([*xy, back]) + 0.3 * tremor * _FLAT, angles + np.radians(0.1) * wobble
 
 
 def _held(case: Case, session: np.random.Generator, rng: np.random.Generator) -> Float:

@@ -156,7 +156,8 @@ def test_cleaning_does_the_same_however_the_device_is_held(seed):
 @settings(max_examples=60)
 def test_trimming_never_goes_below_the_minimum(quiet, moving, minimum, threshold, margin):
     rec = gesture(quiet, moving)
-    out = trim_idle(rec, minimum, threshold, margin)
+    config = CleanConfig(min_duration=minimum, trim_threshold=threshold, trim_margin=margin)
+    out = trim_idle(rec, config)
     assert out.duration >= min(minimum, rec.duration) - 1e-9
     assert out.n_samples <= rec.n_samples
 

@@ -20,14 +20,13 @@ from scipy.spatial.transform import Rotation
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.simulate import (
     SimulateConfig,
-    Trajectory,
     Writer,
     simulate,
     study_protocol,
     write_letter,
 )
 from imuscribe.signals.simulate.glyphs import characters, glyph, n_variants
-from imuscribe.signals.simulate.sensor import BMI055
+from imuscribe.signals.simulate.sensor import Trajectory, readings
 
 RIGHT, UP, FORWARD = range(3)
 CASES = ("2d", "3d")
@@ -91,7 +90,7 @@ def test_a_still_device_reads_gravity_upward_in_any_orientation(quaternion: list
     to_world = Rotation.from_quat(quaternion).as_matrix()
     up = to_world.T @ [0, 0, 9.80665]
     still = np.zeros((3, 400))
-    data = BMI055.read(still + up[:, None], still, 200.0, np.zeros(6), rng())
+    data = readings(still + up[:, None], still, 200.0, np.zeros(6), rng())
     assert data.mean(axis=1)[:3] == pytest.approx(up, abs=0.015)
     assert np.linalg.norm(data[:3].mean(axis=1)) == pytest.approx(9.80665, abs=0.015)
     assert np.abs(data[3:].mean(axis=1)).max() < 0.001
@@ -205,7 +204,7 @@ def test_an_l_ends_below_and_to_the_right_of_its_start(case: Any, up: int) -> No
 
 def test_readings_are_quantised_and_clipped_like_the_parts() -> None:
     huge = np.array([[50.0, -50.0, 0.0]] * 3)
-    data = BMI055.read(huge, huge, 200.0, np.zeros(6), rng()).astype(float)
+    data = readings(huge, huge, 200.0, np.zeros(6), rng()).astype(float)
     bit, turn = 8 * 9.80665 / 4096, np.radians(1 / 16.4)
     assert data[0] == pytest.approx([2047 * bit, -2048 * bit, 0], abs=0.01)
     assert data[3] == pytest.approx(np.radians([2000, -2000, 0]), abs=0.01)
@@ -333,8 +332,8 @@ def test_pen_strokes_are_followed_in_order_and_joined_in_the_air(
     from imuscribe.signals.simulate.pen import read_pen
 
     path = write_pen(tmp_path / "pen.parquet", [pen_row(rate=rate)])
-    (person,) = read_pen(path, ["L"], people=5, repetitions=5)
-    writer = Writer.draw(person.index, 0, person.name, person.samples)
+    ((index, name, samples),) = read_pen(path, ["L"], people=5, repetitions=5)
+    writer = Writer.draw(index, 0, name, samples)
     writer = replace(writer, variability=0.0, sway=0.0, tremor=0.0)
     _, truth = write_letter(writer, "L", case, rng())
     right, up = truth.position[[RIGHT, FORWARD if case == "2d" else UP]] / writer.heights[case]

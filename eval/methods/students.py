@@ -64,7 +64,8 @@ class StudentTrainer:
         prompts = reader.prompts(reader.texts(fold.test))
         log_probs, seconds = timed(lambda: reader.score(prompts, self.progress), len(prompts))
         tokens = reader.tokens(prompts)
-        return Predictions.of(fold.test, reader.labels, log_probs, tokens, seconds)
+        scores = log_probs.astype(np.float64)
+        return Predictions.of(fold.test, reader.labels, scores, tokens, seconds)
 
     def written(self, arm: Arm, fold: Fold) -> Values:
         """Return what a student writes about each test recording, with tokens and seconds."""

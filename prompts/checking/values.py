@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from imuscribe.prompts.captions.facts import Facts, Values, Window
+from imuscribe.prompts.captions.explain import Span
+from imuscribe.prompts.captions.facts import Facts, Values
 from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide, either
 from imuscribe.prompts.checking.measures import MEASURES, check_moment
 from imuscribe.prompts.checking.sentence import Frame, Number, Sentence
@@ -193,7 +194,7 @@ def _bounded(number: Number, stat: str, plain: _Signals) -> Finding:
 
 
 def _ranged(
-    number: Number, stat: str, plain: _Signals, readings: _Signals, window: Window | None
+    number: Number, stat: str, plain: _Signals, readings: _Signals, window: Span | None
 ) -> Finding:
     """Check "between -4.6 and 4.6", "from 0.1 to 2.3"."""
     assert number.high is not None
@@ -238,7 +239,7 @@ def _edge(s: Sentence) -> Frame | None:
     return None
 
 
-def _cut(values: Values, window: Window | None) -> Values:
+def _cut(values: Values, window: Span | None) -> Values:
     return values if window is None else values[window[0] : window[1] + 1]
 
 

@@ -26,9 +26,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-data.register(app)
-text.register(app)
-for part in (pairs.app, train.app, run.app, sweep.app, mapping.app, words.app):
+for part in (data.app, text.app, pairs.app, train.app, run.app, sweep.app, mapping.app, words.app):
     app.registered_groups += part.registered_groups
     app.registered_commands += part.registered_commands
 check.register(app)

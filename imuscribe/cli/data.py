@@ -16,7 +16,7 @@ from imuscribe.cli.options import (
     GyroUnit,
     Rate,
     TimeUnit,
-    examples,
+    command,
     pairs_of,
     refuse_overwriting,
 )
@@ -27,41 +27,12 @@ _LAYOUTS = "; ".join(f"{name}: {what}" for name, (_, what) in READERS.items())
 _SHOWN = 40
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    data = typer.Typer(help="Look at recordings, convert them, draw them.", no_args_is_help=True)
-    data.command("info", epilog=examples("imuscribe data info recordings.parquet"))(info)
-    data.command(
-        "import",
-        epilog=examples(
-            "imuscribe data import log.csv --layout csv --out mine.parquet --column t=time "
-            "--column acc_x=ax --column acc_y=ay --column acc_z=az --column gyro_x=gx "
-            "--column gyro_y=gy --column gyro_z=gz --acc-unit g --gyro-unit deg/s --time-unit ms "
-            "--label A --subject ann",
-            "imuscribe data import folder --layout csv ... --label '{folder}' --subject '{parent}'",
-            "imuscribe data import CharSense --layout charsense --out charsense.parquet",
-        ),
-    )(import_)
-    data.command(
-        "plot", epilog=examples("imuscribe data plot recordings.parquet ann-A-03 --out A.png")
-    )(plot)
-    data.command(
-        "audit",
-        epilog=examples(
-            "imuscribe data audit charsense.parquet --labels A-Z",
-            "imuscribe report runs/charsense-lopo --audit audit/audit.json",
-        ),
-    )(audit)
-    app.add_typer(data, name="data")
-    app.command(
-        "simulate",
-        epilog=examples(
-            "imuscribe simulate letters.parquet",
-            "imuscribe simulate capitals.parquet --people 6 --labels A-Z --case 3d --seed 1",
-        ),
-    )(simulate)
+app = typer.Typer()
+data_app = typer.Typer(help="Look at recordings, convert them, draw them.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
 
 
+@command(data_app, "imuscribe data info recordings.parquet")
 def info(
     path: Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
@@ -80,6 +51,16 @@ def info(
         _show(path.name, summary)
 
 
+@command(
+    data_app,
+    "imuscribe data import log.csv --layout csv --out mine.parquet --column t=time "
+    "--column acc_x=ax --column acc_y=ay --column acc_z=az --column gyro_x=gx "
+    "--column gyro_y=gy --column gyro_z=gz --acc-unit g --gyro-unit deg/s --time-unit ms "
+    "--label A --subject ann",
+    "imuscribe data import folder --layout csv ... --label '{folder}' --subject '{parent}'",
+    "imuscribe data import CharSense --layout charsense --out charsense.parquet",
+    name="import",
+)
 def import_(
     source: Annotated[Path, typer.Argument(help="A file, a folder of them, or a data set.")],
     layout: Annotated[str, typer.Option(help=f"{_LAYOUTS}.")],
@@ -139,6 +120,7 @@ def import_(
     _show(out.name, summarise(recordings))
 
 
+@command(data_app, "imuscribe data plot recordings.parquet ann-A-03 --out A.png")
 def plot(
     path: Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")],
     recording_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the recording.")],
@@ -159,6 +141,11 @@ def plot(
     typer.echo(f"wrote {out}")
 
 
+@command(
+    data_app,
+    "imuscribe data audit charsense.parquet --labels A-Z",
+    "imuscribe report runs/charsense-lopo --audit audit/audit.json",
+)
 def audit(
     path: Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")],
     labels: Annotated[str, typer.Option(help="Labels, such as A-Z0-9 or walking,sitting.")] = "A-Z",
@@ -179,6 +166,11 @@ def audit(
     typer.echo(f"drawn: {out / 'audit.html'}")
 
 
+@command(
+    app,
+    "imuscribe simulate letters.parquet",
+    "imuscribe simulate capitals.parquet --people 6 --labels A-Z --case 3d --seed 1",
+)
 def simulate(
     out: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
     people: Annotated[int, typer.Option(help="How many writers.")] = 2,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from imuscribe.cli.options import examples
+from imuscribe.cli.options import command
 from imuscribe.signals.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -31,25 +31,15 @@ Channels = Annotated[
 Stats = Annotated[bool, typer.Option("--stats", help="Append mean and spread of the raw channels.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(
-        "serialize",
-        epilog=examples(
-            "imuscribe serialize letters.parquet --format strokes --budget 64 --limit 100",
-            "imuscribe serialize letters.parquet --format csv --rate 10 --decimals 2",
-            "imuscribe serialize letters.parquet --signals velocity --steps 32 --levels 1",
-        ),
-    )(serialize)
-    app.command(
-        "budget",
-        epilog=examples(
-            "imuscribe budget letters.parquet --format digits --budget 256",
-            "imuscribe budget letters.parquet --budget 128 --prompt study --tokenizer llama3",
-        ),
-    )(budget)
+app = typer.Typer()
 
 
+@command(
+    app,
+    "imuscribe serialize letters.parquet --format strokes --budget 64 --limit 100",
+    "imuscribe serialize letters.parquet --format csv --rate 10 --decimals 2",
+    "imuscribe serialize letters.parquet --signals velocity --steps 32 --levels 1",
+)
 def serialize(
     path: Source,
     format: FormatName = "strokes",
@@ -110,6 +100,11 @@ def serialize(
         typer.echo(json.dumps({"id": rec.id, "text": text, "tokens": n}, ensure_ascii=False))
 
 
+@command(
+    app,
+    "imuscribe budget letters.parquet --format digits --budget 256",
+    "imuscribe budget letters.parquet --budget 128 --prompt study --tokenizer llama3",
+)
 def budget(
     path: Source,
     budget: Annotated[int, typer.Option(min=1, help="Most tokens.")],

@@ -3,16 +3,12 @@ import re
 
 import numpy as np
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from imuscribe.cli import data as cli_data
+from imuscribe.cli.data import app
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import load, save
 from imuscribe.signals.recording import ACC, GYRO, Recording
-
-app = typer.Typer()
-cli_data.register(app)
 
 
 def run(*arguments):

@@ -6,17 +6,13 @@ import importlib.util
 import json
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from imuscribe.cli import text as cli_text
+from imuscribe.cli.text import app
 from imuscribe.prompts.ask.tokens import count_tokens, load_tokenizer
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import save
 from imuscribe.signals.recording import ACC
-
-app = typer.Typer()
-cli_text.register(app)
 
 
 @pytest.fixture(scope="module")

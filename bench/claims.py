@@ -1,4 +1,4 @@
-"""How well the claim checker tells true from false on hand-written claims, and how fast it is.
+"""How well the claim checker separates true from false on hand-written claims, and how fast it is.
 
 python -m bench.claims              # precision and recall on every table, explanations a second
 python -m bench.claims --wrong      # and the claims that get a wrong verdict

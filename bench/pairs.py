@@ -9,6 +9,7 @@ python -m bench.pairs [n_recordings] [--check]
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -164,6 +165,8 @@ def main(n_recordings: int, check: bool) -> None:
         took, used = time.perf_counter() - start, time.process_time() - used
         done.set()
         watcher.join()
+        del who, taught
+        gc.collect()  # closes the store, which folds everything into one file
         size = os.path.getsize(Path(folder) / "answers.sqlite")
     alone = bare(port.value, bodies)
     server.kill()

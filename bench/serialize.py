@@ -30,7 +30,7 @@ def plain_strokes(features: Features) -> str:
     mean = 0.0
     for x, y in zip(right, up, strict=True):
         mean += (float(x) ** 2 + float(y) ** 2) / len(right)
-    told = [NAMES[view.signal]]
+    written = [NAMES[view.signal]]
     for x, y in zip(right, up, strict=True):
         power = float(x) ** 2 + float(y) ** 2
         level = 0
@@ -38,11 +38,11 @@ def plain_strokes(features: Features) -> str:
             if power > threshold**2 * mean:
                 level += 1
         if level == 0:
-            told.append(words[0])
+            written.append(words[0])
             continue
         turn = math.atan2(float(x), float(y)) / (2 * math.pi) * view.directions
-        told.append(words[1 + (level - 1) * view.directions + round(turn) % view.directions])
-    return " ".join(told)
+        written.append(words[1 + (level - 1) * view.directions + round(turn) % view.directions])
+    return " ".join(written)
 
 
 def plain_digits(features: Features) -> str:

@@ -4,27 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from imuscribe.eval.environment import data_facts
 from imuscribe.eval.metrics import Values, bootstrap_people, evaluate
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.result import Result, origin
 from imuscribe.eval.splits import Fold
+from imuscribe.eval.task import Answers, Task
+from imuscribe.recipes.mapping import MapRecipe
 from imuscribe.recipes.methods import is_baseline, method_of
-from imuscribe.recipes.schema import RecordingsExperiment
+from imuscribe.recipes.schema import Recipe, RecordingsExperiment
 from imuscribe.signals.files import atomic_path
+
+L = TypeVar("L", bound=Recipe | MapRecipe)
 
 Answered = dict[str, list[Predictions]]
 """Method → its predictions, one a fold."""
 
 
-def by_method(
-    answers: Mapping[tuple[str, ...], Any], folds: Sequence[Fold], methods: Sequence[str]
-) -> Answered:
-    """Return answers by method, in the order of the folds."""
-    return {method: [answers[fold.name, method] for fold in folds] for method in methods}
+class LabelTask(Task[L]):
+    """Methods answer labels of the recordings of one data file, fold by fold."""
+
+    folds: Sequence[Fold]
+
+    def __init__(self, recipe: L, folder: Path, progress: bool = True) -> None:
+        super().__init__(recipe, folder, progress)
+        self.facts = data_facts(recipe.data)
+
+    def source(self) -> dict[str, Values]:
+        """Return the file of recordings."""
+        return {"data": dict(self.facts)}
+
+    def answered(self, answers: Answers) -> Answered:
+        """Return answers by method, in the order of the folds."""
+        methods = self.recipe.evaluate.methods
+        return {method: [answers[fold.name, method] for fold in self.folds] for method in methods}
+
+    def write_tables(self, answers: Answers) -> None:
+        """Write ``predictions.parquet``: one row a recording and method."""
+        path = self.folder / "predictions.parquet"
+        write_predictions(self.answered(answers), self.folds, path)
 
 
 def compared(

@@ -57,15 +57,10 @@ def _commit() -> str:
     here = Path(__file__).resolve().parents[1]
     if not (here / ".git").exists():
         return ""
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=False
-        )
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    head = git("rev-parse", "--short=12", "HEAD")
-    return f"{head}+changes" if head and git("status", "--porcelain", "-uno") else head
+    asked = ("describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+changes")
+    git = ["git", "-C", str(here), *asked]
+    done = subprocess.run(git, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _version(package: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 PREFIX = "log_prob:"
 """Opens the names of the columns that hold one log-probability a label."""
 _META = b"imuscribe"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,13 @@ class Predictions:
             "seconds": self.seconds,
         }
         return pd.DataFrame(columns, index=range(len(self.ids)))
+
+
+def timed(answer: Callable[[], T], n: int) -> tuple[T, float]:
+    """Return what a call returns, and the seconds it took for each of n recordings."""
+    begin = time.perf_counter()
+    found = answer()
+    return found, (time.perf_counter() - begin) / n
 
 
 def save(predictions: Predictions, path: Path, fold: str, method: str, key: str) -> None:

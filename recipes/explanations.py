@@ -56,7 +56,7 @@ class PairsRecipe(Recipe):
     tokens: PositiveInt = 50_000
     """Tokens of prompts and answers each student is trained on; `train.epochs` means nothing."""
     facts: ExplainConfig = ExplainConfig()
-    """How much computed explanations tell, and teachers are told."""
+    """How much computed explanations say, and teachers are given."""
     teacher: TeacherConfig = TeacherConfig()
     evaluate: EvalConfig = EvalConfig(methods=("zero-shot", "random-forest", "text-ngram"))
     """What stands beside the students: ``zero-shot``, ``adapter`` and baselines."""

@@ -34,10 +34,6 @@ class LetterPool:
         """Everyone who wrote."""
         return sorted(set(self.subjects.tolist()))
 
-    def recordings(self, person: str, letter: int) -> Int:
-        """Return the rows of a person's recordings of a letter."""
-        return np.flatnonzero((self.subjects == person) & (self.truth == letter))
-
     def writes(self, person: str) -> set[str]:
         """Return the letters that a person wrote at all."""
         return {self.labels[i] for i in set(self.truth[self.subjects == person].tolist())}
@@ -51,7 +47,8 @@ class LetterPool:
         drawn = np.zeros((len(word), k), dtype=np.int64)
         for letter in sorted(set(word)):
             positions = [i for i, c in enumerate(word) if c == letter]
-            rows = rng.permutation(self.recordings(person, self.labels.index(letter)))
+            own = (self.subjects == person) & (self.truth == self.labels.index(letter))
+            rows = rng.permutation(np.flatnonzero(own))
             taken = np.arange(len(positions) * k).reshape(len(positions), k) % len(rows)
             drawn[positions] = rows[taken]
         return drawn

@@ -112,17 +112,9 @@ class RepeatFusion:
     def letters(self, labels: Sequence[str], readings: Float) -> Letters:
         """Return what a decoder needs of one word.
 
-        Parameters
-        ----------
-        labels : sequence of str
-            The alphabet.
-        readings : ndarray, shape (n_positions, k, n_labels) or (n_positions, n_labels)
-            Natural logarithms of probabilities; rows that are −inf throughout say nothing.
-
-        Raises
-        ------
-        InputError
-            If there is no position or no reading, or a row does not sum to one.
+        Readings (n_positions, k, n_labels) or (n_positions, n_labels) are natural logarithms of
+        probabilities; rows that are −inf throughout say nothing. InputError if there is no position
+        or no reading, or a row does not sum to one.
         """
         checked = _checked_readings(labels, readings)
         named = np.where(np.isfinite(checked).any(axis=2), checked.argmax(axis=2), UNREADABLE)

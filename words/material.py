@@ -22,9 +22,9 @@ SHORTEST, LONGEST = 3, 7
 class Material:
     """People who teach, others whose words the weights are fitted on, others who are tested."""
 
-    teach: tuple[Written, ...]
-    tune: tuple[Written, ...]
-    test: tuple[Written, ...]
+    teach: list[Written]
+    tune: list[Written]
+    test: list[Written]
     source: str
     """Where all are from, in words."""
 
@@ -55,13 +55,11 @@ def simulated(
                 words += _drawn(lexicon, (n,), recipe.test_words, labels, rng)
             test += _whole(writer, words, recipe, rng)
     learnt = "whole words" if recipe.teach == "words" else "isolated letters"
-    return Material(
-        tuple(teach),
-        tuple(tune),
-        tuple(test),
+    source = (
         f"{recipe.people} simulated people, seed {recipe.seed}, {recipe.case}; the reader learnt "
-        f"from {learnt} by {recipe.train_people} others",
+        f"from {learnt} by {recipe.train_people} others"
     )
+    return Material(teach, tune, test, source)
 
 
 def recorded(recipe: SegmentRecipe, labels: Sequence[str], lexicon: Lexicon) -> Material:
@@ -99,13 +97,12 @@ def recorded(recipe: SegmentRecipe, labels: Sequence[str], lexicon: Lexicon) -> 
             tune += hands[person].spell(wanted, rng)
         else:
             teach += hands[person].spell(_strings(recipe.train_words, can, rng), rng)
-    return Material(
-        tuple(teach),
-        tuple(tune),
-        tuple(usable(known, lambda r: Written.of(r, recipe.clean, recipe.frame), recipe.words)),
+    test = usable(known, lambda r: Written.of(r, recipe.clean, recipe.frame), recipe.words)
+    source = (
         f"{recipe.words}; the reader learnt from words spelt from the isolated letters of "
-        f"{len(people) - len(tuning)} people in {recipe.letters}",
+        f"{len(people) - len(tuning)} people in {recipe.letters}"
     )
+    return Material(teach, tune, test, source)
 
 
 def sessions(written: Sequence[Written]) -> Mapping[str, list[Written]]:

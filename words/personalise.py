@@ -89,31 +89,11 @@ FITTED_CONFIDENCE = Confidence(slope=1.1, offset=-0.25)
 class PersonalReader:
     """Reads one person's letters with the help of words that the person has written, unlabelled.
 
-    It takes the place of the reader that it was made of, as in a `Speller`.
-
-    Parameters
-    ----------
-    reader : Reader
-    decoder : Decoder
-        Says which words were written.
-    words : sequence of sequence of Recording
-        For every word one recording of each letter, in the order of writing, as recorded.
-    personalisation : Personalisation
-        What other people teach about a person's own recordings.
-    confidence : Confidence
-        How far the decoder is to be believed.
-
-    Attributes
-    ----------
-    labels : tuple of str
-        As the reader's.
-    known : list of str
-        The letters that were learnt, one a recording.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than four words, or a recording cannot be used.
+    It takes the place of the reader that it was made of, as in a `Speller`. `words` have one
+    recording of each letter, in the order of writing, as recorded; the decoder says which they are,
+    `confidence` how far it is to be believed, and `personalisation` is what other people teach
+    about a person's own recordings. `known` names the letters that were learnt, one a recording.
+    InputError if there are fewer than four words, or a recording cannot be used.
     """
 
     def __init__(

@@ -71,18 +71,8 @@ class Written:
 class SegmentReader:
     """A small convolutional network over segments, letters against wrongly cut stretches.
 
-    Parameters
-    ----------
-    labels : sequence of str
-    step : float
-        Seconds between neighbouring cuts, at most.
-    epochs : int
-        Passes over the segments.
-    per_letter : int
-        Segments of every written letter that are learnt from, and as many wrong ones.
-    seed : int
-    progress : bool
-        Show a bar while training.
+    Neighbouring cuts are `step` seconds apart at most. `per_letter` segments of every written
+    letter are learnt from, and as many wrong ones.
     """
 
     def __init__(
@@ -94,10 +84,7 @@ class SegmentReader:
         seed: int = 0,
         progress: bool = False,
     ) -> None:
-        self.labels = tuple(labels)
-        self.step = step
-        self.per_letter = per_letter
-        self.seed = seed
+        self.labels, self.step, self.per_letter, self.seed = tuple(labels), step, per_letter, seed
         self._net = SmallCNN(epochs, batch_size=128, seed=seed, progress=progress)
 
     def fit(self, words: Sequence[Written]) -> Self:

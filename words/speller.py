@@ -120,10 +120,7 @@ def write_simulated(
 ) -> list[list[Recording]]:
     """Let a simulated person write a word in the air, every letter k times.
 
-    Raises
-    ------
-    InputError
-        If the word has no letter, or one that is not among the labels.
+    InputError if the word has no letter, or one that is not among the labels.
     """
     from imuscribe.signals.simulate import SimulateConfig, simulate
 

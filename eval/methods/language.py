@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.eval.methods.baselines import Baseline, Views
-from imuscribe.eval.predictions import Predictions
+from imuscribe.eval.predictions import Predictions, timed
 from imuscribe.eval.splits import Fold, check_disjoint
 from imuscribe.finetune.adapters import check_start
 from imuscribe.finetune.reading import Reader
@@ -93,9 +93,7 @@ class Predictors:
             return reader.score(prompts, self.progress).astype(np.float64)
 
         readings = [ask(read) for read in self._readings(given, test)]
-        begin = time.perf_counter()
-        each = [scores(prompts) for prompts in readings]
-        seconds = (time.perf_counter() - begin) / len(test)
+        each, seconds = timed(lambda: [scores(prompts) for prompts in readings], len(test))
         log_probs = np.logaddexp.reduce(each) - np.log(len(each))
         if len(each) > 1:
             notes.append(f"averaged over the recording and {len(each) - 1} varied copies")
@@ -180,9 +178,7 @@ class Predictors:
             test = [test[i] for i in sorted(rng.permutation(len(test))[:limit])]
             note = f"{len(test)} recordings drawn for generation, seed {self.recipe.seed}"
         prompts = reader.prompts(reader.texts(test))
-        begin = time.perf_counter()
-        answers = reader.write(prompts, self.progress)
-        seconds = (time.perf_counter() - begin) / len(prompts)
+        answers, seconds = timed(lambda: reader.write(prompts, self.progress), len(prompts))
         tokens = reader.tokens(prompts)
         return Predictions.parsed(test, labels, answers, tokens, seconds, note=note)
 
@@ -200,9 +196,7 @@ class Predictors:
         baseline = Baseline(given.classifier, self.views, recipe.label_set, recipe.seed)
         baseline.fit(fold.train, [*varied, *own])
         baseline.represent(test)  # prepared and remembered, so that answering alone is timed
-        begin = time.perf_counter()
-        log_probs = baseline.log_proba(test)
-        seconds = (time.perf_counter() - begin) / len(test)
+        log_probs, seconds = timed(lambda: baseline.log_proba(test), len(test))
         notes = [f"{copies} varied copies of each recording"] if copies else []
         note = "; ".join(notes + own_note(own))
         return Predictions.of(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.eval.methods.baselines import BASELINES, Baseline, Views
-from imuscribe.eval.predictions import Predictions
+from imuscribe.eval.predictions import Predictions, timed
 from imuscribe.eval.splits import Fold
 from imuscribe.mapping3d.analytic import flat_equivalent
 from imuscribe.mapping3d.data import Conditions, described
@@ -93,10 +93,12 @@ class MappingMethods:
     def asked(self) -> tuple[Array, float]:
         """Distances of the test recordings to every item, and the seconds one query took."""
         trained = self.trained
-        begin = time.perf_counter()
-        queries = trained.mapper.encoder.embed(self.test_x, "source")
-        distances = trained.gallery.distances(queries, [rec.subject for rec in self.fold.test])
-        return distances, (time.perf_counter() - begin) / len(self.test_x)
+        encoder, people = trained.mapper.encoder, [rec.subject for rec in self.fold.test]
+
+        def ask() -> Array:
+            return trained.gallery.distances(encoder.embed(self.test_x, "source"), people)
+
+        return timed(ask, len(self.test_x))
 
     def facts(self) -> Values:
         """Return what is told of a fold beside its answers: retrieval, gallery, training."""
@@ -194,13 +196,14 @@ class MappingMethods:
             kept = thinned(kept, self.recipe.evaluate.dtw_per_label, self.recipe.seed)
         queries = self.test_x[:, [source.index(row) for row in shared]]
         items = kept.x[:, [target.index(row) for row in shared]]
-        begin = time.perf_counter()
-        if warped:
-            distances = warping_distances(queries, items).astype(np.float32)
-        else:
+
+        def compare() -> Array:
+            if warped:
+                return warping_distances(queries, items).astype(np.float32)
             index = Index(items.reshape(len(items), -1), (), "euclidean")
-            distances = index.distances(queries.reshape(len(queries), -1))
-        seconds = (time.perf_counter() - begin) / len(queries)
+            return index.distances(queries.reshape(len(queries), -1))
+
+        distances, seconds = timed(compare, len(queries))
         labels = np.array([rec.label for rec in kept.recordings])
         scores = nearness(distances, labels, self.recipe.label_set)
         note = f"{len(labels)} items, nothing trained; probabilities not calibrated"
@@ -212,9 +215,7 @@ class MappingMethods:
         learnt = self._baselines_learn()
         baseline = Baseline(name, self._baseline_views, self.recipe.label_set, self.recipe.seed)
         baseline.fit(learnt)
-        begin = time.perf_counter()
-        log_probs = baseline.log_proba(self.fold.test)
-        seconds = (time.perf_counter() - begin) / len(self.fold.test)
+        log_probs, seconds = timed(lambda: baseline.log_proba(self.fold.test), len(self.fold.test))
         said = described(self.recipe.source)
         note = f"learnt from {len(learnt)} labelled recordings of {said}; no gallery"
         return self._predictions(log_probs, seconds, baseline.fit_seconds, note)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from imuscribe.eval.predictions import Predictions
+from imuscribe.eval.predictions import Predictions, timed
 from imuscribe.eval.store import Store
 from imuscribe.finetune.adapters import weights_hash
 from imuscribe.finetune.reading import Reader
@@ -58,12 +57,11 @@ class KeptReader:
 
         place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
         prompts = self._reader.prompts(list(place))
-        begin = time.perf_counter()
-        scores = self._reader.score(prompts, self._progress).astype(np.float64)
-        seconds = (time.perf_counter() - begin) / len(prompts)
+        read, seconds = timed(lambda: self._reader.score(prompts, self._progress), len(prompts))
+        # Rounded, so that which prompts are scored together changes no figure.
+        scores = read.astype(np.float64).round(5)
         rows = [place[text] for text in texts]
         columns = [self._reader.labels.index(label) for label in self._labels]
-        # Rounded, so that which prompts are scored together changes no figure.
-        log_probs = log_softmax(scores.round(5)[rows][:, columns], axis=1)
+        log_probs = log_softmax(scores[rows][:, columns], axis=1)
         tokens = self._reader.tokens(prompts)[rows]
         return Predictions.of(asked, self._labels, log_probs, tokens, seconds)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuscribe.eval.predictions import Predictions
+from imuscribe.eval.predictions import Predictions, timed
 from imuscribe.eval.splits import Fold
 from imuscribe.finetune.reading import Reader
 from imuscribe.prompts.ask.templates import PromptBuilder
@@ -63,19 +62,16 @@ class StudentTrainer:
         """Return what a student answers when asked for the label alone."""
         reader = self._reader(arm, fold)
         prompts = reader.prompts(reader.texts(fold.test))
-        begin = time.perf_counter()
-        log_probs = reader.score(prompts, self.progress)
-        seconds = (time.perf_counter() - begin) / len(fold.test)
+        log_probs, seconds = timed(lambda: reader.score(prompts, self.progress), len(prompts))
         tokens = reader.tokens(prompts)
-        return Predictions.of(fold.test, reader.labels, log_probs, tokens, seconds)
+        scores = log_probs.astype(np.float64)
+        return Predictions.of(fold.test, reader.labels, scores, tokens, seconds)
 
     def written(self, arm: Arm, fold: Fold) -> Values:
         """Return what a student writes about each test recording, with tokens and seconds."""
         reader, builder = self._reader(arm, fold), self._builder(arm)
         prompts = [builder.prompt(text) for text in reader.texts(fold.test)]
-        begin = time.perf_counter()
-        texts = reader.write(prompts, self.progress)
-        seconds = (time.perf_counter() - begin) / len(fold.test)
+        texts, seconds = timed(lambda: reader.write(prompts, self.progress), len(prompts))
         return {"texts": texts, "tokens": reader.tokens(prompts).tolist(), "seconds": seconds}
 
     def _builder(self, arm: Arm) -> PromptBuilder:

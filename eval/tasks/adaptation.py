@@ -43,7 +43,8 @@ class Adaptation(Task[AdaptRecipe]):
     def __init__(self, recipe: AdaptRecipe, folder: Path, progress: bool = True) -> None:
         super().__init__(recipe, folder, progress)
         self.pool = load_pool(recipe, Store(folder / "folds"), progress)
-        self.lexicon = _lexicon(recipe, self.pool)
+        # A length that the lexicon lacks is named before minutes of comparing.
+        self.lexicon = load_lexicon(recipe.lexicon, self.pool.labels, recipe.size, recipe.lengths)
 
     def source(self) -> dict[str, Values]:
         """Return the recordings whose letters are read."""
@@ -191,11 +192,6 @@ class AdaptationStudy:
             "right": int(sum(right)),
             "words_right": sum(words),
         }
-
-
-def _lexicon(recipe: AdaptRecipe, pool: LetterPool) -> Lexicon:
-    """Return the lexicon; a length that it lacks is named before minutes of comparing."""
-    return load_lexicon(recipe.lexicon, pool.labels, recipe.size, recipe.lengths)
 
 
 def _recordings(recipe: AdaptRecipe, pool: LetterPool) -> list[Recording]:

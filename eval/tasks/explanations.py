@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from imuscribe.eval.comparison import by_method, write_predictions
+from imuscribe.eval.comparison import write_predictions
 from imuscribe.eval.methods.students import StudentTrainer
 from imuscribe.eval.report.explanations import explanations_page, explanations_results, summarise
 from imuscribe.eval.splits import Fold
@@ -48,7 +48,7 @@ class Explanations(Task[PairsRecipe]):
     def write_tables(self, answers: Answers) -> None:
         """Write ``predictions.parquet`` of all methods, students scored among them."""
         folds = self.beside.folds
-        answered = by_method(answers, folds, self.recipe.evaluate.methods)
+        answered = self.beside.answered(answers)
         for arm in self.recipe.arms:
             answered[f"taught {arm}"] = [answers[fold.name, arm, "scored"] for fold in folds]
         write_predictions(answered, folds, self.folder / "predictions.parquet")

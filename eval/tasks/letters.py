@@ -7,20 +7,18 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from imuscribe.eval.comparison import best, by_method, compared, label_results, write_predictions
-from imuscribe.eval.environment import data_facts
+from imuscribe.eval.comparison import LabelTask, best, compared, label_results
 from imuscribe.eval.methods.language import Predictors
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.report.methods import letters_page
-from imuscribe.eval.result import Result
 from imuscribe.eval.splits import Fold, make_folds
-from imuscribe.eval.task import Answers, Task, Unit, Values
+from imuscribe.eval.task import Answers, Unit, Values
 from imuscribe.recipes.methods import is_baseline, is_tuned, method_of
 from imuscribe.recipes.schema import EvalConfig, Recipe, TrainConfig, fingerprint
 from imuscribe.signals.files import inside
 
 
-class Letters(Task[Recipe]):
+class Letters(LabelTask[Recipe]):
     """Every method of the recipe answers every fold."""
 
     def __init__(
@@ -31,13 +29,8 @@ class Letters(Task[Recipe]):
         folds: Sequence[Fold] | None = None,
     ) -> None:
         super().__init__(recipe, folder, progress)
-        self.facts = data_facts(recipe.data)
         self.folds = folds_of(recipe) if folds is None else folds
         self.predictors = Predictors(recipe, progress)
-
-    def source(self) -> dict[str, Values]:
-        """Return the file of recordings."""
-        return {"data": dict(self.facts)}
 
     def units(self) -> Sequence[Unit]:
         """Return folds × methods; what the untrained model answers first, so it is loaded once."""
@@ -57,7 +50,7 @@ class Letters(Task[Recipe]):
     def judge(self, answers: Answers) -> Values:
         """Return every method's figures and how the best of them compare."""
         recipe = self.recipe
-        answered = by_method(answers, self.folds, recipe.evaluate.methods)
+        answered = self.answered(answers)
         return {
             "protocol": recipe.split.protocol,
             "data": recipe.data,
@@ -65,17 +58,8 @@ class Letters(Task[Recipe]):
             **compared(recipe, self.folds, answered, _pairs, recipe.evaluate.bootstrap),
         }
 
-    def write_tables(self, answers: Answers) -> None:
-        """Write ``predictions.parquet``: one row a recording and method."""
-        answered = by_method(answers, self.folds, self.recipe.evaluate.methods)
-        write_predictions(answered, self.folds, self.folder / "predictions.parquet")
-
+    results = staticmethod(label_results)
     page = staticmethod(letters_page)
-
-    @staticmethod
-    def results(values: Values, facts: Values) -> list[Result]:
-        """Return accuracies over recordings, cases and people, and the top five, of all methods."""
-        return label_results(values, facts)
 
     def _answer(self, fold: Fold, method: str) -> Predictions:
         return self.predictors.predict(method, fold, inside(self.folder, "folds", fold.name))

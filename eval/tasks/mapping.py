@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.eval.comparison import best, by_method, compared, label_results, write_predictions
-from imuscribe.eval.environment import data_facts
+from imuscribe.eval.comparison import LabelTask, best, compared, label_results
 from imuscribe.eval.methods.baselines import BASELINES
 from imuscribe.eval.methods.mapping import MappingMethods
 from imuscribe.eval.methods.reader import KeptReader
@@ -24,18 +23,17 @@ from imuscribe.eval.report.methods import mapping_page
 from imuscribe.eval.result import Result, origin
 from imuscribe.eval.splits import Fold, check_disjoint, make_folds
 from imuscribe.eval.store import Store
-from imuscribe.eval.task import Answers, Task, Unit, Values
+from imuscribe.eval.task import Answers, Unit, Values
 from imuscribe.mapping3d.data import Conditions, prepare
 from imuscribe.recipes.mapping import MapRecipe
 from imuscribe.signals.files import inside
 
 
-class Mapping(Task[MapRecipe]):
+class Mapping(LabelTask[MapRecipe]):
     """Every method answers every fold from an encoder and gallery that are made once."""
 
     def __init__(self, recipe: MapRecipe, folder: Path, progress: bool = True) -> None:
         super().__init__(recipe, folder, progress)
-        self.facts = data_facts(recipe.data)
         self.data = prepare(recipe, progress)
         self.folds = make_folds(
             self.data.source.recordings, recipe.split, recipe.label_set, recipe.seed
@@ -43,10 +41,6 @@ class Mapping(Task[MapRecipe]):
         for fold in self.folds:
             _check_held_out(self.data, fold)
         self._asked: dict[str, MappingMethods] = {}
-
-    def source(self) -> dict[str, Values]:
-        """Return the file of recordings."""
-        return {"data": dict(self.facts)}
 
     def units(self) -> Sequence[Unit]:
         """Return folds × methods."""
@@ -66,7 +60,7 @@ class Mapping(Task[MapRecipe]):
     def judge(self, answers: Answers) -> Values:
         """Return retrieval, every method's figures and how they compare."""
         recipe = self.recipe
-        answered = by_method(answers, self.folds, recipe.evaluate.methods)
+        answered = self.answered(answers)
         facts = [self._methods(fold).facts() for fold in self.folds]
         found = compared(recipe, self.folds, answered, _pairs, recipe.evaluate.bootstrap)
         found["folds"] = [
@@ -85,8 +79,7 @@ class Mapping(Task[MapRecipe]):
 
     def write_tables(self, answers: Answers) -> None:
         """Write ``predictions.parquet``, and draw the last fold's space."""
-        answered = by_method(answers, self.folds, self.recipe.evaluate.methods)
-        write_predictions(answered, self.folds, self.folder / "predictions.parquet")
+        super().write_tables(answers)
         space = self._methods(self.folds[-1]).space()
         write_embedding(self.folder / "embedding.png", *space, seed=self.recipe.seed)
 

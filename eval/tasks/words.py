@@ -27,12 +27,7 @@ from imuscribe.signals.files import atomic_path
 from imuscribe.words.channel import Channel, LetterPool
 from imuscribe.words.decode.lexicon import Lexicon, load_lexicon
 from imuscribe.words.decode.ngram import CharModel
-from imuscribe.words.fitted import (
-    LLM_DECODERS,
-    FittedDecoders,
-    Spelt,
-    Vocabulary,
-)
+from imuscribe.words.fitted import LLM_DECODERS, FittedDecoders, Spelt, Vocabulary
 from imuscribe.words.llm import LanguageModelWords
 
 
@@ -142,14 +137,9 @@ def _drawn(
             if not words:
                 raise InputError(f"{person} wrote no letters that spell a word of {length} letters")
             chosen = rng.choice(len(words), size=min(n, len(words)), replace=False)
-            hidden = _some(len(chosen), task.hidden, rng)
+            n_hidden = int(len(chosen) * task.hidden + rng.random())  # rounded by chance
+            hidden = rng.permutation(len(chosen))[:n_hidden].tolist()
             for nth, at in enumerate(chosen):
                 rows = pool.draw(person, words[at], max(recipe.k), rng)
                 spelt.append(Spelt(person, words[at], nth in hidden, rows, nth))
     return spelt
-
-
-def _some(n: int, share: float, rng: np.random.Generator) -> set[int]:
-    """Return `share` of n numbers, rounded by chance."""
-    size = int(n * share + rng.random())
-    return set(rng.permutation(n)[:size].tolist())

@@ -57,7 +57,8 @@ def info(
     "--column acc_x=ax --column acc_y=ay --column acc_z=az --column gyro_x=gx "
     "--column gyro_y=gy --column gyro_z=gz --acc-unit g --gyro-unit deg/s --time-unit ms "
     "--label A --subject ann",
-    "imuscribe data import folder --layout csv ... --label '{folder}' --subject '{parent}'",
+    "imuscribe data import folder --layout csv --out mine.parquet --acc-unit g --gyro-unit deg/s "
+    "--label '{folder}' --subject '{parent}'",
     "imuscribe data import CharSense --layout charsense --out charsense.parquet",
     name="import",
 )

@@ -164,8 +164,10 @@ def _config(format: str, options: dict[str, Any], stats: bool) -> TextConfig:
         if "signals" in given:
             known = {view["signal"]: view for view in views}
             views = [known.get(s, {}) | {"signal": s} for s in given.pop("signals")]
-        channels = {name: given.pop(name) for name in ("channels",) if name in given}
-        given = channels | {"views": [View.parse(view | given, "options") for view in views]}
+        shape = {
+            name: given.pop(name) for name in ("steps", "directions", "levels") if name in given
+        }
+        given["views"] = [View.parse(view | shape, "options") for view in views]
     return TextConfig.parse({"format": format, "stats": stats} | given, "options")
 
 

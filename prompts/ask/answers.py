@@ -58,16 +58,6 @@ def parse_answer(text: str, labels: Sequence[str]) -> Answer:
     return _parser(tuple(labels)).parse(text)
 
 
-def format_answer(answer: Answer) -> str:
-    """Write an answer in the form the study-style prompt asks for; `parse_answer` inverts it."""
-    lines = [f"Top {len(answer.ranked)}:"]
-    for rank, label in enumerate(answer.ranked, start=1):
-        confidence = answer.confidences.get(label)
-        tail = "" if confidence is None else f" ({100 * confidence:g}%)"
-        lines.append(f"{rank}. {label}{tail}")
-    return "\n".join(lines)
-
-
 _SAID = tables("ask/answers.yaml")
 _NOUN = any_of(_SAID["nouns"])
 _OPEN, _CLOSE = r"[\"'“‘«(\[<]", r"[\"'”’»)\]>]"

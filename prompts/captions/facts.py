@@ -20,6 +20,7 @@ from imuscribe.prompts.captions.explain import (
     ExplainConfig,
     Explanation,
     Mask,
+    Span,
     describe,
     extent,
     runs,
@@ -31,8 +32,6 @@ from imuscribe.signals.motion.frames import Motion, writing_motion
 from imuscribe.signals.recording import Recording
 
 Values = NDArray[np.float64]
-Window = tuple[int, int]
-"""First and last sample, both included."""
 T = TypeVar("T")
 
 
@@ -124,7 +123,7 @@ class Facts:
             return turning_samples(values, share)
         return self.once(("turning", id(values), share), lambda: turning_samples(values, share))
 
-    def window(self, start: float, end: float, slack: float = 0.0) -> Window:
+    def window(self, start: float, end: float, slack: float = 0.0) -> Span:
         """Return the samples from `start` to `end` seconds, at least one."""
         times, step = self._times
         first = bisect_left(times, start - slack - step)
@@ -149,12 +148,12 @@ class Facts:
 
     # Where and how it moves ---------------------------------------------------------------------
 
-    def step(self, window: Window) -> Values:
+    def step(self, window: Span) -> Values:
         """Return the net movement (right, up) within a window, m."""
         assert self.path is not None
         return np.asarray(self.path[:, window[1]] - self.path[:, window[0]])
 
-    def furthest(self, direction: str, window: Window | None = None) -> float:
+    def furthest(self, direction: str, window: Span | None = None) -> float:
         """Return how far the hand once moved in a direction, m, whatever else it did."""
         assert self.path is not None
         first, last = window or (0, self.rec.n_samples - 1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from imuscribe.prompts.captions.facts import Facts, Values, Window
+from imuscribe.prompts.captions.explain import Span
+from imuscribe.prompts.captions.facts import Facts, Values
 from imuscribe.prompts.checking.config import CheckConfig, CheckedClaim, Finding
 from imuscribe.prompts.checking.lexicon import pattern
 from imuscribe.prompts.checking.words import Token
@@ -199,7 +200,7 @@ class Sentence:
         cut = any("comma" in t.roles for t in between)
         return after[0] if after and not numbers and not cut else None
 
-    def window(self, frame: Frame) -> Window:
+    def window(self, frame: Frame) -> Span:
         """Return the samples of a frame, widened by its slack where it is a point."""
         return self.facts.window(frame.start, frame.end, frame.slack if frame.point else 0.0)
 

@@ -12,8 +12,8 @@ from math import hypot
 
 import numpy as np
 
-from imuscribe.prompts.captions.explain import COMPASS, UP, Phase, compass
-from imuscribe.prompts.captions.facts import Facts, Window
+from imuscribe.prompts.captions.explain import COMPASS, UP, Phase, Span, compass
+from imuscribe.prompts.captions.facts import Facts
 from imuscribe.prompts.checking.config import CheckConfig, CheckedClaim, decide
 
 _N = r"([-+−]?\d+(?:\.\d+)?)"
@@ -147,7 +147,7 @@ class _Template:
         span = self._span("time", facts.pulses(axis, sign))
         return [*span, ("value", 3, good, f"{axis} {extreme:+.1f} m/s²")]
 
-    def _window(self) -> Window:
+    def _window(self) -> Span:
         """Return the samples of a rest or movement; its ends were rounded in the text."""
         ends = {0.0, *(phase.end for phase in self._facts.explanation.phases)}
         exact = []

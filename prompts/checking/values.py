@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from imuscribe.prompts.captions.facts import Facts, Values, Window
+from imuscribe.prompts.captions.explain import Span
+from imuscribe.prompts.captions.facts import Facts, Values
 from imuscribe.prompts.checking.config import UNSURE, CheckedClaim, Finding, decide, either
 from imuscribe.prompts.checking.measures import MEASURES, check_moment
 from imuscribe.prompts.checking.sentence import Frame, Number, Sentence
 
+_Signals = Sequence[Values]
 _DEFINITE = frozenset(
     ("max", "min", "peak", "valley", "top", "mean", "median", "std", "rms", "span", "amplitude")
 )
@@ -79,10 +81,13 @@ def _on_axis(number: Number, sensor: str, axis: str, linear: bool) -> Finding:
     window = s.window(frame) if frame else None
     what = sensor, axis, linear
     plain, readings = facts.once(("readings", *what), lambda: _readings(facts, *what))
+    finding = None
     if number.high is not None:
-        return _ranged(number, stat, plain, readings, window, _UNITS[sensor])
-    if number.bound:
-        return _bounded(number, stat, [_cut(p, window) for p in plain], _UNITS[sensor])
+        finding = _ranged(number, stat, plain, readings, window)
+    elif number.bound:
+        finding = _bounded(number, stat, [_cut(p, window) for p in plain])
+    if finding is not None:
+        return finding[0], f"{finding[1]} {_UNITS[sensor]}"
 
     def meant() -> tuple[list[Values], list[float], str]:
         # The mean without gravity is nought by definition: nobody means that one.
@@ -129,9 +134,7 @@ def _readings(
     return plain, every
 
 
-def _candidates(
-    facts: Facts, stat: str, values: Sequence[Values], windowed: bool
-) -> Iterable[float]:
+def _candidates(facts: Facts, stat: str, values: _Signals, windowed: bool) -> Iterable[float]:
     """Yield what a statistic of these signals may be."""
     for v in values:
         high, low = float(v.max()), float(v.min())
@@ -157,46 +160,41 @@ def _candidates(
             yield from (float(v.mean()), float(np.median(v)), high, low)
 
 
-def _extremes(facts: Facts, values: Sequence[Values], share: float) -> Iterable[float]:
+def _extremes(facts: Facts, values: _Signals, share: float) -> Iterable[float]:
     """Yield the maxima and minima from which a signal comes back by a share of its range."""
     for v in values:
         tops, bottoms = facts.turning(v, share)
         yield from (float(v[k]) for k in (*tops, *bottoms))
 
 
-def _bounded(number: Number, stat: str, plain: Sequence[Values], unit: str) -> Finding:
+def _bounded(number: Number, stat: str, plain: _Signals) -> Finding:
     """Check "stays below 17", "exceeds 5", "a mean above 9"."""
     bound, value, slack = number.bound, number.value, number.slack
     if stat in ("mean", "median", "std", "rms", "span"):
         values = [v for one in plain for v in _candidates(number.sentence.facts, stat, [one], True)]
         low, high = min(values), max(values)
-        found = f"{stat} {values[0]:.2f} {unit}"
+        found = f"{stat} {values[0]:.2f}"
     elif (
         bound == "floor"
         or (bound == "over" and stat in ("stay", "min"))
         or (bound == "under" and stat in ("trend", "reach", "min", "valley"))
     ):
         low = high = min(float(v.min()) for v in plain)
-        found = f"minimum {low:.2f} {unit}"
+        found = f"minimum {low:.2f}"
     else:
         tops = [float(v.max() if number.signed else np.abs(v).max()) for v in plain]
         low, high = min(tops), max(tops)
         if number.upper:  # what never exceeds 5 may well be at -10
             low = min(float(v.max()) for v in plain)
             high = low if len(plain) == 1 else high
-        found = f"maximum {high:.2f} {unit}"
+        found = f"maximum {high:.2f}"
     if number.upper:
         return decide(high <= value + slack, low > value + slack, found)
     return decide(high >= value - slack, high < value - slack, found)
 
 
 def _ranged(
-    number: Number,
-    stat: str,
-    plain: Sequence[Values],
-    readings: Sequence[Values],
-    window: Window | None,
-    unit: str,
+    number: Number, stat: str, plain: _Signals, readings: _Signals, window: Span | None
 ) -> Finding:
     """Check "between -4.6 and 4.6", "from 0.1 to 2.3"."""
     assert number.high is not None
@@ -204,7 +202,7 @@ def _ranged(
     cut = [_cut(reading, window) for reading in readings]
     slack = max(number.slack, 0.05 * (high - low))
     ends = [(float(v.min()), float(v.max())) for v in cut]
-    found = f"{ends[0][0]:.2f} to {ends[0][1]:.2f} {unit}"
+    found = f"{ends[0][0]:.2f} to {ends[0][1]:.2f}"
     # Single samples beyond the rest are often left out of "between ... and ...".
     inner = [_bulk(v) for v in cut]
     if any(abs(low - a) <= slack and abs(high - b) <= slack for a, b in [*ends, *inner]):
@@ -217,7 +215,7 @@ def _ranged(
         first, last = (float(plain[0][k]) for k in window)
         spread = max(slack, 0.1 * float(np.ptp(plain[0])))
         right = abs(first - number.value) <= spread and abs(last - number.high) <= spread
-        return decide(right, not possible, f"{first:.2f} to {last:.2f} {unit}")
+        return decide(right, not possible, f"{first:.2f} to {last:.2f}")
     if stat in ("trend", "reach", ""):
         return decide(False, not possible and not (within and not stat), found)
     local = number.sentence.is_local() and window is None
@@ -241,11 +239,11 @@ def _edge(s: Sentence) -> Frame | None:
     return None
 
 
-def _cut(values: Values, window: Window | None) -> Values:
+def _cut(values: Values, window: Span | None) -> Values:
     return values if window is None else values[window[0] : window[1] + 1]
 
 
-def _found(stat: str, plain: Sequence[Values], sensor: str, axis: str) -> str:
+def _found(stat: str, plain: _Signals, sensor: str, axis: str) -> str:
     """Say what the recording shows where a claim about it was made."""
     name = {"norm": "strength", "up": "vertical"}.get(axis, axis)
     parts = []

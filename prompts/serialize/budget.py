@@ -79,7 +79,7 @@ def fit_budget(
     recordings : sequence of Recording
         Cleaned. The budget holds for each of them.
     tokenizer : PreTrainedTokenizerBase
-        The reader's tokenizer.
+        The tokenizer of the model that will read the text.
     format : str
         ``"csv"``, ``"digits"`` or ``"strokes"``.
     budget : int

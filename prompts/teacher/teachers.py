@@ -116,7 +116,7 @@ class ComputedTeacher:
     """Draws the wordings."""
     check: Check = no_check
     config: ExplainConfig = field(default_factory=ExplainConfig)
-    """How much is told."""
+    """How much it says."""
     name: str = field(default=COMPUTED, init=False)
     prompts_hash: str = field(default="", init=False)
 
@@ -168,7 +168,7 @@ class LanguageTeacher:
     check: Check = no_check
     """Tests the reasoning in the form in which it will be learnt."""
     facts: ExplainConfig = field(default_factory=ExplainConfig)
-    """How much of what was measured is told."""
+    """How much of what was measured is given."""
 
     def __post_init__(self) -> None:
         self.name = self.model.name

@@ -10,12 +10,12 @@ import pytest
 
 from imuscribe.eval.report.adaptation import adaptation_page, adaptation_results, summarise
 from imuscribe.eval.report.page import Table
-from imuscribe.eval.tasks.adaptation import AdaptationStudy, _lexicon
+from imuscribe.eval.tasks.adaptation import AdaptationStudy
 from imuscribe.recipes.load import load_as
 from imuscribe.recipes.words import AdaptRecipe
 from imuscribe.signals.errors import InputError
 from imuscribe.words.channel import LetterPool
-from imuscribe.words.decode.lexicon import LETTERS
+from imuscribe.words.decode.lexicon import LETTERS, load_lexicon
 from imuscribe.words.personalise import Personalisation
 from tests.eval.test_report import FACTS
 
@@ -51,7 +51,8 @@ def made_up(odd: tuple[str, ...] = (), apart: float = 1.0) -> tuple[LetterPool, 
 
 def adapt_people(asked: AdaptRecipe, pool: LetterPool, distances: dict) -> dict:
     """Return what the experiment tells of everybody."""
-    study = AdaptationStudy(asked, pool, distances, _lexicon(asked, pool))
+    lexicon = load_lexicon(asked.lexicon, pool.labels, asked.size, asked.lengths)
+    study = AdaptationStudy(asked, pool, distances, lexicon)
     about = {"kind": "adaptation", "name": asked.name, "seed": asked.seed}
     return about | summarise(asked, pool.source, [study.adapt(person) for person in pool.people])
 

@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 
 from imuscribe.cli import app
 from imuscribe.eval.methods.language import Predictors
-from imuscribe.eval.run import method_key, run
+from imuscribe.eval.run import run
 from imuscribe.eval.splits import make_folds
+from imuscribe.eval.tasks.letters import method_key
 from imuscribe.finetune import adapters as packaged
 from imuscribe.finetune.adapters import DEFAULT, adapter_path, check_start, names, pack
 from imuscribe.finetune.lineage import check_held_out, read

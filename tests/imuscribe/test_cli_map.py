@@ -219,7 +219,10 @@ def test_a_gallery_of_the_first_format_is_listed_and_used(
         (["eval", *SMALL, "split.train=sim-009"], "sim-009"),
         (["fit", *SMALL, "split.train=sim-009"], "'sim-009' is not in the data"),
         (["fit", *SMALL, "encoder.weights=shared"], "set encoder.weights=partly-shared"),
-        (["eval", "demo"], "recipe 'demo' is for 'imuscribe run'"),
+        (
+            ["eval", "demo"],
+            "recipe 'demo': its kind is 'letters', not 'mapping': it is for 'imuscribe run'",
+        ),
         (["fit", *SMALL, "encoder.kernel=4"], "'encoder.kernel' is 4: must be odd"),
         (["fit", *SMALL, "encoder.blocks=5", "view.steps=8"], "set view.steps=16"),
         (["apply", "x.parquet"], "give --mapping FOLDER"),

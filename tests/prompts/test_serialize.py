@@ -28,7 +28,7 @@ def strokes(**view):
     return build_serializer(TextConfig(views=(View(**view),)))
 
 
-def told(vectors, **view):
+def words_of(vectors, **view):
     """Return the words for (steps, 2) right/up vectors without the view's name."""
     array = np.asarray(vectors, dtype=np.float32).T
     return strokes(steps=array.shape[1], **view).encode([(array,)])[0].split()[1:]
@@ -40,28 +40,28 @@ def told(vectors, **view):
 def test_compass_words_of_eight_directions():
     around = [(0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1)]
     unit = np.array(around) / np.linalg.norm(around, axis=1, keepdims=True)
-    assert told(unit, levels=1) == ["N", "NE", "E", "SE", "S", "SW", "W", "NW"]
+    assert words_of(unit, levels=1) == ["N", "NE", "E", "SE", "S", "SW", "W", "NW"]
 
 
 def test_sixteen_directions_name_the_points_between_by_the_hour():
     angle = np.arange(16) * np.pi / 8
-    words = told(np.stack([np.sin(angle), np.cos(angle)], axis=1), levels=1, directions=16)
+    words = words_of(np.stack([np.sin(angle), np.cos(angle)], axis=1), levels=1, directions=16)
     assert " ".join(words) == "N I NE II E IV SE V S VII SW VIII W X NW XI"
 
 
 def test_levels_are_relative_to_the_root_mean_square():
     # Root mean square of 0, 1, 2, 3 is 1.87: 1 is 0.53 of it, 2 is 1.07, 3 is 1.6.
     up = [(0, 0), (0, 1), (0, 2), (0, 3)]
-    assert told(up, levels=1) == ["rest", "rest", "N", "N"]
-    assert told(up, levels=2) == ["rest", "north", "N", "N"]
-    assert told(up, levels=3) == ["rest", "north", "North", "N"]
+    assert words_of(up, levels=1) == ["rest", "rest", "N", "N"]
+    assert words_of(up, levels=2) == ["rest", "north", "N", "N"]
+    assert words_of(up, levels=3) == ["rest", "north", "North", "N"]
 
 
 def test_still_and_single_steps():
-    assert told([(0, 0)] * 3) == ["rest"] * 3
-    assert told([(0, 0)], levels=3) == ["rest"]
-    assert told([(-2, 0)], levels=2) == ["west"]  # alone, a step is exactly the mean
-    assert told([(-2, 0)], levels=1) == ["W"]
+    assert words_of([(0, 0)] * 3) == ["rest"] * 3
+    assert words_of([(0, 0)], levels=3) == ["rest"]
+    assert words_of([(-2, 0)], levels=2) == ["west"]  # alone, a step is exactly the mean
+    assert words_of([(-2, 0)], levels=1) == ["W"]
 
 
 def test_views_follow_each_other_in_the_order_configured():

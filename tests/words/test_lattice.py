@@ -235,11 +235,11 @@ def test_words_on_a_surface_go_to_the_right_and_those_in_the_air_stay():
 
     writer, rng = Writer.draw(2), np.random.default_rng(0)
     letters = [writer.drawn("O", "2d", i, rng) for i in range(4)]
-    width = np.ptp(letters[0].xy[0])
+    width = np.ptp(letters[0][0])
     beside, _ = join(letters, 0.4, 1.0, True, rng)
     above, _ = join(letters, 0.4, 1.0, False, rng)
-    assert np.ptp(beside.xy[0]) > 3.5 * width
-    assert np.ptp(above.xy[0]) < 1.6 * width
+    assert np.ptp(beside[0]) > 3.5 * width
+    assert np.ptp(above[0]) < 1.6 * width
 
 
 def test_splicing_keeps_the_letters_and_adds_moves_between_them():

@@ -43,14 +43,8 @@ class ClosedDecoder:
     """The exact posterior over a lexicon: ``log p(word | letters) ∝ Σ_i log p_i + w log prior``.
 
     Every word of the right length is scored, so nothing is missed: 100,000 of ten letters take a
-    few milliseconds.
-
-    Parameters
-    ----------
-    lexicon : Lexicon
-    prior_weight : float
-        Exponent of the words' frequencies: 1 where people write as the counts were taken, 0 where
-        all words are equally likely.
+    few milliseconds. `prior_weight` is the exponent w of the words' frequencies: 1 where people
+    write as the counts were taken, 0 where all words are equally likely.
     """
 
     lexicon: Lexicon
@@ -59,10 +53,7 @@ class ClosedDecoder:
     def decode(self, letters: Letters, n_best: int = 10) -> list[Candidate]:
         """Return the most likely words of as many letters.
 
-        Raises
-        ------
-        InputError
-            If the lexicon has no word of that length, or is written in another alphabet.
+        InputError if the lexicon has no word of that length, or is written in another alphabet.
         """
         letters.check_alphabet(self.lexicon.labels)
         words = self.lexicon.of_length(len(letters))
@@ -95,16 +86,9 @@ class CountingDecoder:
 class BeamDecoder:
     """Open vocabulary: beam search under ``Σ_i log p_i + w log p(word)``, by a character model.
 
-    With a beam as wide as the number of all strings it is the exact search. Probabilities are
-    shares of what the beam holds at the end, so a narrow one is too sure of itself.
-
-    Parameters
-    ----------
-    model : CharModel
-    prior_weight : float
-        Exponent of the character model.
-    width : int
-        Hypotheses kept after every letter.
+    `width` hypotheses are kept after every letter; as wide as the number of all strings it is the
+    exact search. Probabilities are shares of what the beam holds at the end, so a narrow one is too
+    sure of itself. `prior_weight` is the exponent w of the character model.
     """
 
     model: CharModel
@@ -146,14 +130,8 @@ class MixtureDecoder:
     ``log p(word | letters) ∝ Σ_i log p_i + log((1 − s) p_lexicon(word) + s p_model(word))``, both
     priors given the word's length and with their own exponents. Weighed are all words of the
     lexicon and what a beam finds. Where the lexicon has no word of that length the character model
-    decides alone.
-
-    Parameters
-    ----------
-    closed : ClosedDecoder
-    beam : BeamDecoder
-    open_share : float
-        Expected share of words that the lexicon lacks, between 0 and 1.
+    decides alone. `open_share`, between 0 and 1, is the expected share of words that the lexicon
+    lacks.
     """
 
     closed: ClosedDecoder
@@ -187,17 +165,8 @@ class MixtureDecoder:
 class RescoringDecoder:
     """Weigh the n-best of another decoder with a language model that has read words in sentences.
 
-    Parameters
-    ----------
-    decoder : Decoder
-    word_scores : callable
-        ``(context, words) → log-probabilities``.
-    weight : float
-        Exponent of the language model.
-    n_best : int
-        Candidates it is asked about.
-    context : str
-        What stands before the word.
+    `weight` is the language model's exponent, `n_best` how many candidates it is asked about,
+    `context` what stands before the word.
     """
 
     decoder: Decoder

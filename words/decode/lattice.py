@@ -134,13 +134,7 @@ class _Trie:
 class LatticeDecoder:
     """The exact posterior over a lexicon: all words, all ways to divide the recording.
 
-    ``log p(word | lattice) ∝ log Σ_ways exp(Σ scores) + w log prior``.
-
-    Parameters
-    ----------
-    lexicon : Lexicon
-    prior_weight : float
-        Exponent of the words' frequencies.
+    ``log p(word | lattice) ∝ log Σ_ways exp(Σ scores) + w log prior``, w being `prior_weight`.
     """
 
     def __init__(self, lexicon: Lexicon, prior_weight: float = 1.0) -> None:
@@ -151,10 +145,7 @@ class LatticeDecoder:
     def decode(self, lattice: Lattice, n_best: int = 10) -> list[Candidate]:
         """Return the most likely words, best first.
 
-        Raises
-        ------
-        InputError
-            If no word of the lexicon fits: all are too short or too long for the recording.
+        InputError if no word of the lexicon fits: all are too short or too long for the recording.
         """
         scores = self.scores(lattice) + self.prior_weight * self._trie.log_prior
         possible = np.flatnonzero(scores > _NEVER / 2)
@@ -183,18 +174,9 @@ class LatticeBeam:
     """Open vocabulary over a lattice: any string of letters, weighed by a character model.
 
     A hypothesis is a string with its score at every cut. Those of one length compete by what they
-    are worth together with the best that any letters could make of the rest. With a beam as wide as
-    the number of all strings it is the exact search.
-
-    Parameters
-    ----------
-    model : CharModel
-    prior_weight : float
-        Exponent of the character model.
-    width : int
-        Hypotheses kept of every length.
-    longest : int
-        Letters of the longest word.
+    are worth together with the best that any letters could make of the rest. `width` are kept of
+    every length, up to `longest` letters; as wide as the number of all strings it is the exact
+    search. `prior_weight` is the exponent of the character model.
     """
 
     def __init__(

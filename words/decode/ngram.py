@@ -24,24 +24,11 @@ class CharModel:
     A state is the longest context that was seen; a letter leads from one state to the next. So
     thousands of hypotheses go on at once by looking up rows.
 
-    Parameters
-    ----------
-    lexicon : Lexicon
-        Words with counts.
-    order : int
-        Letters an n-gram spans, the predicted one included.
-    damping : float
-        A word seen n times counts n ** damping (n in units of the smallest count). 0 learns from
-        the list of words alone, which suits rare ones; 1 from running text.
-
-    Attributes
-    ----------
-    log_probs : ndarray of float64, shape (n_states, n_labels + 1)
-        Of every next letter, and of the word's end in the last column.
-    following : ndarray of int64, shape (n_states, n_labels)
-        The state after each letter.
-    start : int
-        The state before a word's first letter.
+    An n-gram spans `order` letters, the predicted one included. A word seen n times counts
+    n ** damping (n in units of the smallest count): 0 learns from the list of words alone, which
+    suits rare ones; 1 from running text. `log_probs` (n_states, n_labels + 1) are of every next
+    letter, and of the word's end in the last column; `following` (n_states, n_labels) is the state
+    after each letter, `start` the one before a word's first.
     """
 
     def __init__(self, lexicon: Lexicon, order: int = 5, damping: float = 0.0) -> None:

@@ -28,7 +28,7 @@ TITLES = {
 }
 """Kind → the heading of its page."""
 
-_SIMPLE = ("counting", "confusion", "pauses", "before", "analytic", "analytic-dtw")
+_SIMPLE = ("counting", "confusion", "cut at pauses", "before", "analytic", "analytic-dtw")
 """What the methods of a kind without classifiers are to be compared with."""
 _GIVEN = "told the bounds"
 """Knows what is to be found: a bound, no method."""
@@ -64,6 +64,11 @@ def add(run_dir: Path, ledger: Path = LEDGER, note: str = "") -> list[Result]:
     Results of the same recipe, protocol, people tested, method, commit and seed are replaced.
     """
     added = results_of(run_dir, note)
+    if not added:
+        raise InputError(
+            f"{run_dir}: has nothing to quote, for a sweep compares texts: run the recipe with the "
+            "text that is chosen, and add that run"
+        )
     replaced = {_values(result, _SAME) for result in added}
     known = read(ledger) if ledger.exists() else []
     write(ledger, [result for result in known if _values(result, _SAME) not in replaced] + added)
@@ -80,7 +85,7 @@ def results_of(run_dir: Path, note: str = "") -> list[Result]:
 def write(ledger: Path, results: Sequence[Result]) -> None:
     """Write the ledger and the pages rendered from it, so that they are always equal."""
     write_text(ledger, as_json([result.row() for result in results]))
-    for name, text in render(results).items():
+    for name, text in render(results, ledger.stem).items():
         write_text(ledger.parent / name, text)
 
 
@@ -92,6 +97,8 @@ def read(ledger: Path) -> list[Result]:
         raise InputError(f"{ledger}: no such ledger: add a run to make it") from None
     except ValueError as error:
         raise InputError(f"{ledger}: is no JSON ({error}): restore it") from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(f"{ledger}: is no list of results: restore it")
     found = []
     for i, row in enumerate(rows):
         try:
@@ -101,21 +108,21 @@ def read(ledger: Path) -> list[Result]:
     return found
 
 
-def render(results: Sequence[Result]) -> dict[str, str]:
+def render(results: Sequence[Result], name: str = "results") -> dict[str, str]:
     """Return the pages by name: ``results.md``, an index, and one a kind in ``results/``."""
-    made = "Rendered from [results.json](results.json) by `imuscribe results render`; do not edit."
+    made = f"Rendered from [{name}.json]({name}.json) by `imuscribe results render`; do not edit."
     index = ["# Results", f"{made} {_ABOUT}"]
     pages = {}
     for kind, title in TITLES.items():
         mine = [result for result in results if result.kind == kind]
         if mine:
-            index += [f"## [{title}](results/{kind}.md)", _headlines(mine)]
-            parts = [f"# {title}", f"From [the ledger](../results.json); do not edit. {_ABOUT}"]
+            index += [f"## [{title}]({name}/{kind}.md)", _headlines(mine)]
+            parts = [f"# {title}", f"From [the ledger](../{name}.json); do not edit. {_ABOUT}"]
             parts += [part for group in _grouped(mine, _RUN) for part in _section(group)]
-            pages[f"results/{kind}.md"] = "\n\n".join(parts) + "\n"
+            pages[f"{name}/{kind}.md"] = "\n\n".join(parts) + "\n"
     if not results:
         index.append("No results yet.")
-    return {"results.md": "\n\n".join(index) + "\n"} | pages
+    return {f"{name}.md": "\n\n".join(index) + "\n"} | pages
 
 
 def _headlines(results: Sequence[Result]) -> str:
@@ -136,13 +143,14 @@ def _headlines(results: Sequence[Result]) -> str:
         plain = [r for r in told if is_baseline(r.method) or r.method in _SIMPLE]
         ours = [result for result in told if result not in plain]
         first = max(ours or told, key=lambda result: result.value)
-        other = max(plain, key=lambda result: result.value, default=None)
+        others = [result for result in plain if result is not first]
+        other = max(others, key=lambda result: result.value, default=None)
         rows.append(
             [
                 f"{first.task}; {first.dataset.partition(',')[0]}",
                 f"{metric}, over {first.over}",
                 f"{first.method} **{first.value:.3f}** {_bounds(first)}",
-                f"{other.method} {other.value:.3f} {_bounds(other)}" if other and ours else "–",
+                f"{other.method} {other.value:.3f} {_bounds(other)}" if other else "–",
                 f"{first.n:,}",
                 optional(first.chance),
             ]

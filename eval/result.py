@@ -96,7 +96,7 @@ class Result:
         known = [field.name for field in fields(cls)]
         if set(values) != set(known):
             odd = sorted(set(values) ^ set(known))
-            raise InputError(f"has other keys than {', '.join(known)}: see {', '.join(odd)}")
+            raise InputError(f"has other keys than a result: see {', '.join(odd[:3])}")
         return cls(**values)
 
     @classmethod

@@ -14,9 +14,9 @@ from imuscribe.eval.report.page import Page
 from imuscribe.eval.report.render import as_html, as_markdown
 from imuscribe.eval.store import Store
 from imuscribe.eval.task import Task, Unit
-from imuscribe.recipes.load import dump
+from imuscribe.recipes.load import KINDS, dump
 from imuscribe.recipes.schema import Experiment
-from imuscribe.signals.errors import InputError
+from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import write_text
 
 log = logging.getLogger(__name__)
@@ -54,10 +54,10 @@ def run(recipe: Experiment, command: str = "", progress: bool = True) -> Path:
         from that has learnt from somebody who is tested.
     """
     folder = recipe.folder
-    task = task_of(recipe.kind)(recipe, folder, progress)
+    task, units, store = plan(recipe, progress)
     facts = environment(command) | task.source()
     _begin(folder, recipe, facts)
-    answers = work(task.units(), Store(folder / "folds"), progress)
+    answers = work(units, store, progress)
     about = {"kind": recipe.kind, "name": recipe.name, "seed": recipe.seed}
     values = about | task.judge(answers)
     values["results"] = [result.row() for result in task.results(values, facts)]
@@ -65,6 +65,15 @@ def run(recipe: Experiment, command: str = "", progress: bool = True) -> Path:
     write_text(folder / METRICS, as_json(values))
     write_report(folder)
     return folder
+
+
+def plan(recipe: Experiment, progress: bool = True) -> tuple[Task[Any], Sequence[Unit], Store]:
+    """Load and check all that a recipe names; return what there is to do, and where it is kept."""
+    task = task_of(recipe.kind)(recipe, recipe.folder, progress)
+    units, store = task.units(), Store(recipe.folder / "folds")
+    for unit in units:  # a name that makes no file is told before hours of work
+        store.path(unit.names, "")
+    return task, units, store
 
 
 def work(units: Sequence[Unit], store: Store, progress: bool = True) -> dict[tuple[str, ...], Any]:
@@ -85,6 +94,8 @@ def work(units: Sequence[Unit], store: Store, progress: bool = True) -> dict[tup
 
 def task_of(kind: str) -> type[Task[Any]]:
     """Return the class that runs and reports a kind of experiment: its module has its name."""
+    if kind not in KINDS:
+        raise InputError(f"kind '{kind}': {nearest(str(kind), KINDS)}")
     module = import_module(f"imuscribe.eval.tasks.{kind}")
     found: type[Task[Any]] = getattr(module, kind.capitalize())
     return found
@@ -98,13 +109,19 @@ def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 def report(folder: Path) -> Page:
     """Return the report of a finished run, of this version or an earlier one."""
     values, facts = read_run(folder)
-    return task_of(values.get("kind", "letters")).page(values, facts, folder)
+    try:
+        return task_of(values.get("kind", "letters")).page(values, facts, folder)
+    except KeyError as error:
+        raise InputError(f"{folder}: {METRICS} has no {error}: run the recipe again") from None
 
 
 def write_report(folder: Path) -> Path:
     """Write ``report.html`` and ``report.md`` of a finished run; return the first."""
     values, facts = read_run(folder)
-    page = report(folder).closed(values, facts, (folder / "recipe.yaml").read_text("utf-8"))
+    recipe = folder / "recipe.yaml"
+    if not recipe.is_file():
+        raise InputError(f"{folder}: has no recipe.yaml: give the folder of a finished run")
+    page = report(folder).closed(values, facts, recipe.read_text("utf-8"))
     write_text(folder / "report.html", as_html(page))
     write_text(folder / "report.md", as_markdown(page))
     return folder / "report.html"
@@ -115,9 +132,11 @@ def _read(folder: Path, name: str) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{folder}: has no {name}: give the folder of a finished run")
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: is no JSON ({error}): run the recipe again") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: is no mapping: run the recipe again")
     return found
 
 

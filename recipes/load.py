@@ -52,7 +52,7 @@ def load_experiment(path_or_name: str, overrides: Sequence[str] = ()) -> Experim
     -------
     Experiment
         Of the class that its ``kind`` names. A file without one, as earlier versions wrote it, is
-        of the first kind that has all of its sections.
+        of the kind that has most of its sections.
 
     Raises
     ------
@@ -62,8 +62,8 @@ def load_experiment(path_or_name: str, overrides: Sequence[str] = ()) -> Experim
     values = resolve(path_or_name, overrides)
     kind = values.get("kind")
     if kind is None:
-        given = values.keys()
-        kind = next((k for k in KINDS if given <= schema(k).model_fields.keys()), "letters")
+        values.pop("kind", None)
+        kind = max(KINDS, key=lambda k: len(values.keys() & schema(k).model_fields.keys()))
     return schema(_known(kind, path_or_name)).parse(values, path_or_name)
 
 
@@ -71,7 +71,9 @@ def load_as(cls: type[E], path_or_name: str, overrides: Sequence[str] = ()) -> E
     """Read a recipe as `load_experiment` does; one of another kind names the commands for it."""
     values = resolve(path_or_name, overrides)
     ours = cls.model_fields["kind"].default
-    kind = _known(values.get("kind", ours), path_or_name)
+    if values.get("kind") is None:
+        values["kind"] = ours
+    kind = _known(values["kind"], path_or_name)
     if kind != ours:
         raise InputError(
             f"recipe '{path_or_name}': its kind is '{kind}', not '{ours}': it is for "
@@ -136,7 +138,7 @@ def resolve(path_or_name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _known(kind: object, where: str) -> str:
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise InputError(f"{where}: 'kind' is {kind!r}: {nearest(str(kind), KINDS)}")
     return str(kind)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -10,6 +10,14 @@ from imuscribe.prompts.serialize import Format
 from imuscribe.recipes.schema import Names, Recipe, as_names
 from imuscribe.signals.config import Config
 
+
+def _items(given: Any) -> Any:
+    """Accept a single number, or numbers in a text, where a list is meant."""
+    return [given] if isinstance(given, int | float) else as_names(given)
+
+
+Rates = Annotated[tuple[float, ...], BeforeValidator(_items), Field(min_length=1)]
+Whole = Annotated[tuple[int, ...], BeforeValidator(_items), Field(min_length=1)]
 Formats = Annotated[tuple[Format, ...], BeforeValidator(as_names), Field(min_length=1)]
 
 
@@ -17,15 +25,15 @@ class Grid(Config):
     """The settings that are combined; each format takes those it has."""
 
     formats: Formats = ("strokes", "digits", "csv")
-    rates: tuple[float, ...] = (12.5, 25.0, 50.0, 100.0)
+    rates: Rates = (12.5, 25.0, 50.0, 100.0)
     """Hz after cleaning (`clean.rate`); ``csv`` writes every sample."""
-    steps: tuple[int, ...] = (16, 32)
+    steps: Whole = (16, 32)
     """Time bins of ``digits``, and of every view of ``strokes``."""
-    levels: tuple[int, ...] = (1, 2)
+    levels: Whole = (1, 2)
     """Speed levels of every view (``strokes``)."""
-    digits: tuple[int, ...] = (1, 2)
+    digits: Whole = (1, 2)
     """Digits a value (``digits``)."""
-    decimals: tuple[int, ...] = (0, 1, 2)
+    decimals: Whole = (0, 1, 2)
     """Digits after the point (``csv``)."""
 
 

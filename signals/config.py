@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -38,8 +39,14 @@ def _explain(model: type[BaseModel], mistake: dict[str, Any]) -> str:
     if mistake["type"] == "extra_forbidden":
         siblings = _fields(model, path[:-1])
         return f"unknown key '{key}': {nearest(path[-1], siblings)}"
+    if mistake["type"] == "missing":
+        return f"'{key}' is missing: it has no default"
     given = mistake.get("input")
     reason = mistake["msg"].removeprefix("Value error, ")
+    if mistake["type"] == "literal_error":
+        reason = nearest(str(given), re.findall(r"'([^']*)'", mistake["ctx"]["expected"]))
+    elif mistake["type"] == "tuple_type":
+        reason = "need a list, such as [a, b]"
     return f"'{key}' is {given!r}: {reason}" if path else reason
 
 

@@ -43,9 +43,10 @@ def sweep_page(values: Values, facts: Values, folder: Path) -> Page:
     missing = [reason for cell in values["cells"] for reason in _not_run(cell)]
     return Page(
         f"{values['name']}: tokens against accuracy",
-        f"{about}.",
+        f"{about}. Accuracy with its 95 % Wilson interval; seed {values['seed']}, {facts['date']}. "
+        "Nobody tested was trained on.",
         only(
-            Table(head, rows),
+            Table(head, rows, "Cells"),
             Text(["Not run:"], missing) if missing else None,
             Picture(tokens_against_accuracy_by_format(values), "Tokens against accuracy"),
         ),

@@ -172,7 +172,7 @@ def segments_page(values: Values, facts: Values, folder: Path) -> Page:
                 interval(one["people"], bounds=".2f"),
                 interval(one["letter"], bounds=".2f"),
                 "{precision:.2f} {recall:.2f} {f1:.3f}".format(**bounds) if bounds else "–",
-                optional(one["chance"], ".4f"),
+                optional(one["chance"], ".2g"),
             ]
         )
         each = (interval(one["lengths"].get(n), ".2f", n=True) for n in lengths)

@@ -93,6 +93,8 @@ def _simulated(recipe: WordsRecipe | AdaptRecipe, store: Store, progress: bool) 
     from imuscribe.signals.labels import parse_labels
     from imuscribe.signals.simulate import simulate
 
+    if recipe.simulate.people < 2:
+        raise InputError("simulate.people is 1: the channel is learnt from other people: set 2")
     people = f"simulated with seed {recipe.simulate.seed}"
     learnt = read(adapter_path(recipe.adapter))
     if learnt is None or any(item["data"] == people for item in learnt):

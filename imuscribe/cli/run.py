@@ -94,6 +94,8 @@ def report(
         from imuscribe.eval.report.audit import read_audit, without
 
         metrics, facts = read_run(run_dir)
+        if "labels" not in metrics:
+            raise InputError(f"{run_dir}: --audit is for a run of letters: it tests no labels")
         flagged = read_audit(audit, facts, metrics["labels"])
         predictions = run_dir / "predictions.parquet"
         if not predictions.is_file():

@@ -66,7 +66,7 @@ def sweep(
     Every cell of the grid is the recipe with another text, on the same folds and recordings.
     Run it again after an interruption: finished cells are kept.
     """
-    from imuscribe.recipes.load import resolve
+    from imuscribe.recipes.load import load_as, resolve
     from imuscribe.recipes.schema import Method
     from imuscribe.recipes.sweep import SweepRecipe
 
@@ -81,7 +81,10 @@ def sweep(
     if format is not None:
         axes["formats"] = _formats(format, axes)
     values = resolve(recipe, overrides or [])
-    if values.pop("kind", "letters") != "sweep":
+    kind = values.pop("kind", None) or "letters"
+    if kind not in ("letters", "sweep"):
+        load_as(SweepRecipe, recipe)  # says which commands it is for
+    if kind != "sweep":
         values["name"] = f"{values['name']}-sweep"
         method = method or _METHODS
     if method is not None:

@@ -154,7 +154,9 @@ class PromptBuilder:
             question = "Movement:" if self.config.reasoning else self._cue
             system, user = self._wording.brief, f"{blocks}{text}\n{question}"
         else:
-            parts = [self._task(paraphrase), self._wording.key_points]
+            task = paraphrase if isinstance(paraphrase, str) else self.instruction(paraphrase)
+            named = ", ".join(self.labels)
+            parts = [f"Task\n{task}\nCandidates: {named}.", self._wording.key_points]
             if shots:
                 parts.append(self._examples(shots))
             parts += [f"Query\n{self._wording.query}\n{text}", self._answer_form()]
@@ -224,15 +226,9 @@ class PromptBuilder:
     def _ending(self, label: str) -> str:
         return f"{self._lead}{self._cue} {label}" if self.config.reasoning else self._lead + label
 
-    def _task(self, paraphrase: int | str) -> str:
-        task = paraphrase if isinstance(paraphrase, str) else self.instruction(paraphrase)
-        return f"Task\n{task}\nCandidates: {', '.join(self.labels)}."
-
     def _examples(self, shots: Sequence[Shot]) -> str:
-        noun = self._wording.noun
-        blocks = [f"Example of {noun} {shot.label}:\n{shot.text}" for shot in shots]
-        line = "------"
-        return "\n".join([f"Examples\n{self._wording.learn}", line, *blocks, line])
+        blocks = [f"Example of {self.noun} {shot.label}:\n{shot.text}" for shot in shots]
+        return "\n".join([f"Examples\n{self._wording.learn}", "------", *blocks, "------"])
 
     def _answer_form(self) -> str:
         noun = self._wording.noun

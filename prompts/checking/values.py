@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -19,6 +19,11 @@ _DEFINITE = frozenset(
 """Statistics that say exactly what is meant."""
 _LEVEL = ("mean", "median", "stay")
 _UNITS = {"acc": "m/s²", "gyro": "rad/s"}
+_SPREAD: dict[str, Callable[[Values], float]] = {
+    "std": lambda v: float(v.std()),
+    "rms": lambda v: float(np.sqrt((v**2).mean())),
+    "span": lambda v: float(np.ptp(v)),
+}
 
 
 def read_values(s: Sentence) -> Iterable[CheckedClaim]:
@@ -148,12 +153,8 @@ def _candidates(facts: Facts, stat: str, values: _Signals, windowed: bool) -> It
             yield from (float(v.mean()), float(np.median(v)))
             if stat == "mean":
                 yield float(np.abs(v).mean())
-        elif stat == "std":
-            yield float(v.std())
-        elif stat == "rms":
-            yield float(np.sqrt((v**2).mean()))
-        elif stat == "span":
-            yield high - low
+        elif stat in _SPREAD:
+            yield _SPREAD[stat](v)
         elif stat == "amplitude":
             yield (high - low) / 2
         elif not windowed:
@@ -170,7 +171,7 @@ def _extremes(facts: Facts, values: _Signals, share: float) -> Iterable[float]:
 def _bounded(number: Number, stat: str, plain: _Signals) -> Finding:
     """Check "stays below 17", "exceeds 5", "a mean above 9"."""
     bound, value, slack = number.bound, number.value, number.slack
-    if stat in ("mean", "median", "std", "rms", "span"):
+    if stat in ("mean", "median", *_SPREAD):
         values = [v for one in plain for v in _candidates(number.sentence.facts, stat, [one], True)]
         low, high = min(values), max(values)
         found = f"{stat} {values[0]:.2f}"
@@ -250,9 +251,8 @@ def _found(stat: str, plain: _Signals, sensor: str, axis: str) -> str:
     for label, v in zip([name] if axis else ["x", "y", "z", "strength"], plain, strict=False):
         if stat in _LEVEL:
             parts.append(f"{label} mean {v.mean():.2f}")
-        elif stat in ("std", "rms", "span"):
-            value = {"std": v.std(), "rms": np.sqrt((v**2).mean()), "span": np.ptp(v)}[stat]
-            parts.append(f"{label} {stat} {value:.2f}")
+        elif stat in _SPREAD:
+            parts.append(f"{label} {stat} {_SPREAD[stat](v):.2f}")
         else:
             parts.append(f"{label} from {v.min():.2f} to {v.max():.2f}")
     return f"{', '.join(parts)} {_UNITS[sensor]}"

@@ -3,7 +3,7 @@
 import string
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imuscribe.prompts.ask.answers import Answer, parse_answer
@@ -162,7 +162,6 @@ def written(answer):
     return "\n".join(lines)
 
 
-@settings(deadline=None)
 @given(RANKINGS, st.integers(1, 5), st.lists(st.integers(0, 100), min_size=5, max_size=5))
 def test_a_written_ranking_reads_back_the_same(labels, count, percents):
     ranked = tuple(labels[:count])
@@ -178,7 +177,6 @@ SNIPPETS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(SNIPPETS, max_size=40).map("".join)))
 def test_no_text_breaks_the_parser(text):
     for labels in (CAPITALS, MIXED, ACTIVITIES):
@@ -189,7 +187,6 @@ def test_no_text_breaks_the_parser(text):
         assert answer.unparsable == (not answer.ranked)
 
 
-@settings(deadline=None)
 @given(st.text(), st.lists(st.text(), max_size=6))
 def test_no_label_breaks_the_parser(text, labels):
     assert set(parse_answer(text, labels).ranked) <= set(labels)

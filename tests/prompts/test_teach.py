@@ -247,7 +247,7 @@ def test_whatever_the_server_does_every_recording_is_accounted_for(letters, argu
         }[act]
 
     with ChatServer(play) as server:
-        words = arguments(server.url, "--timeout", 0.3, "--retries", 2, "--paraphrases", 1)
+        words = arguments(server.url, "--timeout", 2, "--retries", 2, "--paraphrases", 1)
         words[2] = str(whole)
         result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, (result.output, result.exception)

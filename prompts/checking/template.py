@@ -65,7 +65,15 @@ class _Template:
         kind = self._kind = str(match.lastgroup)
         first = match.re.groupindex[kind] + 1
         self._parts = match.groups()[first - 1 :]
-        found: list[Part] = getattr(self, f"_{kind}")()  # named as the sentence is
+        checks = {
+            "overview": self._overview,
+            "rest": self._rest,
+            "movement": self._movement,
+            "turns": self._turns,
+            "still": self._still,
+            "pulse": self._pulse,
+        }
+        found = checks[kind]()
         if kind in ("rest", "movement"):
             self._before = self._number(0)
         return [

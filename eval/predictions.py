@@ -158,11 +158,15 @@ def load(path: Path, key: str, asked: Sequence[Recording]) -> Predictions | None
     Answers about recordings that are not asked are not used: a split may draw differently than when
     they were given.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     if not path.is_file():
         return None
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowInvalid:  # damaged: it is made again
+        return None
     meta = json.loads((table.schema.metadata or {}).get(_META, b"{}"))
     if meta.get("key") != key:
         return None

@@ -36,10 +36,9 @@ class Store:
     ) -> Any:
         """Return plain values for JSON, made or found; what is not to be kept is made again."""
         path = self.path(names, ".json")
-        if path.is_file():
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            if stored["key"] == _digest(key):
-                return stored["value"]
+        stored = _stored(path)
+        if stored.get("key") == _digest(key) and "value" in stored:
+            return stored["value"]
         value = make()
         if keep(value):
             write_text(path, json.dumps({"key": _digest(key), "value": value}, ensure_ascii=False))
@@ -63,6 +62,15 @@ class Store:
     def path(self, names: Sequence[str], ending: str) -> Path:
         """Return the file that is named so."""
         return inside(self.folder, *names[:-1], names[-1] + ending)
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """Return what a file holds: nothing if it is missing, damaged or an older version's."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return stored if isinstance(stored, dict) else {}
 
 
 def _digest(key: Any) -> str:

@@ -55,7 +55,8 @@ def weights_hash(name_or_path: str | Path) -> str:
     path = adapter_path(name_or_path) / "adapter_model.safetensors"
     if not path.is_file():
         raise InputError(f"adapter '{name_or_path}': no {path.name} there: train one first")
-    return sha256(path)
+    sensor = path.with_name("sensor.safetensors")
+    return sha256(path) if not sensor.is_file() else f"{sha256(path)}+{sha256(sensor)}"
 
 
 def pack(adapter: Path, name: str, shelf: Path | None = None) -> Path:
@@ -69,14 +70,14 @@ def pack(adapter: Path, name: str, shelf: Path | None = None) -> Path:
     import torch
     from safetensors.torch import load_file, save_file
 
-    weights = load_file(adapter / "adapter_model.safetensors")
-    small = {key: value.to(torch.bfloat16).contiguous() for key, value in weights.items()}
     place = (shelf or FOLDER) / safe_name(name)
     with weights_folder(place, "adapter_config.json") as folder:
         for path in adapter.iterdir():
             if path.suffix != ".safetensors":
                 shutil.copy(path, folder / path.name)
-        save_file(small, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+                continue
+            small = {k: v.to(torch.bfloat16).contiguous() for k, v in load_file(path).items()}
+            save_file(small, folder / path.name, metadata={"format": "pt"})
     return place
 
 
@@ -105,11 +106,30 @@ def check_start(recipe: Recipe) -> Path | None:
         "targets": (ours, theirs),
     }
     differ = {key: pair for key, pair in shape.items() if pair[0] != pair[1]}
+    _check_sensor(recipe, folder)
     if differ:
         here = ", ".join(f"lora.{key}={_said(mine)}" for key, (mine, _) in differ.items())
         there = " ".join(f"lora.{key}={_said(its)}" for key, (_, its) in differ.items())
         raise InputError(f"{here}, but adapter '{start}' has another shape: set {there}")
     return folder
+
+
+def _check_sensor(recipe: Recipe, folder: Path) -> None:
+    """Refuse sensor tokens of another shape than the recipe's; an adapter may have none yet."""
+    path = folder / "sensor.json"
+    if not path.is_file():
+        return
+    theirs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["sensor"]
+    ours = {} if recipe.sensor is None else recipe.sensor.model_dump(mode="json")
+    shape = ("encoder", "view", "steps", "width", "tokens", "hidden")
+    differ = [key for key in shape if ours.get(key) != theirs.get(key)]
+    if differ:
+        here = "null" if not ours else ", ".join(f"sensor.{k}={ours.get(k)}" for k in differ)
+        there = " ".join(f"sensor.{key}={_said(theirs.get(key))}" for key in differ)
+        raise InputError(
+            f"'sensor' is {here} but adapter '{recipe.train.start_from}' has sensor tokens of "
+            f"another shape: set {there}"
+        )
 
 
 def _said(value: Any) -> str:

@@ -45,7 +45,7 @@ def lineage(recipe: Recipe, recordings: Sequence[Recording], start: Path | None)
         "contents": sorted(rec.content for rec in recordings),
     }
     ancestors = [] if start is None else read(start)
-    return None if ancestors is None else [own, *ancestors]
+    return None if ancestors is None else [own, *ancestors, *_encoders(recipe)]
 
 
 def read(adapter: Path) -> Lineage | None:
@@ -68,21 +68,46 @@ def source(recipe: Recipe) -> str:
 def check_held_out(
     recipe: Recipe, recordings: Sequence[Recording], test: Sequence[Recording]
 ) -> None:
-    """Refuse to start from an adapter that has learnt from somebody who is tested in any fold.
+    """Refuse to start from an adapter or encoder that has learnt from somebody who is tested.
 
     `recordings` is everything in the data, which tells whether the adapter comes from the same
     collection. The InputError names the people or recordings, or the adapter that does not say
     whom it knows.
     """
     start = recipe.train.start_from
-    if start is None:
-        return
-    learnt = read(adapter_path(start))
-    if learnt is None:
-        raise InputError(
-            f"train.start_from '{start}': its training.json does not say whom it has learnt from, "
-            "so nobody can be tested as a stranger: train it again"
-        )
+    if start is not None:
+        learnt = read(adapter_path(start))
+        if learnt is None:
+            raise InputError(
+                f"train.start_from '{start}': its training.json does not say whom it has learnt "
+                "from, so nobody can be tested as a stranger: train it again"
+            )
+        _check(learnt, "train.start_from", start, recipe, recordings, test)
+    if encoders := _encoders(recipe):
+        assert recipe.sensor is not None and recipe.sensor.pretrained is not None
+        where = recipe.sensor.pretrained
+        _check(encoders, "sensor.pretrained", where, recipe, recordings, test)
+
+
+def _encoders(recipe: Recipe) -> Lineage:
+    """Return what the pretrained encoder that a recipe names has learnt from."""
+    if recipe.sensor is None or recipe.sensor.pretrained is None:
+        return []
+    from imuscribe.models.encoders import about_encoder
+
+    found: Lineage = about_encoder(Path(recipe.sensor.pretrained))[KEY]
+    return found
+
+
+def _check(
+    learnt: Lineage,
+    key: str,
+    start: str,
+    recipe: Recipe,
+    recordings: Sequence[Recording],
+    test: Sequence[Recording],
+) -> None:
+    """Refuse what has learnt from somebody tested; `key` of the recipe names it as `start`."""
     here = source(recipe)
     ids = {rec.id for rec in recordings}
     for training in learnt:
@@ -95,8 +120,9 @@ def check_held_out(
         if not same and ids.isdisjoint(training["recordings"]):
             if namesakes := sorted({rec.subject for rec in test} & set(training["subjects"])):
                 _log.warning(
-                    "train.start_from '%s' has learnt from other recordings of a %s: if that is "
+                    "%s '%s' has learnt from other recordings of a %s: if that is "
                     "the same person, nobody is tested as a stranger",
+                    key,
                     start,
                     _first(namesakes),
                 )
@@ -105,14 +131,14 @@ def check_held_out(
         known = {rec.id for rec in test} & set(training["recordings"])
         if found := sorted(people) or sorted(known):
             raise InputError(
-                f"train.start_from '{start}': has learnt from {_first(found)}, "
-                "tested here as a stranger: test only others, or set train.start_from=null"
+                f"{key} '{start}': has learnt from {_first(found)}, "
+                f"tested here as a stranger: test only others, or set {key}=null"
             )
     contents = {content for training in learnt for content in training.get("contents", ())}
     if copies := [rec.id for rec in test if rec.content in contents]:
         raise InputError(
-            f"train.start_from '{start}': has learnt from {_first(copies)}, whatever they were "
-            "called there: test only others, or set train.start_from=null"
+            f"{key} '{start}': has learnt from {_first(copies)}, whatever they were "
+            f"called there: test only others, or set {key}=null"
         )
 
 

@@ -10,8 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from imuscribe.finetune.base import adapted, adapter_precision, precision, skeleton
-from imuscribe.finetune.rows import Row, tokenised, training_rows
-from imuscribe.prompts.ask.templates import PromptBuilder
+from imuscribe.finetune.rows import Row, prompt_builder, tokenised, training_rows
 from imuscribe.prompts.serialize import build_serializer
 from imuscribe.recipes.schema import LoraConfig, Recipe
 from imuscribe.signals.errors import InputError
@@ -83,7 +82,7 @@ def preflight(
     It is an InputError if a label has no recording, a row is too long, an adapter target does not
     exist, or the base model cannot be found.
     """
-    builder = PromptBuilder(tokenizer, recipe.label_set, recipe.prompt)
+    builder = prompt_builder(recipe, tokenizer)
     rows = training_rows(train_recordings, recipe, builder, build_serializer(recipe.text), epochs=1)
     lengths = check_lengths(rows, recipe, tokenizer)
     network = skeleton(recipe.model)
@@ -117,7 +116,8 @@ def check_lengths(
     Rows longer than `train.max_length` are an InputError that says of which labels, how many, and
     what would fit. (A trainer left to itself drops them without a word, whole classes of them.)
     """
-    lengths = [len(row["input_ids"]) for row in tokenised(rows, tokenizer)]
+    length = 0 if recipe.sensor is None else recipe.sensor.tokens + 2
+    lengths = [len(row["input_ids"]) for row in tokenised(rows, tokenizer, length)]
     allowed = recipe.train.max_length
     long = Counter(row["label"] for row, n in zip(rows, lengths, strict=True) if n > allowed)
     if long:

@@ -20,9 +20,12 @@ import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
+from torch.nn import Embedding
 from torch.nn.functional import linear, scaled_dot_product_attention, silu
 
+from imuscribe.finetune import sensor
 from imuscribe.finetune.base import PACKAGED, converted
+from imuscribe.models.projector import SensorTokens
 from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.files import cache_dir
 
@@ -58,7 +61,9 @@ def load_quick(
         target = name.removeprefix("base_model.model.").replace(".lora_A", "")
         weights[target] += config["lora_alpha"] / root * change
     settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return QuickLlama(weights, settings), tokenizer
+    network = QuickLlama(weights, settings)
+    network.sensor = sensor.found(adapter, network)
+    return network, tokenizer
 
 
 class QuickLlama:
@@ -76,17 +81,29 @@ class QuickLlama:
         self._eps: float = config["rms_norm_eps"]
         self._theta: float = config["rope_parameters"]["rope_theta"]
         self.device: torch.device = weights["model.norm.weight"].device
+        self.sensor: SensorTokens | None = None
+        self._table = weights["model.embed_tokens.weight"]
 
     def eval(self) -> QuickLlama:
         """Return itself: it never trains."""
         return self
 
+    def get_input_embeddings(self) -> Embedding:
+        """Return the table of embeddings, as transformers has it."""
+        rows, size = self._table.shape
+        return Embedding(rows, size, _weight=self._table)
+
     def __call__(
-        self, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor, **_: Any
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        position_ids: Tensor,
+        signals: Tensor | None = None,
+        **_: Any,
     ) -> SimpleNamespace:
         """Return ``logits`` of the last position, shape (n, 1, n_tokens in the vocabulary)."""
         w = self._weights
-        x = w["model.embed_tokens.weight"][input_ids]
+        x = self._table[input_ids] if signals is None else sensor.embedded(self, input_ids, signals)
         turn = self._rotation(position_ids)
         length = input_ids.shape[1]
         seen = torch.ones(length, length, dtype=torch.bool).tril() & attention_mask[:, None].bool()

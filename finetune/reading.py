@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from imuscribe.finetune.adapters import adapter_path
 from imuscribe.finetune.base import check_adapter, load_base
+from imuscribe.finetune.rows import prompt_builder, signals_of
+from imuscribe.prompts.ask.sensor import PLACE
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize import build_serializer
 from imuscribe.recipes.load import load_recipe
+from imuscribe.recipes.methods import Shows
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.recording import Recording
+from imuscribe.signals.recording import Array, Recording
 
 if TYPE_CHECKING:
     from imuscribe.finetune.scoring import LabelScorer
@@ -51,6 +54,10 @@ class Reader:
         self.labels = self.recipe.label_set
         if self.adapter is not None:
             check_adapter(self.adapter, self.recipe.model.base)
+        self.sensor = self.recipe.sensor
+        if self.adapter is None or not (self.adapter / "sensor.json").is_file():
+            # The base as it comes, and an adapter of before, read text.
+            self.sensor = None
         self._serializer = build_serializer(self.recipe.text)
 
     def log_probs(
@@ -61,12 +68,25 @@ class Reader:
         Recordings come as recorded and are cleaned as the training data was; it is an InputError if
         one cannot be used.
         """
-        texts = self.texts([clean(rec, self.recipe.clean) for rec in recordings])
-        return self.score(self.prompts(texts), progress)
+        cleaned = [clean(rec, self.recipe.clean) for rec in recordings]
+        return self.score(self.prompts(self.texts(cleaned)), progress, self.signals(cleaned))
 
-    def texts(self, recordings: Sequence[Recording]) -> list[str]:
-        """Return cleaned recordings as the text that the model reads."""
-        return self._serializer.encode([self._serializer.features(rec) for rec in recordings])
+    def texts(self, recordings: Sequence[Recording], shows: Shows = "all") -> list[str]:
+        """Return what stands in the prompts for cleaned recordings.
+
+        Text, the place of the sensor's tokens, or both, as the model has learnt; or one alone.
+        """
+        if self.sensor is None or (shows != "tokens" and self.sensor.text):
+            written = self._serializer.encode([self._serializer.features(r) for r in recordings])
+        if self.sensor is None:
+            return written
+        if shows == "tokens" or not self.sensor.text:
+            return [PLACE] * len(recordings)
+        return written if shows == "text" else [f"{PLACE}\n{text}" for text in written]
+
+    def signals(self, recordings: Sequence[Recording]) -> Array | None:
+        """Return what the sensor encoder sees of cleaned recordings; None where there is none."""
+        return None if self.sensor is None else signals_of(recordings, self.recipe)
 
     def prompts(self, texts: Sequence[str], shots: Sequence[Shot] = ()) -> list[str]:
         """Return the question about each text, after labelled examples."""
@@ -76,18 +96,37 @@ class Reader:
         """Return the tokens of each prompt, shape (n,)."""
         return np.array([self._builder.n_tokens(prompt) for prompt in prompts], dtype=np.int64)
 
-    def score(self, prompts: Sequence[str], progress: bool = False) -> NDArray[np.float32]:
-        """Return the log-probabilities of the labels after each prompt, shape (n, n_labels)."""
-        return self._scorer.score(prompts, self.recipe.evaluate.batch_size, progress).log_probs
+    def score(
+        self, prompts: Sequence[str], progress: bool = False, signals: Array | None = None
+    ) -> NDArray[np.float32]:
+        """Return the log-probabilities of the labels after each prompt, shape (n, n_labels).
 
-    def write(self, prompts: Sequence[str], progress: bool = False) -> list[str]:
+        `signals` are those of the prompts' recordings.
+        """
+        size = self.recipe.evaluate.batch_size
+        return self._scorer.score(prompts, size, progress, signals).log_probs
+
+    def said(self, signals: Array) -> NDArray[np.float32]:
+        """Return what the sensor encoder's own head says without the language model, as `score`."""
+        found: NDArray[np.float32] = self._loaded[0].sensor.read(signals)
+        return found
+
+    def write(
+        self, prompts: Sequence[str], progress: bool = False, signals: Array | None = None
+    ) -> list[str]:
         """Let the model answer each prompt freely."""
         from imuscribe.finetune.scoring import generate
 
         settings = self.recipe.evaluate
         model, tokenizer = self._loaded
         return generate(
-            model, tokenizer, prompts, settings.max_new_tokens, settings.batch_size, progress
+            model,
+            tokenizer,
+            prompts,
+            settings.max_new_tokens,
+            settings.batch_size,
+            progress,
+            signals,
         )
 
     @cached_property
@@ -103,7 +142,7 @@ class Reader:
 
     @cached_property
     def _builder(self) -> PromptBuilder:
-        return PromptBuilder(self._loaded[1], self.labels, self.recipe.prompt)
+        return prompt_builder(self.recipe, self._loaded[1], self.sensor is not None)
 
     @cached_property
     def _scorer(self) -> LabelScorer:

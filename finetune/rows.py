@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imuscribe.prompts.ask.retrieval import Retriever
+from imuscribe.prompts.ask.sensor import PLACE
+from imuscribe.prompts.ask.sensor import prompt_ids as placed_ids
 from imuscribe.prompts.ask.shots import draw_own, draw_places
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize import Serializer
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.motion.augment import augment
-from imuscribe.signals.recording import Recording
+from imuscribe.signals.motion.views import sequence
+from imuscribe.signals.recording import Array, Recording
 
 if TYPE_CHECKING:
     import torch
@@ -76,6 +79,21 @@ def select(recordings: Sequence[Recording], recipe: Recipe) -> list[Recording]:
     return [rec for rec in recordings if id(rec) in kept]
 
 
+def prompt_builder(recipe: Recipe, tokenizer: Any, reads: bool = True) -> PromptBuilder:
+    """Return what asks a recipe's questions; a model that `reads` has its sensor tokens."""
+    length = recipe.sensor.tokens + 2 if reads and recipe.sensor is not None else 0
+    return PromptBuilder(tokenizer, recipe.label_set, recipe.prompt, length)
+
+
+def signals_of(recordings: Sequence[Recording], recipe: Recipe) -> Array:
+    """Return what the recipe's sensor encoder sees of cleaned recordings, (n, channels, steps)."""
+    assert recipe.sensor is not None
+    sensor = recipe.sensor
+    return np.stack(
+        [sequence(rec, sensor.view, sensor.steps, recipe.text.frame) for rec in recordings]
+    )
+
+
 def training_rows(
     recordings: Sequence[Recording],
     recipe: Recipe,
@@ -88,7 +106,8 @@ def training_rows(
     All epochs are made before training: each recording is varied afresh in each (with a generator
     seeded by the recipe, the epoch and the recording), the order is shuffled within each, and a
     trainer that reads the rows from front to back resumes exactly where it stopped. A row holds
-    ``id``, ``label``, ``subject``, ``epoch``, ``prompt`` and ``completion``.
+    ``id``, ``label``, ``subject``, ``epoch``, ``prompt`` and ``completion``, and with a ``sensor``
+    section ``signal``, what its encoder sees.
 
     It is an InputError if a label has no recording, or a prompt exceeds its token budget.
     """
@@ -100,10 +119,13 @@ def training_rows(
     if recipe.prompt.retrieve is not None:
         retriever = Retriever(chosen, recipe.prompt.retrieve, recipe.text.frame)
     rows: list[Row] = []
+    signals = None
     with tqdm(total=epochs * len(chosen), desc="writing prompts", unit="row") as bar:
         for epoch in range(epochs):
             varied = [_vary(rec, recipe, epoch) for rec in chosen]
-            texts = serializer.encode([serializer.features(rec) for rec in varied])
+            texts = _texts(varied, recipe, serializer, epoch)
+            if recipe.sensor is not None and (signals is None or recipe.train.augment is not None):
+                signals = signals_of(varied, recipe)
             if retriever is not None:
                 texts = _with_neighbours(texts, varied, chosen, retriever, recipe, epoch)
             for i in np.random.default_rng([recipe.seed, epoch]).permutation(len(chosen)):
@@ -119,18 +141,22 @@ def training_rows(
                         "completion": builder.completion(rec.label, _reasoning(rec, recipe)),
                     }
                 )
+                if signals is not None:
+                    rows[-1]["signal"] = signals[i]
                 bar.update()
     return rows
 
 
-def tokenised(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase) -> list[Row]:
+def tokenised(
+    rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, sensor_tokens: int = 0
+) -> list[Row]:
     """Return ``input_ids`` and ``labels`` of every row; only the completion is learnt.
 
     The end token closes every completion, so that a generating model stops after its answer and
     "walk" differs from the beginning of "walking".
     """
     end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    prompts = prompt_ids(tokenizer, [row["prompt"] for row in rows])
+    prompts = prompt_ids(tokenizer, [row["prompt"] for row in rows], sensor_tokens)
     completions = completion_ids(tokenizer, [row["completion"] for row in rows])
     return [
         {"input_ids": p + c + end, "labels": [-100] * len(p) + c + end}
@@ -138,8 +164,15 @@ def tokenised(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase) -> list[R
     ]
 
 
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> list[list[int]]:
-    """Return the ids of prompts, with the start token where the tokenizer adds one."""
+def prompt_ids(
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], sensor_tokens: int = 0
+) -> list[list[int]]:
+    """Return the ids of prompts, with the start token where the tokenizer adds one.
+
+    Where a signal's tokens stand there are so many times `prompts.ask.sensor.SENSOR_ID`.
+    """
+    if sensor_tokens:
+        return [placed_ids(tokenizer, prompt, sensor_tokens) for prompt in prompts]
     return _ids(tokenizer, prompts, special=True)
 
 
@@ -188,6 +221,24 @@ def _ids(
         return []
     encoded = tokenizer(list(texts), add_special_tokens=special, verbose=False)
     return [list(row) for row in encoded["input_ids"]]
+
+
+def _texts(
+    recordings: Sequence[Recording], recipe: Recipe, serializer: Serializer, epoch: int
+) -> list[str]:
+    """Return what stands in the prompts for signals: text, the place of their tokens, or both."""
+    sensor = recipe.sensor
+    if sensor is None or sensor.text:
+        written = serializer.encode([serializer.features(rec) for rec in recordings])
+    if sensor is None:
+        return written
+    if not sensor.text:
+        return [PLACE] * len(recordings)
+    drawn = [_rng(recipe, epoch, rec, stream=3).random() for rec in recordings]
+    return [
+        text if x < sensor.drop else PLACE if x >= 1 - sensor.drop else f"{PLACE}\n{text}"
+        for text, x in zip(written, drawn, strict=True)
+    ]
 
 
 def _vary(rec: Recording, recipe: Recipe, epoch: int) -> Recording:

@@ -19,7 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from imuscribe.finetune.rows import completion_ids, pad_id, padded, prompt_ids
+from imuscribe.finetune.sensor import embedded, sensor_of
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.recording import Array
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -72,35 +74,42 @@ class LabelScorer:
         self.labels = tuple(labels)
         self._ids = _label_ids(tokenizer, self.labels)
 
-    def score(self, prompts: Sequence[str], batch_size: int = 32, progress: bool = False) -> Scores:
+    def score(
+        self,
+        prompts: Sequence[str],
+        batch_size: int = 32,
+        progress: bool = False,
+        signals: Array | None = None,
+    ) -> Scores:
         """Score every label after every prompt, `batch_size` sequences a forward pass.
 
         A sequence is a prompt, or a prompt and a label where labels are of several tokens; prompts
-        of like length go together. The result does not depend on the batch size.
+        of like length go together. The result does not depend on the batch size. `signals`
+        (n_prompts, n_channels, n_steps) are what the sensor tokens of a model are made of.
         """
-        rows = prompt_ids(self.tokenizer, prompts)
+        rows = prompt_ids(self.tokenizer, prompts, places(self.model, signals))
         full = np.zeros((len(rows), len(self.labels)), dtype=np.float64)
         single = all(len(ids) == 1 for ids in self._ids)
         size = batch_size if single else max(1, batch_size // len(self.labels))
         with torch.inference_mode():
             for batch in _batches(rows, size, progress, "scoring"):
-                tokens = [rows[i] for i in batch]
-                scored = self._first_token(tokens) if single else self._sequences(tokens)
+                given = padded([rows[i] for i in batch], pad_id(self.tokenizer), self.model.device)
+                if signals is not None:
+                    given["signals"] = torch.from_numpy(signals[batch]).to(self.model.device)
+                scored = self._first_token(given) if single else self._sequences(given)
                 full[batch] = scored.double().cpu().numpy()
         total = np.logaddexp.reduce(full, axis=1, keepdims=True)
         off = np.clip(-np.expm1(total[:, 0]), 0.0, 1.0)
         return Scores((full - total).astype(np.float32), off.astype(np.float32))
 
-    def _first_token(self, rows: list[list[int]]) -> torch.Tensor:
+    def _first_token(self, given: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return log-probabilities (n, n_labels) over the full vocabulary."""
-        given = self._padded(rows)
         logits: torch.Tensor = self.model(**given, use_cache=False, logits_to_keep=1).logits[:, -1]
         return logits.float().log_softmax(-1)[:, [ids[0] for ids in self._ids]]
 
-    def _sequences(self, rows: list[list[int]]) -> torch.Tensor:
+    def _sequences(self, given: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the summed log-probabilities (n, n_labels) of labels of several tokens."""
-        n, n_labels = len(rows), len(self._ids)
-        given = self._padded(rows)
+        n, n_labels = len(given["input_ids"]), len(self._ids)
         prefill = self.model(**given, use_cache=True, logits_to_keep=1)
         last: torch.Tensor = prefill.logits[:, -1]
         scores = last.float().log_softmax(-1)[:, [ids[0] for ids in self._ids]]
@@ -114,8 +123,8 @@ class LabelScorer:
             wanted[i, : len(ids) - 1] = torch.tensor(ids[1:])
         mask = given["attention_mask"]
         mask = torch.cat([mask, mask.new_ones((n, width))], 1)
-        lengths = torch.tensor([[len(row)] for row in rows])
-        positions = (lengths + torch.arange(width)).to(scores.device)
+        lengths = given["attention_mask"].sum(dim=1, keepdim=True)
+        positions = lengths + torch.arange(width, device=scores.device)
         cache = prefill.past_key_values
         cache.batch_repeat_interleave(n_labels)
         logits: torch.Tensor = self.model(
@@ -127,9 +136,6 @@ class LabelScorer:
         index = wanted.clamp(min=0).repeat(n, 1)[..., None]
         picked = logits.float().log_softmax(-1).gather(-1, index).reshape(n, n_labels, width)
         return scores + picked.masked_fill(wanted < 0, 0.0).sum(-1)
-
-    def _padded(self, rows: list[list[int]]) -> dict[str, torch.Tensor]:
-        return padded(rows, pad_id(self.tokenizer), self.model.device)
 
 
 class ContinuationScorer:
@@ -206,6 +212,12 @@ class ContinuationScorer:
         return found
 
 
+def places(model: Any, signals: Array | None) -> int:
+    """Return how many positions of a prompt a signal takes; none where no signal is given."""
+    sensor = sensor_of(model)
+    return 0 if signals is None or sensor is None else sensor.length
+
+
 def generate(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -213,26 +225,30 @@ def generate(
     max_new_tokens: int,
     batch_size: int = 8,
     progress: bool = False,
+    signals: Array | None = None,
 ) -> list[str]:
     """Let the model answer freely (greedy, without sampling), one answer a prompt, in their order.
 
-    End token and padding are removed.
+    End token and padding are removed. `signals` as `LabelScorer.score` takes them.
     """
-    rows = prompt_ids(tokenizer, prompts)
+    rows = prompt_ids(tokenizer, prompts, places(model, signals))
     answers = [""] * len(rows)
     with torch.inference_mode():
         for batch in _batches(rows, batch_size, progress, "generating"):
             given = padded([rows[i] for i in batch], pad_id(tokenizer), model.device)
+            before, begin = {"input_ids": given["input_ids"]}, given["input_ids"].shape[1]
+            if signals is not None:
+                seen = torch.from_numpy(signals[batch]).to(model.device)
+                # What was given as embeddings is not repeated in the output.
+                before, begin = {"inputs_embeds": embedded(model, given["input_ids"], seen)}, 0
             output = model.generate(
-                input_ids=given["input_ids"],
+                **before,
                 attention_mask=given["attention_mask"],
                 max_new_tokens=max_new_tokens,
                 do_sample=False,
                 pad_token_id=pad_id(tokenizer),
             )
-            texts = tokenizer.batch_decode(
-                output[:, given["input_ids"].shape[1] :], skip_special_tokens=True
-            )
+            texts = tokenizer.batch_decode(output[:, begin:], skip_special_tokens=True)
             for i, text in zip(batch, texts, strict=True):
                 answers[i] = text
     return answers

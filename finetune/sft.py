@@ -21,8 +21,14 @@ from imuscribe.finetune.adapters import check_start, weights_hash
 from imuscribe.finetune.base import hush_old_names, weights_folder
 from imuscribe.finetune.lineage import KEY, lineage, model_card
 from imuscribe.finetune.preflight import Preflight, check_lengths, preflight
-from imuscribe.finetune.rows import Row, load_recordings, training_people, training_rows
-from imuscribe.prompts.ask.templates import PromptBuilder
+from imuscribe.finetune.rows import (
+    Row,
+    load_recordings,
+    prompt_builder,
+    training_people,
+    training_rows,
+)
+from imuscribe.models.encoders import encoder_hash
 from imuscribe.prompts.ask.tokens import load_tokenizer
 from imuscribe.prompts.serialize import build_serializer
 from imuscribe.recipes.load import dump, load_recipe
@@ -36,7 +42,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SECTIONS = ("seed", "labels", "text", "prompt", "model", "lora", "train")
+SECTIONS = ("seed", "labels", "text", "prompt", "sensor", "model", "lora", "train")
 """What, besides the recordings, decides the trained weights."""
 
 Identity = dict[str, str]
@@ -96,10 +102,10 @@ def train(
     hush_old_names()
     tokenizer = load_tokenizer(recipe.model.base)
     if rows is None:
-        builder = PromptBuilder(tokenizer, recipe.label_set, recipe.prompt)
+        builder = prompt_builder(recipe, tokenizer)
         rows = training_rows(recordings, recipe, builder, build_serializer(recipe.text))
     lengths = check_lengths(rows, recipe, tokenizer)
-    trainer = make_trainer(recipe, rows, tokenizer, start, out)
+    trainer = make_trainer(recipe, rows, tokenizer, start, out, checkpoint is not None)
     first_process = trainer.is_world_process_zero()
     if first_process:
         if checkpoint is None:
@@ -118,7 +124,7 @@ def train(
             "recipe.yaml": dump(recipe),
             "training.json": json.dumps(training, indent=2),
         }
-        _save(trainer.model, recipe.model.base, out / "adapter", texts)
+        _save(trainer.model, recipe, out / "adapter", texts)
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
     return out / "adapter"
@@ -168,6 +174,8 @@ def _identity(
         identity["rows"] = hashlib.sha256(texts.encode()).hexdigest()
     if recipe.train.start_from is not None:
         identity["start_from"] = weights_hash(recipe.train.start_from)
+    if recipe.sensor is not None and recipe.sensor.pretrained is not None:
+        identity["encoder"] = encoder_hash(Path(recipe.sensor.pretrained))
     return identity
 
 
@@ -202,15 +210,19 @@ def _read(path: Path) -> Identity:
     return values
 
 
-def _save(network: PreTrainedModel, base: str, final: Path, texts: Mapping[str, str]) -> None:
+def _save(network: PreTrainedModel, recipe: Recipe, final: Path, texts: Mapping[str, str]) -> None:
     """Write an adapter's folder: weights, configuration, and texts by their file names."""
+    from imuscribe.finetune import sensor
+
     with weights_folder(final, "adapter_config.json") as folder:
         network.save_pretrained(folder, save_embedding_layers=False)
+        if (tokens := sensor.sensor_of(network)) is not None:
+            sensor.save(tokens, recipe.label_set, folder)
         path = folder / "adapter_config.json"
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         # peft writes a set, in an order that differs from run to run.
         config["target_modules"] = sorted(config["target_modules"])
-        config["base_model_name_or_path"] = base
+        config["base_model_name_or_path"] = recipe.model.base
         path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")

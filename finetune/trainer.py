@@ -14,6 +14,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import peft
 import torch
 from datasets import Dataset
@@ -30,9 +31,11 @@ from trl import SFTConfig, SFTTrainer
 
 from imuscribe.finetune.base import adapted, adapter_precision, load_base, precision, torch_dtype
 from imuscribe.finetune.rows import Row, pad_id, padded, tokenised
+from imuscribe.finetune.sensor import attach, fresh, restore, save, sensor_of
 from imuscribe.recipes.schema import LoraConfig, Recipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import write_text
+from imuscribe.signals.recording import Array
 
 COMPLETE = "complete"
 """Marker in a checkpoint folder: everything in it was written."""
@@ -46,10 +49,12 @@ def make_trainer(
     tokenizer: PreTrainedTokenizerBase,
     start: Path | None,
     out: Path,
+    resumes: bool = False,
 ) -> Trainer:
     """Load the base with the adapter to start from, or a fresh one, and make all ready to train.
 
-    The trainer writes ``checkpoints`` and ``train-log.jsonl`` in `out`.
+    The trainer writes ``checkpoints`` and ``train-log.jsonl`` in `out`. One that `resumes` gets its
+    weights from a checkpoint.
     """
     set_seed(recipe.seed)
     args = settings(recipe, out / "checkpoints")
@@ -57,21 +62,40 @@ def make_trainer(
         network, _ = load_base(recipe.model, start, trainable=True)
     if start is None:
         network = _with_adapter(network, recipe.lora)
-    data = tokenised(rows, tokenizer)
+    tokens = sensor_of(network)
+    if recipe.sensor is not None:
+        if tokens is None:
+            tokens = fresh(recipe.sensor, recipe.label_set, network)
+            attach(network, tokens)
+        tokens.config = recipe.sensor  # how it trains is this recipe's
+        tokens.encoder.requires_grad_(not recipe.sensor.freeze)
+    data = tokenised(rows, tokenizer, 0 if tokens is None else tokens.length)
+    signals = None
+    if tokens is not None:
+        signals = np.stack([row["signal"] for row in rows])
+        places = {label: i for i, label in enumerate(recipe.label_set)}
+        targets = [places.get(row["label"], -100) for row in rows]
+        for i, target in enumerate(targets):
+            data[i] |= {"row": i, "target": target}
+        if recipe.sensor is not None and recipe.sensor.warm_up and not resumes:
+            once = [i for i, row in enumerate(rows) if row["epoch"] == 0 and targets[i] >= 0]
+            wanted = np.array(targets)[once]
+            tokens.learn(signals[once], wanted, recipe.sensor.warm_up, recipe.seed, progress=True)
     lengths = [len(row["input_ids"]) for row in data]
     rows_per_step = recipe.train.batch_size * recipe.train.accumulate * args.world_size
     trainer = Trainer(
         model=network,
         args=args,
         train_dataset=Dataset.from_list(data),
-        data_collator=partial(collate, pad_id=pad_id(tokenizer)),
+        data_collator=partial(collate, pad_id=pad_id(tokenizer), signals=signals),
         processing_class=tokenizer,
         callbacks=[Monitor(out / "train-log.jsonl", lengths, rows_per_step, recipe.train.lr)],
     )
+    trainer.recipe = recipe
     trainer.remove_callback(PrinterCallback)
     dtype = torch_dtype(adapter_precision(recipe))
     for name, weight in network.named_parameters():
-        if weight.requires_grad:
+        if weight.requires_grad and not name.startswith("sensor."):
             # DoRA's magnitudes are large and change little: bf16 would freeze them.
             weight.data = weight.data.to(torch.float32 if "magnitude" in name else dtype)
     return trainer
@@ -86,6 +110,7 @@ def settings(recipe: Recipe, folder: Path) -> SFTConfig:
         num_train_epochs=1,
         train_sampling_strategy="sequential",
         dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
         max_length=None,
         per_device_train_batch_size=train.batch_size,
         gradient_accumulation_steps=train.accumulate,
@@ -109,17 +134,26 @@ def settings(recipe: Recipe, folder: Path) -> SFTConfig:
     )
 
 
-def collate(rows: Sequence[Row], pad_id: int) -> dict[str, torch.Tensor]:
+def collate(
+    rows: Sequence[Row], pad_id: int, signals: Array | None = None
+) -> dict[str, torch.Tensor]:
     """Return rows as one batch: ids, mask, positions and labels, each (n_rows, longest).
 
-    Padding stands at the front, so that completions end together, and is never learnt.
+    Padding stands at the front, so that completions end together, and is never learnt. With
+    sensor tokens also the rows' signals, and their labels as the head numbers them.
     """
     labels = padded([row["labels"] for row in rows], -100)["input_ids"]
-    return {**padded([row["input_ids"] for row in rows], pad_id), "labels": labels}
+    batch = {**padded([row["input_ids"] for row in rows], pad_id), "labels": labels}
+    if signals is not None:
+        batch["signals"] = torch.from_numpy(signals[[row["row"] for row in rows]])
+        batch["targets"] = torch.tensor([row["target"] for row in rows])
+    return batch
 
 
 class Trainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer that computes logits for the completion only."""
+    """SFTTrainer that computes logits for the completion only, and knows sensor tokens."""
+
+    recipe: Recipe | None = None
 
     def compute_loss(
         self,
@@ -131,9 +165,11 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         """Return the cross-entropy of the completions, per completion token of the whole update.
 
         The output head is a fifth of SmolLM2's work and prompts have no loss, so only the columns
-        from the first completion token on go through it.
+        from the first completion token on go through it. With sensor tokens the loss of the head
+        on their features comes on top, weighted, per row.
         """
         labels = inputs["labels"]
+        seen = {"signals": inputs["signals"]} if "signals" in inputs else {}
         first = int((labels != -100).any(0).int().argmax())
         outputs = model(
             input_ids=inputs["input_ids"],
@@ -141,6 +177,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
             position_ids=inputs["position_ids"],
             logits_to_keep=labels.shape[1] - first + 1,
             use_cache=False,
+            **seen,
         )
         loss = torch.nn.functional.cross_entropy(
             outputs.logits[:, :-1].float().flatten(0, 1),
@@ -153,7 +190,36 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         else:
             # The count is over all processes, whose gradients are then averaged.
             loss = loss * self.accelerator.num_processes / num_items_in_batch
+        if seen:
+            loss = loss + self._auxiliary(inputs["targets"])
         return (loss, outputs) if return_outputs else loss
+
+    def create_optimizer(self, *given: Any, **options: Any) -> Any:
+        """Give encoder and projector a learning rate of their own, where there are any."""
+        if sensor_of(self.model) is None:
+            return super().create_optimizer(*given, **options)
+        assert self.recipe is not None and self.recipe.sensor is not None
+        named = [(n, w) for n, w in self.model.named_parameters() if w.requires_grad]
+        sensor = [w for n, w in named if n.startswith("sensor.")]
+        adapter = [w for n, w in named if not n.startswith("sensor.")]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": adapter, "weight_decay": self.args.weight_decay},
+                {"params": sensor, "lr": self.recipe.sensor.lr, "weight_decay": 0.05},
+            ],
+            lr=self.args.learning_rate,
+        )
+        return self.optimizer
+
+    def _auxiliary(self, targets: torch.Tensor) -> torch.Tensor:
+        """Return the weighted loss of the sensor's linear head, per row of the whole update."""
+        tokens = sensor_of(self.accelerator.unwrap_model(self.model))
+        assert tokens is not None
+        loss: torch.Tensor = torch.nn.functional.cross_entropy(
+            tokens.said, targets, label_smoothing=0.1, ignore_index=-100, reduction="sum"
+        )
+        weight: float = tokens.config.auxiliary / self.args.gradient_accumulation_steps
+        return (weight / len(targets)) * loss
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Write nothing: the card is written once, beside the finished adapter."""
@@ -173,12 +239,17 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
             ) from error
         self.accelerator.wait_for_everyone()
         if self.is_world_process_zero():
+            tokens = sensor_of(self.accelerator.unwrap_model(model))
+            if tokens is not None and self.recipe is not None:
+                save(tokens, self.recipe.label_set, folder)
             (folder / COMPLETE).touch()
 
     def _load_from_checkpoint(self, folder: str, model: torch.nn.Module | None = None) -> None:
         # Not peft's load_adapter, which turns a bf16 adapter into fp32.
         weights = peft.load_peft_weights(folder, device="cpu")
         peft.set_peft_model_state_dict(model or self.model, weights)
+        if (tokens := sensor_of(model or self.model)) is not None:
+            restore(tokens, Path(folder))
 
     def final_loss(self) -> float:
         """Return the mean loss of the last tenth of the updates."""

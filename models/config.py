@@ -1,4 +1,4 @@
-"""Settings of the mapping's networks, of their losses and of how they are trained."""
+"""Settings of the networks, of their losses and of how they are trained."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 
 from imuscribe.signals.config import Config
+from imuscribe.signals.motion.views import View
 
 Mining = Literal["hard", "semi-hard", "all"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -38,6 +39,65 @@ class EncoderConfig(Config):
     """Embeddings of length one: Euclidean and cosine order are the same then."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Share of hidden values zeroed while training."""
+
+
+class VaryConfig(Config):
+    """How far a varied sequence may differ from the real one (standard deviations)."""
+
+    turn: Annotated[float, Field(ge=0, le=45)] = 8.0
+    """Slant in the writing plane, degrees."""
+    stretch: Annotated[float, Field(ge=0, le=0.5)] = 0.15
+    """Relative change of width against height."""
+    warp: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """Relative change of local speed."""
+    noise: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Smooth noise relative to the channel's root mean square."""
+    late: Annotated[float, Field(ge=0, le=0.9)] = 0.15
+    """Most of the sequence, as a share, that is missing at the beginning."""
+    early: Annotated[float, Field(ge=0, le=0.9)] = 0.08
+    """Most of the sequence that is missing at the end."""
+
+
+class SensorConfig(Config):
+    """An encoder whose features a language model reads as tokens (SensorLLM, arXiv 2410.10624).
+
+    So many positions of the prompt hold what a projector makes of them.
+    """
+
+    encoder: Literal["residual"] = "residual"
+    """``residual``: convolutions over one view of a gesture (`models.cnn.ResidualEncoder`)."""
+    view: View = "movement"
+    """What it sees of a recording."""
+    steps: Annotated[int, Field(ge=16, le=1024)] = 64
+    """Samples it sees, whatever the recording's length."""
+    width: Annotated[int, Field(ge=16, multiple_of=16)] = 96
+    """Channels of its first stage; its features are twice as many."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of its hidden values zeroed while training."""
+    tokens: Annotated[int, Field(ge=1, le=256)] = 8
+    """Positions of the prompt that its features take, beside a start and an end."""
+    hidden: tuple[PositiveInt, ...] = (576,)
+    """Hidden widths of the projector's MLP; empty is one linear layer."""
+    pretrained: str | None = None
+    """Folder of an encoder made by `imuscribe align pretrain`; null begins from nothing. One that
+    has learnt from a test person is refused."""
+    text: bool = False
+    """The signal's text stands in the prompt as well."""
+    drop: Annotated[float, Field(ge=0, lt=0.5)] = 0.3
+    """Where text stands beside the tokens: the share of training rows without tokens, and as many
+    without text, so that each works alone."""
+    auxiliary: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """Weight of the loss of a linear head on the features, which keeps them telling labels apart
+    while the language model learns to read them; the head is the method `encoder`."""
+    warm_up: NonNegativeInt = 0
+    """Passes of encoder and head alone over the training recordings, before the language model
+    joins: convolutions learn in many cheap passes what a language model would in few dear ones."""
+    lr: Positive = 1e-3
+    """Peak learning rate of encoder and projector; the adapter's is `train.lr`."""
+    freeze: bool = False
+    """Train projector and head only."""
+    vary: VaryConfig | None = VaryConfig()
+    """Vary every sequence afresh each time it is seen, beside `train.augment`; null does not."""
 
 
 class LossConfig(Config):

@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.models.config import EncoderConfig
+from imuscribe.models.config import EncoderConfig, SensorConfig
+from imuscribe.signals.motion.views import n_channels
 from imuscribe.signals.motion.warping import warping_distances
 from imuscribe.signals.recording import Array
 
@@ -42,6 +43,35 @@ class NearestByWarping:
         """Return minus the distance to the nearest sequence of each class, (n, n_classes)."""
         distance = warping_distances(x, self._x, self.band)
         return -np.stack([distance[:, self._y == c].min(axis=1) for c in self.classes_], axis=1)
+
+
+@dataclass
+class ResidualCNN:
+    """A residual network on sequences varied afresh in every epoch, and one linear layer.
+
+    The very encoder, variation and training of sensor tokens (`models.classifier.Classifier`).
+    """
+
+    epochs: int = 30
+    seed: int = 0
+    progress: bool = False
+
+    def fit(self, x: Array, y: NDArray[Any]) -> Self:
+        """Train on sequences, shape (n, n_channels, n_steps)."""
+        from imuscribe.models.classifier import Classifier
+        from imuscribe.models.fit import seeded
+
+        self.classes_, target = np.unique(y, return_inverse=True)
+        planes = x.shape[1] == n_channels("movement")
+        config = SensorConfig(view="movement" if planes else "raw")
+        with seeded(self.seed):
+            self._net = Classifier(config, x.shape[1], len(self.classes_))
+        self._net.learn(x, target, self.epochs, self.seed, progress=self.progress)
+        return self
+
+    def predict_proba(self, x: Array) -> NDArray[np.float64]:
+        """Return class probabilities, shape (n, n_classes)."""
+        return np.exp(self._net.read(x).astype(np.float64))
 
 
 @dataclass

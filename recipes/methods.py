@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Shows = Literal["all", "tokens", "text"]
+"""What of a signal stands in a prompt: all that the recipe says, or one alone."""
+
 
 @dataclass(frozen=True)
 class Method:
     """What a method is and what it is given."""
 
-    kind: Literal["language", "baseline", "mapping", "analytic", "fusion", "other"]
-    """``language``: a language model reads; ``baseline``: a classifier; ``mapping``: a trained
+    kind: Literal["language", "encoder", "baseline", "mapping", "analytic", "fusion", "other"]
+    """``language``: a language model reads; ``encoder``: the linear head that was trained with its
+    sensor tokens, without the language model; ``baseline``: a classifier; ``mapping``: a trained
     encoder finds the nearest item of a gallery; ``analytic``: the same without an encoder;
     ``fusion``: mapping and language model together; ``other``: not among `METHODS`."""
     tuned: bool = False
@@ -22,6 +26,8 @@ class Method:
     """Its prompts name what the nearest labelled recordings show."""
     shots: bool = False
     """Its prompts show whole labelled examples."""
+    shows: Shows = "all"
+    """What stands in the prompt for the signal."""
     generates: bool = False
     """The language model writes and its answer is parsed; otherwise every label is scored."""
     classifier: str = ""
@@ -38,16 +44,28 @@ class Method:
         return self.tuned or self.kind in ("baseline", "mapping", "fusion")
 
 
-_CLASSIFIERS = ("random-forest", "svm", "dtw-1nn", "minirocket", "cnn", "text-ngram", "text-svm")
+_CLASSIFIERS = (
+    "random-forest",
+    "svm",
+    "dtw-1nn",
+    "minirocket",
+    "cnn",
+    "resnet",
+    "text-ngram",
+    "text-svm",
+)
 
 METHODS = {
     "zero-shot": Method("language"),
     "few-shot": Method("language", shots=True),
     "adapter": Method("language"),  # the one that training starts from, as it is
     "fine-tuned": Method("language", tuned=True),
+    "fine-tuned-tokens": Method("language", tuned=True, shows="tokens"),
+    "fine-tuned-text": Method("language", tuned=True, shows="text"),
     "fine-tuned-few-shot": Method("language", tuned=True, shots=True),
     "fine-tuned-retrieval": Method("language", tuned=True, neighbours=True),
     "fine-tuned-own": Method("language", tuned=True, neighbours=True, own=True),
+    "encoder": Method("encoder", tuned=True),
     "generate": Method("language", generates=True),
     "fine-tuned-generate": Method("language", tuned=True, generates=True),
     **{name: Method("baseline", classifier=name) for name in _CLASSIFIERS},

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
+from imuscribe.models.config import SensorConfig
 from imuscribe.prompts.ask.templates import PromptConfig
 from imuscribe.prompts.serialize import TextConfig
 from imuscribe.signals.cleaning import CleanConfig
@@ -21,6 +22,7 @@ from imuscribe.signals.config import Config
 from imuscribe.signals.files import safe_name
 from imuscribe.signals.labels import parse_labels
 from imuscribe.signals.motion.augment import AugmentConfig
+from imuscribe.signals.motion.views import View
 from imuscribe.signals.simulate import SimulateConfig
 
 Method = Literal[
@@ -28,9 +30,12 @@ Method = Literal[
     "few-shot",
     "adapter",
     "fine-tuned",
+    "fine-tuned-tokens",
+    "fine-tuned-text",
     "fine-tuned-few-shot",
     "fine-tuned-retrieval",
     "fine-tuned-own",
+    "encoder",
     "generate",
     "fine-tuned-generate",
     "random-forest",
@@ -39,6 +44,7 @@ Method = Literal[
     "dtw-1nn-own",
     "minirocket",
     "cnn",
+    "resnet",
     "text-ngram",
     "text-svm",
 ]
@@ -183,8 +189,8 @@ class EvalConfig(Config):
     """Test recordings answered by free generation, which is slow; null answers all."""
     max_new_tokens: PositiveInt = 256
     """Tokens a generated answer may take."""
-    baseline_signals: Literal["writing", "raw"] = "writing"
-    """Baselines read motion in the writing frame, or the device's raw channels."""
+    baseline_signals: View = "writing"
+    """What baselines see of a recording; `resnet` sees `movement` wherever that is ``writing``."""
     baseline_copies: NonNegativeInt = 0
     """Varied copies of each training recording that the baselines also learn from."""
     test_copies: NonNegativeInt = 0
@@ -261,6 +267,8 @@ class Recipe(RecordingsExperiment):
     kind: Literal["letters"] = "letters"
     text: TextConfig = TextConfig()
     prompt: PromptConfig = PromptConfig()
+    sensor: SensorConfig | None = None
+    """Learned tokens of the signal in the prompt; null: the model reads text alone."""
     model: ModelConfig = ModelConfig()
     lora: LoraConfig = LoraConfig()
     train: TrainConfig = TrainConfig()
@@ -286,6 +294,7 @@ class Recipe(RecordingsExperiment):
                 f"{str(self.prompt.reasoning).lower()}: explanations need prompt.reasoning=true, "
                 "bare labels false"
             )
+        mistakes += self._sensor_mistakes()
         if "adapter" in self.evaluate.methods and self.train.start_from is None:
             mistakes.append(
                 "'evaluate.methods' names adapter but 'train.start_from' is null: name the adapter "
@@ -296,6 +305,30 @@ class Recipe(RecordingsExperiment):
             mistakes.append(
                 f"'evaluate.methods' names {sorted(needing)[0]} but 'prompt.retrieve' is null: the "
                 "adapter would never have seen such a line: set prompt.retrieve={}"
+            )
+        return mistakes
+
+    def _sensor_mistakes(self) -> list[str]:
+        """Return what a ``sensor`` section and the rest of the recipe cannot have together."""
+        asked = set(self.evaluate.methods)
+        if self.sensor is None:
+            needing = sorted(asked & {"encoder", "fine-tuned-tokens", "fine-tuned-text"})
+            if needing:
+                return [
+                    f"'evaluate.methods' names {needing[0]} but 'sensor' is null: there are no "
+                    "sensor tokens: set sensor={}"
+                ]
+            return []
+        mistakes = []
+        if "fine-tuned-text" in asked and not self.sensor.text:
+            mistakes.append(
+                "'evaluate.methods' names fine-tuned-text but 'sensor.text' is false: the model "
+                "would never have seen text: set sensor.text=true"
+            )
+        if self.prompt.shots or "fine-tuned-few-shot" in asked:
+            mistakes.append(
+                "'sensor' gives one signal a prompt its tokens, shots would need theirs: set "
+                "prompt.shots=0 and leave out fine-tuned-few-shot"
             )
         return mistakes
 

@@ -17,28 +17,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.models.calibrate import fit_temperature, log_posterior
-from imuscribe.models.estimators import NearestByWarping, SmallCNN
-from imuscribe.signals.motion.frames import FrameConfig, writing_motion
-from imuscribe.signals.motion.warping import equally_long
-from imuscribe.signals.recording import ACC, GYRO, Array, Recording
+from imuscribe.models.estimators import NearestByWarping, ResidualCNN, SmallCNN
+from imuscribe.signals.motion.frames import FrameConfig
+from imuscribe.signals.motion.views import View as Signals
+from imuscribe.signals.motion.views import sequence
+from imuscribe.signals.recording import Array, Recording
 
 if TYPE_CHECKING:
     from imuscribe.prompts.serialize import Serializer
 
-View = Literal["sequences", "table", "texts", "decoded"]
+View = Literal["sequences", "movement", "table", "texts", "decoded"]
 
 
 @dataclass(eq=False)
 class Views:
     """What the baselines see of a recording, computed once for each.
 
-    `signals` are ``writing``: velocity, acceleration and rotation in the letter's own right and up
-    (as `frame` says), or ``raw``: the device's acceleration and rotation channels, gravity
-    included; both brought to `steps` samples. Or they are made by a function.
+    `signals` are a view of `signals.motion.views`, brought to `steps` samples, or made by a
+    function.
     """
 
     serializer: Serializer
-    signals: Literal["writing", "raw"] | Callable[[Recording], Array] = "writing"
+    signals: Signals | Callable[[Recording], Array] = "writing"
     steps: int = 64
     frame: FrameConfig = field(default_factory=FrameConfig)
 
@@ -57,6 +57,12 @@ class Views:
             if rec not in self._known:
                 self._known[rec] = self._sequence(rec)
         return np.stack([self._known[rec] for rec in recordings])
+
+    def movement(self, recordings: Sequence[Recording]) -> Array:
+        """Return `sequences`, in the writing frame without the rotation rate."""
+        if self.signals != "writing":
+            return self.sequences(recordings)
+        return np.stack([sequence(rec, "movement", self.steps, self.frame) for rec in recordings])
 
     def table(self, recordings: Sequence[Recording]) -> Array:
         """Return one row a recording: its sequence, per-channel summaries, and log duration."""
@@ -97,12 +103,7 @@ class Views:
     def _sequence(self, rec: Recording) -> Array:
         if callable(self.signals):
             return self.signals(rec)
-        if self.signals == "writing":
-            motion = writing_motion(rec, self.frame)
-            quantities = [motion.plane(s) for s in ("velocity", "acceleration", "rotation")]
-        else:
-            quantities = [rec.select(ACC)] + ([] if rec.gyro is None else [rec.select(GYRO)])
-        return equally_long(quantities, rec.t, self.steps)
+        return sequence(rec, self.signals, self.steps, self.frame)
 
 
 class Baseline:
@@ -216,6 +217,7 @@ BASELINES: dict[str, tuple[View, Callable[[int], Any]]] = {
     "dtw-1nn": ("sequences", lambda seed: NearestByWarping(seed=seed)),
     "minirocket": ("sequences", _minirocket),
     "cnn": ("sequences", lambda seed: SmallCNN(seed=seed)),
+    "resnet": ("movement", lambda seed: ResidualCNN(seed=seed)),
     "text-ngram": ("texts", _text_ngram),
     "text-svm": ("decoded", _svm),
 }

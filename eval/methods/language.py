@@ -32,10 +32,12 @@ from imuscribe.prompts.serialize import build_serializer
 from imuscribe.recipes.methods import METHODS, Method
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.motion.augment import AugmentConfig, augment
-from imuscribe.signals.recording import Recording
+from imuscribe.signals.recording import Array, Recording
 
 Ask = Callable[[Sequence[Recording]], list[str]]
 """Turns recordings into prompts."""
+Asked = tuple[list[str], Array | None]
+"""Prompts, and what a sensor encoder sees of their recordings."""
 
 
 class Predictors:
@@ -89,19 +91,28 @@ class Predictors:
         labels = self.recipe.label_set
         ask, notes = self._asker(given, fold, own, reader)
 
-        def scores(prompts: Sequence[str]) -> NDArray[np.float64]:
-            return reader.score(prompts, self.progress).astype(np.float64)
+        def asked(recordings: Sequence[Recording]) -> Asked:
+            return ask(recordings), reader.signals(recordings)
 
-        readings = [ask(read) for read in self._readings(given, test)]
-        each, seconds = timed(lambda: [scores(prompts) for prompts in readings], len(test))
+        def scores(about: Asked) -> NDArray[np.float64]:
+            prompts, signals = about
+            if given.kind == "encoder":
+                assert signals is not None  # the recipe's own check
+                return reader.said(signals).astype(np.float64)
+            return reader.score(prompts, self.progress, signals).astype(np.float64)
+
+        readings = [asked(read) for read in self._readings(given, test)]
+        each, seconds = timed(lambda: [scores(about) for about in readings], len(test))
         log_probs = np.logaddexp.reduce(each) - np.log(len(each))
         if len(each) > 1:
             notes.append(f"averaged over the recording and {len(each) - 1} varied copies")
         if known := self._calibrating(given, fold):
             truth = [labels.index(rec.label) for rec in known]
-            log_probs = Calibration.fit(scores(ask(known)), truth)(log_probs)
+            log_probs = Calibration.fit(scores(asked(known)), truth)(log_probs)
             notes.append(f"calibrated on {len(known)} recordings of training people")
-        tokens = np.sum([reader.tokens(prompts) for prompts in readings], axis=0)
+        tokens = np.sum([reader.tokens(prompts) for prompts, _ in readings], axis=0)
+        if given.kind == "encoder":
+            tokens[:] = 0
         return Predictions.of(test, labels, log_probs, tokens, seconds, note="; ".join(notes))
 
     def _asker(
@@ -116,7 +127,9 @@ class Predictors:
         shots = [Shot(t, rec.label) for t, rec in zip(reader.texts(shown), shown, strict=True)]
         examples = ", ".join(f"{rec.id} ({rec.label}, {rec.subject})" for rec in shown)
         notes = [f"examples from training people: {examples}"] if shown else []
-        return lambda recordings: reader.prompts(reader.texts(recordings), shots), notes
+        return lambda recordings: reader.prompts(
+            reader.texts(recordings, given.shows), shots
+        ), notes
 
     def _with_neighbours(self, fold: Fold, own: Sequence[Recording], reader: Reader) -> Ask:
         """Name the nearest recordings of other training people, and of `own` where there are any.
@@ -178,7 +191,10 @@ class Predictors:
             test = [test[i] for i in sorted(rng.permutation(len(test))[:limit])]
             note = f"{len(test)} recordings drawn for generation, seed {self.recipe.seed}"
         prompts = reader.prompts(reader.texts(test))
-        answers, seconds = timed(lambda: reader.write(prompts, self.progress), len(prompts))
+        signals = reader.signals(test)
+        answers, seconds = timed(
+            lambda: reader.write(prompts, self.progress, signals), len(prompts)
+        )
         tokens = reader.tokens(prompts)
         return Predictions.parsed(test, labels, answers, tokens, seconds, note=note)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from imuscribe.eval.store import Store
 from imuscribe.finetune.adapters import weights_hash
 from imuscribe.finetune.reading import Reader
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.recording import Recording
+from imuscribe.signals.recording import Array, Recording
 
 
 class KeptReader:
@@ -47,20 +48,36 @@ class KeptReader:
                     f"recording '{rec.id}': is at {rec.rate:.1f} Hz, the adapter reads "
                     f"{rate:g} Hz: set clean.rate={rate:g}"
                 )
-        texts = self._reader.texts(shown)
-        key = [self.identity, list(self._labels), [rec.id for rec in asked], texts]
-        return self._store.predictions(names, key, asked, partial(self._answers, asked, texts))
+        texts, signals = self._reader.texts(shown), self._reader.signals(shown)
+        key: list[object] = [self.identity, list(self._labels), [rec.id for rec in asked], texts]
+        seen = None if signals is None else [signal.tobytes() for signal in signals]
+        if seen is not None:
+            key.append(sha256(b"".join(seen)).hexdigest())
+        unlike = list(zip(texts, seen or texts, strict=True))
+        answers = partial(self._answers, asked, texts, signals, unlike)
+        return self._store.predictions(names, key, asked, answers)
 
-    def _answers(self, asked: Sequence[Recording], texts: Sequence[str]) -> Predictions:
-        """Ask about every different text once."""
+    def _answers(
+        self,
+        asked: Sequence[Recording],
+        texts: Sequence[str],
+        signals: Array | None,
+        unlike: Sequence[Hashable],
+    ) -> Predictions:
+        """Ask about every different text, or text and signal, once."""
         from scipy.special import log_softmax
 
-        place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-        prompts = self._reader.prompts(list(place))
-        read, seconds = timed(lambda: self._reader.score(prompts, self._progress), len(prompts))
+        first = {what: i for i, what in reversed(list(enumerate(unlike)))}
+        once = sorted(first.values())
+        place = {unlike[i]: row for row, i in enumerate(once)}
+        prompts = self._reader.prompts([texts[i] for i in once])
+        few = None if signals is None else signals[once]
+        read, seconds = timed(
+            lambda: self._reader.score(prompts, self._progress, few), len(prompts)
+        )
         # Rounded, so that which prompts are scored together changes no figure.
         scores = read.astype(np.float64).round(5)
-        rows = [place[text] for text in texts]
+        rows = [place[what] for what in unlike]
         columns = [self._reader.labels.index(label) for label in self._labels]
         log_probs = log_softmax(scores[rows][:, columns], axis=1)
         tokens = self._reader.tokens(prompts)[rows]

@@ -62,7 +62,10 @@ class StudentTrainer:
         """Return what a student answers when asked for the label alone."""
         reader = self._reader(arm, fold)
         prompts = reader.prompts(reader.texts(fold.test))
-        log_probs, seconds = timed(lambda: reader.score(prompts, self.progress), len(prompts))
+        signals = reader.signals(fold.test)
+        log_probs, seconds = timed(
+            lambda: reader.score(prompts, self.progress, signals), len(prompts)
+        )
         tokens = reader.tokens(prompts)
         scores = log_probs.astype(np.float64)
         return Predictions.of(fold.test, reader.labels, scores, tokens, seconds)

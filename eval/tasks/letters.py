@@ -13,6 +13,7 @@ from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.report.methods import letters_page
 from imuscribe.eval.splits import Fold, make_folds
 from imuscribe.eval.task import Answers, Unit, Values
+from imuscribe.models.encoders import encoder_hash
 from imuscribe.recipes.methods import is_baseline, is_tuned, method_of
 from imuscribe.recipes.schema import EvalConfig, Recipe, TrainConfig, fingerprint
 from imuscribe.signals.files import inside
@@ -95,7 +96,7 @@ def method_key(recipe: Recipe, method: str) -> str:
         sections += ["prompt", "model"]
     train = recipe.train
     if is_tuned(method):
-        sections += ["lora"]
+        sections += ["lora", "sensor"]
     else:  # what trains the language model is nothing to the others, which recordings are
         varied = is_baseline(method) and recipe.evaluate.baseline_copies
         train = TrainConfig(
@@ -117,8 +118,13 @@ def method_key(recipe: Recipe, method: str) -> str:
     key = fingerprint(
         recipe.model_copy(update={"evaluate": alike, "split": split, "train": train}), sections
     )
-    # Another adapter in the same place gives other answers.
-    return key if train.start_from is None else f"{key}:{weights_hash(train.start_from)}"
+    # Another adapter, or encoder, in the same place gives other answers.
+    if train.start_from is not None:
+        key = f"{key}:{weights_hash(train.start_from)}"
+    sensor = recipe.sensor if is_tuned(method) else None
+    if sensor is not None and sensor.pretrained is not None:
+        key = f"{key}:{encoder_hash(Path(sensor.pretrained))}"
+    return key
 
 
 def _pairs(methods: Values) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from imuscribe.prompts.ask.retrieval import RetrieveConfig
+from imuscribe.prompts.ask.sensor import PLACE, prompt_ids
 from imuscribe.prompts.ask.tokens import count_tokens
 from imuscribe.prompts.ask.wording import wording_for
 from imuscribe.signals.config import Config
@@ -66,6 +67,8 @@ class PromptBuilder:
     labels : sequence of str
         Every possible answer, each once, as the model shall write it.
     config : PromptConfig
+    sensor_tokens : int
+        Positions that `prompts.ask.sensor.PLACE` takes in a prompt.
 
     Raises
     ------
@@ -78,8 +81,10 @@ class PromptBuilder:
         tokenizer: PreTrainedTokenizerBase,
         labels: Sequence[str],
         config: PromptConfig = PromptConfig(),
+        sensor_tokens: int = 0,
     ) -> None:
         self.tokenizer = tokenizer
+        self.sensor_tokens = sensor_tokens
         self.labels = tuple(labels)
         self.config = config
         self._check_labels()
@@ -114,7 +119,8 @@ class PromptBuilder:
             If prompt and answer exceed `max_tokens`; names what would fit.
         """
         prompt = self._render(text, shots, paraphrase)
-        if len(prompt.encode()) < self._room:  # no token is shorter than a byte
+        # No token is shorter than a byte.
+        if len(prompt.encode()) + self.sensor_tokens * prompt.count(PLACE) < self._room:
             return prompt
         given = self.n_tokens(prompt)
         if given > self._room:
@@ -165,7 +171,7 @@ class PromptBuilder:
 
     def n_tokens(self, prompt: str) -> int:
         """Return the tokens of a prompt, start token included."""
-        return len(self.tokenizer(prompt, verbose=False)["input_ids"])
+        return len(prompt_ids(self.tokenizer, prompt, self.sensor_tokens))
 
     def largest_k(self, text: str, shots: Sequence[Shot]) -> int:
         """Return how many of `shots`, taken from the front, fit; InputError if none may."""
@@ -260,7 +266,7 @@ class PromptBuilder:
         if fitting >= 0:
             return f"{problem}{fitting} of {len(shots)} examples fit, or set max_tokens={total}"
         alone = self.n_tokens(self._render(text, (), paraphrase))
-        signal = self._count(text)
+        signal = self._count(text.replace(PLACE, "")) + self.sensor_tokens * text.count(PLACE)
         return (
             f"{problem}the signal has {signal} tokens and at most "
             f"{max(0, self._room - alone + signal)} fit beside the instructions, or set "

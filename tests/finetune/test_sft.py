@@ -23,21 +23,6 @@ from imuscribe.signals.recording import Recording
 Letters = Callable[..., list[Recording]]
 
 
-@pytest.fixture(scope="session")
-def sharp_model_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model with a louder last norm, so that an adapter can make it sure of an answer."""
-    import shutil
-
-    from transformers import AutoModelForCausalLM
-
-    folder = tmp_path_factory.mktemp("sharp") / "model"
-    shutil.copytree(tiny_model_dir, folder)
-    model = AutoModelForCausalLM.from_pretrained(tiny_model_dir)
-    model.model.norm.weight.data *= 20
-    model.save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture
 def recipe(sharp_model_dir: Path) -> Callable[..., Recipe]:
     """Return a maker of small recipes, with overrides of the train section."""

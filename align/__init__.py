@@ -1,0 +1,1 @@
+"""Sensor against text: encoders taught before, and beside, a language model."""

@@ -1,0 +1,3 @@
+"""Where the sensor's tokens stand in a prompt."""
+
+PLACE = "<|signal|>"

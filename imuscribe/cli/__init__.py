@@ -11,7 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import typer
 
-from imuscribe.cli import check, data, pairs, run, sweep, text, train, words
+from imuscribe.cli import align, check, data, experiments, pairs, run, text, train, words
 from imuscribe.cli import map as mapping
 from imuscribe.signals.errors import InputError
 
@@ -26,7 +26,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for part in (data.app, text.app, pairs.app, train.app, run.app, sweep.app, mapping.app, words.app):
+for part in (
+    *(data.app, text.app, pairs.app, align.app, train.app, run.app, experiments.app),
+    *(mapping.app, words.app),
+):
     app.registered_groups += part.registered_groups
     app.registered_commands += part.registered_commands
 check.register(app)

@@ -1,21 +1,39 @@
-"""One way to run an experiment from the command line, whatever the command is called."""
+"""One way to run an experiment from the command line, and `imuscribe sweep`, which makes one."""
 
 from __future__ import annotations
 
 import logging
 import shlex
+import sys
 import textwrap
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import typer
+
+from imuscribe.cli.options import Overrides, RecipeName, command
+from imuscribe.signals.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from imuscribe.recipes.schema import Experiment
 
+Item = TypeVar("Item", int, float, str)
+
+_METHODS = "text-ngram,text-svm"
+_USED_BY = {
+    "steps": ("strokes", "digits"),
+    "levels": ("strokes",),
+    "digits": ("digits",),
+    "decimals": ("csv",),
+}
+"""Which formats have a setting; all have a rate."""
+
+
+app = typer.Typer()
+
 
 def run_experiment(
-    command: Sequence[str], recipe: str, overrides: Sequence[str], kind: str | None = None
+    typed: Sequence[str], recipe: str, overrides: Sequence[str], kind: str | None = None
 ) -> None:
     """Run a recipe, show what came of it, and say where the report is.
 
@@ -27,16 +45,16 @@ def run_experiment(
         resolved = load_experiment(recipe, overrides)
     else:
         resolved = load_as(schema(kind), recipe, overrides)
-    run_resolved(resolved, shlex.join(["imuscribe", *command, recipe, *overrides]))
+    run_resolved(resolved, shlex.join(["imuscribe", *typed, recipe, *overrides]))
 
 
-def run_resolved(recipe: Experiment, command: str) -> None:
+def run_resolved(recipe: Experiment, typed: str) -> None:
     """Run a recipe that is read already."""
     from imuscribe.eval.report.render import show
     from imuscribe.eval.run import report, run
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    folder = run(recipe, command)
+    folder = run(recipe, typed)
     show(report(folder))
     typer.echo(f"report: {folder / 'report.html'}")
 
@@ -58,3 +76,105 @@ def show_resolved(recipe: Experiment) -> None:
     from imuscribe.recipes.load import dump
 
     typer.echo(f"\nresolved recipe\n{textwrap.indent(dump(recipe), '    ')}", nl=False)
+
+
+@command(
+    app,
+    "imuscribe sweep demo",
+    "imuscribe sweep charsense-lopo data=charsense.parquet split.max_test_per_label=15 "
+    "train.max_per_label=40",
+    "imuscribe sweep charsense-lopo data=charsense.parquet --format csv --rate 5,10,20 "
+    "--decimals 0,1,2,3 --tokenizer smollm2,llama3",
+    "imuscribe sweep demo --format strokes --rate 50 --steps 8,16,32 --method fine-tuned",
+)
+def sweep(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    format: Annotated[str | None, typer.Option(help="Of strokes,digits,csv; all.")] = None,
+    rate: Annotated[
+        str | None, typer.Option(help="Hz after cleaning; 12.5,25,50,100. csv writes every sample.")
+    ] = None,
+    steps: Annotated[
+        str | None, typer.Option(help="digits, each view of strokes: time bins; 16,32.")
+    ] = None,
+    levels: Annotated[str | None, typer.Option(help="strokes: speed levels; 1,2.")] = None,
+    digits: Annotated[str | None, typer.Option(help="digits: digits a value; 1,2.")] = None,
+    decimals: Annotated[
+        str | None, typer.Option(help="csv: digits after the point; 0,1,2.")
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help=f"As in evaluate.methods; {_METHODS}, which read the text in seconds."),
+    ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(help="Count the tokens of these: smollm2,llama3; the recipe's model."),
+    ] = None,
+) -> None:
+    """Compare texts: accuracy and tokens over format, sampling rate and precision.
+
+    Every cell of the grid is the recipe with another text, on the same folds and recordings.
+    Run it again after an interruption: finished cells are kept.
+    """
+    from imuscribe.recipes.load import load_as, resolve
+    from imuscribe.recipes.schema import Method
+    from imuscribe.recipes.sweep import SweepRecipe
+
+    whole = {"steps": steps, "levels": levels, "digits": digits, "decimals": decimals}
+    axes: dict[str, Any] = {
+        name: _items(f"--{name}", text, int, "whole numbers")
+        for name, text in whole.items()
+        if text is not None
+    }
+    if rate is not None:
+        axes["rates"] = _items("--rate", rate, float, "numbers")
+    if format is not None:
+        axes["formats"] = _formats(format, axes)
+    values = resolve(recipe, overrides or [])
+    kind = values.pop("kind", None) or "letters"
+    if kind not in ("letters", "sweep"):
+        load_as(SweepRecipe, recipe)  # says which commands it is for
+    if kind != "sweep":
+        values["name"] = f"{values['name']}-sweep"
+        method = method or _METHODS
+    if method is not None:
+        methods = _known("--method", method, get_args(Method))
+        values["evaluate"] = (values.get("evaluate") or {}) | {"methods": methods}
+    values["grid"] = (values.get("grid") or {}) | axes
+    if tokenizer is not None:
+        values["tokenizers"] = _items("--tokenizer", tokenizer, str, "names")
+    run_resolved(SweepRecipe.parse(values, recipe), shlex.join(["imuscribe", *sys.argv[1:]]))
+
+
+def _formats(text: str, axes: dict[str, Any]) -> tuple[str, ...]:
+    """Return the formats, each known, and refuse a setting that none of them has."""
+    from imuscribe.prompts.serialize.text import Format
+
+    formats = _known("--format", text, get_args(Format))
+    for axis in axes.keys() & _USED_BY.keys():
+        if not set(_USED_BY[axis]) & set(formats):
+            raise InputError(
+                f"--{axis}: not a setting of {', '.join(formats)}: add --format "
+                f"{','.join((*formats, _USED_BY[axis][0]))}, or leave --{axis} out"
+            )
+    return formats
+
+
+def _known(option: str, text: str, valid: Sequence[str]) -> tuple[str, ...]:
+    names = _items(option, text, str, "names")
+    if unknown := [name for name in names if name not in valid]:
+        raise InputError(f"{option} '{unknown[0]}': {nearest(unknown[0], valid)}")
+    return names
+
+
+def _items(option: str, text: str, kind: Callable[[str], Item], what: str) -> tuple[Item, ...]:
+    """Return the parts of a comma list, each once."""
+    items = []
+    for part in map(str.strip, text.split(",")):
+        try:
+            items.append(kind(part))
+        except ValueError:
+            part = ""
+        if not part:
+            raise InputError(f"{option} '{text}': is no comma list of {what}")
+    return tuple(dict.fromkeys(items))

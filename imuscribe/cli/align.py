@@ -1,0 +1,110 @@
+"""`imuscribe align qa`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imuscribe.cli.options import command, refuse_overwriting
+from imuscribe.signals.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from imuscribe.align.qa import Pair, QaConfig
+
+app = typer.Typer()
+align_app = typer.Typer(
+    help="Teach a language model what a sensor's tokens say.", no_args_is_help=True
+)
+app.add_typer(align_app, name="align")
+
+
+@command(
+    align_app,
+    "imuscribe align qa letters.parquet --out questions.jsonl",
+    "imuscribe align qa letters.parquet --out trends.jsonl --kind trend --kind runs "
+    "--per-recording 10",
+    "imuscribe align qa activities.parquet --out questions.jsonl --least 2 --most 10 "
+    "--channel acc_x --channel acc_y --channel acc_z",
+)
+def qa(
+    data: Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")],
+    out: Annotated[Path, typer.Option(help="The JSONL file to write.")],
+    per_recording: Annotated[int, typer.Option(min=1, help="Questions a recording.")] = 4,
+    seed: Annotated[int, typer.Option(help="Draws segments, questions and wordings.")] = 0,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Only this kind of question; repeat for more.")
+    ] = None,
+    channel: Annotated[
+        list[str] | None, typer.Option(help="Only about this channel; repeat for more.")
+    ] = None,
+    least: Annotated[float, typer.Option(help="Shortest segment, seconds.")] = 1.0,
+    most: Annotated[float, typer.Option(help="Longest segment, seconds.")] = 4.0,
+    subject: Annotated[
+        list[str] | None, typer.Option(help="Only this person; repeat for more.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many recordings.")
+    ] = None,
+) -> None:
+    """Ask about trends, range, rhythm and gravity of random segments; answers are computed.
+
+    One JSON object a line: id, subject, label, the segment's start and length in seconds, kind,
+    question, answer, and the facts an answer must state, with units and tolerances. Every answer
+    has passed the checker that later judges a model's.
+    """
+    from imuscribe.align.qa import pairs
+    from imuscribe.prompts.teacher.pair_files import write_jsonl
+    from imuscribe.signals.cleaning import CleanConfig
+    from imuscribe.signals.load import clean_all, read
+
+    refuse_overwriting(out, data)
+    config = _config(per_recording, kind, channel, least, most)
+    found = read(data)
+    people = dict.fromkeys(rec.subject for rec in found)
+    for name in subject or ():
+        if name not in people:
+            raise InputError(f"--subject '{name}' is not in {data}: {nearest(name, people)}")
+    chosen = [rec for rec in found if rec.subject in (subject or people)][:limit]
+    # Rest is worth a question too, so nothing is trimmed.
+    asked = pairs(clean_all(chosen, CleanConfig(trim=False), where=data.name), config, seed)
+    write_jsonl((_row(pair) for pair in asked), out)
+    counts = Counter(pair.question.kind for pair in asked)
+    for name in config.kinds:
+        typer.echo(f"{name:<12}{counts[name]:>8,}")
+    example = asked[0].question
+    typer.echo(f"For example: {example.question}\n             {example.answer}")
+    told = len({pair.segment.id for pair in asked})
+    typer.echo(f"{out}: {len(asked):,} questions about {told:,} of {len(chosen):,} recordings")
+
+
+def _config(
+    per_recording: int,
+    kinds: list[str] | None,
+    channels: list[str] | None,
+    least: float,
+    most: float,
+) -> QaConfig:
+    from imuscribe.align.qa import QaConfig
+    from imuscribe.prompts.captions.questions import KINDS
+    from imuscribe.prompts.captions.trends import TrendConfig
+    from imuscribe.signals.recording import CHANNELS
+
+    for option, given, valid in (("kind", kinds, KINDS), ("channel", channels, CHANNELS)):
+        for name in given or ():
+            if name not in valid:
+                raise InputError(f"--{option} '{name}' is unknown: {nearest(name, valid)}")
+    trends = TrendConfig.parse({"least": least, "most": most}, "--least, --most")
+    values = {"per_recording": per_recording, "channels": tuple(channels or ()), "trends": trends}
+    return QaConfig.parse(values | ({"kinds": tuple(kinds)} if kinds else {}), "options")
+
+
+def _row(pair: Pair) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    rec = pair.segment
+    about = {"id": rec.id, "subject": rec.subject, "label": rec.label}
+    length = rec.n_samples / rec.rate
+    return about | {"at": round(pair.start, 3), "length": round(length, 3)} | asdict(pair.question)

@@ -93,8 +93,8 @@ def rows(
     """Return every row of a training, epoch after epoch, shuffled within each.
 
     A row holds ``id``, ``label``, ``subject``, ``epoch``, ``prompt`` (with `PLACE` once, where the
-    signal's tokens stand), ``completion``, ``sensor`` (the segment) and ``question``. Every epoch
-    asks anew. Errors as `pairs`.
+    signal's tokens stand), ``completion``, ``signal_of`` (the segment) and ``question``. Every
+    epoch asks anew. Errors as `pairs`.
     """
     found: list[Row] = []
     for epoch in range(epochs):
@@ -115,7 +115,7 @@ def row(pair: Pair, config: QaConfig = QaConfig(), epoch: int = 0) -> Row:
         # A prompt never ends in a space: the one before the answer belongs to the completion.
         "prompt": f"{preamble(rec, config.trends)}\n{PLACE}\n{question.question}\nAnswer:",
         "completion": f" {question.answer}",
-        "sensor": rec,
+        "signal_of": rec,
         "question": question,
     }
 

@@ -3,8 +3,8 @@
 SensorLLM (arXiv 2410.10624) teaches a language model to read a sensor's tokens with questions
 about trends; here are also rhythm, gravity, range, spread and which channel moves most. Every
 answer comes with its `Fact`s, so that `imuscribe.prompts.captions.verify` can tell whether any text
-bears them out. A question whose one-word answer would hang on noise (a change close to the
-tolerance, two channels equally strong) is not asked.
+bears them out. A question whose answer would hang on noise (a change close to the tolerance, two
+channels equally strong) is not asked.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from imuscribe.prompts.captions.trends import (
     TRENDS,
     Levels,
+    Run,
     TrendConfig,
     dominant_frequency,
     runs,
@@ -170,9 +171,11 @@ def _overall(s: Levels, rng: np.random.Generator) -> _Answered | None:
     return None
 
 
-def _runs(s: Levels, rng: np.random.Generator) -> _Answered:
-    channel = s.draw(rng)
-    found = runs(s.of(channel), s.config.tolerance(channel))[: s.config.most_runs]
+def _runs(s: Levels, rng: np.random.Generator) -> _Answered | None:
+    if (drawn := _divided(s, rng)) is None:
+        return None
+    channel, found = drawn
+    found = found[: s.config.most_runs]
     facts, said = [], []
     for run in found:
         start, end = s.time(run.first), s.time(run.last)
@@ -181,17 +184,21 @@ def _runs(s: Levels, rng: np.random.Generator) -> _Answered:
     return _Answered(channel, 0, found[-1].last, tuple(facts), {"runs": ", ".join(said)})
 
 
-def _counts(s: Levels, rng: np.random.Generator) -> _Answered:
-    channel = s.draw(rng)
-    words = [run.trend for run in runs(s.of(channel), s.config.tolerance(channel))]
+def _counts(s: Levels, rng: np.random.Generator) -> _Answered | None:
+    if (drawn := _divided(s, rng)) is None:
+        return None
+    channel, found = drawn
+    words = [run.trend for run in found]
     facts = tuple(Fact(word, (Number(words.count(word), "", 0.0),)) for word in TRENDS)
     said = {word: str(words.count(word)) for word in TRENDS}
     return _Answered(channel, 0, s.n - 1, facts, said)
 
 
-def _times(s: Levels, rng: np.random.Generator) -> _Answered:
-    channel = s.draw(rng)
-    facts, said = _shares(s, channel)
+def _times(s: Levels, rng: np.random.Generator) -> _Answered | None:
+    if (drawn := _divided(s, rng)) is None:
+        return None
+    channel, found = drawn
+    facts, said = _shares(s, found)
     return _Answered(channel, 0, s.n - 1, facts, said)
 
 
@@ -257,15 +264,18 @@ def _strongest(s: Levels, rng: np.random.Generator) -> _Answered | None:
     return None
 
 
-def _summary(s: Levels, rng: np.random.Generator) -> _Answered:
-    channel = s.draw(rng)
+def _summary(s: Levels, rng: np.random.Generator) -> _Answered | None:
+    if (drawn := _divided(s, rng)) is None:
+        return None
+    channel, found = drawn
     length = (s.n - 1) * s.config.step
-    n_runs = len(runs(s.of(channel), s.config.tolerance(channel)))
-    times, said = _shares(s, channel)
+    times, said = _shares(s, found)
     way, ends = _way(s, channel)
-    facts = (Fact(channel, (_moment(s, length),)), Fact("runs", (Number(n_runs, "", 0.0),)))
+    if not _is_clear(way.numbers[1].value - way.numbers[0].value, s, channel):
+        return None
+    facts = (Fact(channel, (_moment(s, length),)), Fact("runs", (Number(len(found), "", 0.0),)))
     ends["goes"] = "is steady" if way.what == "steady" else way.what
-    said |= ends | {"length": seconds(length), "n_runs": str(n_runs)}
+    said |= ends | {"length": seconds(length), "n_runs": str(len(found))}
     return _Answered(channel, 0, s.n - 1, (*facts, *times, way), said)
 
 
@@ -289,6 +299,15 @@ def _is_clear(change: float, s: Levels, channel: str) -> bool:
     return abs(abs(change) - tolerance) > s.config.margin * tolerance
 
 
+def _divided(s: Levels, rng: np.random.Generator) -> tuple[str, list[Run]] | None:
+    """Draw a channel none of whose steps is close to the tolerance, and return it and its runs."""
+    for _ in range(_DRAWS):
+        channel = s.draw(rng)
+        if all(_is_clear(float(change), s, channel) for change in np.diff(s.of(channel))):
+            return channel, runs(s.of(channel), s.config.tolerance(channel))
+    return None
+
+
 def _way(s: Levels, channel: str) -> tuple[Fact, dict[str, str]]:
     """Return the trend from the first level to the last, and its words."""
     ends = [float(s.of(channel)[i]) for i in (0, -1)]
@@ -298,9 +317,8 @@ def _way(s: Levels, channel: str) -> tuple[Fact, dict[str, str]]:
     return Fact(word, tuple(_number(s, value, channel) for value in ends)), said
 
 
-def _shares(s: Levels, channel: str) -> tuple[tuple[Fact, ...], dict[str, str]]:
-    """Return for how long a channel rises, falls and is steady, and the words."""
-    found = runs(s.of(channel), s.config.tolerance(channel))
+def _shares(s: Levels, found: list[Run]) -> tuple[tuple[Fact, ...], dict[str, str]]:
+    """Return how long the runs of each trend are together, and the words."""
     length = {
         word: s.config.step * sum(run.last - run.first for run in found if run.trend == word)
         for word in TRENDS

@@ -22,7 +22,8 @@ def recordings(letters):
 
 
 def shown(found):
-    return [(r["id"], r["epoch"], r["prompt"], r["completion"], r["sensor"].content) for r in found]
+    texts = ("id", "epoch", "prompt", "completion")
+    return [(*(row[name] for name in texts), row["signal_of"].content) for row in found]
 
 
 def test_rows_are_the_same_for_the_same_seed_and_new_in_every_epoch(recordings):
@@ -43,7 +44,7 @@ def test_one_recording_does_not_change_the_questions_of_another(recordings):
 
 def test_a_row_holds_what_a_trainer_needs(recordings):
     for row in rows(recordings, QaConfig(trends=SHORT)):
-        rec = row["sensor"]
+        rec = row["signal_of"]
         assert row["prompt"].count(PLACE) == 1
         assert not row["prompt"].endswith(" ")
         assert is_right(row["question"], row["completion"])
@@ -62,7 +63,7 @@ def test_all_kinds_come_about_equally_often(recordings):
 
 def test_only_the_wanted_channels_are_shown_and_asked_about(recordings):
     found = rows(recordings, QaConfig(channels=ACC, trends=SHORT))
-    assert all(row["sensor"].channels == ACC for row in found)
+    assert all(row["signal_of"].channels == ACC for row in found)
     assert not any("gyro" in row["prompt"] + row["completion"] for row in found)
 
 

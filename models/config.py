@@ -28,6 +28,8 @@ class EncoderConfig(Config):
     """Channels of the hidden layers."""
     blocks: Annotated[int, Field(ge=2, le=5)] = 3
     """Convolution, batch normalisation, ReLU, dropout; all but the last halve the time."""
+    layers: Literal["plain", "residual"] = "plain"
+    """``residual``: every block after the first is two convolutions added to what came in."""
     kernel: Annotated[int, Field(ge=1, le=31), AfterValidator(_odd)] = 7
     """Samples a convolution spans; odd."""
     parts: Annotated[int, Field(ge=1, le=8)] = 4
@@ -38,6 +40,23 @@ class EncoderConfig(Config):
     """Embeddings of length one: Euclidean and cosine order are the same then."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Share of hidden values zeroed while training."""
+
+
+class VaryConfig(Config):
+    """How far a varied sequence may differ from the real one (standard deviations)."""
+
+    turn: Annotated[float, Field(ge=0, le=45)] = 8.0
+    """Slant in the writing plane, degrees."""
+    stretch: Annotated[float, Field(ge=0, le=0.5)] = 0.15
+    """Relative change of width against height."""
+    warp: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """Relative change of local speed."""
+    noise: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Smooth noise relative to the channel's root mean square."""
+    late: Annotated[float, Field(ge=0, le=0.9)] = 0.15
+    """Most of the sequence, as a share, that is missing at the beginning."""
+    early: Annotated[float, Field(ge=0, le=0.9)] = 0.08
+    """Most of the sequence that is missing at the end."""
 
 
 class LossConfig(Config):
@@ -68,6 +87,9 @@ class FitConfig(Config):
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Pull of the weights towards zero."""
     loss: LossConfig = LossConfig()
+    vary: VaryConfig | None = None
+    """Vary every view afresh each time it is drawn, beside the recipe's varied copies. References
+    are neither late nor early: who writes on a surface begins and ends at rest."""
     hold_out: NonNegativeInt = 1
     """Training people whose recordings only decide when to stop: those with the fewest. None are
     held out where that would leave nobody to learn from."""

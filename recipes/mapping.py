@@ -89,6 +89,9 @@ class GalleryConfig(Config):
     metric: Metric = "cosine"
     most_per_label: PositiveInt | None = None
     """At most so many recordings of each label, drawn evenly over people; null holds all."""
+    agreement: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Leave out items that fewer than this share of their 20 nearest items agree with on the label
+    (edited nearest neighbours, Wilson 1972): oddly drawn or wrongly labelled ones; null holds all."""
     supporters: bool = True
     """Whether auxiliary subjects' recordings are in it, or only train."""
 

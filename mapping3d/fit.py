@@ -16,6 +16,7 @@ from imuscribe.mapping3d.data import Conditions, Prepared, prepare
 from imuscribe.mapping3d.encoder import Encoder
 from imuscribe.mapping3d.gallery import Gallery
 from imuscribe.mapping3d.mapper import Mapper
+from imuscribe.mapping3d.space import agreeing
 from imuscribe.mapping3d.train import Samples, fit_encoder, split_held_out
 from imuscribe.models.fit import History, seeded
 from imuscribe.recipes.load import dump
@@ -167,7 +168,12 @@ def build_gallery(
     kept = gallery_rows(recipe, data, train_people, test_people)
     excluded = test_people if recipe.gallery.provenance == "cross-user" else ()
     gallery = Gallery(mapper.space, recipe.gallery.provenance, recipe.gallery.metric, excluded)
-    gallery.add(kept.recordings, mapper.encoder.embed(kept.x, "target"), mapper.space)
+    embeddings = mapper.encoder.embed(kept.x, "target")
+    if recipe.gallery.agreement is not None:
+        labels = np.array([rec.label for rec in kept.recordings])
+        rows = agreeing(embeddings, labels, recipe.gallery.agreement, recipe.gallery.metric)
+        kept, embeddings = kept.take(rows), embeddings[rows]
+    gallery.add(kept.recordings, embeddings, mapper.space)
     return gallery
 
 

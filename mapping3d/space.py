@@ -90,6 +90,27 @@ class Index:
         return distances, places
 
 
+def agreeing(
+    x: Array, labels: NDArray[np.str_], least: float, metric: Metric, k: int = 20
+) -> NDArray[np.int64]:
+    """Return the places of items whose `k` nearest other items mostly have their label.
+
+    At least the share `least` of them must; of a label of which no item has so many, those that
+    have most are kept.
+    """
+    k = min(k, len(x) - 1)
+    if k < 1:
+        return np.arange(len(x))
+    _, places = Index(x, [str(i) for i in range(len(x))], metric).nearest(x, k + 1)
+    own = places == np.arange(len(x))[:, None]
+    own[~own.any(axis=1), -1] = True  # so many lie at one point that it is not among its nearest
+    others = places[~own].reshape(len(x), k)
+    share = (labels[others] == labels[:, None]).mean(axis=1)
+    most = {label: share[labels == label].max() for label in np.unique(labels)}
+    enough = np.array([min(least, most[label]) for label in labels])
+    return np.flatnonzero(share >= enough)
+
+
 def nearness(
     distances: Array, items: NDArray[np.str_], labels: Sequence[str], k: int = 1
 ) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from imuscribe.mapping3d.encoder import Encoder
 from imuscribe.models.config import FitConfig
 from imuscribe.models.fit import History, fit, seeded
 from imuscribe.models.losses import build_loss
+from imuscribe.models.vary import vary
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Array
 
@@ -78,11 +79,17 @@ def fit_encoder(
     )
     steps = max(1, round(config.triplets / (len(classes) * config.per_class)))
     loss_of = build_loss(config.loss)
+    planes = encoder.view.space == "plane"
+    varied = config.vary
+    whole = varied and varied.model_copy(update={"late": 0.0, "early": 0.0})
 
     def losses() -> Iterator[Tensor]:
         numbers = torch.arange(len(classes), device=device).repeat_interleave(config.per_class)
         for _ in range(steps):
-            a, b = encoder.both(anchors(), references())
+            x, y = anchors(), references()
+            if varied and whole:
+                x, y = vary(x, varied, planes), vary(y, whole, planes)
+            a, b = encoder.both(x, y)
             # One tensor given twice would mean the same samples: see `build_loss`.
             yield loss_of(a, numbers, b, numbers.clone())
 

@@ -31,7 +31,8 @@ def block(channels: int, config: EncoderConfig, halve: bool = True) -> nn.Sequen
 def rest(config: EncoderConfig) -> nn.Sequential:
     """Return what comes after the first block: the others, pooling and one linear layer."""
     last = config.blocks - 1
-    blocks = [block(config.width, config, halve=i < last) for i in range(1, config.blocks)]
+    kind = block if config.layers == "plain" else _added
+    blocks = [kind(config.width, config, halve=i < last) for i in range(1, config.blocks)]
     pooled = config.width * (config.parts + 1)
     return nn.Sequential(*blocks, _Pool(config.parts), nn.Linear(pooled, config.size))
 
@@ -96,6 +97,33 @@ class _Residual(nn.Module):
 
 def _normal(size: int) -> nn.Module:
     return nn.GroupNorm(8, size)
+
+
+def _added(channels: int, config: EncoderConfig, halve: bool) -> nn.Sequential:
+    """Return a block whose two convolutions are added to what came in."""
+    layers: list[nn.Module] = [_Added(channels, config), nn.ReLU()]
+    return nn.Sequential(*layers, nn.MaxPool1d(2)) if halve else nn.Sequential(*layers)
+
+
+class _Added(nn.Module):
+    """Two convolutions with batch normalisation, added to what came in."""
+
+    def __init__(self, width: int, config: EncoderConfig) -> None:
+        super().__init__()
+        # As long a reach as one convolution of the plain block, at less cost.
+        kernel = min(config.kernel, 5)
+        self.change = nn.Sequential(
+            nn.Conv1d(width, width, kernel, padding=kernel // 2),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Conv1d(width, width, kernel, padding=kernel // 2),
+            nn.BatchNorm1d(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        added: Tensor = x + self.change(x)
+        return added
 
 
 class _Pool(nn.Module):

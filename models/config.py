@@ -29,6 +29,8 @@ class EncoderConfig(Config):
     """Channels of the hidden layers."""
     blocks: Annotated[int, Field(ge=2, le=5)] = 3
     """Convolution, batch normalisation, ReLU, dropout; all but the last halve the time."""
+    layers: Literal["plain", "residual"] = "plain"
+    """``residual``: every block after the first is two convolutions added to what came in."""
     kernel: Annotated[int, Field(ge=1, le=31), AfterValidator(_odd)] = 7
     """Samples a convolution spans; odd."""
     parts: Annotated[int, Field(ge=1, le=8)] = 4
@@ -128,6 +130,9 @@ class FitConfig(Config):
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Pull of the weights towards zero."""
     loss: LossConfig = LossConfig()
+    vary: VaryConfig | None = None
+    """Vary every view afresh each time it is drawn, beside the recipe's varied copies. References
+    are neither late nor early: who writes on a surface begins and ends at rest."""
     hold_out: NonNegativeInt = 1
     """Training people whose recordings only decide when to stop: those with the fewest. None are
     held out where that would leave nobody to learn from."""

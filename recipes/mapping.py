@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -16,6 +16,13 @@ from imuscribe.signals.simulate import SimulateConfig
 
 Column = Literal["case", "device", "session"]
 ViewSignal = Literal["velocity", "acceleration", "rotation"]
+SIGNALS: dict[str, tuple[ViewSignal, ...]] = {
+    "movement": ("velocity", "acceleration"),
+    "writing": ("velocity", "acceleration", "rotation"),
+}
+"""One word for the signals of a view. ``movement`` leaves the rotation rate out: a few people's is
+a copy of their velocity, for the device swings about their elbow, and a network that is given it
+learns the swing and is lost with anybody who moves otherwise."""
 Side = Literal["source", "target"]
 SIDES: tuple[Side, Side] = ("source", "target")
 Provenance = Literal["same-user", "cross-user"]
@@ -37,6 +44,14 @@ Method = Literal[
 ]
 
 
+def _signals(given: Any) -> Any:
+    """Accept a word of `SIGNALS`, or one signal, where a list is meant."""
+    return SIGNALS.get(given) or as_names(given) if isinstance(given, str) else given
+
+
+ViewSignals = Annotated[tuple[ViewSignal, ...], BeforeValidator(_signals), Field(min_length=1)]
+
+
 class ViewConfig(Config):
     """How a recording becomes the encoder's input."""
 
@@ -45,10 +60,13 @@ class ViewConfig(Config):
     plane, each divided by its root mean square; for gestures. ``level``: acceleration up and along
     the level, rotation about up and about the level, in m/s² and rad/s; for activities, whose
     strength counts and which have no writing direction."""
-    source: Annotated[tuple[ViewSignal, ...], Field(min_length=1)] = ("velocity", "acceleration")
-    """Signals of the condition that is mapped, ``plane`` only."""
-    target: Annotated[tuple[ViewSignal, ...], Field(min_length=1)] = ("velocity", "acceleration")
-    """Signals of the other. Flat writing hardly turns the hand, so its rotation says nothing."""
+    source: ViewSignals = SIGNALS["movement"]
+    """Signals of the condition that is mapped, ``plane`` only: a list of velocity, acceleration and
+    rotation, or one word, ``movement`` (the first two) or ``writing`` (all three). The rotation
+    rate is left out because people swing a device differently: see `SIGNALS`."""
+    target: ViewSignals = SIGNALS["movement"]
+    """Signals of the other. Flat writing hardly turns the hand, so its rotation says nothing.
+    ``analytic`` and ``analytic-dtw`` compare the signals that both sides have."""
     steps: Annotated[int, Field(ge=8)] = 32
     """Samples that every recording is brought to."""
     frame: FrameConfig = FrameConfig()
@@ -71,6 +89,9 @@ class GalleryConfig(Config):
     metric: Metric = "cosine"
     most_per_label: PositiveInt | None = None
     """At most so many recordings of each label, drawn evenly over people; null holds all."""
+    agreement: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Leave out items that fewer than this share of their 20 nearest items agree with on the label
+    (edited nearest neighbours, Wilson 1972): oddly drawn or wrongly labelled ones; null holds all."""
     supporters: bool = True
     """Whether auxiliary subjects' recordings are in it, or only train."""
 
@@ -109,6 +130,9 @@ class EvalConfig(Config):
     """Nearest items of a label that vote."""
     baseline_per_label: PositiveInt | None = None
     """Recordings of a label that the classifiers learn from at most; null is all."""
+    baseline_signals: ViewSignals | None = None
+    """What the classifiers, dtw-1nn among them, see of the source, as `view.source`; null is what
+    the encoder sees."""
     dtw_per_label: PositiveInt = 40
     """Items of a label that ``analytic-dtw`` compares with; its time grows with them."""
     adapter: str | None = None

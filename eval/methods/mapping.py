@@ -222,10 +222,12 @@ class MappingMethods:
 
     @cached_property
     def _baseline_views(self) -> Views:
-        """The very rows that the encoder sees of the source, for classifiers."""
+        """The rows that classifiers see of the source: the encoder's, unless the recipe says."""
         from imuscribe.prompts.serialize import TextConfig, build_serializer
 
         config = self.recipe.view
+        if signals := self.recipe.evaluate.baseline_signals:
+            config = config.model_copy(update={"source": signals})
         rows = partial(view, config=config, side="source")
         return Views(build_serializer(TextConfig()), rows, config.steps)
 

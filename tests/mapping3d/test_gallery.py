@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imuscribe.mapping3d.gallery import Gallery, Item
-from imuscribe.mapping3d.space import Space, nearness, ranks
+from imuscribe.mapping3d.space import Space, agreeing, nearness, ranks
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import load
 from imuscribe.signals.recording import ACC, Recording
@@ -307,6 +307,20 @@ def test_damage_of_the_first_format_is_detected_or_harmless(tmp_path_factory, da
         assert back.items == old.items
         assert contents(back) == contents(old)
         np.testing.assert_array_equal(back.embeddings, old.embeddings)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_an_item_among_those_of_another_label_is_left_out_and_no_label_is_lost(metric):
+    corners = np.eye(4, dtype=np.float32)[:2].repeat(30, axis=0) + 0.1 * points(60)
+    labels = np.array(list("A" * 30 + "B" * 30))
+    assert agreeing(corners, labels, 0.8, metric).tolist() == list(range(60))
+    labels[7] = "B"  # it lies among the As
+    assert agreeing(corners, labels, 0.8, metric).tolist() == [i for i in range(60) if i != 7]
+    labels[7] = "C"  # and is the only C
+    assert agreeing(corners, labels, 0.8, metric).tolist() == list(range(60))
+    same = np.ones((40, 4), np.float32)
+    assert agreeing(same, np.array(["A"] * 40), 1.0, metric).tolist() == list(range(40))
+    assert agreeing(corners[:1], labels[:1], 1.0, metric).tolist() == [0]
 
 
 def test_one_neighbour_is_the_study_s_retrieval_and_an_empty_class_is_named():

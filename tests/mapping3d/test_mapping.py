@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from imuscribe.mapping3d.gallery import Gallery
 from imuscribe.mapping3d.mapper import Mapper, export_onnx
 from imuscribe.mapping3d.train import Samples, fit_encoder, split_held_out
 from imuscribe.mapping3d.views import view, views
-from imuscribe.models.config import EncoderConfig, FitConfig, LossConfig
+from imuscribe.models.config import EncoderConfig, FitConfig, LossConfig, VaryConfig
 from imuscribe.recipes.load import load_as, packaged_names, presets, recipe_text
 from imuscribe.recipes.mapping import MapRecipe, ViewConfig
 from imuscribe.signals.cleaning import CleanConfig, clean
@@ -24,6 +25,7 @@ from imuscribe.signals.motion.frames import writing_motion
 from imuscribe.signals.recording import ACC, GYRO, Recording
 from imuscribe.signals.simulate import SimulateConfig, Writer, simulate, write_letter
 
+OLD_ENCODER = Path(__file__).parents[1] / "data" / "encoder-with-rotation.safetensors"
 VIEW = ViewConfig(source=("velocity", "acceleration", "rotation"))
 SMALL = EncoderConfig(width=8, size=8, kernel=3)
 LETTERS = SimulateConfig(people=3, labels="A-D", repetitions=2)
@@ -132,6 +134,27 @@ def test_level_needs_a_gyroscope_and_gravity(letters_of):
         view(floating, config, "source")
 
 
+def test_the_movement_view_does_not_see_how_the_device_turns(letters_of):
+    """Rotation that copies velocity, or its opposite: the rows of the encoder are the same."""
+    motion = writing_motion(letters_of("3d")[0])
+    assert ViewConfig().channels("source") == ViewConfig(source="movement").channels("source")
+    assert not any("rotation" in row for row in ViewConfig().channels("source"))
+    with_rotation = view(letters_of("3d")[0], ViewConfig(source="writing"), "source")
+    without = view(letters_of("3d")[0], ViewConfig(source="movement"), "source")
+    assert with_rotation.shape == (6, 32) and np.abs(motion.rotation).max() > 0
+    np.testing.assert_array_equal(without, with_rotation[:4])
+
+
+@pytest.mark.parametrize("name", ["map-sim", "map-demo", "map-charsense"])
+def test_packaged_encoders_of_letters_leave_rotation_out_unless_asked(name):
+    assert load_as(MapRecipe, name).view.source == ("velocity", "acceleration")
+    asked = load_as(MapRecipe, name, ["view.source=writing", "evaluate.baseline_signals=movement"])
+    assert asked.view.source == ("velocity", "acceleration", "rotation")
+    assert asked.evaluate.baseline_signals == ("velocity", "acceleration")
+    listed = load_as(MapRecipe, name, ["view.source=velocity,rotation"])
+    assert listed.view.source == ("velocity", "rotation")
+
+
 # --- encoders
 
 
@@ -155,6 +178,25 @@ def test_what_is_shared_is_one_network(weights):
 def test_shared_weights_need_shared_channels():
     with pytest.raises(InputError, match=r"6 channels and the target 4.*partly-shared"):
         Encoder(SMALL.model_copy(update={"weights": "shared"}), VIEW, 50.0)
+
+
+def test_residual_blocks_begin_as_what_came_in_and_halve_the_time_like_plain_ones():
+    config = SMALL.model_copy(update={"layers": "residual"})
+    encoder = Encoder(config, ViewConfig(), 50.0).eval()
+    found = encoder.embed(np.ones((2, 4, 32), np.float32), "source")
+    assert found.shape == (2, 8)
+    first = encoder.rest["source"][0]
+    with torch.no_grad():
+        for parameter in first.parameters():
+            parameter.zero_()  # nothing is added: what remains is what came in
+    x = torch.rand(2, 8, 16)
+    torch.testing.assert_close(first(x), torch.nn.functional.max_pool1d(x, 2))
+
+
+def test_an_encoder_saved_before_there_was_a_choice_of_layers_still_loads():
+    old = Mapper.load(OLD_ENCODER)
+    assert old.version == "eb5bb7b416f0" and old.encoder.config.layers == "plain"
+    assert old.encoder.view.source == ("velocity", "acceleration", "rotation")
 
 
 def test_embeddings_are_as_long_as_they_come_where_not_normalised():
@@ -246,6 +288,20 @@ def test_training_stops_when_the_held_out_stop_gaining():
     assert len(history.loss) == history.best + 3 < 30
 
 
+def test_variation_changes_what_is_learnt_but_not_its_repeatability():
+    found = {}
+    for name, vary in {"as they are": None, "once": VaryConfig(), "again": VaryConfig()}.items():
+        torch.manual_seed(0)
+        encoder = Encoder(SMALL, VIEW, 50.0)
+        config = QUICK.model_copy(update={"vary": vary})
+        fit_encoder(
+            encoder, toy(8, ("a",), 6, 0), toy(8, ("a",), 4, 1), config, seed=3, progress=False
+        )
+        found[name] = encoder.embed(toy(4, ("c",), 6, 2).x, "source")
+    np.testing.assert_array_equal(found["once"], found["again"])
+    assert not np.allclose(found["once"], found["as they are"])
+
+
 def test_mistakes_in_training_are_named():
     encoder = Encoder(SMALL, VIEW, 50.0)
     source, target = toy(4, ("a",), 6, 0), toy(4, ("a",), 4, 1)
@@ -290,6 +346,7 @@ def test_packaged_mapping_recipes_are_valid_and_say_how_to_run_them(name: str) -
         ("source={colour: red}", "source"),
         ("evaluate.methods=[llm-3d]", "evaluate.adapter=air-letters"),
         ("evaluate.methods=[fusion]", "'adapter' is null"),
+        ("view.source=movment", "view.source"),
         ("encoder.widht=3", "did you mean 'width'"),
     ],
 )

@@ -14,7 +14,7 @@ from imuscribe.signals.motion.augment import AugmentConfig
 from imuscribe.signals.motion.frames import FrameConfig
 from imuscribe.signals.simulate import SimulateConfig
 
-Column = Literal["case", "device", "session"]
+Column = Literal["case", "device", "session", "placement"]
 ViewSignal = Literal["velocity", "acceleration", "rotation"]
 Side = Literal["source", "target"]
 SIDES: tuple[Side, Side] = ("source", "target")

@@ -38,7 +38,10 @@ class Method:
         return self.tuned or self.kind in ("baseline", "mapping", "fusion")
 
 
-_CLASSIFIERS = ("random-forest", "svm", "dtw-1nn", "minirocket", "cnn", "text-ngram", "text-svm")
+_CLASSIFIERS = (
+    *("random-forest", "svm", "extra-trees", "dtw-1nn", "minirocket", "cnn"),
+    *("text-ngram", "text-svm"),
+)
 
 METHODS = {
     "zero-shot": Method("language"),

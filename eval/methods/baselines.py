@@ -1,8 +1,9 @@
 """Baselines: classical classifiers on the same split, from the same cleaned recordings.
 
 Each reads one view of a recording: ``sequences`` (channels × steps), ``table`` (those and summary
-figures), ``texts`` (the very text the language model reads), or ``decoded`` (that text read back
-to numbers, so that a classifier sees what the text still says).
+figures), ``texts`` (the very text the language model reads), ``decoded`` (that text read back to
+numbers, so that a classifier sees what the text still says), or ``gravity`` (figures along gravity
+and across it, for activities).
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from numpy.typing import NDArray
 from imuscribe.models.calibrate import fit_temperature, log_posterior
 from imuscribe.models.estimators import NearestByWarping, SmallCNN
 from imuscribe.signals.motion.frames import FrameConfig, writing_motion
+from imuscribe.signals.motion.gravity import features
 from imuscribe.signals.motion.warping import equally_long
 from imuscribe.signals.recording import ACC, GYRO, Array, Recording
 
 if TYPE_CHECKING:
     from imuscribe.prompts.serialize import Serializer
 
-View = Literal["sequences", "table", "texts", "decoded"]
+View = Literal["sequences", "table", "texts", "decoded", "gravity"]
 
 
 @dataclass(eq=False)
@@ -34,11 +36,12 @@ class Views:
 
     `signals` are ``writing``: velocity, acceleration and rotation in the letter's own right and up
     (as `frame` says), or ``raw``: the device's acceleration and rotation channels, gravity
-    included; both brought to `steps` samples. Or they are made by a function.
+    included, or ``physical``: the same in m/s² and rad/s; all brought to `steps` samples. Or they
+    are made by a function.
     """
 
     serializer: Serializer
-    signals: Literal["writing", "raw"] | Callable[[Recording], Array] = "writing"
+    signals: Literal["writing", "raw", "physical"] | Callable[[Recording], Array] = "writing"
     steps: int = 64
     frame: FrameConfig = field(default_factory=FrameConfig)
 
@@ -46,12 +49,14 @@ class Views:
         # Forgotten with the recording, so that varied copies do not pile up.
         self._known: WeakKeyDictionary[Recording, Array] = WeakKeyDictionary()
         self._texts: WeakKeyDictionary[Recording, str] = WeakKeyDictionary()
+        self._figures: WeakKeyDictionary[Recording, Array] = WeakKeyDictionary()
 
     def sequences(self, recordings: Sequence[Recording]) -> Array:
         """Return equally long sequences, shape (n, n_channels, steps).
 
-        Every physical quantity is divided by its root mean square over the recording: size and
-        speed of writing are personal, direction is not. ``writing`` needs a gyroscope.
+        Except in ``physical`` every quantity is divided by its root mean square over the
+        recording: size and speed of writing are personal, direction is not. ``writing`` needs a
+        gyroscope.
         """
         for rec in recordings:
             if rec not in self._known:
@@ -94,6 +99,13 @@ class Views:
             )
         return np.stack(rows).astype(np.float32)
 
+    def gravity(self, recordings: Sequence[Recording]) -> Array:
+        """Return figures along gravity and across it in physical units, one row a recording."""
+        for rec in recordings:
+            if rec not in self._figures:
+                self._figures[rec] = features(rec)
+        return np.stack([self._figures[rec] for rec in recordings])
+
     def _sequence(self, rec: Recording) -> Array:
         if callable(self.signals):
             return self.signals(rec)
@@ -102,7 +114,7 @@ class Views:
             quantities = [motion.plane(s) for s in ("velocity", "acceleration", "rotation")]
         else:
             quantities = [rec.select(ACC)] + ([] if rec.gyro is None else [rec.select(GYRO)])
-        return equally_long(quantities, rec.t, self.steps)
+        return equally_long(quantities, rec.t, self.steps, relative=self.signals != "physical")
 
 
 class Baseline:
@@ -178,6 +190,12 @@ def _random_forest(seed: int) -> Any:
     return RandomForestClassifier(n_estimators=300, n_jobs=-1, random_state=seed)
 
 
+def _extra_trees(seed: int) -> Any:
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    return ExtraTreesClassifier(n_estimators=500, n_jobs=-1, random_state=seed)
+
+
 def _svm(seed: int) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -213,6 +231,7 @@ def _text_ngram(seed: int) -> Any:
 BASELINES: dict[str, tuple[View, Callable[[int], Any]]] = {
     "random-forest": ("table", _random_forest),
     "svm": ("table", _svm),
+    "extra-trees": ("gravity", _extra_trees),
     "dtw-1nn": ("sequences", lambda seed: NearestByWarping(seed=seed)),
     "minirocket": ("sequences", _minirocket),
     "cnn": ("sequences", lambda seed: SmallCNN(seed=seed)),

@@ -75,7 +75,7 @@ def test_upside_down_is_turned_up_however_exactly(tilt):
 
 
 def test_without_gravity_there_is_no_up():
-    with pytest.raises(InputError, match="gravity .* is missing"):
+    with pytest.raises(InputError, match="is missing; give acceleration with gravity"):
         features(Recording("w", np.zeros((3, 8)), ACC, np.arange(8.0)))
 
 

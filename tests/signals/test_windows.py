@@ -31,7 +31,7 @@ def test_every_sample_is_in_a_window_and_every_window_in_the_recording(n, window
     assert len(rows) == left // stride + 1 + (left % stride > 0)
     for rec, row in zip(found, rows, strict=True):
         assert row == list(range(row[0], row[0] + min(n, window)))
-        assert rec.t[0] == 0 and rec.rate == pytest.approx(RATE) or len(row) == 1
+        assert rec.t[0] == 0 and (len(row) == 1 or rec.rate == pytest.approx(RATE))
         assert float(rec.id.split("@")[1]) == pytest.approx(row[0] / RATE, abs=1e-9)
 
 
@@ -71,7 +71,7 @@ def test_a_recording_shorter_than_a_window_is_kept_refused_or_left_out(caplog):
         cut(recordings, WindowConfig(short="refuse"))
     assert [rec.id for rec in cut(recordings, WindowConfig(short="drop"))] == ["whole@0.00"]
     assert "1 of 2 recordings left out: shorter than a window (1)" in caplog.text
-    with pytest.raises(InputError, match="shorter than a window|less than a window"):
+    with pytest.raises(InputError, match="less than a window"):
         cut(recordings[:1], WindowConfig(short="drop"))
 
 

@@ -58,14 +58,20 @@ def compared(
 ) -> Values:
     """Return what ``metrics.json`` says of methods: each one's figures, and of pairs of them."""
     labels, seed = recipe.label_set, recipe.seed
-    methods = {name: measure(found, labels, seed, resamples) for name, found in answered.items()}
+    windows = isinstance(recipe, Recipe) and recipe.windows is not None
+    over = "windows" if windows else "recordings"
+    methods = {
+        name: measure(found, labels, seed, resamples, windows) for name, found in answered.items()
+    }
     return {
         "labels": list(labels),
+        "over": over,
         "chance": 1 / len(labels),
         "folds": [fold_facts(fold) for fold in folds],
         "methods": methods,
         "comparisons": [
-            _compare(a, b, answered, methods, seed, resamples) for a, b in pairs(methods)
+            _compare(a, b, answered, methods, seed, resamples) | {"over": over}
+            for a, b in pairs(methods)
         ],
     }
 
@@ -83,7 +89,11 @@ def fold_facts(fold: Fold) -> Values:
 
 
 def measure(
-    found: Sequence[Predictions], labels: Sequence[str], seed: int, resamples: int
+    found: Sequence[Predictions],
+    labels: Sequence[str],
+    seed: int,
+    resamples: int,
+    windows: bool = False,
 ) -> Values:
     """Return everything measured for one method over its folds."""
     tokens = np.concatenate([p.tokens for p in found])
@@ -95,6 +105,7 @@ def measure(
         [case for p in found for case in p.cases],
         seed,
         resamples,
+        windows,
     )
     low, median, high = int(tokens.min()), float(np.median(tokens)), int(tokens.max())
     seconds = np.average([p.seconds for p in found], weights=[len(p.ids) for p in found])
@@ -130,7 +141,8 @@ def label_results(values: Mapping[str, Any], facts: Mapping[str, Any]) -> list[R
     """Return the headline results of methods that answer labels: every method's accuracies."""
     n_labels, about = len(values["labels"]), about_labels(values, facts)
     left_out = [f"{fold['name']}: {fold['note']}" for fold in values["folds"] if fold["note"]]
-    accuracy = {"metric": "accuracy", "over": "recordings", "chance": 1 / n_labels}
+    over = values.get("over", "recordings")  # earlier runs knew no windows
+    accuracy = {"metric": "accuracy", "over": over, "chance": 1 / n_labels}
     found = []
     for name, method in values["methods"].items():
         said = about | {
@@ -146,6 +158,8 @@ def label_results(values: Mapping[str, Any], facts: Mapping[str, Any]) -> list[R
             found.append(Result.quoted(figure, pooled | of_case))
         if method["people"]["n"] > 1:  # one person's mean is the pooled accuracy
             found.append(Result.quoted(method["people"], pooled, over="people", n=method["n"]))
+        if "f1" in method:
+            found.append(Result.quoted(method["f1"], said, metric="macro F1", over=over))
         if n_labels > 5:  # with five it is always right
             top5 = {"metric": "top-5 accuracy", "chance": 5 / n_labels}
             found.append(Result.quoted(method["top5"], pooled | top5))

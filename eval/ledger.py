@@ -42,7 +42,7 @@ _SAME = ("kind", "recipe", "protocol", "method", "commit", "seed")
 
 _ABOUT = (
     "Intervals are 95 %: Wilson for shares of recordings, bootstrap over people for means over "
-    "people. Nobody tested was trained on."
+    "people and for windows. Nobody tested was trained on."
 )
 
 _COLUMNS: Columns = {

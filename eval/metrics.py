@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import Any, TypedDict
 
@@ -37,6 +37,7 @@ def evaluate(
     cases: Sequence[str] = (),
     seed: int = 0,
     resamples: int = 1000,
+    windows: bool = False,
 ) -> Values:
     """Judge the predictions of one method.
 
@@ -53,13 +54,17 @@ def evaluate(
         Case of every recording; not given, there is one.
     seed, resamples : int
         Of the bootstrap over people.
+    windows : bool
+        They are overlapping pieces of far fewer recordings, so counting them as independent would
+        make intervals too narrow: those of pooled figures are by bootstrap over people, too.
 
     Returns
     -------
     dict
         Plain values for JSON. ``labels``, ``n``, ``chance``. ``accuracy`` and ``top5``: pooled over
         recordings, Wilson interval. ``people``: accuracy averaged over people, interval by
-        bootstrap over people. ``macro_f1``: over the labels that occur. ``per_class`` (recall),
+        bootstrap over people. ``macro_f1``: over the labels that occur; ``f1`` is the same with an
+        interval by bootstrap over people, where they are windows. ``per_class`` (recall),
         ``per_person``, and ``by_case`` (empty where all recordings are of one): Wilson intervals.
         ``confusion``: counts, row the true label, column the answer; unparsable answers are in no
         column. ``unparsable``: share of recordings without any answer. ``log_loss`` (in nats) and
@@ -83,26 +88,42 @@ def evaluate(
     answered = np.isfinite(scores).any(axis=1)
     correct = answered & (order[:, 0] == truth)
     in_top5 = np.isfinite(scores[rows, truth]) & (order[:, :5] == truth[:, None]).any(axis=1)
-    confusion = np.zeros((len(labels), len(labels)), dtype=int)
-    np.add.at(confusion, (truth[answered], order[answered, 0]), 1)
+    people, who = np.unique(np.array(list(subjects)), return_inverse=True)
+    # The last column is for unparsable answers, which are wrong but no label's.
+    given = np.where(answered, order[:, 0], len(labels))
+    tables = np.zeros((len(people), len(labels), len(labels) + 1), dtype=int)
+    np.add.at(tables, (who, truth, given), 1)
+    confusion = tables.sum(axis=0)
     by_case = _shares(correct, [case or "unknown" for case in cases])
     is_distribution = bool(np.isfinite(scores).all())
     sure = calibration_error(np.exp(scores.max(axis=1)), correct) if is_distribution else None
+    pooled: Values = {
+        "accuracy": share(correct.sum(), len(correct)),
+        "people": bootstrap_people(correct, subjects, seed, resamples),
+        "top5": share(in_top5.sum(), len(in_top5)),
+        "macro_f1": float(_f1(confusion)),
+    }
+    if windows:
+        near = np.zeros((len(people), 2), dtype=int)
+        np.add.at(near, (who, in_top5.astype(int)), 1)
+        for name, counts, figure in (
+            ("accuracy", tables, _accuracy),
+            ("f1", tables, _f1),
+            ("top5", near, lambda counts: counts[..., 1] / counts.sum(axis=-1)),
+        ):
+            pooled[name] = _pooled_over_people(counts, figure, seed, resamples)
     return {
         "labels": list(labels),
         "n": len(truth),
         "chance": 1 / len(labels),
-        "accuracy": share(correct.sum(), len(correct)),
-        "people": bootstrap_people(correct, subjects, seed, resamples),
-        "top5": share(in_top5.sum(), len(in_top5)),
-        "macro_f1": _macro_f1(confusion, truth),
+        **pooled,
         "per_class": {
             labels[i]: share(correct[truth == i].sum(), (truth == i).sum())
             for i in np.unique(truth)
         },
         "per_person": _shares(correct, subjects),
         "by_case": by_case if len(by_case) > 1 else {},
-        "confusion": confusion.tolist(),
+        "confusion": confusion[:, :-1].tolist(),
         "unparsable": float(1 - answered.mean()),
         "log_loss": float(-scores[rows, truth].mean()) if is_distribution else None,
         "calibration_error": sure,
@@ -188,8 +209,36 @@ def _shares(correct: NDArray[np.bool_], groups: Sequence[str]) -> dict[str, Inte
     return {name: share(hits.sum(), len(hits)) for name, hits in each.items()}
 
 
-def _macro_f1(confusion: NDArray[np.int_], truth: NDArray[np.int_]) -> float:
-    """Mean F1 of the labels that occur; unparsable answers lower recall through `truth`."""
-    actual = np.bincount(truth, minlength=len(confusion))
-    f1 = 2 * np.diag(confusion) / np.maximum(actual + confusion.sum(axis=0), 1)
-    return float(f1[actual > 0].mean())
+def _pooled_over_people(
+    tables: NDArray[np.int_],
+    figure: Callable[[NDArray[np.int_]], Floats],
+    seed: int,
+    resamples: int,
+) -> Interval:
+    """Return a figure of counts added over people, with a bootstrap interval over people.
+
+    `tables` has one table of counts a person first; `figure` takes any number of added tables.
+    """
+    n = len(tables)
+    value, counted = float(figure(tables.sum(axis=0))), int(tables.sum())
+    if n < 2 or not resamples:
+        return Interval(value=value, low=None, high=None, n=counted)
+    drawn = np.random.default_rng(seed).integers(n, size=(resamples, n))
+    times = np.stack([np.bincount(row, minlength=n) for row in drawn])
+    low, high = np.quantile(figure(np.tensordot(times, tables, 1)), [0.025, 0.975])
+    return Interval(value=value, low=float(low), high=float(high), n=counted)
+
+
+def _accuracy(tables: NDArray[np.int_]) -> Floats:
+    """Return the share on the diagonal of confusion tables, shape (..., n_labels, n_answers)."""
+    right = np.diagonal(tables, axis1=-2, axis2=-1).sum(axis=-1)
+    return np.asarray(right / tables.sum(axis=(-2, -1)))
+
+
+def _f1(tables: NDArray[np.int_]) -> Floats:
+    """Return the mean F1 of the labels that occur in each table; answers may have more columns."""
+    n = tables.shape[-2]
+    actual, right = tables.sum(axis=-1), np.diagonal(tables, axis1=-2, axis2=-1)
+    f1 = 2 * right / np.maximum(actual + tables[..., :n].sum(axis=-2), 1)
+    occurs = actual > 0
+    return np.asarray((f1 * occurs).sum(axis=-1) / occurs.sum(axis=-1))

@@ -27,9 +27,10 @@ Metric = Literal[
 ]
 """What is measured. How many people, which lengths and the like stand in the task."""
 
-Over = Literal["recordings", "people", "pairs", "claims"]
+Over = Literal["recordings", "windows", "people", "pairs", "claims"]
 """What a figure is averaged over, and so what its interval and its n count; pairs are differences
-between two methods on the same recordings, averaged over people."""
+between two methods on the same recordings, averaged over people. Windows are counted, but their
+interval is over people: they are pieces of few recordings."""
 
 
 @dataclass(frozen=True)

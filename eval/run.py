@@ -14,7 +14,7 @@ from imuscribe.eval.report.page import Page
 from imuscribe.eval.report.render import as_html, as_markdown
 from imuscribe.eval.store import Store
 from imuscribe.eval.task import Task, Unit
-from imuscribe.recipes.load import KINDS, dump
+from imuscribe.recipes.load import KINDS, dump, name_labels
 from imuscribe.recipes.schema import Experiment
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import write_text
@@ -53,6 +53,7 @@ def run(recipe: Experiment, command: str = "", progress: bool = True) -> Path:
         For anything wrong with the recipe, the data or the split, and for an adapter to start
         from that has learnt from somebody who is tested.
     """
+    recipe = name_labels(recipe)
     folder = recipe.folder
     task, units, store = plan(recipe, progress)
     facts = environment(command) | task.source()

@@ -20,6 +20,7 @@ from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.motion.augment import augment
 from imuscribe.signals.motion.views import sequence
 from imuscribe.signals.recording import Array, Recording
+from imuscribe.signals.windows import cut
 
 if TYPE_CHECKING:
     import torch
@@ -30,14 +31,20 @@ Row = dict[str, Any]
 
 
 def load_recordings(recipe: Recipe) -> list[Recording]:
-    """Read or simulate the recipe's recordings, keep its labels, clean each.
+    """Read or simulate the recipe's recordings, keep its labels, clean each, cut windows.
 
-    As `signals.load.load_recordings`, whose errors it raises.
+    As `signals.load.load_recordings` and `signals.windows.cut`, whose errors it raises.
     """
     from imuscribe.signals.load import load_recordings as load
+    from imuscribe.signals.load import same_sensors
 
-    frame = recipe.text.frame if recipe.text.format == "strokes" else None
-    return load(recipe.data, recipe.labels, recipe.clean, recipe.simulate, frame)
+    # Windows of activities are not written, so they need no writing frame.
+    written = recipe.text.format == "strokes" and recipe.windows is None
+    frame = recipe.text.frame if written else None
+    found = load(recipe.data, recipe.labels, recipe.clean, recipe.simulate, frame, recipe.sessions)
+    if recipe.windows is None:
+        return found
+    return cut(same_sensors(found, recipe.data), recipe.windows)
 
 
 def training_people(recordings: Sequence[Recording], recipe: Recipe) -> list[Recording]:

@@ -31,7 +31,7 @@ from imuscribe.finetune.rows import (
 from imuscribe.models.encoders import encoder_hash
 from imuscribe.prompts.ask.tokens import load_tokenizer
 from imuscribe.prompts.serialize import build_serializer
-from imuscribe.recipes.load import dump, load_recipe
+from imuscribe.recipes.load import dump, load_recipe, name_labels
 from imuscribe.recipes.schema import Recipe, fingerprint
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import write_text
@@ -145,7 +145,7 @@ def main(arguments: Sequence[str]) -> Path:
     """Train as ``RECIPE key=value …`` says, into ``<out>/<name>``."""
     if not arguments:
         raise InputError("no recipe given: python -m imuscribe.finetune.sft RECIPE [key=value …]")
-    recipe = load_recipe(arguments[0], arguments[1:])
+    recipe = name_labels(load_recipe(arguments[0], arguments[1:]))
     recordings, figures = plan(recipe)
     if os.environ.get("RANK", "0") == "0":
         sys.stderr.write(f"{figures}\n")

@@ -58,7 +58,7 @@ class Gallery:
         self.metric: Metric = metric
         self.excluded = tuple(sorted(set(excluded)))
         self.items: list[Item] = []
-        """Id, subject, session, label, device and case of every recording held."""
+        """Id, subject, session, label, device, case and placement of every recording held."""
         self._signals: dict[str, Recording] = {}
         self._unread: Callable[[], list[Recording]] | None = None
         self._places: dict[str, int] = {}

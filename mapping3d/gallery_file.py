@@ -37,6 +37,7 @@ class Item:
     label: str
     device: str
     case: str
+    placement: str = ""
 
 
 class Content(NamedTuple):
@@ -107,7 +108,8 @@ def _read_parquet(path: Path) -> Content:
     if about.pop("sha256") != _sum(about, table):
         raise ValueError("its checksum is another")
     x = table[_EMBEDDING].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
-    items = [Item(**row) for row in table.select(METADATA).to_pylist()]
+    there = [name for name in METADATA if name in table.column_names]  # files before placements
+    items = [Item(**row) for row in table.select(there).to_pylist()]
     return Content(about, items, x, lambda: _recordings(table.drop_columns([_EMBEDDING])))
 
 

@@ -43,7 +43,7 @@ class Classifier(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Return features (n, features, positions) of sequences, varied first while training."""
         if self.training and self.config.vary is not None:
-            x = vary(x, self.config.vary, planes=self.config.view != "raw")
+            x = vary(x, self.config.vary, planes=self.config.view in ("movement", "writing"))
         found: Tensor = self.encoder(x)
         return found
 

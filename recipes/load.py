@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import yaml
 
-from imuscribe.recipes.schema import Experiment, Recipe
+from imuscribe.recipes.schema import FROM_DATA, Experiment, Recipe, RecordingsExperiment
 from imuscribe.recipes.strict_yaml import as_mapping, parse_mapping, parse_override, set_dotted
 from imuscribe.signals.config import Config
 from imuscribe.signals.errors import InputError, nearest
@@ -85,6 +85,27 @@ def load_as(cls: type[E], path_or_name: str, overrides: Sequence[str] = ()) -> E
 def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe of the kind ``letters`` as `load_as` does: what language models learn from."""
     return load_as(Recipe, path_or_name, overrides)
+
+
+def name_labels(recipe: E) -> E:
+    """Return a recipe that is to be run, with the labels of its data file where it asks for them.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or its labels cannot be written in a recipe.
+    """
+    if not isinstance(recipe, RecordingsExperiment) or recipe.labels != FROM_DATA:
+        return recipe
+    from imuscribe.signals.labels import parse_labels
+    from imuscribe.signals.readers.parquet import labels_of
+
+    found = labels_of(recipe.data, getattr(recipe, "sessions", ()))
+    text = ",".join(found)
+    if parse_labels(text) != found:
+        raise InputError(f"labels 'from-data': those of {recipe.data} read as others: {text}")
+    values = recipe.model_dump() | {"labels": text}
+    return type(recipe).parse(values, f"{recipe.name}, labels from {recipe.data}")
 
 
 def schema(kind: str) -> type[Experiment]:

@@ -14,7 +14,7 @@ from imuscribe.signals.motion.augment import AugmentConfig
 from imuscribe.signals.motion.frames import FrameConfig
 from imuscribe.signals.simulate import SimulateConfig
 
-Column = Literal["case", "device", "session"]
+Column = Literal["case", "device", "session", "placement"]
 ViewSignal = Literal["velocity", "acceleration", "rotation"]
 SIGNALS: dict[str, tuple[ViewSignal, ...]] = {
     "movement": ("velocity", "acceleration"),
@@ -91,7 +91,7 @@ class GalleryConfig(Config):
     """At most so many recordings of each label, drawn evenly over people; null holds all."""
     agreement: Annotated[float, Field(gt=0, le=1)] | None = None
     """Leave out items that fewer than this share of their 20 nearest items agree with on the label
-    (edited nearest neighbours, Wilson 1972): oddly drawn or wrongly labelled ones; null holds all."""
+    (edited nearest neighbours, Wilson 1972): oddly drawn or wrongly labelled; null holds all."""
     supporters: bool = True
     """Whether auxiliary subjects' recordings are in it, or only train."""
 

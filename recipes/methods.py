@@ -45,14 +45,8 @@ class Method:
 
 
 _CLASSIFIERS = (
-    "random-forest",
-    "svm",
-    "dtw-1nn",
-    "minirocket",
-    "cnn",
-    "resnet",
-    "text-ngram",
-    "text-svm",
+    *("random-forest", "svm", "extra-trees", "dtw-1nn", "minirocket", "cnn", "resnet"),
+    *("text-ngram", "text-svm"),
 )
 
 METHODS = {

@@ -12,7 +12,7 @@ from imuscribe.prompts.ask.templates import PromptConfig
 from imuscribe.prompts.serialize import TextConfig
 from imuscribe.recipes.explanations import TeacherConfig
 from imuscribe.recipes.load import resolve
-from imuscribe.recipes.schema import ModelConfig, Names, Recipe, RecordingsExperiment
+from imuscribe.recipes.schema import FROM_DATA, ModelConfig, Names, Recipe, RecordingsExperiment
 from imuscribe.recipes.strict_yaml import as_mapping, parse_override, set_dotted
 from imuscribe.signals.config import Config
 
@@ -89,6 +89,8 @@ def load_build_recipe(source: str, overrides: Sequence[str] = ()) -> BuildRecipe
         values, where = {"name": "pairs", "data": source, "prompt": prompt}, "options"
         for override in overrides:
             set_dotted(values, *parse_override(override))
+    if values.get("labels") == FROM_DATA:
+        values["labels"] = ""
     usual = BuildRecipe.model_fields["teacher"].default
     given = as_mapping(values.get("teacher"), f"{where}: teacher")
     values["teacher"] = {"name": usual.name, "workers": usual.workers} | given

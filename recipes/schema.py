@@ -19,11 +19,13 @@ from imuscribe.prompts.ask.templates import PromptConfig
 from imuscribe.prompts.serialize import TextConfig
 from imuscribe.signals.cleaning import CleanConfig
 from imuscribe.signals.config import Config
+from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import safe_name
 from imuscribe.signals.labels import parse_labels
 from imuscribe.signals.motion.augment import AugmentConfig
 from imuscribe.signals.motion.views import View
 from imuscribe.signals.simulate import SimulateConfig
+from imuscribe.signals.windows import WindowConfig
 
 Method = Literal[
     "zero-shot",
@@ -40,6 +42,7 @@ Method = Literal[
     "fine-tuned-generate",
     "random-forest",
     "svm",
+    "extra-trees",
     "dtw-1nn",
     "dtw-1nn-own",
     "minirocket",
@@ -54,6 +57,8 @@ def as_names(given: Any) -> Any:
     """Accept ``p001,p002`` where a list of names is meant, as it is typed on a command line."""
     return [part.strip() for part in given.split(",")] if isinstance(given, str) else given
 
+
+FROM_DATA = "from-data"
 
 NAME = r"^\w[\w. -]*$"
 """What a run may be called."""
@@ -190,7 +195,9 @@ class EvalConfig(Config):
     max_new_tokens: PositiveInt = 256
     """Tokens a generated answer may take."""
     baseline_signals: View = "writing"
-    """What baselines see of a recording; `resnet` sees `movement` wherever that is ``writing``."""
+    """What baselines see of a recording. Activities need ``physical``: how strong a movement is and
+    where gravity points. ``resnet`` sees ``movement`` wherever this is ``writing``; ``extra-trees``
+    reads figures along gravity anyway."""
     baseline_copies: NonNegativeInt = 0
     """Varied copies of each training recording that the baselines also learn from."""
     test_copies: NonNegativeInt = 0
@@ -237,17 +244,27 @@ class RecordingsExperiment(Experiment):
     data: str = "simulated"
     """A Parquet file of recordings, or ``simulated``."""
     labels: str = "A-Z"
-    """Label set: ranges and single characters (``A-Z0-9``) or a comma list of words."""
+    """Label set: ranges and single characters (``A-Z0-9``), a comma list of words, or
+    ``from-data``: every label of the file, named when the recipe is run."""
     simulate: SimulateConfig = SimulateConfig()
     clean: CleanConfig = CleanConfig()
 
     @property
     def label_set(self) -> tuple[str, ...]:
         """The labels, one a class, in order."""
+        if self.labels == FROM_DATA:
+            raise InputError("labels 'from-data': are not read yet: use recipes.load.name_labels")
         return parse_labels(self.labels)
 
     def _mistakes(self) -> list[str]:
         mistakes = super()._mistakes()
+        if self.labels == FROM_DATA:
+            if self.data == "simulated":
+                mistakes.append(
+                    "'labels' is 'from-data' but 'data' is 'simulated', which has no file to read "
+                    "them from: name them, such as labels=A-Z"
+                )
+            return mistakes
         labels = self.label_set
         if len(labels) < 2:
             mistakes.append(
@@ -265,6 +282,11 @@ class Recipe(RecordingsExperiment):
     """Labels of recordings, read by language models and classifiers, from data to report."""
 
     kind: Literal["letters"] = "letters"
+    sessions: Names = ()
+    """Use the recordings of these sessions alone; empty uses all."""
+    windows: WindowConfig | None = None
+    """Cut long recordings, such as activities, into windows that are answered one by one; null
+    takes each recording whole."""
     text: TextConfig = TextConfig()
     prompt: PromptConfig = PromptConfig()
     sensor: SensorConfig | None = None

@@ -16,7 +16,7 @@ from imuscribe.signals.files import AnyPath
 from imuscribe.signals.labels import parse_labels
 from imuscribe.signals.motion.frames import FrameConfig, writing_motion
 from imuscribe.signals.readers.parquet import load
-from imuscribe.signals.recording import Recording
+from imuscribe.signals.recording import SENSORS, Recording
 from imuscribe.signals.simulate import SimulateConfig, simulate
 
 _log = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ def load_recordings(
     config: CleanConfig = CleanConfig(),
     simulation: SimulateConfig | None = None,
     frame: FrameConfig | None = None,
+    sessions: Sequence[str] = (),
 ) -> list[Recording]:
     """Read or simulate recordings, keep those of some labels, clean each; their order stays.
 
@@ -43,13 +44,24 @@ def load_recordings(
         Who writes what when `data` is ``"simulated"``.
     frame : FrameConfig, optional
         Also refuse, here and not hours later, what has no writing frame.
+    sessions : sequence of str
+        Keep only these; none keeps all.
 
     Raises
     ------
     InputError
-        If the file cannot be read, holds none of the labels, or nothing usable is left.
+        If the file cannot be read, holds none of the labels or not one of the sessions, or nothing
+        usable is left.
     """
     found = read(data, simulation)
+    if sessions:
+        there = sorted({rec.session for rec in found})
+        if missing := [session for session in sessions if session not in there]:
+            raise InputError(
+                f"session '{missing[0]}': no recording in '{data}' has it: "
+                f"{nearest(missing[0], there[:50])}"
+            )
+        found = [rec for rec in found if rec.session in sessions]
     wanted = parse_labels(labels) if labels else ()
     chosen = [rec for rec in found if rec.label in wanted] if wanted else found
     if not chosen:
@@ -68,6 +80,22 @@ def read(data: AnyPath, simulation: SimulateConfig | None = None) -> list[Record
     if str(data) == "simulated":
         return simulate(simulation or SimulateConfig(), progress=True)
     return load(data)
+
+
+def same_sensors(recordings: Sequence[Recording], where: AnyPath = "") -> list[Recording]:
+    """Return recordings with the sensors that all of them have; a sensor left out is told once."""
+    kept: list[str] = []
+    for sensor, names in SENSORS.items():
+        having = sum(set(names) <= set(rec.channels) for rec in recordings)
+        if having == len(recordings):
+            kept += names
+        elif having:
+            _log.warning(
+                "%s: %d of %d recordings have no %s: it is left out of all",
+                *(Path(where).name, len(recordings) - having, len(recordings), sensor),
+            )
+    channels = tuple(kept)
+    return [rec.replace(data=rec.select(channels), channels=channels) for rec in recordings]
 
 
 def clean_all(

@@ -92,9 +92,10 @@ def summarise(
 
     `refused` are the errors of rows that could not become recordings, reported as ``"unusable"``.
     Returns plain values: how many `recordings`; how many of each of the `people`, `labels`,
-    `sessions`, `devices`, `cases` and `channels`; minimum, median and maximum of `rate`, `duration`
-    and `samples`; and by kind of `problems` how many recordings have it, in what `share` of their
-    samples at the median, how many at each of the clipping `limits`, and an `example`, the worst.
+    `sessions`, `devices`, `cases`, `placements` and `channels`; minimum, median and maximum of
+    `rate`, `duration` and `samples`; and by kind of `problems` how many recordings have it, in what
+    `share` of their samples at the median, how many at each of the clipping `limits`, and an
+    `example`, the worst.
     """
     from tqdm import tqdm
 
@@ -118,6 +119,7 @@ def summarise(
         "sessions": _count(rec.session for rec in recordings),
         "devices": _count(rec.device for rec in recordings),
         "cases": _count(rec.case for rec in recordings),
+        "placements": _count(rec.placement for rec in recordings),
         "channels": _count(name for rec in recordings for name in rec.channels),
         "rate": _spread([rec.rate for rec in recordings]),
         "duration": _spread([rec.duration for rec in recordings]),

@@ -19,7 +19,7 @@ LIN_ACC = ("lin_acc_x", "lin_acc_y", "lin_acc_z")
 SENSORS = {"acc": ACC, "gyro": GYRO, "lin_acc": LIN_ACC}
 """Channels that one sensor delivers together."""
 CHANNELS = (*ACC, *LIN_ACC, *GYRO)
-METADATA = ("id", "subject", "session", "label", "device", "case")
+METADATA = ("id", "subject", "session", "label", "device", "case", "placement")
 CASES = ("2d", "3d", "")
 STANDARD_GRAVITY = 9.80665
 """Standard acceleration of gravity in m/s² (ISO 80000-3)."""
@@ -39,9 +39,9 @@ class Recording:
         Channel names, ``acc_x`` … ``gyro_z``; ``lin_acc_*`` is acceleration without gravity.
     t : ndarray of float64, shape (n_samples,)
         Seconds from the start; never goes back.
-    label, subject, session, device, case : str
-        What was done, by whom, when, with what, and how (``"2d"`` on a flat surface, ``"3d"``
-        in mid-air). Empty where unknown.
+    label, subject, session, device, case, placement : str
+        What was done, by whom, when, with what, how (``"2d"`` on a flat surface, ``"3d"`` in
+        mid-air), and where on the body the device was. Empty where unknown.
 
     Raises
     ------
@@ -59,6 +59,7 @@ class Recording:
     session: str = ""
     device: str = ""
     case: str = ""
+    placement: str = ""
 
     def __post_init__(self) -> None:
         data = np.array(self.data, dtype=np.float32, order="C")

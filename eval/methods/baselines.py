@@ -1,8 +1,9 @@
 """Baselines: classical classifiers on the same split, from the same cleaned recordings.
 
 Each reads one view of a recording: ``sequences`` (channels × steps), ``table`` (those and summary
-figures), ``texts`` (the very text the language model reads), or ``decoded`` (that text read back
-to numbers, so that a classifier sees what the text still says).
+figures), ``texts`` (the very text the language model reads), ``decoded`` (that text read back to
+numbers, so that a classifier sees what the text still says), or ``gravity`` (figures along gravity
+and across it, for activities).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from imuscribe.models.calibrate import fit_temperature, log_posterior
 from imuscribe.models.estimators import NearestByWarping, ResidualCNN, SmallCNN
 from imuscribe.signals.motion.frames import FrameConfig
+from imuscribe.signals.motion.gravity import features
 from imuscribe.signals.motion.views import View as Signals
 from imuscribe.signals.motion.views import sequence
 from imuscribe.signals.recording import Array, Recording
@@ -26,7 +28,7 @@ from imuscribe.signals.recording import Array, Recording
 if TYPE_CHECKING:
     from imuscribe.prompts.serialize import Serializer
 
-View = Literal["sequences", "movement", "table", "texts", "decoded"]
+View = Literal["sequences", "movement", "table", "texts", "decoded", "gravity"]
 
 
 @dataclass(eq=False)
@@ -46,12 +48,14 @@ class Views:
         # Forgotten with the recording, so that varied copies do not pile up.
         self._known: WeakKeyDictionary[Recording, Array] = WeakKeyDictionary()
         self._texts: WeakKeyDictionary[Recording, str] = WeakKeyDictionary()
+        self._figures: WeakKeyDictionary[Recording, Array] = WeakKeyDictionary()
 
     def sequences(self, recordings: Sequence[Recording]) -> Array:
         """Return equally long sequences, shape (n, n_channels, steps).
 
-        Every physical quantity is divided by its root mean square over the recording: size and
-        speed of writing are personal, direction is not. ``writing`` needs a gyroscope.
+        Except in ``physical`` every quantity is divided by its root mean square over the
+        recording: size and speed of writing are personal, direction is not. ``writing`` needs a
+        gyroscope.
         """
         for rec in recordings:
             if rec not in self._known:
@@ -99,6 +103,13 @@ class Views:
                 np.concatenate([(x / (np.sqrt(np.mean(x**2)) + 1e-9)).ravel() for x in read])
             )
         return np.stack(rows).astype(np.float32)
+
+    def gravity(self, recordings: Sequence[Recording]) -> Array:
+        """Return figures along gravity and across it in physical units, one row a recording."""
+        for rec in recordings:
+            if rec not in self._figures:
+                self._figures[rec] = features(rec)
+        return np.stack([self._figures[rec] for rec in recordings])
 
     def _sequence(self, rec: Recording) -> Array:
         if callable(self.signals):
@@ -179,6 +190,12 @@ def _random_forest(seed: int) -> Any:
     return RandomForestClassifier(n_estimators=300, n_jobs=-1, random_state=seed)
 
 
+def _extra_trees(seed: int) -> Any:
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    return ExtraTreesClassifier(n_estimators=500, n_jobs=-1, random_state=seed)
+
+
 def _svm(seed: int) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -214,6 +231,7 @@ def _text_ngram(seed: int) -> Any:
 BASELINES: dict[str, tuple[View, Callable[[int], Any]]] = {
     "random-forest": ("table", _random_forest),
     "svm": ("table", _svm),
+    "extra-trees": ("gravity", _extra_trees),
     "dtw-1nn": ("sequences", lambda seed: NearestByWarping(seed=seed)),
     "minirocket": ("sequences", _minirocket),
     "cnn": ("sequences", lambda seed: SmallCNN(seed=seed)),

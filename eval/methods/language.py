@@ -51,7 +51,9 @@ class Predictors:
         self.recipe = recipe
         self.progress = progress
         serializer, signals = build_serializer(recipe.text), recipe.evaluate.baseline_signals
-        self.views = Views(serializer, signals, frame=recipe.text.frame)
+        windows, rate = recipe.windows, recipe.clean.rate
+        steps = Views.steps if windows is None else round(windows.seconds * rate)
+        self.views = Views(serializer, signals, steps, recipe.text.frame)
         # One language model at a time: two would not fit where one just does.
         self._reader: Reader | None = None
 

@@ -29,7 +29,7 @@ COLUMNS: Columns = {
     "accuracy": lambda m: interval(m["accuracy"]),
     "over people": lambda m: interval(m["people"]),
     "top-5": lambda m: optional(m["top5"]["value"]),
-    "macro-F1": lambda m: optional(m["macro_f1"]),
+    "macro-F1": lambda m: interval(m["f1"]) if "f1" in m else optional(m["macro_f1"]),
     "unparsable": lambda m: f"{m['unparsable']:.1%}",
     "log loss": lambda m: optional(m["log_loss"]),
     "calibration error": lambda m: optional(m["calibration_error"]),
@@ -48,7 +48,7 @@ def letters_page(values: Values, facts: Values, folder: Path) -> Page:
     models = [name for name in methods if name not in baselines]
     people = {person for fold in values["folds"] for person in fold["test_people"]}
     sections = [
-        _methods_table(methods, chance),
+        _methods_table(methods, chance, _over(values)),
         _comparisons(values),
         _cases_table(methods),
         _people(methods, chance),
@@ -59,6 +59,7 @@ def letters_page(values: Values, facts: Values, folder: Path) -> Page:
     summary: Columns = {
         "method": COLUMNS["method"],
         "accuracy [95 %]": COLUMNS["accuracy"],
+        **({"macro-F1 [95 %]": COLUMNS["macro-F1"]} if _over(values) == "windows" else {}),
         **_cases(methods, lambda figure: optional(figure["value"])),
         "n": lambda m: f"{m['n']:,}",
         "chance": lambda m: optional(chance),
@@ -68,8 +69,8 @@ def letters_page(values: Values, facts: Values, folder: Path) -> Page:
     return Page(
         values["name"],
         f"{len(values['labels'])} labels, {values['protocol']}, "
-        f"{counts(len(people), 'test person', 'test people')}, {_tested(values):,} test recordings "
-        f"from {values['data']}; {_ending(values, facts)}",
+        f"{counts(len(people), 'test person', 'test people')}, {_tested(values):,} test "
+        f"{_over(values)} from {values['data']}; {_ending(values, facts)}",
         only(*sections, *_closing(values, models or methods)),
         [Table.of(_named(methods), summary)],
         list(map(comparison_text, values["comparisons"])),
@@ -94,7 +95,7 @@ def mapping_page(values: Values, facts: Values, folder: Path) -> Page:
     )
     sections = [
         Table.of(retrieval.items(), found, "Retrieval", about),
-        _methods_table(methods, chance),
+        _methods_table(methods, chance, _over(values)),
         _comparisons(values),
     ]
     if (drawn := folder / "embedding.png").is_file():
@@ -123,23 +124,33 @@ def comparison_text(found: Values) -> str:
     apart = "do not overlap" if found["disjoint"] else "overlap"
     return (
         f"{found['a']} against {found['b']}: {points(gap)}, paired over "
-        f"{counts(gap['n'], 'person', 'people')} and {found['n']} recordings; the Wilson "
-        f"intervals {apart}."
+        f"{counts(gap['n'], 'person', 'people')} and {found['n']} {_over(found)}; the "
+        f"{'Wilson ' if _over(found) == 'recordings' else ''}intervals {apart}."
     )
+
+
+def _over(values: Values) -> str:
+    """Return what was answered: whole recordings, as in all earlier runs, or windows of them."""
+    return str(values.get("over", "recordings"))
 
 
 def _named(methods: Mapping[str, Values]) -> list[Values]:
     return [{"name": name, **method} for name, method in methods.items()]
 
 
-def _methods_table(methods: Mapping[str, Values], chance: float) -> Table:
+def _methods_table(methods: Mapping[str, Values], chance: float, over: str) -> Table:
+    pooled = (
+        "all recordings pooled, 95 % Wilson interval"
+        if over == "recordings"
+        else f"all {over} pooled, like macro-F1 with a 95 % bootstrap interval over people"
+    )
     rows = [[says(method) for says in COLUMNS.values()] for method in _named(methods)]
     rows.append(["chance", f"{chance:.3f}", *[""] * (len(COLUMNS) - 2)])
     return Table(
         list(COLUMNS),
         rows,
         "Methods",
-        "Accuracy: all recordings pooled, 95 % Wilson interval. Over people: mean of each person's "
+        f"Accuracy: {pooled}. Over people: mean of each person's "
         "accuracy, 95 % bootstrap interval over people. Seconds: to answer one recording once its "
         "signals are prepared. Macro-F1 averages over the labels tested.",
         best=list(methods).index(best(methods, methods)),

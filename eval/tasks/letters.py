@@ -92,6 +92,8 @@ def method_key(recipe: Recipe, method: str) -> str:
     from imuscribe.finetune.adapters import weights_hash
 
     sections = ["seed", "data", "labels", "simulate", "clean", "split", "text", "evaluate", "train"]
+    # What few recipes say is named only where they do: the keys of all others stay.
+    sections += [name for name in ("sessions", "windows") if getattr(recipe, name)]
     if not is_baseline(method):
         sections += ["prompt", "model"]
     train = recipe.train

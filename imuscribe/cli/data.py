@@ -79,6 +79,7 @@ def import_(
     session: Annotated[str, typer.Option(help="CSV: when.")] = "",
     device: Annotated[str, typer.Option(help="CSV: with what.")] = "",
     case: Annotated[str, typer.Option(help="CSV: 2d (flat surface) or 3d (mid-air).")] = "",
+    placement: Annotated[str, typer.Option(help="CSV: body site, such as wrist or pocket.")] = "",
     person: Annotated[
         list[str] | None,
         typer.Option(help="motion-pen: SESSION=WRITER, where one person wrote several; repeat."),
@@ -108,6 +109,7 @@ def import_(
         "session": session,
         "device": device,
         "case": case,
+        "placement": placement,
         "people": pairs_of(person, "--person SESSION=WRITER"),
     }
     given = {name: value for name, value in options.items() if value not in ("", None, {})}
@@ -223,7 +225,7 @@ def _show(name: str, summary: dict[str, Any]) -> None:
 
     n = summary["recordings"]
     typer.echo(f"{name}: {n:,} recordings")
-    for title in ("people", "labels", "sessions", "devices", "cases"):
+    for title in ("people", "labels", "sessions", "devices", "placements", "cases"):
         line(title, _counts(summary[title]))
     channels = summary["channels"].items()
     line("channels", ", ".join(f"{c} ({k:,})" if k < n else c for c, k in channels))

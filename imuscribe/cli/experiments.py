@@ -62,10 +62,10 @@ def run_resolved(recipe: Experiment, typed: str) -> None:
 def check_experiment(recipe: str, overrides: Sequence[str]) -> None:
     """Load and check all that a recipe names, and print it as it would be run."""
     from imuscribe.eval.run import plan
-    from imuscribe.recipes.load import load_experiment
+    from imuscribe.recipes.load import load_experiment, name_labels
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    resolved = load_experiment(recipe, overrides)
+    resolved = name_labels(load_experiment(recipe, overrides))
     _, units, _ = plan(resolved)
     typer.echo(f"{recipe}: {len(units)} parts to do, into {resolved.folder}")
     show_resolved(resolved)

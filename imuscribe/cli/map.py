@@ -50,11 +50,12 @@ def fit(recipe: RecipeName, overrides: Overrides = None) -> None:
     a mapping on people it does not know, use `imuscribe map eval`.
     """
     from imuscribe.mapping3d.fit import ENCODER, GALLERY, fit_and_save
-    from imuscribe.recipes.load import load_as
+    from imuscribe.recipes.load import load_as, name_labels
     from imuscribe.recipes.mapping import MapRecipe
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    folder, mapper, store, note = fit_and_save(load_as(MapRecipe, recipe, overrides or []))
+    resolved = name_labels(load_as(MapRecipe, recipe, overrides or []))
+    folder, mapper, store, note = fit_and_save(resolved)
     typer.echo(f"encoder {mapper.version}, {note}: {folder / ENCODER}")
     typer.echo(
         f"{store.provenance} gallery of {len(store)} items by {len(store.people)} people: "

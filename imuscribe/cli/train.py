@@ -55,12 +55,12 @@ def train(
     Learns from the people in split.train if the protocol is 'given', else from everybody: to judge
     what it learns on people it does not know, use `imuscribe run`.
     """
-    from imuscribe.recipes.load import load_recipe
+    from imuscribe.recipes.load import load_recipe, name_labels
 
     changes = [*(overrides or [])]
     if start_from is not None:
         changes.append(f"train.start_from={json.dumps(start_from, ensure_ascii=False)}")
-    resolved = load_recipe(recipe, changes)
+    resolved = name_labels(load_recipe(recipe, changes))
     from imuscribe.finetune import sft  # heavy, so mistakes in a recipe are found first
 
     recordings, figures = sft.plan(resolved)

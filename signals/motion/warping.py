@@ -30,15 +30,16 @@ def warping_distances(x: Array | Float, y: Array | Float, band: float = 0.1) -> 
     return np.asarray(flat, dtype=np.float64).reshape(len(x), len(y))
 
 
-def equally_long(quantities: Sequence[Array], t: Float, steps: int) -> Array:
+def equally_long(quantities: Sequence[Array], t: Float, steps: int, relative: bool = True) -> Array:
     """Return all rows of some quantities at `steps` equal times, shape (n_rows, steps).
 
     Every physical quantity (n_axes, n_samples) is divided by its root mean square over the
-    recording: size and speed of writing are personal, direction is not.
+    recording: size and speed of writing are personal, direction is not. Where strength says what
+    was done, `relative` is false and the units stay.
     """
     where = np.linspace(t[0], t[-1], steps)
     rows = [
-        np.interp(where, t, row / (np.sqrt(np.mean(quantity**2)) + 1e-9))
+        np.interp(where, t, row / (np.sqrt(np.mean(quantity**2)) + 1e-9 if relative else 1.0))
         for quantity in quantities
         for row in quantity
     ]

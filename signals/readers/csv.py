@@ -49,8 +49,8 @@ def read_csv(
     rate : float, optional
         Hz, for a file without times.
     **metadata : str
-        ``label``, ``subject``, ``session``, ``device``, ``case``; ``id`` is the file's name
-        without its ending unless given.
+        ``label``, ``subject``, ``session``, ``device``, ``case``, ``placement``; ``id`` is the
+        file's name without its ending unless given.
 
     Raises
     ------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,13 @@ _SENSORS = ((ACC, "acc_unit"), (LIN_ACC, "acc_unit"), (GYRO, "gyro_unit"))
 MAX_LEFT_OUT = 0.01
 """Share of unusable recordings in a data set that is left out with a warning; more is an error."""
 
+BODY_SITES = (
+    *("head", "ear", "neck", "chest", "back", "waist", "belt", "hip", "pocket", "shirt"),
+    *("arm", "forearm", "elbow", "wrist", "hand", "finger", "thigh", "knee", "shin"),
+    *("ankle", "foot"),
+)
+"""Placements that a file without a column for them may name at the end of its device."""
+
 _BATCH = 512
 
 
@@ -29,7 +37,8 @@ def load(path: AnyPath) -> list[Recording]:
 
     A row whose time goes back is two takes glued together and no recording; one that is far from
     gravity at the median is in another unit than it says. Where such rows are at most
-    `MAX_LEFT_OUT` of a file they are left out with a warning.
+    `MAX_LEFT_OUT` of a file they are left out with a warning. In a file without a column
+    ``placement`` a device ``phone-waist`` is a phone at the waist (`BODY_SITES`).
 
     Parameters
     ----------
@@ -48,35 +57,38 @@ def load(path: AnyPath) -> list[Recording]:
 
 def scan(path: AnyPath) -> tuple[list[Recording], list[InputError]]:
     """Read like `load`, but return the errors of rows whose time goes back instead of judging."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     recordings: list[Recording] = []
     refused: list[InputError] = []
-    if Path(path).is_dir():
-        raise InputError(f"{path}: is a folder: make one file of it with 'imuscribe data import'")
-    try:
-        with pq.ParquetFile(path) as file:
-            _check_columns(file.schema_arrow.names, path)
-            for batch in file.iter_batches(_BATCH):
-                for row in _rows(batch, path):
-                    try:
-                        recordings.append(Recording(**row))
-                    except InputError as error:
-                        if not (np.diff(row["t"]) < 0).any():
-                            raise
-                        refused.append(error)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file: {_siblings(path)}") from None
-    except (OSError, pa.ArrowException):
-        raise InputError(
-            f"{path}: not a readable Parquet file: convert other formats with "
-            "'imuscribe data import'"
-        ) from None
+    with _opened(path) as file:
+        _check_columns(file.schema_arrow.names, path)
+        for batch in file.iter_batches(_BATCH):
+            for row in _rows(batch, path):
+                try:
+                    recordings.append(Recording(**row))
+                except InputError as error:
+                    if not (np.diff(row["t"]) < 0).any():
+                        raise
+                    refused.append(error)
     if not recordings and not refused:
         raise InputError(f"{path}: holds no recordings: a data set needs one row or more")
     _check_ids(recordings, path)
     return recordings, refused
+
+
+def labels_of(path: AnyPath, sessions: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the labels of a file in the canonical layout, of some sessions or of all, sorted.
+
+    Only their columns are read. It is an InputError if the file cannot be read or has no labels.
+    """
+    with _opened(path) as file:
+        names = [name for name in ("label", "session") if name in file.schema_arrow.names]
+        rows = file.read(columns=names).to_pylist()
+    chosen = [row for row in rows if not sessions or row.get("session") in sessions]
+    found = {str(row.get("label") or "").strip() for row in chosen} - {""}
+    if not found:
+        of = f" of session {', '.join(sessions)}" if sessions else ""
+        raise InputError(f"{path}: no recording{of} has a label: name the labels in the recipe")
+    return tuple(sorted(found))
 
 
 def save(recordings: Sequence[Recording], path: AnyPath) -> None:
@@ -116,6 +128,26 @@ def save(recordings: Sequence[Recording], path: AnyPath) -> None:
             raise InputError(f"cannot write {path}: {str(error).splitlines()[0]}") from None
 
 
+@contextmanager
+def _opened(path: AnyPath) -> Iterator[Any]:
+    """Open a Parquet file; what goes wrong while it is read is one InputError."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if Path(path).is_dir():
+        raise InputError(f"{path}: is a folder: make one file of it with 'imuscribe data import'")
+    try:
+        with pq.ParquetFile(path) as file:
+            yield file
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file: {_siblings(path)}") from None
+    except (OSError, pa.ArrowException):
+        raise InputError(
+            f"{path}: not a readable Parquet file: convert other formats with "
+            "'imuscribe data import'"
+        ) from None
+
+
 def _check_columns(names: Sequence[str], path: AnyPath) -> None:
     if {"pen_down", "x", "y"} <= set(names):
         raise InputError(
@@ -152,6 +184,9 @@ def _rows(batch: Any, path: AnyPath) -> Iterator[dict[str, Any]]:
     lists = {name: _lists(batch[name], name, path) for name in ("t", *CHANNELS) if name in names}
     for i in range(batch.num_rows):
         fields: dict[str, Any] = {name: text[name][i] for name in METADATA if name in text}
+        device, hyphen, site = fields.get("device", "").rpartition("-")
+        if "placement" not in fields and hyphen and site.lower() in BODY_SITES:
+            fields |= {"device": device, "placement": site.lower()}
         where = f"{path}: recording '{fields['id']}'"
         if not fields["id"]:
             raise InputError(f"{path}: row {i} of a row group has an empty id: ids name recordings")

@@ -1,4 +1,4 @@
-"""`imuscribe align qa`."""
+"""`imuscribe align pretrain | qa`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,39 @@ align_app = typer.Typer(
     help="Teach a language model what a sensor's tokens say.", no_args_is_help=True
 )
 app.add_typer(align_app, name="align")
+
+
+@command(
+    align_app,
+    "imuscribe align pretrain demo sensor={} --out encoders/demo --epochs 4",
+    "imuscribe align pretrain air-letters simulate.strokes=unipen.parquet --out encoders/air",
+)
+def pretrain(
+    recipe: Annotated[str, typer.Argument(help="A recipe's file or packaged name.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value …, and preset=NAME.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The encoder's folder, for sensor.pretrained.")] = Path(
+        "encoder"
+    ),
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the recordings.")] = 14,
+) -> None:
+    """Teach the encoder of a recipe's sensor section to name labels, before a language model.
+
+    Learns from the people in split.train if the protocol is 'given', else from everybody, and
+    writes down who they were: nobody of them is tested with it.
+    """
+    from imuscribe.recipes.load import load_recipe
+
+    resolved = load_recipe(recipe, overrides or [])
+    if resolved.sensor is None:
+        raise InputError("'sensor' is null: there is no encoder to train: set sensor={}")
+    from imuscribe.align.pretrain import pretrain as teach
+    from imuscribe.finetune.rows import load_recordings, training_people
+
+    people = training_people(load_recordings(resolved), resolved)
+    typer.echo(teach(resolved, people, out, epochs))
+    typer.echo(f"next: imuscribe train {recipe} sensor.pretrained={out}")
 
 
 @command(

@@ -39,13 +39,13 @@ SMALL = {"width": 16, "steps": 32, "tokens": 2, "hidden": [16], "lr": 1e-2}
 def recipe(sharp_model_dir: Path) -> Callable[..., Recipe]:
     """Return a maker of small recipes with sensor tokens."""
 
-    def make(sensor: dict[str, Any] | None = None, **changes: Any) -> Recipe:
+    def make(shape: dict[str, Any] | None = None, **changes: Any) -> Recipe:
         train = {"batch_size": 4, "epochs": 4, "lr": 1e-2, "checkpoint_every": 3}
         values = {
             "name": "tiny",
             "labels": "A-D",
             "text": {"views": [{"signal": "velocity", "steps": 8}]},
-            "sensor": SMALL | (sensor or {}),
+            "sensor": SMALL | (shape or {}),
             "model": {"base": str(sharp_model_dir), "dtype": "fp32"},
             "lora": {"r": 4, "dtype": "fp32"},
         }

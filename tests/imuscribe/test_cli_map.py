@@ -218,7 +218,10 @@ def test_a_gallery_of_the_first_format_is_listed_and_used(
         (["eval", *SMALL, "data=none.parquet"], "none.parquet"),
         (["eval", *SMALL, "split.train=sim-009"], "sim-009"),
         (["fit", *SMALL, "split.train=sim-009"], "'sim-009' is not in the data"),
-        (["fit", *SMALL, "encoder.weights=shared", "view.source=writing"], "set encoder.weights=partly-shared"),
+        (
+            ["fit", *SMALL, "encoder.weights=shared", "view.source=writing"],
+            "set encoder.weights=partly-shared",
+        ),
         (
             ["eval", "demo"],
             "recipe 'demo': its kind is 'letters', not 'mapping': it is for 'imuscribe run'",

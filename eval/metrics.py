@@ -55,8 +55,7 @@ def evaluate(
     seed, resamples : int
         Of the bootstrap over people.
     windows : bool
-        They are overlapping pieces of far fewer recordings, so counting them as independent would
-        make intervals too narrow: those of pooled figures are by bootstrap over people, too.
+        They are pieces of far fewer recordings: intervals of pooled figures are over people, too.
 
     Returns
     -------
@@ -76,54 +75,36 @@ def evaluate(
     ValueError
         If nothing is to be judged, the lengths disagree, or a true label is not in `labels`.
     """
-    scores = np.asarray(log_probs, dtype=np.float64)
-    if not len(y_true) or scores.shape != (len(y_true), len(labels)) or np.isnan(scores).any():
-        raise ValueError(
-            f"log_probs {scores.shape} without NaN must be (n, n_labels) for {len(y_true)} "
-            f"recordings and {len(labels)} labels, n at least 1"
-        )
-    truth = np.array([list(labels).index(label) for label in y_true])
-    rows = np.arange(len(truth))
+    scores = _checked(log_probs, len(y_true), len(labels))
+    rows, truth = np.arange(len(y_true)), np.array([list(labels).index(x) for x in y_true])
     order = np.argsort(-scores, axis=1, kind="stable")
     answered = np.isfinite(scores).any(axis=1)
     correct = answered & (order[:, 0] == truth)
     in_top5 = np.isfinite(scores[rows, truth]) & (order[:, :5] == truth[:, None]).any(axis=1)
-    people, who = np.unique(np.array(list(subjects)), return_inverse=True)
     # The last column is for unparsable answers, which are wrong but no label's.
     given = np.where(answered, order[:, 0], len(labels))
-    tables = np.zeros((len(people), len(labels), len(labels) + 1), dtype=int)
-    np.add.at(tables, (who, truth, given), 1)
-    confusion = tables.sum(axis=0)
+    tables = _counts(subjects, (truth, given), (len(labels), len(labels) + 1))
+    shares = _shares(correct, y_true)
     by_case = _shares(correct, [case or "unknown" for case in cases])
     is_distribution = bool(np.isfinite(scores).all())
     sure = calibration_error(np.exp(scores.max(axis=1)), correct) if is_distribution else None
-    pooled: Values = {
-        "accuracy": share(correct.sum(), len(correct)),
-        "people": bootstrap_people(correct, subjects, seed, resamples),
-        "top5": share(in_top5.sum(), len(in_top5)),
-        "macro_f1": float(_f1(confusion)),
-    }
     if windows:
-        near = np.zeros((len(people), 2), dtype=int)
-        np.add.at(near, (who, in_top5.astype(int)), 1)
-        for name, counts, figure in (
-            ("accuracy", tables, _accuracy),
-            ("f1", tables, _f1),
-            ("top5", near, lambda counts: counts[..., 1] / counts.sum(axis=-1)),
-        ):
-            pooled[name] = _pooled_over_people(counts, figure, seed, resamples)
+        near = _counts(subjects, (in_top5.astype(int),), (2,))
+        pooled = _of_windows(tables, near, seed, resamples)
+    else:
+        hits = {"accuracy": correct, "top5": in_top5}
+        pooled = {name: share(found.sum(), len(found)) for name, found in hits.items()}
     return {
         "labels": list(labels),
         "n": len(truth),
         "chance": 1 / len(labels),
         **pooled,
-        "per_class": {
-            labels[i]: share(correct[truth == i].sum(), (truth == i).sum())
-            for i in np.unique(truth)
-        },
+        "people": bootstrap_people(correct, subjects, seed, resamples),
+        "macro_f1": float(_f1(tables.sum(axis=0))),
+        "per_class": {labels[i]: shares[labels[i]] for i in np.unique(truth)},
         "per_person": _shares(correct, subjects),
         "by_case": by_case if len(by_case) > 1 else {},
-        "confusion": confusion[:, :-1].tolist(),
+        "confusion": tables.sum(axis=0)[:, :-1].tolist(),
         "unparsable": float(1 - answered.mean()),
         "log_loss": float(-scores[rows, truth].mean()) if is_distribution else None,
         "calibration_error": sure,
@@ -207,6 +188,42 @@ def _shares(correct: NDArray[np.bool_], groups: Sequence[str]) -> dict[str, Inte
     group = np.array(list(groups))
     each = {str(name): correct[group == name] for name in np.unique(group)}
     return {name: share(hits.sum(), len(hits)) for name, hits in each.items()}
+
+
+def _checked(log_probs: Floats, n: int, n_labels: int) -> Floats:
+    """Return scores of the right shape without NaN."""
+    scores = np.asarray(log_probs, dtype=np.float64)
+    if not n or scores.shape != (n, n_labels) or np.isnan(scores).any():
+        raise ValueError(
+            f"log_probs {scores.shape} without NaN must be (n, n_labels) for {n} recordings and "
+            f"{n_labels} labels, n at least 1"
+        )
+    return scores
+
+
+def _counts(
+    subjects: Sequence[str], places: tuple[NDArray[np.int_], ...], shape: tuple[int, ...]
+) -> NDArray[np.int_]:
+    """Count each person's recordings by their places in a table, shape (n_people, *shape)."""
+    people, who = np.unique(np.array(list(subjects)), return_inverse=True)
+    counts = np.zeros((len(people), *shape), dtype=int)
+    np.add.at(counts, (who, *places), 1)
+    return counts
+
+
+def _of_windows(
+    tables: NDArray[np.int_], near: NDArray[np.int_], seed: int, resamples: int
+) -> Values:
+    """Return accuracy, macro F1 and top-5 accuracy of windows, from each person's counts."""
+    figures: dict[str, tuple[NDArray[np.int_], Callable[[NDArray[np.int_]], Floats]]] = {
+        "accuracy": (tables, _accuracy),
+        "f1": (tables, _f1),
+        "top5": (near, lambda counts: counts[..., 1] / counts.sum(axis=-1)),
+    }
+    return {
+        name: _pooled_over_people(counts, figure, seed, resamples)
+        for name, (counts, figure) in figures.items()
+    }
 
 
 def _pooled_over_people(

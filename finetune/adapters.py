@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from imuscribe.finetune.base import adapted, check_adapter, skeleton, weights_folder
+from imuscribe.models.encoders import ABOUT_TOKENS, SHAPE, TOKENS
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import safe_name, sha256
@@ -55,7 +56,7 @@ def weights_hash(name_or_path: str | Path) -> str:
     path = adapter_path(name_or_path) / "adapter_model.safetensors"
     if not path.is_file():
         raise InputError(f"adapter '{name_or_path}': no {path.name} there: train one first")
-    sensor = path.with_name("sensor.safetensors")
+    sensor = path.with_name(TOKENS)
     return sha256(path) if not sensor.is_file() else f"{sha256(path)}+{sha256(sensor)}"
 
 
@@ -116,12 +117,12 @@ def check_start(recipe: Recipe) -> Path | None:
 
 def _check_sensor(recipe: Recipe, folder: Path) -> None:
     """Refuse sensor tokens of another shape than the recipe's; an adapter may have none yet."""
-    path = folder / "sensor.json"
+    path = folder / ABOUT_TOKENS
     if not path.is_file():
         return
     theirs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["sensor"]
     ours = {} if recipe.sensor is None else recipe.sensor.model_dump(mode="json")
-    shape = ("encoder", "view", "steps", "width", "tokens", "hidden")
+    shape = (*SHAPE, "tokens", "hidden")
     differ = [key for key in shape if ours.get(key) != theirs.get(key)]
     if differ:
         here = "null" if not ours else ", ".join(f"sensor.{k}={ours.get(k)}" for k in differ)

@@ -74,10 +74,11 @@ def load_base(
             network = PeftModel.from_pretrained(
                 network, adapter, is_trainable=trainable, autocast_adapter_dtype=False
             )
-        from imuscribe.finetune import sensor
+        from imuscribe.models.encoders import find_tokens
+        from imuscribe.models.projector import attach
 
-        if (tokens := sensor.found(adapter, network)) is not None:
-            sensor.attach(network, tokens)
+        if (tokens := find_tokens(adapter, network)) is not None:
+            attach(network, tokens)
     # A slice of positions reaches the output head with gaps in memory, where PyTorch's CPU product
     # is ten times slower: an eighth of a training step.
     network.get_output_embeddings().register_forward_pre_hook(lambda _, x: (x[0].contiguous(),))

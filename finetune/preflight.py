@@ -116,7 +116,7 @@ def check_lengths(
     Rows longer than `train.max_length` are an InputError that says of which labels, how many, and
     what would fit. (A trainer left to itself drops them without a word, whole classes of them.)
     """
-    length = 0 if recipe.sensor is None else recipe.sensor.tokens + 2
+    length = 0 if recipe.sensor is None else recipe.sensor.length
     lengths = [len(row["input_ids"]) for row in tokenised(rows, tokenizer, length)]
     allowed = recipe.train.max_length
     long = Counter(row["label"] for row, n in zip(rows, lengths, strict=True) if n > allowed)

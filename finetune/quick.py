@@ -23,9 +23,9 @@ from torch import Tensor
 from torch.nn import Embedding
 from torch.nn.functional import linear, scaled_dot_product_attention, silu
 
-from imuscribe.finetune import sensor
 from imuscribe.finetune.base import PACKAGED, converted
-from imuscribe.models.projector import SensorTokens
+from imuscribe.models.encoders import find_tokens
+from imuscribe.models.projector import SensorTokens, embedded
 from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.files import cache_dir
 
@@ -62,7 +62,7 @@ def load_quick(
         weights[target] += config["lora_alpha"] / root * change
     settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     network = QuickLlama(weights, settings)
-    network.sensor = sensor.found(adapter, network)
+    network.sensor = find_tokens(adapter, network)
     return network, tokenizer
 
 
@@ -103,7 +103,7 @@ class QuickLlama:
     ) -> SimpleNamespace:
         """Return ``logits`` of the last position, shape (n, 1, n_tokens in the vocabulary)."""
         w = self._weights
-        x = self._table[input_ids] if signals is None else sensor.embedded(self, input_ids, signals)
+        x = self._table[input_ids] if signals is None else embedded(self, input_ids, signals)
         turn = self._rotation(position_ids)
         length = input_ids.shape[1]
         seen = torch.ones(length, length, dtype=torch.bool).tril() & attention_mask[:, None].bool()

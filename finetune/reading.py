@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from imuscribe.finetune.adapters import adapter_path
 from imuscribe.finetune.base import check_adapter, load_base
 from imuscribe.finetune.rows import prompt_builder, signals_of
+from imuscribe.models.encoders import ABOUT_TOKENS
 from imuscribe.prompts.ask.sensor import PLACE
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize import build_serializer
@@ -55,7 +56,7 @@ class Reader:
         if self.adapter is not None:
             check_adapter(self.adapter, self.recipe.model.base)
         self.sensor = self.recipe.sensor
-        if self.adapter is None or not (self.adapter / "sensor.json").is_file():
+        if self.adapter is None or not (self.adapter / ABOUT_TOKENS).is_file():
             # The base as it comes, and an adapter of before, read text.
             self.sensor = None
         self._serializer = build_serializer(self.recipe.text)
@@ -76,13 +77,12 @@ class Reader:
 
         Text, the place of the sensor's tokens, or both, as the model has learnt; or one alone.
         """
-        if self.sensor is None or (shows != "tokens" and self.sensor.text):
-            written = self._serializer.encode([self._serializer.features(r) for r in recordings])
-        if self.sensor is None:
-            return written
-        if shows == "tokens" or not self.sensor.text:
+        if self.sensor is not None and (shows == "tokens" or not self.sensor.text):
             return [PLACE] * len(recordings)
-        return written if shows == "text" else [f"{PLACE}\n{text}" for text in written]
+        written = self._serializer.encode([self._serializer.features(rec) for rec in recordings])
+        if self.sensor is None or shows == "text":
+            return written
+        return [f"{PLACE}\n{text}" for text in written]
 
     def signals(self, recordings: Sequence[Recording]) -> Array | None:
         """Return what the sensor encoder sees of cleaned recordings; None where there is none."""

@@ -88,7 +88,7 @@ def select(recordings: Sequence[Recording], recipe: Recipe) -> list[Recording]:
 
 def prompt_builder(recipe: Recipe, tokenizer: Any, reads: bool = True) -> PromptBuilder:
     """Return what asks a recipe's questions; a model that `reads` has its sensor tokens."""
-    length = recipe.sensor.tokens + 2 if reads and recipe.sensor is not None else 0
+    length = recipe.sensor.length if reads and recipe.sensor is not None else 0
     return PromptBuilder(tokenizer, recipe.label_set, recipe.prompt, length)
 
 
@@ -235,12 +235,11 @@ def _texts(
 ) -> list[str]:
     """Return what stands in the prompts for signals: text, the place of their tokens, or both."""
     sensor = recipe.sensor
-    if sensor is None or sensor.text:
-        written = serializer.encode([serializer.features(rec) for rec in recordings])
+    if sensor is not None and not sensor.text:
+        return [PLACE] * len(recordings)
+    written = serializer.encode([serializer.features(rec) for rec in recordings])
     if sensor is None:
         return written
-    if not sensor.text:
-        return [PLACE] * len(recordings)
     drawn = [_rng(recipe, epoch, rec, stream=3).random() for rec in recordings]
     return [
         text if x < sensor.drop else PLACE if x >= 1 - sensor.drop else f"{PLACE}\n{text}"

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from imuscribe.finetune.rows import completion_ids, pad_id, padded, prompt_ids
-from imuscribe.finetune.sensor import embedded, sensor_of
+from imuscribe.models.projector import embedded, sensor_of
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Array
 
@@ -215,7 +215,7 @@ class ContinuationScorer:
 def places(model: Any, signals: Array | None) -> int:
     """Return how many positions of a prompt a signal takes; none where no signal is given."""
     sensor = sensor_of(model)
-    return 0 if signals is None or sensor is None else sensor.length
+    return 0 if signals is None or sensor is None else sensor.config.length
 
 
 def generate(

@@ -212,12 +212,13 @@ def _read(path: Path) -> Identity:
 
 def _save(network: PreTrainedModel, recipe: Recipe, final: Path, texts: Mapping[str, str]) -> None:
     """Write an adapter's folder: weights, configuration, and texts by their file names."""
-    from imuscribe.finetune import sensor
+    from imuscribe.models.encoders import save_tokens
+    from imuscribe.models.projector import sensor_of
 
     with weights_folder(final, "adapter_config.json") as folder:
         network.save_pretrained(folder, save_embedding_layers=False)
-        if (tokens := sensor.sensor_of(network)) is not None:
-            sensor.save(tokens, recipe.label_set, folder)
+        if (tokens := sensor_of(network)) is not None:
+            save_tokens(tokens, recipe.label_set, folder)
         path = folder / "adapter_config.json"
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         # peft writes a set, in an order that differs from run to run.

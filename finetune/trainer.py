@@ -31,7 +31,9 @@ from trl import SFTConfig, SFTTrainer
 
 from imuscribe.finetune.base import adapted, adapter_precision, load_base, precision, torch_dtype
 from imuscribe.finetune.rows import Row, pad_id, padded, tokenised
-from imuscribe.finetune.sensor import attach, fresh, restore, save, sensor_of
+from imuscribe.models.classifier import SMOOTHING, WEIGHT_DECAY
+from imuscribe.models.encoders import fresh_tokens, restore_tokens, save_tokens
+from imuscribe.models.projector import attach, sensor_of
 from imuscribe.recipes.schema import LoraConfig, Recipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import write_text
@@ -65,11 +67,11 @@ def make_trainer(
     tokens = sensor_of(network)
     if recipe.sensor is not None:
         if tokens is None:
-            tokens = fresh(recipe.sensor, recipe.label_set, network)
+            tokens = fresh_tokens(recipe.sensor, recipe.label_set, network)
             attach(network, tokens)
         tokens.config = recipe.sensor  # how it trains is this recipe's
         tokens.encoder.requires_grad_(not recipe.sensor.freeze)
-    data = tokenised(rows, tokenizer, 0 if tokens is None else tokens.length)
+    data = tokenised(rows, tokenizer, 0 if tokens is None else tokens.config.length)
     signals = None
     if tokens is not None:
         signals = np.stack([row["signal"] for row in rows])
@@ -77,10 +79,10 @@ def make_trainer(
         targets = [places.get(row["label"], -100) for row in rows]
         for i, target in enumerate(targets):
             data[i] |= {"row": i, "target": target}
-        if recipe.sensor is not None and recipe.sensor.warm_up and not resumes:
+        if tokens.config.warm_up and not resumes:
             once = [i for i, row in enumerate(rows) if row["epoch"] == 0 and targets[i] >= 0]
             wanted = np.array(targets)[once]
-            tokens.learn(signals[once], wanted, recipe.sensor.warm_up, recipe.seed, progress=True)
+            tokens.learn(signals[once], wanted, tokens.config.warm_up, recipe.seed, progress=True)
     lengths = [len(row["input_ids"]) for row in data]
     rows_per_step = recipe.train.batch_size * recipe.train.accumulate * args.world_size
     trainer = Trainer(
@@ -205,7 +207,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": adapter, "weight_decay": self.args.weight_decay},
-                {"params": sensor, "lr": self.recipe.sensor.lr, "weight_decay": 0.05},
+                {"params": sensor, "lr": self.recipe.sensor.lr, "weight_decay": WEIGHT_DECAY},
             ],
             lr=self.args.learning_rate,
         )
@@ -216,7 +218,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         tokens = sensor_of(self.accelerator.unwrap_model(self.model))
         assert tokens is not None
         loss: torch.Tensor = torch.nn.functional.cross_entropy(
-            tokens.said, targets, label_smoothing=0.1, ignore_index=-100, reduction="sum"
+            tokens.said, targets, label_smoothing=SMOOTHING, ignore_index=-100, reduction="sum"
         )
         weight: float = tokens.config.auxiliary / self.args.gradient_accumulation_steps
         return (weight / len(targets)) * loss
@@ -241,7 +243,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         if self.is_world_process_zero():
             tokens = sensor_of(self.accelerator.unwrap_model(model))
             if tokens is not None and self.recipe is not None:
-                save(tokens, self.recipe.label_set, folder)
+                save_tokens(tokens, self.recipe.label_set, folder)
             (folder / COMPLETE).touch()
 
     def _load_from_checkpoint(self, folder: str, model: torch.nn.Module | None = None) -> None:
@@ -249,7 +251,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         weights = peft.load_peft_weights(folder, device="cpu")
         peft.set_peft_model_state_dict(model or self.model, weights)
         if (tokens := sensor_of(model or self.model)) is not None:
-            restore(tokens, Path(folder))
+            restore_tokens(tokens, Path(folder))
 
     def final_loss(self) -> float:
         """Return the mean loss of the last tenth of the updates."""

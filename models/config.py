@@ -101,6 +101,11 @@ class SensorConfig(Config):
     vary: VaryConfig | None = VaryConfig()
     """Vary every sequence afresh each time it is seen, beside `train.augment`; null does not."""
 
+    @property
+    def length(self) -> int:
+        """Positions of the prompt that a signal takes, start and end included."""
+        return self.tokens + 2
+
 
 class LossConfig(Config):
     """The loss."""

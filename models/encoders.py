@@ -1,8 +1,12 @@
-"""Pretrained sensor encoders: their folders, what they are, and whom they have learnt from."""
+"""Sensor encoders and tokens on disk: pretrained ones, and those beside an adapter.
+
+Importing this loads no torch; what reads weights does.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +17,10 @@ from imuscribe.signals.files import atomic_path, sha256, write_text
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from imuscribe.models.projector import SensorTokens
+
 WEIGHTS, SETTINGS = "encoder.safetensors", "encoder.json"
+TOKENS, ABOUT_TOKENS = "sensor.safetensors", "sensor.json"
 
 SHAPE = ("encoder", "view", "steps", "width")
 """What an encoder has to have in common with the recipe that goes on from it."""
@@ -21,11 +28,7 @@ SHAPE = ("encoder", "view", "steps", "width")
 
 def save_encoder(encoder: nn.Module, config: SensorConfig, folder: Path, about: Any) -> None:
     """Write an encoder, what it sees and `about`, what else there is to say of it."""
-    from safetensors.torch import save_file
-
-    weights = {name: value.detach().cpu().contiguous() for name, value in _weights(encoder).items()}
-    with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(weights, temporary, metadata={"format": "pt"})
+    _write(encoder, folder / WEIGHTS)
     values = {"sensor": config.model_dump(mode="json", include=set(SHAPE)), **about}
     write_text(folder / SETTINGS, json.dumps(values, indent=2))
 
@@ -66,6 +69,72 @@ def about_encoder(folder: Path) -> dict[str, Any]:
             "'imuscribe align pretrain'"
         ) from None
     return values
+
+
+def fresh_tokens(config: SensorConfig, labels: Sequence[str], network: Any) -> SensorTokens:
+    """Return sensor tokens for a language model, from a pretrained encoder where one is named."""
+    from imuscribe.models.projector import SensorTokens
+
+    tokens = SensorTokens(config, len(labels), network.get_input_embeddings().weight)
+    if config.pretrained is not None:
+        tokens.encoder.load_state_dict(load_encoder(Path(config.pretrained), config))
+    return tokens
+
+
+def save_tokens(tokens: SensorTokens, labels: Sequence[str], folder: Path) -> None:
+    """Write weights and settings into an adapter's folder."""
+    _write(tokens, folder / TOKENS)
+    values = {"sensor": tokens.config.model_dump(mode="json"), "labels": list(labels)}
+    write_text(folder / ABOUT_TOKENS, json.dumps(values, indent=2))
+
+
+def restore_tokens(tokens: SensorTokens, folder: Path) -> None:
+    """Read the weights that `save_tokens` wrote into sensor tokens of the same shape."""
+    from safetensors.torch import load_file
+
+    weights = {name: value.float() for name, value in load_file(folder / TOKENS).items()}
+    here = {name: tuple(value.shape) for name, value in _weights(tokens).items()}
+    there = {name: tuple(value.shape) for name, value in weights.items()}
+    if here != there:
+        name = next(iter(sorted(set(here.items()) ^ set(there.items()))))[0]
+        raise InputError(
+            f"{folder / TOKENS}: '{name}' is {there.get(name, 'missing')}, the recipe's 'sensor' "
+            f"section needs {here.get(name, 'none')}: give the recipe that it was trained with"
+        )
+    tokens.load_state_dict(weights)
+
+
+def find_tokens(folder: Path, network: Any) -> SensorTokens | None:
+    """Return the sensor tokens saved in an adapter's folder, None where it has none."""
+    if not (folder / TOKENS).is_file():
+        return None
+    config, labels = about_tokens(folder)
+    # The encoder's weights are here; where they once began does not matter.
+    config = config.model_copy(update={"pretrained": None})
+    tokens = fresh_tokens(config, labels, network)
+    restore_tokens(tokens, folder)
+    return tokens.eval()
+
+
+def about_tokens(folder: Path) -> tuple[SensorConfig, list[str]]:
+    """Return the configuration and the labels of the head that an adapter's folder states."""
+    try:
+        values = json.loads((folder / ABOUT_TOKENS).read_text(encoding="utf-8"))
+        return SensorConfig.parse(values["sensor"], str(folder / ABOUT_TOKENS)), values["labels"]
+    except (OSError, ValueError, KeyError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{folder / ABOUT_TOKENS}: cannot be read ({error}): train again"
+        ) from None
+
+
+def _write(network: nn.Module, path: Path) -> None:
+    from safetensors.torch import save_file
+
+    weights = {name: value.detach().cpu().contiguous() for name, value in _weights(network).items()}
+    with atomic_path(path) as temporary:
+        save_file(weights, temporary, metadata={"format": "pt"})
 
 
 def _weights(encoder: nn.Module) -> dict[str, Tensor]:

@@ -2,18 +2,26 @@
 
 Start and end are rows of the projector, not of the vocabulary: the base model's embeddings stay as
 they came, bit for bit, and an adapter trained beside them can be merged and served without them.
+
+The model is called as ever, with `SENSOR_ID` where the tokens of a signal stand and the signals as
+``signals=``: scoring, generation and training need not know more.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from imuscribe.models.classifier import Classifier
 from imuscribe.models.config import SensorConfig
+from imuscribe.prompts.ask.sensor import SENSOR_ID
 from imuscribe.signals.motion.views import n_channels
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class SensorTokens(Classifier):
@@ -46,11 +54,6 @@ class SensorTokens(Classifier):
         self.edges = nn.Parameter(rows.mean(dim=0).repeat(2, 1))
         self.encoder.requires_grad_(not config.freeze)
 
-    @property
-    def length(self) -> int:
-        """Positions of the prompt that a recording takes, start and end included."""
-        return self.config.tokens + 2
-
     def forward(self, x: Tensor) -> Tensor:
         """Return embeddings (n, length, size) of sequences (n, n_channels, n_steps)."""
         features = self.features(x)
@@ -59,3 +62,43 @@ class SensorTokens(Classifier):
         tokens = self.projector(parts) * self.scale
         edges = self.edges.expand(len(x), -1, -1)
         return torch.cat([edges[:, :1], tokens, edges[:, 1:]], dim=1)
+
+
+def attach(network: PreTrainedModel, tokens: SensorTokens) -> None:
+    """Let a language model take ``signals=``: `network.sensor` makes what stands in the prompt."""
+    network.sensor = tokens.to(network.device)
+    network.register_forward_pre_hook(_splice, with_kwargs=True)
+
+
+def sensor_of(network: Any) -> SensorTokens | None:
+    """Return the sensor tokens of a model, None of one that reads text alone."""
+    return getattr(network, "sensor", None)
+
+
+def embedded(network: Any, input_ids: Tensor, signals: Tensor) -> Tensor:
+    """Return the embeddings of rows of ids, those of the sensor in their places.
+
+    `signals` (n, n_channels, n_steps), one a row of ids. What the head says of them is left in
+    `network.sensor.said`.
+    """
+    sensor: SensorTokens = network.sensor
+    tokens = sensor(signals)
+    places = input_ids == SENSOR_ID
+    count = places.sum(dim=1)
+    if bool(((count != 0) & (count != sensor.config.length)).any()):
+        raise ValueError(
+            f"a row has {int(count.max())} places for {sensor.config.length} sensor tokens"
+        )
+    embeddings: Tensor = network.get_input_embeddings()(input_ids.clamp(min=0))
+    # Zero times a sum keeps every weight in the graph where no row of a batch has a place.
+    embeddings = embeddings + 0 * tokens.sum().to(embeddings.dtype)
+    embeddings[places] = tokens[count > 0].flatten(0, 1).to(embeddings.dtype)
+    return embeddings
+
+
+def _splice(network: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
+    signals = given.pop("signals", None)
+    if signals is None:
+        return args, given
+    ids = given.pop("input_ids")
+    return args, given | {"inputs_embeds": embedded(network, ids, signals)}

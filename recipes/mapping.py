@@ -12,17 +12,10 @@ from imuscribe.recipes.schema import RecordingsExperiment, SplitConfig, as_names
 from imuscribe.signals.config import Config
 from imuscribe.signals.motion.augment import AugmentConfig
 from imuscribe.signals.motion.frames import FrameConfig
+from imuscribe.signals.motion.views import QUANTITIES, Quantity
 from imuscribe.signals.simulate import SimulateConfig
 
 Column = Literal["case", "device", "session", "placement"]
-ViewSignal = Literal["velocity", "acceleration", "rotation"]
-SIGNALS: dict[str, tuple[ViewSignal, ...]] = {
-    "movement": ("velocity", "acceleration"),
-    "writing": ("velocity", "acceleration", "rotation"),
-}
-"""One word for the signals of a view. ``movement`` leaves the rotation rate out: a few people's is
-a copy of their velocity, for the device swings about their elbow, and a network that is given it
-learns the swing and is lost with anybody who moves otherwise."""
 Side = Literal["source", "target"]
 SIDES: tuple[Side, Side] = ("source", "target")
 Provenance = Literal["same-user", "cross-user"]
@@ -45,11 +38,11 @@ Method = Literal[
 
 
 def _signals(given: Any) -> Any:
-    """Accept a word of `SIGNALS`, or one signal, where a list is meant."""
-    return SIGNALS.get(given) or as_names(given) if isinstance(given, str) else given
+    """Accept a word of `signals.motion.views`, or one signal, where a list is meant."""
+    return QUANTITIES.get(given) or as_names(given) if isinstance(given, str) else given
 
 
-ViewSignals = Annotated[tuple[ViewSignal, ...], BeforeValidator(_signals), Field(min_length=1)]
+ViewSignals = Annotated[tuple[Quantity, ...], BeforeValidator(_signals), Field(min_length=1)]
 
 
 class ViewConfig(Config):
@@ -60,11 +53,11 @@ class ViewConfig(Config):
     plane, each divided by its root mean square; for gestures. ``level``: acceleration up and along
     the level, rotation about up and about the level, in m/s² and rad/s; for activities, whose
     strength counts and which have no writing direction."""
-    source: ViewSignals = SIGNALS["movement"]
+    source: ViewSignals = QUANTITIES["movement"]
     """Signals of the condition that is mapped, ``plane`` only: a list of velocity, acceleration and
     rotation, or one word, ``movement`` (the first two) or ``writing`` (all three). The rotation
-    rate is left out because people swing a device differently: see `SIGNALS`."""
-    target: ViewSignals = SIGNALS["movement"]
+    rate is left out because people swing a device differently: see `signals.motion.views`."""
+    target: ViewSignals = QUANTITIES["movement"]
     """Signals of the other. Flat writing hardly turns the hand, so its rotation says nothing.
     ``analytic`` and ``analytic-dtw`` compare the signals that both sides have."""
     steps: Annotated[int, Field(ge=8)] = 32

@@ -6,6 +6,7 @@ import os
 import string
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -118,3 +119,28 @@ def sharp_model_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFacto
     model.model.norm.weight.data *= 20
     model.save_pretrained(folder)
     return folder
+
+
+class Killed(BaseException):
+    """Stands for a power cut: nothing may catch it."""
+
+
+@pytest.fixture
+def cut_training(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], None]:
+    """Return what starts a training and cuts it after so many updates."""
+    import imuscribe.finetune.trainer
+
+    original = imuscribe.finetune.trainer.Monitor.on_log
+
+    def cut_after(step: int, start: Callable[[], object]) -> None:
+        def cut(self: Any, args: Any, state: Any, control: Any, **more: Any) -> None:
+            original(self, args, state, control, **more)
+            if state.global_step == step:
+                raise Killed
+
+        monkeypatch.setattr(imuscribe.finetune.trainer.Monitor, "on_log", cut)
+        with pytest.raises(Killed):
+            start()
+        monkeypatch.undo()
+
+    return cut_after

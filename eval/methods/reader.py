@@ -67,9 +67,10 @@ class KeptReader:
         """Ask about every different text, or text and signal, once."""
         from scipy.special import log_softmax
 
-        first = {what: i for i, what in reversed(list(enumerate(unlike)))}
-        once = sorted(first.values())
-        place = {unlike[i]: row for row, i in enumerate(once)}
+        first: dict[Hashable, int] = {}
+        for i, what in enumerate(unlike):
+            first.setdefault(what, i)
+        once, place = list(first.values()), {what: row for row, what in enumerate(first)}
         prompts = self._reader.prompts([texts[i] for i in once])
         few = None if signals is None else signals[once]
         read, seconds = timed(

@@ -41,9 +41,9 @@ def pretrain(
     Learns from the people in split.train if the protocol is 'given', else from everybody, and
     writes down who they were: nobody of them is tested with it.
     """
-    from imuscribe.recipes.load import load_recipe
+    from imuscribe.recipes.load import load_recipe, name_labels
 
-    resolved = load_recipe(recipe, overrides or [])
+    resolved = name_labels(load_recipe(recipe, overrides or []))
     if resolved.sensor is None:
         raise InputError("'sensor' is null: there is no encoder to train: set sensor={}")
     from imuscribe.align.pretrain import pretrain as teach

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from imuscribe.signals.motion.frames import FrameConfig, Signal, writing_motion
+from imuscribe.signals.motion.frames import FrameConfig, writing_motion
 from imuscribe.signals.motion.warping import equally_long
 from imuscribe.signals.recording import ACC, Array, Recording
 
@@ -17,10 +17,12 @@ The rotation rate of a few people is a copy of their velocity, because they swin
 the elbow: a network that is given it learns the swing and is lost with anybody who moves otherwise.
 """
 
-_QUANTITIES: dict[str, tuple[Signal, ...]] = {
+Quantity = Literal["velocity", "acceleration", "rotation"]
+QUANTITIES: dict[str, tuple[Quantity, ...]] = {
     "movement": ("velocity", "acceleration"),
     "writing": ("velocity", "acceleration", "rotation"),
 }
+"""The quantities of a view that is in the writing frame."""
 
 
 def sequence(
@@ -41,10 +43,10 @@ def sequence(
         quantities = [rec.select(ACC)] + ([] if rec.gyro is None else [rec.gyro])
     else:
         motion = writing_motion(rec, frame)
-        quantities = [motion.plane(name) for name in _QUANTITIES[view]]
+        quantities = [motion.plane(name) for name in QUANTITIES[view]]
     return equally_long(quantities, rec.t, steps, relative=view != "physical")
 
 
 def n_channels(view: View) -> int:
     """Return the rows of a view; of the device's own channels with a gyroscope."""
-    return 2 * len(_QUANTITIES[view]) if view in _QUANTITIES else 6
+    return 2 * len(QUANTITIES[view]) if view in QUANTITIES else 6

@@ -16,13 +16,14 @@ import torch
 
 from imuscribe.align.pretrain import pretrain
 from imuscribe.eval.tasks.letters import folds_of
-from imuscribe.finetune import sensor
 from imuscribe.finetune.base import load_base
 from imuscribe.finetune.reading import Reader
 from imuscribe.finetune.rows import load_recordings, prompt_builder, signals_of, training_rows
 from imuscribe.finetune.scoring import LabelScorer, generate
 from imuscribe.finetune.sft import train
 from imuscribe.models.config import SensorConfig
+from imuscribe.models.encoders import about_tokens, fresh_tokens
+from imuscribe.models.projector import attach, embedded
 from imuscribe.prompts.ask.sensor import PLACE, SENSOR_ID, prompt_ids
 from imuscribe.prompts.ask.tokens import load_tokenizer
 from imuscribe.prompts.serialize import build_serializer
@@ -61,7 +62,7 @@ def reading(tiny_model_dir: Path) -> tuple[Any, Any]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         config = SensorConfig.parse(SMALL)
-        sensor.attach(network, sensor.fresh(config, "ABCD", network).eval())
+        attach(network, fresh_tokens(config, "ABCD", network).eval())
     return network, tokenizer
 
 
@@ -85,7 +86,7 @@ def test_tokens_stand_in_their_places_and_everything_else_is_the_models_own(
     ids = torch.tensor([[5, SENSOR_ID, SENSOR_ID, SENSOR_ID, SENSOR_ID, 7], [5, 6, 7, 8, 9, 10]])
     x = torch.from_numpy(signals(2))
     with torch.inference_mode():
-        found = sensor.embedded(network, ids, x)
+        found = embedded(network, ids, x)
         tokens = network.sensor(x)
     table = network.get_input_embeddings().weight
     assert torch.equal(found[0, 1:5], tokens[0])
@@ -163,7 +164,7 @@ def test_training_learns_and_what_is_saved_reads_the_same(
     settings = recipe({"warm_up": 8}, train={"epochs": 8})
     recordings = letters(2, 2, "A-D")
     adapter = train(settings, recordings, tmp_path)
-    kept, labels = sensor.settings(adapter)
+    kept, labels = about_tokens(adapter)
     assert kept == settings.sensor and labels == list("ABCD")
     steps = [json.loads(line)["loss"] for line in (tmp_path / "train-log.jsonl").open()]
     assert np.mean(steps[-4:]) < 0.8 * np.mean(steps[:4])
@@ -181,34 +182,15 @@ def test_training_learns_and_what_is_saved_reads_the_same(
     assert torch.equal(untouched.get_input_embeddings().weight, table)
 
 
-class Killed(BaseException):
-    """Stands for a power cut: nothing may catch it."""
-
-
 def test_killed_and_resumed_is_bit_identical_to_uninterrupted(
-    recipe: Callable[..., Recipe],
-    letters: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    recipe: Callable[..., Recipe], letters: Any, tmp_path: Path, cut_training: Any
 ) -> None:
     from safetensors.torch import load_file
-
-    import imuscribe.finetune.trainer
 
     settings = recipe({"text": True, "warm_up": 2}, train={"augment": {}})
     recordings = letters(2, 2, "A-D")
     whole = train(settings, recordings, tmp_path / "whole")
-    original = imuscribe.finetune.trainer.Monitor.on_log
-
-    def cut(self: Any, args: Any, state: Any, control: Any, **more: Any) -> None:
-        original(self, args, state, control, **more)
-        if state.global_step == 8:
-            raise Killed
-
-    monkeypatch.setattr(imuscribe.finetune.trainer.Monitor, "on_log", cut)
-    with pytest.raises(Killed):
-        train(settings, recordings, tmp_path / "cut")
-    monkeypatch.undo()
+    cut_training(8, lambda: train(settings, recordings, tmp_path / "cut"))
     resumed = train(settings, recordings, tmp_path / "cut")
     for name in ("adapter_model.safetensors", "sensor.safetensors"):
         a, b = load_file(whole / name), load_file(resumed / name)

@@ -70,35 +70,19 @@ def test_train_learns_and_saves_a_whole_adapter(
     assert not list(tmp_path.glob(".*"))
 
 
-class Killed(BaseException):
-    """Stands for a power cut: nothing may catch it."""
-
-
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 def test_killed_and_resumed_is_bit_identical_to_uninterrupted(
     recipe: Callable[..., Recipe],
     letters: Letters,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    cut_training: Any,
     dtype: str,
 ) -> None:
-    import imuscribe.finetune.trainer
-
     settings = recipe(dtype=dtype, augment={})
     recordings = letters(2, 2, "A-D")
     whole = train(settings, recordings, tmp_path / "whole")
 
-    original = imuscribe.finetune.trainer.Monitor.on_log
-
-    def cut(self: Any, args: Any, state: Any, control: Any, **more: Any) -> None:
-        original(self, args, state, control, **more)
-        if state.global_step == 8:
-            raise Killed
-
-    monkeypatch.setattr(imuscribe.finetune.trainer.Monitor, "on_log", cut)
-    with pytest.raises(Killed):
-        train(settings, recordings, tmp_path / "cut")
-    monkeypatch.undo()
+    cut_training(8, lambda: train(settings, recordings, tmp_path / "cut"))
     assert len(losses(tmp_path / "cut")) == 8
     resumed = train(settings, recordings, tmp_path / "cut")
 
@@ -108,22 +92,10 @@ def test_killed_and_resumed_is_bit_identical_to_uninterrupted(
 
 
 def test_checkpoint_of_another_recipe_is_refused(
-    recipe: Callable[..., Recipe], letters: Letters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Callable[..., Recipe], letters: Letters, tmp_path: Path, cut_training: Any
 ) -> None:
-    import imuscribe.finetune.trainer
-
-    original = imuscribe.finetune.trainer.Monitor.on_log
-
-    def cut(self: Any, args: Any, state: Any, control: Any, **more: Any) -> None:
-        original(self, args, state, control, **more)
-        if state.global_step == 4:
-            raise Killed
-
     recordings = letters(2, 1, "A-D")
-    monkeypatch.setattr(imuscribe.finetune.trainer.Monitor, "on_log", cut)
-    with pytest.raises(Killed):
-        train(recipe(), recordings, tmp_path)
-    monkeypatch.undo()
+    cut_training(4, lambda: train(recipe(), recordings, tmp_path))
     with pytest.raises(InputError, match=r"another training \(different: train\)"):
         train(recipe(lr=2e-2), recordings, tmp_path)
     with pytest.raises(InputError, match=r"different: recordings"):

@@ -42,9 +42,9 @@ def pretrain(
     """
     import torch
 
-    from imuscribe.models.classifier import Classifier
-    from imuscribe.models.encoders import SETTINGS, save_encoder
     from imuscribe.models.fit import seeded
+    from imuscribe.models.sensor.classifier import Classifier
+    from imuscribe.models.sensor.files import SETTINGS, save_encoder
 
     if recipe.sensor is None:
         raise InputError("'sensor' is null: there is no encoder to train: set sensor={}")

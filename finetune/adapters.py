@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from imuscribe.finetune.base import adapted, check_adapter, skeleton, weights_folder
-from imuscribe.models.encoders import ABOUT_TOKENS, SHAPE, TOKENS
+from imuscribe.models.sensor.files import ABOUT_TOKENS, SHAPE, TOKENS
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import safe_name, sha256

@@ -74,8 +74,8 @@ def load_base(
             network = PeftModel.from_pretrained(
                 network, adapter, is_trainable=trainable, autocast_adapter_dtype=False
             )
-        from imuscribe.models.encoders import find_tokens
-        from imuscribe.models.projector import attach
+        from imuscribe.models.sensor.files import find_tokens
+        from imuscribe.models.sensor.projector import attach
 
         if (tokens := find_tokens(adapter, network)) is not None:
             attach(network, tokens)

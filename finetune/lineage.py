@@ -93,7 +93,7 @@ def _encoders(recipe: Recipe) -> Lineage:
     """Return what the pretrained encoder that a recipe names has learnt from."""
     if recipe.sensor is None or recipe.sensor.pretrained is None:
         return []
-    from imuscribe.models.encoders import about_encoder
+    from imuscribe.models.sensor.files import about_encoder
 
     found: Lineage = about_encoder(Path(recipe.sensor.pretrained))[KEY]
     return found

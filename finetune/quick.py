@@ -24,8 +24,8 @@ from torch.nn import Embedding
 from torch.nn.functional import linear, scaled_dot_product_attention, silu
 
 from imuscribe.finetune.base import PACKAGED, converted
-from imuscribe.models.encoders import find_tokens
-from imuscribe.models.projector import SensorTokens, embedded
+from imuscribe.models.sensor.files import find_tokens
+from imuscribe.models.sensor.projector import SensorTokens, embedded
 from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.files import cache_dir
 

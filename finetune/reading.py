@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from imuscribe.finetune.adapters import adapter_path
 from imuscribe.finetune.base import check_adapter, load_base
 from imuscribe.finetune.rows import prompt_builder, signals_of
-from imuscribe.models.encoders import ABOUT_TOKENS
+from imuscribe.models.sensor.files import ABOUT_TOKENS
 from imuscribe.prompts.ask.sensor import PLACE
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize import build_serializer

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from imuscribe.finetune.rows import completion_ids, pad_id, padded, prompt_ids
-from imuscribe.models.projector import embedded, sensor_of
+from imuscribe.models.sensor.projector import embedded, sensor_of
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Array
 

@@ -28,7 +28,7 @@ from imuscribe.finetune.rows import (
     training_people,
     training_rows,
 )
-from imuscribe.models.encoders import encoder_hash
+from imuscribe.models.sensor.files import encoder_hash
 from imuscribe.prompts.ask.tokens import load_tokenizer
 from imuscribe.prompts.serialize import build_serializer
 from imuscribe.recipes.load import dump, load_recipe, name_labels
@@ -212,8 +212,8 @@ def _read(path: Path) -> Identity:
 
 def _save(network: PreTrainedModel, recipe: Recipe, final: Path, texts: Mapping[str, str]) -> None:
     """Write an adapter's folder: weights, configuration, and texts by their file names."""
-    from imuscribe.models.encoders import save_tokens
-    from imuscribe.models.projector import sensor_of
+    from imuscribe.models.sensor.files import save_tokens
+    from imuscribe.models.sensor.projector import sensor_of
 
     with weights_folder(final, "adapter_config.json") as folder:
         network.save_pretrained(folder, save_embedding_layers=False)

@@ -31,9 +31,9 @@ from trl import SFTConfig, SFTTrainer
 
 from imuscribe.finetune.base import adapted, adapter_precision, load_base, precision, torch_dtype
 from imuscribe.finetune.rows import Row, pad_id, padded, tokenised
-from imuscribe.models.classifier import SMOOTHING, WEIGHT_DECAY
-from imuscribe.models.encoders import fresh_tokens, restore_tokens, save_tokens
-from imuscribe.models.projector import attach, sensor_of
+from imuscribe.models.sensor.classifier import SMOOTHING, WEIGHT_DECAY
+from imuscribe.models.sensor.files import fresh_tokens, restore_tokens, save_tokens
+from imuscribe.models.sensor.projector import attach, sensor_of
 from imuscribe.recipes.schema import LoraConfig, Recipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import write_text

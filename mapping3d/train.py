@@ -79,7 +79,7 @@ def fit_encoder(
     )
     steps = max(1, round(config.triplets / (len(classes) * config.per_class)))
     loss_of = build_loss(config.loss)
-    planes = encoder.view.space == "plane"
+    axes = None if encoder.view.space == "plane" else 0
     varied = config.vary
     whole = varied and varied.model_copy(update={"late": 0.0, "early": 0.0})
 
@@ -88,7 +88,7 @@ def fit_encoder(
         for _ in range(steps):
             x, y = anchors(), references()
             if varied and whole:
-                x, y = vary(x, varied, planes), vary(y, whole, planes)
+                x, y = vary(x, varied, axes), vary(y, whole, axes)
             a, b = encoder.both(x, y)
             # One tensor given twice would mean the same samples: see `build_loss`.
             yield loss_of(a, numbers, b, numbers.clone())

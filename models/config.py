@@ -66,14 +66,17 @@ class SensorConfig(Config):
     So many positions of the prompt hold what a projector makes of them.
     """
 
-    encoder: Literal["residual"] = "residual"
-    """``residual``: convolutions over one view of a gesture (`models.cnn.ResidualEncoder`)."""
+    encoder: Literal["residual", "patch"] = "residual"
+    """``residual``: convolutions over one view of a gesture (`models.cnn.ResidualEncoder`);
+    ``patch``: a transformer over patches of a window in physical units, for activities
+    (`models.sensor.patch.PatchEncoder`)."""
     view: View = "movement"
     """What it sees of a recording."""
     steps: Annotated[int, Field(ge=16, le=1024)] = 64
-    """Samples it sees, whatever the recording's length."""
+    """Samples it sees, whatever the recording's length. ``patch`` takes 16 for half a second: 128
+    for a window of 4 s."""
     width: Annotated[int, Field(ge=16, multiple_of=16)] = 96
-    """Channels of its first stage; its features are twice as many."""
+    """Channels of its first stage, half as many as it has features; or the width of its patches."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of its hidden values zeroed while training."""
     tokens: Annotated[int, Field(ge=1, le=256)] = 8

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.models.config import EncoderConfig, SensorConfig
-from imuscribe.signals.motion.views import n_channels
+from imuscribe.signals.motion.views import View, n_channels
 from imuscribe.signals.motion.warping import warping_distances
 from imuscribe.signals.recording import Array
 
@@ -49,7 +49,7 @@ class NearestByWarping:
 class ResidualCNN:
     """A residual network on sequences varied afresh in every epoch, and one linear layer.
 
-    The very encoder, variation and training of sensor tokens (`models.classifier.Classifier`).
+    The very encoder, variation and training of sensor tokens (`models.sensor.classifier`).
     """
 
     epochs: int = 30
@@ -58,20 +58,26 @@ class ResidualCNN:
 
     def fit(self, x: Array, y: NDArray[Any]) -> Self:
         """Train on sequences, shape (n, n_channels, n_steps)."""
-        from imuscribe.models.classifier import Classifier
         from imuscribe.models.fit import seeded
+        from imuscribe.models.sensor.classifier import Classifier
 
         self.classes_, target = np.unique(y, return_inverse=True)
-        planes = x.shape[1] == n_channels("movement")
-        config = SensorConfig(view="movement" if planes else "raw")
+        n, channels, steps = x.shape
+        known: tuple[View, ...] = ("movement", "upright")
+        views = {n_channels(view): view for view in known}
+        config = SensorConfig(view=views.get(channels, "raw"))
+        self._scale = np.ones((channels, 1), np.float32)
+        if config.view != "movement":  # one scale for the three axes of a sensor
+            sensors = x.reshape(n, channels // 3, 3 * steps)
+            self._scale = np.repeat(sensors.std(axis=(0, 2)) + 1e-9, 3)[:, None]
         with seeded(self.seed):
-            self._net = Classifier(config, x.shape[1], len(self.classes_))
-        self._net.learn(x, target, self.epochs, self.seed, progress=self.progress)
+            self._net = Classifier(config, channels, len(self.classes_))
+        self._net.learn(x / self._scale, target, self.epochs, self.seed, progress=self.progress)
         return self
 
     def predict_proba(self, x: Array) -> NDArray[np.float64]:
         """Return class probabilities, shape (n, n_classes)."""
-        return np.exp(self._net.read(x).astype(np.float64))
+        return np.exp(self._net.read(x / self._scale).astype(np.float64))
 
 
 @dataclass

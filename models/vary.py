@@ -14,32 +14,51 @@ from torch import Tensor
 from imuscribe.models.config import VaryConfig
 
 
-def vary(x: Tensor, config: VaryConfig, planes: bool = True) -> Tensor:
+def vary(x: Tensor, config: VaryConfig, device: int | None = None) -> Tensor:
     """Return a varied copy of sequences (n, n_channels, n_steps), drawn by torch's generator.
 
-    With `planes` channels are pairs, right and up of one quantity each, which are turned and
-    stretched together and keep their root mean square; others are only warped in time and given
-    noise.
+    Without `device` channels are pairs, right and up of one quantity each, which are turned and
+    stretched together and keep their root mean square. With it they keep their strength, are only
+    warped in time and given noise, but the first `device` rows, three axes of the device a sensor,
+    are turned as if it sat a little differently.
     """
     n, channels, steps = x.shape
-    size = 2 if planes else 1
-    before = _power(x, size)
-    if planes:
-        pairs = x.view(n, channels // 2, 2, steps)
-        angle = torch.randn(n, device=x.device) * math.radians(config.turn)
-        turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(n, 2, 2)
-        stretch = torch.exp(torch.randn(n, 2, device=x.device) * config.stretch)
-        x = torch.einsum("nij,npjt->npit", turn * stretch[:, None], pairs).reshape(x.shape)
+    if device is not None:
+        x = _turned(x, device, config.turn)
+        x = _sample(x, _times(n, steps, config, x.device))
+        deviation = x.std(dim=2, keepdim=True)
+        return x + _smooth(torch.randn_like(x)) * (config.noise * deviation)
+    before = _power(x)
+    pairs = x.view(n, channels // 2, 2, steps)
+    angle = torch.randn(n, device=x.device) * math.radians(config.turn)
+    turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(n, 2, 2)
+    stretch = torch.exp(torch.randn(n, 2, device=x.device) * config.stretch)
+    x = torch.einsum("nij,npjt->npit", turn * stretch[:, None], pairs).reshape(x.shape)
     x = _sample(x, _times(n, steps, config, x.device))
-    x = x + _smooth(torch.randn_like(x)) * (config.noise * _power(x, size))
-    return x * (before / _power(x, size).clamp(min=1e-6))
+    x = x + _smooth(torch.randn_like(x)) * (config.noise * _power(x))
+    return x * (before / _power(x).clamp(min=1e-6))
 
 
-def _power(x: Tensor, size: int) -> Tensor:
-    """Return the root mean square of every group of `size` channels, (n, n_channels, 1)."""
+def _turned(x: Tensor, rows: int, spread: float) -> Tensor:
+    """Turn the first rows, three axes a sensor, about a random axis (degrees of spread)."""
+    n, _, steps = x.shape
+    if not rows:
+        return x
+    by = torch.randn(n, 3, device=x.device) * math.radians(spread)
+    zero = torch.zeros_like(by[:, 0])
+    cross = torch.stack(
+        [zero, -by[:, 2], by[:, 1], by[:, 2], zero, -by[:, 0], -by[:, 1], by[:, 0], zero], dim=1
+    ).view(n, 3, 3)
+    turn = torch.linalg.matrix_exp(cross)
+    axes = torch.einsum("nij,nsjt->nsit", turn, x[:, :rows].reshape(n, rows // 3, 3, steps))
+    return torch.cat([axes.reshape(n, rows, steps), x[:, rows:]], dim=1)
+
+
+def _power(x: Tensor) -> Tensor:
+    """Return the root mean square of every pair of channels, (n, n_channels, 1)."""
     n, channels, steps = x.shape
-    power = x.view(n, channels // size, size * steps).square().mean(2).sqrt()
-    return power.repeat_interleave(size, dim=1)[..., None]
+    power = x.view(n, channels // 2, 2 * steps).square().mean(2).sqrt()
+    return power.repeat_interleave(2, dim=1)[..., None]
 
 
 def _times(n: int, steps: int, config: VaryConfig, device: torch.device) -> Tensor:

@@ -13,7 +13,7 @@ from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.report.methods import letters_page
 from imuscribe.eval.splits import Fold, make_folds
 from imuscribe.eval.task import Answers, Unit, Values
-from imuscribe.models.encoders import encoder_hash
+from imuscribe.models.sensor.files import encoder_hash
 from imuscribe.recipes.methods import is_baseline, is_tuned, method_of
 from imuscribe.recipes.schema import EvalConfig, Recipe, TrainConfig, fingerprint
 from imuscribe.signals.files import inside

@@ -70,6 +70,12 @@ def align(rec: Recording) -> tuple[Float, Float | None]:
     return turn @ rec.acc, None if gyro is None else turn @ gyro
 
 
+def turnless(rows: Float) -> tuple[Float, Float, Float]:
+    """Return the vertical part, the horizontal size and the magnitude of aligned rows."""
+    level = np.hypot(rows[0], rows[1])
+    return rows[2], level, np.hypot(level, rows[2])
+
+
 def feature_names(gyroscope: bool = True) -> tuple[str, ...]:
     """Return what the figures of `features` are called, in their order."""
     sensors = ("acc", "gyro") if gyroscope else ("acc",)
@@ -102,7 +108,7 @@ def features(rec: Recording) -> NDArray[np.float32]:
     """
     aligned = [rows for rows in align(rec) if rows is not None]
     own = [rec.acc] if rec.gyro is None else [rec.acc, rec.gyro]
-    signals = np.stack([row for rows in aligned for row in _turnless(rows)])
+    signals = np.stack([row for rows in aligned for row in turnless(rows)])
     figures = [
         _figures(signals, rec.rate).ravel(),
         _correlations(signals),
@@ -111,12 +117,6 @@ def features(rec: Recording) -> NDArray[np.float32]:
         *(rows.std(axis=1) for rows in own),
     ]
     return np.concatenate(figures, dtype=np.float32, casting="same_kind")
-
-
-def _turnless(rows: Float) -> tuple[Float, Float, Float]:
-    """Return the vertical part, the size of the horizontal part, and the magnitude."""
-    level = np.hypot(rows[0], rows[1])
-    return rows[2], level, np.hypot(level, rows[2])
 
 
 def _figures(rows: Float, rate: float) -> Float:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+
 from imuscribe.signals.motion.frames import FrameConfig, writing_motion
+from imuscribe.signals.motion.gravity import align, turnless
 from imuscribe.signals.motion.warping import equally_long
 from imuscribe.signals.recording import ACC, Array, Recording
 
-View = Literal["movement", "writing", "raw", "physical"]
+View = Literal["movement", "writing", "raw", "physical", "upright"]
 """``movement``: velocity and acceleration along the letter's own right and up; ``writing``: those
 and the rotation rate; ``raw``: the device's own channels, gravity included; ``physical``: the same
-in m/s² and rad/s.
+in m/s² and rad/s; ``upright``: beside these, of each sensor, the part along gravity, the size of
+the part across it and the whole magnitude, which stay when the device is turned about gravity.
 
 The rotation rate of a few people is a copy of their velocity, because they swing the device about
 the elbow: a network that is given it learns the swing and is lost with anybody who moves otherwise.
@@ -25,28 +29,47 @@ QUANTITIES: dict[str, tuple[Quantity, ...]] = {
 """The quantities of a view that is in the writing frame."""
 
 
+PHYSICAL = ("physical", "upright")
+"""Views that keep strength and gravity."""
+
+
 def sequence(
     rec: Recording, view: View, steps: int = 64, frame: FrameConfig = FrameConfig()
 ) -> Array:
     """Return one view of a cleaned recording, float32 of shape (n_channels, steps).
 
     Every physical quantity is divided by its root mean square over the recording: size and speed
-    of writing are personal, direction is not; but not in ``physical``, where strength and gravity
-    tell activities apart. ``movement`` and ``writing`` need a gyroscope.
+    of writing are personal, direction is not; but not in ``physical`` and ``upright``, where
+    strength and gravity tell activities apart. ``movement`` and ``writing`` need a gyroscope.
 
     Raises
     ------
     InputError
-        As `signals.motion.frames.writing_motion`.
+        As `signals.motion.frames.writing_motion`, and `signals.motion.gravity.gravity_rotation` for
+        ``upright``.
     """
-    if view in ("raw", "physical"):
+    if view not in QUANTITIES:
         quantities = [rec.select(ACC)] + ([] if rec.gyro is None else [rec.gyro])
+        if view == "upright":
+            quantities += [np.stack(turnless(rows)) for rows in align(rec) if rows is not None]
     else:
         motion = writing_motion(rec, frame)
         quantities = [motion.plane(name) for name in QUANTITIES[view]]
-    return equally_long(quantities, rec.t, steps, relative=view != "physical")
+    return equally_long(quantities, rec.t, steps, relative=view not in PHYSICAL)
 
 
 def n_channels(view: View) -> int:
     """Return the rows of a view; of the device's own channels with a gyroscope."""
-    return 2 * len(QUANTITIES[view]) if view in QUANTITIES else 6
+    if view in QUANTITIES:
+        return 2 * len(QUANTITIES[view])
+    return 12 if view == "upright" else 6
+
+
+def device_rows(view: View, channels: int) -> int | None:
+    """Return how many rows of a view of so many are the device's own axes, sensor after sensor.
+
+    None of a view in the writing frame.
+    """
+    if view in QUANTITIES:
+        return None
+    return channels // 2 if view == "upright" else channels

@@ -22,8 +22,8 @@ from imuscribe.finetune.rows import load_recordings, prompt_builder, signals_of,
 from imuscribe.finetune.scoring import LabelScorer, generate
 from imuscribe.finetune.sft import train
 from imuscribe.models.config import SensorConfig
-from imuscribe.models.encoders import about_tokens, fresh_tokens
-from imuscribe.models.projector import attach, embedded
+from imuscribe.models.sensor.files import about_tokens, fresh_tokens
+from imuscribe.models.sensor.projector import attach, embedded
 from imuscribe.prompts.ask.sensor import PLACE, SENSOR_ID, prompt_ids
 from imuscribe.prompts.ask.tokens import load_tokenizer
 from imuscribe.prompts.serialize import build_serializer

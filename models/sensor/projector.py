@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from imuscribe.models.classifier import Classifier
 from imuscribe.models.config import SensorConfig
+from imuscribe.models.sensor.classifier import Classifier
 from imuscribe.prompts.ask.sensor import SENSOR_ID
 from imuscribe.signals.motion.views import n_channels
 

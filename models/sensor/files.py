@@ -17,7 +17,7 @@ from imuscribe.signals.files import atomic_path, sha256, write_text
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from imuscribe.models.projector import SensorTokens
+    from imuscribe.models.sensor.projector import SensorTokens
 
 WEIGHTS, SETTINGS = "encoder.safetensors", "encoder.json"
 TOKENS, ABOUT_TOKENS = "sensor.safetensors", "sensor.json"
@@ -73,7 +73,7 @@ def about_encoder(folder: Path) -> dict[str, Any]:
 
 def fresh_tokens(config: SensorConfig, labels: Sequence[str], network: Any) -> SensorTokens:
     """Return sensor tokens for a language model, from a pretrained encoder where one is named."""
-    from imuscribe.models.projector import SensorTokens
+    from imuscribe.models.sensor.projector import SensorTokens
 
     tokens = SensorTokens(config, len(labels), network.get_input_embeddings().weight)
     if config.pretrained is not None:

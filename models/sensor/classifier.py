@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from imuscribe.models.cnn import ResidualEncoder
 from imuscribe.models.config import SensorConfig
 from imuscribe.models.fit import fit, seeded
+from imuscribe.models.sensor.encoders import make_encoder
 from imuscribe.models.vary import vary
+from imuscribe.signals.motion.views import device_rows
 from imuscribe.signals.recording import Array
 
 LR, WEIGHT_DECAY, BATCH, SMOOTHING = 2e-3, 0.05, 64, 0.1
@@ -37,13 +38,14 @@ class Classifier(nn.Module):
     def __init__(self, config: SensorConfig, channels: int, n_labels: int) -> None:
         super().__init__()
         self.config = config
-        self.encoder = ResidualEncoder(channels, config.width, config.dropout)
+        self.encoder = make_encoder(config, channels)
+        self.turning = device_rows(config.view, channels)
         self.head = nn.Linear(2 * self.encoder.features, n_labels)
 
     def features(self, x: Tensor) -> Tensor:
         """Return features (n, features, positions) of sequences, varied first while training."""
         if self.training and self.config.vary is not None:
-            x = vary(x, self.config.vary, planes=self.config.view in ("movement", "writing"))
+            x = vary(x, self.config.vary, self.turning)
         found: Tensor = self.encoder(x)
         return found
 

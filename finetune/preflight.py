@@ -94,13 +94,14 @@ def preflight(
     by_label: dict[str, list[int]] = {label: [] for label in recipe.label_set}
     for row, length in zip(rows, lengths, strict=True):
         by_label[row["label"]].append(length)
+    seen = (lengths * recipe.train.epochs)[: recipe.train.max_rows]
     return Preflight(
         recipe=recipe,
         people=sorted({row["subject"] for row in rows}),
         lengths=by_label,
         rows=len(rows),
-        tokens=sum(lengths) * recipe.train.epochs,
-        steps=n_steps(len(rows) * recipe.train.epochs, recipe, processes),
+        tokens=sum(seen),
+        steps=n_steps(len(seen), recipe, processes),
         parameters=sum(p.numel() for p in network.parameters()),
         trainable=trainable,
         memory=_memory(recipe, network, trainable, max(lengths)),

@@ -104,7 +104,7 @@ def train(
     if rows is None:
         builder = prompt_builder(recipe, tokenizer)
         rows = training_rows(recordings, recipe, builder, build_serializer(recipe.text))
-    lengths = check_lengths(rows, recipe, tokenizer)
+    lengths = check_lengths(rows, recipe, tokenizer)[: recipe.train.max_rows]
     trainer = make_trainer(recipe, rows, tokenizer, start, out, checkpoint is not None)
     first_process = trainer.is_world_process_zero()
     if first_process:

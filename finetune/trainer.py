@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from itertools import accumulate
@@ -71,18 +72,24 @@ def make_trainer(
             attach(network, tokens)
         tokens.config = recipe.sensor  # how it trains is this recipe's
         tokens.encoder.requires_grad_(not recipe.sensor.freeze)
-    data = tokenised(rows, tokenizer, 0 if tokens is None else tokens.config.length)
+    data = tokenised(
+        rows[: recipe.train.max_rows], tokenizer, 0 if tokens is None else tokens.config.length
+    )
     signals = None
     if tokens is not None:
         signals = np.stack([row["signal"] for row in rows])
         places = {label: i for i, label in enumerate(recipe.label_set)}
         targets = [places.get(row["label"], -100) for row in rows]
-        for i, target in enumerate(targets):
-            data[i] |= {"row": i, "target": target}
+        for i, row in enumerate(data):
+            row |= {"row": i, "target": targets[i]}
         if tokens.config.warm_up and not resumes:
             once = [i for i, row in enumerate(rows) if row["epoch"] == 0 and targets[i] >= 0]
             wanted = np.array(targets)[once]
             tokens.learn(signals[once], wanted, tokens.config.warm_up, recipe.seed, progress=True)
+    if recipe.train.class_weights:
+        counts = Counter(row["label"] for row in rows[: len(data)])
+        for row, given in zip(data, rows, strict=False):
+            row["weight"] = len(data) / (len(counts) * counts[given["label"]])
     lengths = [len(row["input_ids"]) for row in data]
     rows_per_step = recipe.train.batch_size * recipe.train.accumulate * args.world_size
     trainer = Trainer(
@@ -149,6 +156,8 @@ def collate(
     if signals is not None:
         batch["signals"] = torch.from_numpy(signals[[row["row"] for row in rows]])
         batch["targets"] = torch.tensor([row["target"] for row in rows])
+    if "weight" in rows[0]:
+        batch["weights"] = torch.tensor([row["weight"] for row in rows])
     return batch
 
 
@@ -185,15 +194,19 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
             outputs.logits[:, :-1].float().flatten(0, 1),
             labels[:, first:].flatten(),
             ignore_index=-100,
-            reduction="sum",
+            reduction="none",
         )
+        weights = inputs.get("weights")
+        if weights is not None:
+            loss = loss.view(len(labels), -1) * weights[:, None]
+        loss = loss.sum()
         if num_items_in_batch is None:
             loss = loss / (labels != -100).sum()
         else:
             # The count is over all processes, whose gradients are then averaged.
             loss = loss * self.accelerator.num_processes / num_items_in_batch
         if seen:
-            loss = loss + self._auxiliary(inputs["targets"])
+            loss = loss + self._auxiliary(inputs["targets"], weights)
         return (loss, outputs) if return_outputs else loss
 
     def create_optimizer(self, *given: Any, **options: Any) -> Any:
@@ -213,15 +226,17 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         )
         return self.optimizer
 
-    def _auxiliary(self, targets: torch.Tensor) -> torch.Tensor:
+    def _auxiliary(self, targets: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
         """Return the weighted loss of the sensor's linear head, per row of the whole update."""
         tokens = sensor_of(self.accelerator.unwrap_model(self.model))
         assert tokens is not None
         loss: torch.Tensor = torch.nn.functional.cross_entropy(
-            tokens.said, targets, label_smoothing=SMOOTHING, ignore_index=-100, reduction="sum"
+            tokens.said, targets, label_smoothing=SMOOTHING, ignore_index=-100, reduction="none"
         )
+        if weights is not None:
+            loss = loss * weights
         weight: float = tokens.config.auxiliary / self.args.gradient_accumulation_steps
-        return (weight / len(targets)) * loss
+        return (weight / len(targets)) * loss.sum()
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Write nothing: the card is written once, beside the finished adapter."""

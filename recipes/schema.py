@@ -127,6 +127,11 @@ class TrainConfig(Config):
     """Vary every recording afresh each epoch; null trains on the recordings as they are."""
     max_per_label: PositiveInt | None = None
     """Use at most so many recordings of each label; null uses all."""
+    class_weights: bool = False
+    """Weigh rows by how rare their label is among them, so that rare labels count as much."""
+    max_rows: PositiveInt | None = None
+    """Most prompts that the language model learns from, drawn over all epochs alike; the warm-up of
+    a sensor encoder still sees every recording. Null uses all."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: far less memory, about a third more time."""
     checkpoint_every: PositiveInt = 50

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.motion.gravity import align, feature_names, features, gravity_rotation
+from imuscribe.signals.motion.views import sequence
 from imuscribe.signals.recording import ACC, GYRO, Recording
 
 NAMES = np.array(feature_names())
@@ -119,3 +120,15 @@ def test_few_samples_give_finite_figures(n):
     data = np.random.default_rng(0).normal(size=(6, n)) + 5
     rec = Recording("few", data, (*ACC, *GYRO), np.arange(n) / 50)
     assert np.isfinite(features(rec)).all()
+
+
+def test_the_upright_view_keeps_what_turning_the_device_does_not_change():
+    one, other = (
+        sequence(window(turn), "upright")
+        for turn in (None, Rotation.from_rotvec([0.4, -1.1, 0.7]).as_matrix())
+    )
+    assert one.shape == (12, 64)
+    np.testing.assert_allclose(one[6:], other[6:], atol=2e-3)
+    np.testing.assert_array_equal(one[:6], sequence(window(), "physical"))
+    assert np.abs(one[:6] - other[:6]).max() > 1
+    assert sequence(window(gyroscope=False), "upright").shape == (6, 64)

@@ -14,31 +14,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from imuscribe.prompts.ask.sensor import PLACE
-from imuscribe.prompts.captions.questions import KINDS, Kind, Question, questions
-from imuscribe.prompts.captions.trends import TrendConfig, cut, preamble
+from imuscribe.prompts.captions.questions import QaConfig, Question, questions
+from imuscribe.prompts.captions.trends import cut, preamble
 from imuscribe.prompts.captions.verify import is_right
-from imuscribe.signals.config import Config
 from imuscribe.signals.errors import InputError, usable
 from imuscribe.signals.recording import Recording
 
 Row = dict[str, Any]
 
 _log = logging.getLogger(__name__)
-
-
-class QaConfig(Config):
-    """Which questions are asked, how many, and about what."""
-
-    per_recording: int = Field(default=4, ge=1)
-    """Questions a recording and epoch, each about a segment of its own."""
-    kinds: tuple[Kind, ...] = Field(default=KINDS, min_length=1)
-    """Drawn alike; what a segment can't answer is not asked."""
-    channels: tuple[str, ...] = ()
-    """Channels that are shown and asked about; empty for all that a recording has."""
-    trends: TrendConfig = TrendConfig()
 
 
 @dataclass(frozen=True)

@@ -121,8 +121,9 @@ def _check_sensor(recipe: Recipe, folder: Path) -> None:
     if not path.is_file():
         return
     theirs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["sensor"]
+    theirs = {"levels": False} | theirs  # those of before are told none
     ours = {} if recipe.sensor is None else recipe.sensor.model_dump(mode="json")
-    shape = (*SHAPE, "tokens", "hidden")
+    shape = (*SHAPE, "tokens", "hidden", "levels")
     differ = [key for key in shape if ours.get(key) != theirs.get(key)]
     if differ:
         here = "null" if not ours else ", ".join(f"sensor.{k}={ours.get(k)}" for k in differ)

@@ -33,7 +33,7 @@ from trl import SFTConfig, SFTTrainer
 from imuscribe.finetune.base import adapted, adapter_precision, load_base, precision, torch_dtype
 from imuscribe.finetune.rows import Row, pad_id, padded, tokenised
 from imuscribe.models.sensor.classifier import SMOOTHING, WEIGHT_DECAY
-from imuscribe.models.sensor.files import fresh_tokens, restore_tokens, save_tokens
+from imuscribe.models.sensor.files import about_tokens, fresh_tokens, restore_tokens, save_tokens
 from imuscribe.models.sensor.projector import attach, sensor_of
 from imuscribe.recipes.schema import LoraConfig, Recipe
 from imuscribe.signals.errors import InputError
@@ -70,6 +70,8 @@ def make_trainer(
         if tokens is None:
             tokens = fresh_tokens(recipe.sensor, recipe.label_set, network)
             attach(network, tokens)
+        elif start is not None and about_tokens(start)[1] != list(recipe.label_set):
+            tokens.new_head(len(recipe.label_set))  # the old one told other labels apart
         tokens.config = recipe.sensor  # how it trains is this recipe's
         tokens.encoder.requires_grad_(not recipe.sensor.freeze)
     data = tokenised(
@@ -85,7 +87,10 @@ def make_trainer(
         if tokens.config.warm_up and not resumes:
             once = [i for i, row in enumerate(rows) if row["epoch"] == 0 and targets[i] >= 0]
             wanted = np.array(targets)[once]
-            tokens.learn(signals[once], wanted, tokens.config.warm_up, recipe.seed, progress=True)
+            if once:
+                tokens.learn(
+                    signals[once], wanted, tokens.config.warm_up, recipe.seed, progress=True
+                )
     if recipe.train.class_weights:
         counts = Counter(row["label"] for row in rows[: len(data)])
         for row, given in zip(data, rows, strict=False):

@@ -81,6 +81,9 @@ class SensorConfig(Config):
     """Share of its hidden values zeroed while training."""
     tokens: Annotated[int, Field(ge=1, le=256)] = 8
     """Positions of the prompt that its features take, beside a start and an end."""
+    levels: bool = False
+    """Each token is also told every channel's mean over its time, so that values can be read from
+    it and not only shapes; for questions (`imuscribe align train`)."""
     hidden: tuple[PositiveInt, ...] = (576,)
     """Hidden widths of the projector's MLP; empty is one linear layer."""
     pretrained: str | None = None

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_
 
 from imuscribe.models.config import SensorConfig
 from imuscribe.prompts.ask.templates import PromptConfig
+from imuscribe.prompts.captions.questions import QaConfig
 from imuscribe.prompts.serialize import TextConfig
 from imuscribe.signals.cleaning import CleanConfig
 from imuscribe.signals.config import Config
@@ -296,6 +297,8 @@ class Recipe(RecordingsExperiment):
     prompt: PromptConfig = PromptConfig()
     sensor: SensorConfig | None = None
     """Learned tokens of the signal in the prompt; null: the model reads text alone."""
+    questions: QaConfig = QaConfig(kinds=("trend",))
+    """What `imuscribe align train` teaches and `imuscribe align eval` asks."""
     model: ModelConfig = ModelConfig()
     lora: LoraConfig = LoraConfig()
     train: TrainConfig = TrainConfig()

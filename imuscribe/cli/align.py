@@ -1,7 +1,8 @@
-"""`imuscribe align pretrain | qa`."""
+"""`imuscribe align pretrain | qa | train | eval`."""
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,9 @@ from imuscribe.cli.options import command, refuse_overwriting
 from imuscribe.signals.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from imuscribe.align.qa import Pair, QaConfig
+    from imuscribe.align.qa import Pair
+    from imuscribe.prompts.captions.questions import QaConfig
+    from imuscribe.recipes.schema import Recipe
 
 app = typer.Typer()
 align_app = typer.Typer(
@@ -113,6 +116,69 @@ def qa(
     typer.echo(f"{out}: {len(asked):,} questions about {told:,} of {len(chosen):,} recordings")
 
 
+@command(
+    align_app,
+    "imuscribe align train align-hapt data=hapt.parquet",
+    "imuscribe align train align-hapt data=hapt.parquet questions.kinds=[trend,runs] seed=1",
+)
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's file or packaged name.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value …, and preset=NAME.")
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start over instead of going on where it stopped.")
+    ] = False,
+) -> None:
+    """Teach a language model to answer questions about sensor tokens, before it learns labels.
+
+    Learns `questions` about the people in split.train if the protocol is 'given', else about
+    everybody. A killed run goes on where it stopped.
+    """
+    resolved = _asking(recipe, overrides or [])
+    from imuscribe.align.stage import train as teach
+    from imuscribe.finetune.rows import load_recordings, training_people
+
+    people = training_people(load_recordings(resolved), resolved)
+    adapter = teach(resolved, people, resolved.folder, resume=not restart)
+    typer.echo(adapter)
+    typer.echo(f"next: {shlex.join(['imuscribe', 'align', 'eval', str(adapter)])}")
+
+
+@command(
+    align_app,
+    "imuscribe align eval runs/align-hapt/adapter",
+    "imuscribe align eval runs/align-hapt/adapter data=hapt.parquet questions.per_recording=2",
+)
+def eval(
+    adapter: Annotated[Path, typer.Argument(help="The folder that align train wrote.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value … of the adapter's own recipe.")
+    ] = None,
+) -> None:
+    """Ask an aligned model about the people in split.test, whom it has never met.
+
+    Beside it stands a blind reader who knows the commonest answers. Writes questions.json and
+    questions.md into the folder; answers given before are not asked for again.
+    """
+    own = adapter / "recipe.yaml"
+    if not own.is_file():
+        raise InputError(f"{adapter}: holds no recipe.yaml: give the adapter of 'align train'")
+    resolved = _asking(str(own), overrides or [])
+    from imuscribe.eval.methods.aligned import as_text, evaluate
+    from imuscribe.finetune.rows import load_recordings
+
+    typer.echo(as_text(evaluate(resolved, load_recordings(resolved), adapter)))
+    typer.echo(f"{adapter / 'questions.json'}")
+
+
+def _asking(recipe: str, overrides: list[str]) -> Recipe:
+    from imuscribe.align.stage import asking
+    from imuscribe.recipes.load import load_recipe, name_labels
+
+    return asking(name_labels(load_recipe(recipe, overrides)))
+
+
 def _config(
     per_recording: int,
     kinds: list[str] | None,
@@ -120,8 +186,7 @@ def _config(
     least: float,
     most: float,
 ) -> QaConfig:
-    from imuscribe.align.qa import QaConfig
-    from imuscribe.prompts.captions.questions import KINDS
+    from imuscribe.prompts.captions.questions import KINDS, QaConfig
     from imuscribe.prompts.captions.trends import TrendConfig
     from imuscribe.signals.recording import CHANNELS
 

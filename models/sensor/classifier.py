@@ -42,6 +42,11 @@ class Classifier(nn.Module):
         self.turning = device_rows(config.view, channels)
         self.head = nn.Linear(2 * self.encoder.features, n_labels)
 
+    def new_head(self, n_labels: int) -> None:
+        """Begin anew with a head for so many labels; the encoder stays."""
+        old = self.head.weight
+        self.head = nn.Linear(old.shape[1], n_labels).to(old)
+
     def features(self, x: Tensor) -> Tensor:
         """Return features (n, features, positions) of sequences, varied first while training."""
         if self.training and self.config.vary is not None:

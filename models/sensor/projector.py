@@ -45,7 +45,8 @@ class SensorTokens(Classifier):
         size = rows.shape[1]
         self.means = nn.AdaptiveAvgPool1d(config.tokens)
         self.peaks = nn.AdaptiveMaxPool1d(config.tokens)
-        sizes = (2 * self.encoder.features, *config.hidden, size)
+        told = n_channels(config.view) if config.levels else 0
+        sizes = (2 * self.encoder.features + told, *config.hidden, size)
         layers: list[nn.Module] = [nn.LayerNorm(sizes[0])]
         for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after), nn.GELU()]
@@ -58,8 +59,10 @@ class SensorTokens(Classifier):
         """Return embeddings (n, length, size) of sequences (n, n_channels, n_steps)."""
         features = self.features(x)
         self.said = self.logits(features)
-        parts = torch.cat([self.means(features), self.peaks(features)], dim=1).transpose(1, 2)
-        tokens = self.projector(parts) * self.scale
+        parts = [self.means(features), self.peaks(features)]
+        if self.config.levels:
+            parts.append(self.means(x / getattr(self.encoder, "units", 1.0)))
+        tokens = self.projector(torch.cat(parts, dim=1).transpose(1, 2)) * self.scale
         edges = self.edges.expand(len(x), -1, -1)
         return torch.cat([edges[:, :1], tokens, edges[:, 1:]], dim=1)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from pydantic import Field
 
 from imuscribe.prompts.captions.trends import (
     TRENDS,
@@ -26,6 +27,7 @@ from imuscribe.prompts.captions.trends import (
     unit_of,
 )
 from imuscribe.prompts.tables import tables
+from imuscribe.signals.config import Config
 from imuscribe.signals.recording import ACC, SENSORS, Recording
 
 Kind = Literal[
@@ -43,6 +45,19 @@ Kind = Literal[
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 WORDINGS = "captions/trends.yaml"
+
+
+class QaConfig(Config):
+    """Which questions are asked, how many, and about what."""
+
+    per_recording: int = Field(default=4, ge=1)
+    """Questions a recording and epoch, each about a segment of its own."""
+    kinds: tuple[Kind, ...] = Field(default=KINDS, min_length=1)
+    """Drawn alike; what a segment can't answer is not asked."""
+    channels: tuple[str, ...] = ()
+    """Channels that are shown and asked about; empty for all that a recording has."""
+    trends: TrendConfig = TrendConfig()
+
 
 _DRAWS = 8
 """How often a channel or a stretch is drawn before a question is given up."""

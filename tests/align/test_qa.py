@@ -5,8 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from imuscribe.align.qa import QaConfig, pairs, rows
+from imuscribe.align.qa import pairs, rows
 from imuscribe.prompts.ask.sensor import PLACE
+from imuscribe.prompts.captions.questions import QaConfig
 from imuscribe.prompts.captions.trends import TrendConfig
 from imuscribe.prompts.captions.verify import is_right
 from imuscribe.signals.cleaning import clean

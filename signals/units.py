@@ -1,4 +1,4 @@
-"""Units of acceleration, rotation rate and time, converted to SI once, when a file is read."""
+"""Units of acceleration, rotation rate, time and angle, turned to SI once, when a file is read."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.recording import STANDARD_GRAVITY
 
-Quantity = Literal["acceleration", "rotation", "time"]
+Quantity = Literal["acceleration", "rotation", "time", "angle"]
 
-# One unit in m/s², rad/s or s, under every spelling found in exports.
+# One unit in m/s², rad/s, s or rad, under every spelling found in exports.
 _FACTORS: dict[Quantity, dict[str, float]] = {
     "acceleration": {
         **dict.fromkeys(("m/s^2", "m/s²", "m/s2", "m/s/s", "ms^-2"), 1.0),
@@ -25,12 +25,16 @@ _FACTORS: dict[Quantity, dict[str, float]] = {
         **dict.fromkeys(("deg/s", "dps", "°/s", "degree/s"), math.pi / 180),
         **dict.fromkeys(("mdps", "mdeg/s"), math.pi / 180_000),
     },
+    "angle": {
+        **dict.fromkeys(("rad", "radian", "radians"), 1.0),
+        **dict.fromkeys(("deg", "°", "degree", "degrees"), math.pi / 180),
+    },
     "time": {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9},
 }
 
 
 def to_si(values: ArrayLike, unit: str, quantity: Quantity) -> NDArray[np.float32]:
-    """Convert values of any shape to m/s², rad/s or seconds; SI values stay bit for bit."""
+    """Convert values of any shape to m/s², rad/s, s or rad; SI values stay bit for bit."""
     factor = unit_factor(unit, quantity)
     array = np.asarray(values)
     # Double precision inside, so that a conversion rounds once.
@@ -38,7 +42,7 @@ def to_si(values: ArrayLike, unit: str, quantity: Quantity) -> NDArray[np.float3
 
 
 def known_factor(unit: str, quantity: Quantity) -> float | None:
-    """Return how many m/s², rad/s or seconds one `unit` is; None where it is none of these."""
+    """Return how many m/s², rad/s, s or rad one `unit` is; None where it is none of these."""
     known, name = _FACTORS[quantity], unit.strip().replace(" ", "")
     return known.get(name, known.get(name.lower()))
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from imuscribe.cli.options import (
+    AccSign,
     AccUnit,
     GyroUnit,
     Rate,
@@ -68,12 +69,24 @@ def import_(
     out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
     column: Annotated[
         list[str] | None,
-        typer.Option(help="CSV: OURS=THEIRS, for t, acc_x … gyro_z, lin_acc_*; repeat."),
+        typer.Option(
+            help="CSV: OURS=THEIRS, for t, acc_x … gyro_z, lin_acc_*; repeat. THEIRS may be a sum "
+            "or turned over: acc_x=gravity.x+userAcceleration.x, acc_y=-ay."
+        ),
     ] = None,
     acc_unit: AccUnit = "",
     gyro_unit: GyroUnit = "",
     time_unit: TimeUnit = "",
     rate: Rate = None,
+    acc_sign: AccSign = "",
+    attitude: Annotated[
+        str,
+        typer.Option(
+            help="CSV without gravity: what columns roll, pitch or qw … qz are: core-motion, "
+            "android, aerospace, quaternion or inverse-quaternion; gravity is restored from them."
+        ),
+    ] = "",
+    angle_unit: Annotated[str, typer.Option(help="CSV: rad or deg, of an attitude.")] = "",
     label: Annotated[str, typer.Option(help="CSV: what was done.")] = "",
     subject: Annotated[str, typer.Option(help="CSV: who did it.")] = "",
     session: Annotated[str, typer.Option(help="CSV: when.")] = "",
@@ -104,6 +117,9 @@ def import_(
         "gyro_unit": gyro_unit,
         "time_unit": time_unit,
         "rate": rate,
+        "acc_sign": acc_sign,
+        "attitude": attitude,
+        "angle_unit": angle_unit,
         "label": label,
         "subject": subject,
         "session": session,

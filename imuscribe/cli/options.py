@@ -30,6 +30,9 @@ Columns = Annotated[
 AccUnit = Annotated[str, typer.Option(help="CSV: m/s^2, g or mg.")]
 GyroUnit = Annotated[str, typer.Option(help="CSV: rad/s or deg/s.")]
 TimeUnit = Annotated[str, typer.Option(help="CSV: s (default), ms, us or ns.")]
+AccSign = Annotated[
+    str, typer.Option(help="CSV: up (default: +9.81 on z lying face up) or down (-9.81: iPhones).")
+]
 Rate = Annotated[float | None, typer.Option(help="CSV: Hz, for a file without times.")]
 
 
@@ -64,6 +67,7 @@ def recordings_of(
     gyro_unit: str,
     time_unit: str,
     rate: float | None,
+    acc_sign: str = "",
 ) -> list[Recording]:
     """Read canonical Parquet, or the recording of a CSV as the options of a command describe it."""
     from imuscribe.signals.quality import check_units
@@ -77,7 +81,7 @@ def recordings_of(
     # Who names the acceleration alone has no gyroscope.
     usual = (*ACC, *(() if set(ACC) & set(named) else GYRO), *(() if rate is not None else ("t",)))
     names = {name: name for name in usual} | named
-    return [check_units(read_csv(file, names, acc_unit, gyro_unit, time_unit, rate))]
+    return [check_units(read_csv(file, names, acc_unit, gyro_unit, time_unit, rate, acc_sign))]
 
 
 def examples(*lines: str) -> str:

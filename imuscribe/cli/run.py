@@ -10,6 +10,7 @@ import typer
 
 from imuscribe.cli.experiments import check_experiment, run_experiment
 from imuscribe.cli.options import (
+    AccSign,
     AccUnit,
     Adapter,
     Columns,
@@ -144,6 +145,7 @@ def predict(
     gyro_unit: GyroUnit = "",
     time_unit: TimeUnit = "",
     rate: Rate = None,
+    acc_sign: AccSign = "",
 ) -> None:
     """Show the most likely labels of a recording with their probabilities.
 
@@ -153,9 +155,10 @@ def predict(
     from imuscribe.finetune.reading import most_likely
 
     folder = adapter_path(adapter)
-    if not is_csv(file) and (column or acc_unit or gyro_unit or time_unit or rate is not None):
+    said = column or acc_unit or gyro_unit or time_unit or acc_sign or rate is not None
+    if said and not is_csv(file):
         raise InputError(f"{file}: Parquet says its columns and units itself: leave them out")
-    recordings = recordings_of(file, column, acc_unit, gyro_unit, time_unit, rate)
+    recordings = recordings_of(file, column, acc_unit, gyro_unit, time_unit, rate, acc_sign)
     for rec in recordings:
         if adapter is None and (doubt := _doubt(rec)):
             typer.echo(f"{rec.id}: {doubt}", err=True)

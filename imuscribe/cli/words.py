@@ -12,6 +12,7 @@ import typer
 
 from imuscribe.cli.experiments import run_experiment
 from imuscribe.cli.options import (
+    AccSign,
     AccUnit,
     Adapter,
     Columns,
@@ -127,6 +128,7 @@ def decode(
     gyro_unit: GyroUnit = "",
     time_unit: TimeUnit = "",
     rate: Rate = None,
+    acc_sign: AccSign = "",
 ) -> None:
     """Spell a word from recordings of its letters; print candidates as letters arrive.
 
@@ -136,7 +138,7 @@ def decode(
 
     def recordings() -> Iterator[Recording]:
         for file in in_writing_order(files):
-            yield from recordings_of(file, column, acc_unit, gyro_unit, time_unit, rate)
+            yield from recordings_of(file, column, acc_unit, gyro_unit, time_unit, rate, acc_sign)
 
     speller = Speller.load(adapter, lexicon)
     readings, waiting = [], []

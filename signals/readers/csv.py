@@ -13,8 +13,10 @@ import numpy as np
 
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import AnyPath
-from imuscribe.signals.readers.tables import in_si, read_table
-from imuscribe.signals.recording import ACC, CHANNELS, GYRO, METADATA, SENSORS, Recording
+from imuscribe.signals.motion.attitude import ANGLES, QUATERNION
+from imuscribe.signals.readers.columns import check_attitude, check_sign, completed, terms
+from imuscribe.signals.readers.tables import in_si, numbers, read_table
+from imuscribe.signals.recording import ACC, CHANNELS, GYRO, LIN_ACC, METADATA, SENSORS, Recording
 from imuscribe.signals.units import Quantity, known_factor, unit_factor
 
 _WITH_UNIT = re.compile(r"(.*\S)\s*[(\[]([^()\[\]]+)[)\]]")
@@ -22,6 +24,13 @@ _UNIT_OPTIONS: dict[Quantity, tuple[str, str, str]] = {
     "acceleration": ("--acc-unit", "m/s^2, g or mg", "acc_x (g)"),
     "rotation": ("--gyro-unit", "rad/s or deg/s", "gyro_x (deg/s)"),
     "time": ("--time-unit", "s, ms, us or ns", "t (ms)"),
+    "angle": ("--angle-unit", "rad or deg", "roll (deg)"),
+}
+_NAMES = ("t", *CHANNELS, *ANGLES, *QUATERNION)
+_QUANTITIES: dict[str, Quantity] = {
+    "t": "time",
+    **dict.fromkeys(GYRO, "rotation"),
+    **dict.fromkeys(ANGLES, "angle"),
 }
 _log = logging.getLogger(__name__)
 
@@ -33,6 +42,9 @@ def read_csv(
     gyro_unit: str = "",
     time_unit: str = "",
     rate: float | None = None,
+    acc_sign: str = "",
+    attitude: str = "",
+    angle_unit: str = "",
     **metadata: str,
 ) -> Recording:
     """Read one recording from a delimited text file with a header line.
@@ -43,11 +55,20 @@ def read_csv(
         Separated by commas, semicolons or tabs; a first line ``sep=;`` is understood.
     columns : mapping of str to str
         Our name (``t``, ``acc_x`` … ``gyro_z``, ``lin_acc_*``) to the file's column, whose unit in
-        brackets may be left out: ``ax`` is also found as ``ax (g)``.
+        brackets may be left out: ``ax`` is also found as ``ax (g)``. Columns may be added and
+        turned over: ``gravity.x+userAcceleration.x``, ``-ay``.
     acc_unit, gyro_unit, time_unit : str
         As in `signals.units`, where the header does not say; time is in seconds by default.
     rate : float, optional
         Hz, for a file without times.
+    acc_sign : str
+        ``"up"``: a device lying face up at rest reads +9.81 m/s² on z, the default; ``"down"``: it
+        reads −9.81, as iPhones and Apple Watches do.
+    attitude : str
+        One of `signals.motion.attitude.Attitude`: gravity is restored from columns ``roll`` and
+        ``pitch`` or ``qw`` … ``qz`` where only ``lin_acc_*`` was kept.
+    angle_unit : str
+        ``"rad"`` or ``"deg"``, where the header does not say.
     **metadata : str
         ``label``, ``subject``, ``session``, ``device``, ``case``, ``placement``; ``id`` is the
         file's name without its ending unless given.
@@ -57,18 +78,30 @@ def read_csv(
     InputError
         If a column or a unit is missing or unknown, or a cell is not a number.
     """
-    _check(path, columns, rate, metadata)
+    check_sign(acc_sign)
+    check_attitude(attitude, columns)
+    _check(path, columns, rate, metadata, gravity=not attitude)
     table = read_table(path)
     if rate is not None and "t" in table.columns:
         raise InputError(f"{path}: has a column 't': leave the rate out, or rename the column")
-    headers = {ours: _header(table.columns, ours, columns[ours], path) for ours in columns}
-    units = {"acceleration": acc_unit, "rotation": gyro_unit, "time": time_unit}
+    units: dict[Quantity, str] = {
+        "acceleration": acc_unit,
+        "rotation": gyro_unit,
+        "time": time_unit,
+        "angle": angle_unit,
+    }
     values = {}
-    for name, (header, written) in headers.items():
-        quantity: Quantity = "rotation" if name in GYRO else "acceleration"
-        quantity = "time" if name == "t" else quantity
-        unit = _unit(units[quantity], written, quantity, f"{path}: {name}")
-        values[name] = in_si(table, header, unit, quantity, path)
+    for name, parts in _parts(table.columns, columns, path).items():
+        quantity = _QUANTITIES.get(name, "acceleration")
+        rows = []
+        for sign, header, written in parts:
+            if name in QUATERNION:
+                rows.append(sign * numbers(table, header, path))
+            else:
+                unit = _unit(units[quantity], written, quantity, f"{path}: {name}")
+                rows.append(sign * in_si(table, header, unit, quantity, path))
+        values[name] = np.sum(rows, axis=0)
+    values = completed(values, acc_sign, attitude)
     t = values["t"] if rate is None else np.arange(len(table)) / rate
     channels = tuple(name for name in CHANNELS if name in values)
     about = {key: text.strip() for key, text in {"id": Path(path).stem, **metadata}.items()}
@@ -96,7 +129,8 @@ def read_csvs(
         filled = {"id": inside.with_suffix("").as_posix(), **_filled(options, file.resolve())}
         recordings.append(read_csv(file, columns, **filled))
     headers = read_table(files[0]).columns
-    read = {_header(headers, ours, theirs, files[0])[0] for ours, theirs in columns.items()}
+    parts = _parts(headers, columns, files[0]).values()
+    read = {header for channel in parts for _, header, _ in channel}
     if left := [header for header in headers if header not in read]:
         _log.warning("columns not read (of %s): %s", files[0].name, ", ".join(left))
     return recordings
@@ -116,12 +150,16 @@ def _filled(options: Mapping[str, Any], file: Path) -> dict[str, Any]:
 
 
 def _check(
-    path: AnyPath, columns: Mapping[str, str], rate: float | None, metadata: Mapping[str, str]
+    path: AnyPath,
+    columns: Mapping[str, str],
+    rate: float | None,
+    metadata: Mapping[str, str],
+    gravity: bool = True,
 ) -> None:
     """Refuse what is wrong before the file is read."""
     for name in columns:
-        if name not in ("t", *CHANNELS):
-            raise InputError(f"column '{name}' is unknown: {nearest(name, ('t', *CHANNELS))}")
+        if name not in _NAMES:
+            raise InputError(f"column '{name}' is unknown: {nearest(name, _NAMES)}")
     for key in metadata:
         if key not in METADATA:
             raise InputError(f"'{key}' is no property of a recording: {nearest(key, METADATA)}")
@@ -131,11 +169,26 @@ def _check(
         raise InputError(f"{path}: has times in '{columns['t']}': leave the rate out")
     if rate is not None and not (rate > 0 and np.isfinite(rate)):
         raise InputError(f"{path}: rate is {rate:g} Hz: it must be above 0")
-    if twice := [name for name, n in Counter(columns.values()).items() if n > 1]:
-        raise InputError(f"{path}: column '{twice[0]}' is named twice: each is one channel")
-    sensors = [names for names in SENSORS.values() if names == ACC or set(names) & set(columns)]
+    wanted = ACC if gravity else LIN_ACC
+    sensors = [names for names in SENSORS.values() if names == wanted or set(names) & set(columns)]
     if missing := [name for names in sensors for name in names if name not in columns]:
         raise InputError(f"{path}: no column is named for {', '.join(missing)}: a sensor has three")
+
+
+def _parts(
+    headers: Iterable[str], columns: Mapping[str, str], path: AnyPath
+) -> dict[str, list[tuple[float, str, str]]]:
+    """Return the signs, headers and written units of the columns that make each channel."""
+    matches = {header: _WITH_UNIT.fullmatch(header) for header in headers}
+    known = {*matches, *(match[1] for match in matches.values() if match)}
+    parts = {
+        ours: [(sign, *_header(matches, ours, name, path)) for sign, name in terms(theirs, known)]
+        for ours, theirs in columns.items()
+    }
+    used = Counter(header for channel in parts.values() for _, header, _ in channel)
+    if twice := [header for header, n in used.items() if n > 1]:
+        raise InputError(f"{path}: column '{twice[0]}' is named twice: each is part of one channel")
+    return parts
 
 
 def _header(headers: Iterable[str], ours: str, theirs: str, path: AnyPath) -> tuple[str, str]:

@@ -85,19 +85,24 @@ def read_table(path: AnyPath) -> pd.DataFrame:
 def in_si(
     table: pd.DataFrame, column: str, unit: str, quantity: Quantity, path: AnyPath
 ) -> NDArray[np.float64]:
-    """Return a column in m/s², rad/s or seconds; an empty cell is NaN."""
+    """Return a column in m/s², rad/s, seconds or radians; an empty cell is NaN."""
+    values = numbers(table, column, path)
+    try:
+        return values * unit_factor(unit, quantity)
+    except InputError as error:
+        raise InputError(f"{path}: column '{column}': {error}") from None
+
+
+def numbers(table: pd.DataFrame, column: str, path: AnyPath) -> NDArray[np.float64]:
+    """Return a column as numbers; an empty cell is NaN, any other that is none is refused."""
     import pandas as pd
 
-    where = f"{path}: column '{column}'"
-    numbers = pd.to_numeric(table[column], errors="coerce")
-    wrong = np.flatnonzero(numbers.isna() & table[column].notna())
+    found = pd.to_numeric(table[column], errors="coerce")
+    wrong = np.flatnonzero(found.isna() & table[column].notna())
     if wrong.size:
         cell = table[column].iloc[int(wrong[0])]
         raise InputError(
-            f"{where} holds {cell!r} in data row {wrong[0] + 1}: not a number"
+            f"{path}: column '{column}' holds {cell!r} in data row {wrong[0] + 1}: not a number"
             + (": write decimal points" if re.fullmatch(r"-?\d+,\d+", str(cell)) else "")
         )
-    try:
-        return numbers.to_numpy(dtype=np.float64) * unit_factor(unit, quantity)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+    return found.to_numpy(dtype=np.float64)

@@ -179,6 +179,6 @@ def _check_classes(
     written = {rec.label for rec in train}
     if missing := [label for label in labels if label not in written]:
         raise InputError(
-            f"fold '{name}': no training recording of {', '.join(missing)}: "
-            "take them out of the labels or add people who wrote them"
+            f"fold '{name}': no training recording of {', '.join(missing)}: take them out of the "
+            "labels, such as labels=from-data, or add people who have them"
         )

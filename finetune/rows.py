@@ -17,6 +17,7 @@ from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize import Serializer
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.labels import said
 from imuscribe.signals.motion.augment import augment
 from imuscribe.signals.motion.views import sequence
 from imuscribe.signals.recording import Array, Recording
@@ -69,14 +70,14 @@ def select(recordings: Sequence[Recording], recipe: Recipe) -> list[Recording]:
     for rec in recordings:
         if rec.label not in by_label:
             raise InputError(
-                f"recording '{rec.id}': label '{rec.label}' is not one of '{recipe.labels}': "
+                f"recording '{rec.id}': label '{rec.label}' is not one of '{said(recipe.labels)}': "
                 f"{nearest(rec.label, by_label)}"
             )
         by_label[rec.label].append(rec)
     if empty := [label for label, found in by_label.items() if not found]:
         raise InputError(
-            f"labels {', '.join(empty)}: no training recording: "
-            "take them out of 'labels' or add people who have them"
+            f"labels {', '.join(empty)}: no training recording: take them out of 'labels', such as "
+            "labels=from-data, or add people who have them"
         )
     most = recipe.train.max_per_label
     if most is None:

@@ -139,7 +139,8 @@ def _prepared(
     if not chosen:
         there = sorted({str(tuple(getattr(r, c) for c in condition)) for r in everything})
         raise InputError(
-            f"{side} condition ({said}): no recording of labels '{recipe.labels}': the data has "
+            f"{side} condition ({said}): no recording of labels "
+            f"'{', '.join(recipe.label_set)}': the data has "
             f"{', '.join(there[:10])}"
         )
 

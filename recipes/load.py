@@ -93,7 +93,7 @@ def name_labels(recipe: E) -> E:
     Raises
     ------
     InputError
-        If there is no such file, or its labels cannot be written in a recipe.
+        If there is no such file, or none of its recordings has a label.
     """
     if not isinstance(recipe, RecordingsExperiment) or recipe.labels != FROM_DATA:
         return recipe
@@ -102,9 +102,9 @@ def name_labels(recipe: E) -> E:
 
     found = labels_of(recipe.data, getattr(recipe, "sessions", ()))
     text = ",".join(found)
-    if parse_labels(text) != found:
-        raise InputError(f"labels 'from-data': those of {recipe.data} read as others: {text}")
-    values = recipe.model_dump() | {"labels": text}
+    # A label may look like a range, or hold a comma: then they stand in a list.
+    plain = not any(c in label for label in found for c in ",[") and parse_labels(text) == found
+    values = recipe.model_dump() | {"labels": text if plain else found}
     return type(recipe).parse(values, f"{recipe.name}, labels from {recipe.data}")
 
 

@@ -22,7 +22,7 @@ from imuscribe.signals.cleaning import CleanConfig
 from imuscribe.signals.config import Config
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import safe_name
-from imuscribe.signals.labels import parse_labels
+from imuscribe.signals.labels import parse_labels, said
 from imuscribe.signals.motion.augment import AugmentConfig
 from imuscribe.signals.motion.views import View
 from imuscribe.signals.simulate import SimulateConfig
@@ -249,9 +249,10 @@ class RecordingsExperiment(Experiment):
 
     data: str = "simulated"
     """A Parquet file of recordings, or ``simulated``."""
-    labels: str = "A-Z"
-    """Label set: ranges and single characters (``A-Z0-9``), a comma list of words, or
-    ``from-data``: every label of the file, named when the recipe is run."""
+    labels: str | tuple[str, ...] = "A-Z"
+    """Label set: ranges and single characters (``A-Z0-9``), a comma list of words, a YAML list of
+    labels that may hold commas, or ``from-data``: every label of the file, named when the recipe is
+    run."""
     simulate: SimulateConfig = SimulateConfig()
     clean: CleanConfig = CleanConfig()
 
@@ -274,12 +275,14 @@ class RecordingsExperiment(Experiment):
         labels = self.label_set
         if len(labels) < 2:
             mistakes.append(
-                f"'labels' is {self.labels!r}: need at least two classes, such as A-C or yes,no"
+                f"'labels' is '{said(self.labels)}': need at least two classes, such as A-C or "
+                "yes,no, or from-data"
             )
         if self.data == "simulated" and not set(labels) <= set(parse_labels(self.simulate.labels)):
             mistakes.append(
-                f"'labels' is {self.labels!r} but 'simulate.labels' is {self.simulate.labels!r}: "
-                f"set simulate.labels={self.labels}"
+                f"'labels' is '{said(self.labels)}' but 'simulate.labels' is "
+                f"'{self.simulate.labels}': "
+                f"set simulate.labels={said(self.labels)}"
             )
         return mistakes
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from imuscribe.signals.errors import InputError, nearest
 
@@ -14,7 +15,8 @@ from imuscribe.signals.errors import InputError, nearest
 class Config(BaseModel):
     """Base of every configuration section.
 
-    Instances are immutable; a key that does not exist is an error that names the nearest one.
+    Instances are immutable; a key that does not exist is an error that names the nearest one. Where
+    a text is meant, a number of a recipe is taken as it was written: person 007 stays 007.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -29,8 +31,38 @@ class Config(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            mistakes = [_explain(cls, dict(item)) for item in error.errors()]
-            raise InputError(f"{where}: " + "\n".join(mistakes)) from None
+            found = [_explain(cls, dict(item)) for item in error.errors()]
+            mistakes = [line for mistake in found for line in mistake.splitlines()]
+            raise InputError("\n".join(f"{where}: {line}" for line in mistakes)) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_written(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        return {
+            key: _written(value)
+            if key in cls.model_fields and _is_text(cls.model_fields[key].annotation)
+            else value
+            for key, value in values.items()
+        }
+
+
+def _is_text(annotation: Any) -> bool:
+    """Whether a field takes text or a list of texts, and no number."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return all(isinstance(part, str) for part in parts)
+    if origin is Annotated:
+        parts = parts[:1]
+    kinds = [part for part in parts if part not in (Ellipsis, type(None))]
+    return all(map(_is_text, kinds)) if kinds else annotation is str
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_written(item) for item in value]
+    return getattr(value, "written", value)
 
 
 def _explain(model: type[BaseModel], mistake: dict[str, Any]) -> str:
@@ -47,6 +79,8 @@ def _explain(model: type[BaseModel], mistake: dict[str, Any]) -> str:
         reason = nearest(str(given), re.findall(r"'([^']*)'", mistake["ctx"]["expected"]))
     elif mistake["type"] == "tuple_type":
         reason = "need a list, such as [a, b]"
+    elif mistake["type"] == "string_type" and isinstance(given, bool | int | float | None):
+        reason = f'a text is needed: put it in quotes: "{json.dumps(given)}"'
     return f"'{key}' is {given!r}: {reason}" if path else reason
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
@@ -12,6 +13,8 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 _SHOWN = 10
+_LONGEST = 280
+"""Characters of a line of a message; the command line puts its name before."""
 _log = logging.getLogger(__name__)
 
 
@@ -19,14 +22,15 @@ class InputError(ValueError):
     """A mistake in what the user gave: data, options or recipe.
 
     The message is one line in the order *what was given, why it is wrong, the nearest valid
-    value*. The command line prints it without a traceback and exits with status 2.
+    value*. The command line prints it without a traceback and exits with status 2. Whatever was
+    given, a line stays under 300 characters (its middle goes) and holds no control character.
 
     `reason` is what is wrong in two or three words, such as ``"too short"``: recordings that are
     left out are counted by it.
     """
 
     def __init__(self, message: str, reason: str = "unusable") -> None:
-        super().__init__(message)
+        super().__init__("\n".join(map(_line, message.split("\n"))))
         self.reason = reason
 
 
@@ -38,6 +42,21 @@ def nearest(given: str, valid: Iterable[str]) -> str:
         match = next(option for option in options if option.lower() == close[0])
         return f"did you mean '{match}'?"
     return "valid: " + ", ".join(options)
+
+
+def _line(text: str) -> str:
+    """Return one line that any terminal shows: control and direction marks escaped, not too long.
+
+    What is wrong stands at the end and what was given before it, so the middle is what goes.
+    """
+    text = "".join(
+        ascii(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c
+        for c in text
+    )
+    if len(text) <= _LONGEST:
+        return text
+    half = _LONGEST // 2 - 2
+    return f"{text[:half]} … {text[-half:]}"
 
 
 def usable(

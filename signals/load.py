@@ -13,7 +13,7 @@ from pathlib import Path
 from imuscribe.signals.cleaning import CleanConfig, clean
 from imuscribe.signals.errors import InputError, nearest, usable
 from imuscribe.signals.files import AnyPath
-from imuscribe.signals.labels import parse_labels
+from imuscribe.signals.labels import parse_labels, said
 from imuscribe.signals.motion.frames import FrameConfig, writing_motion
 from imuscribe.signals.readers.parquet import load
 from imuscribe.signals.recording import SENSORS, Recording
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 def load_recordings(
     data: AnyPath,
-    labels: str = "",
+    labels: str | Sequence[str] = "",
     config: CleanConfig = CleanConfig(),
     simulation: SimulateConfig | None = None,
     frame: FrameConfig | None = None,
@@ -36,7 +36,7 @@ def load_recordings(
     ----------
     data : path-like
         A file in the canonical Parquet layout, or ``"simulated"``.
-    labels : str
+    labels : str or sequence of str
         As `signals.labels.parse_labels` reads them; empty keeps all.
     config : CleanConfig
         How recordings are cleaned.
@@ -67,11 +67,14 @@ def load_recordings(
     if not chosen:
         there = sorted({rec.label for rec in found})
         raise InputError(
-            f"labels '{labels}': none of the {len(found)} recordings in '{data}' has one of them: "
-            f"{nearest(wanted[0], there[:50])}"
+            f"labels '{said(labels)}': none of the {len(found)} recordings in '{data}' has one of "
+            f"them: {nearest(wanted[0], there[:50])}"
         )
-    if others := len(found) - len(chosen):
-        _log.info("%d recordings have labels outside '%s'", others, labels)
+    unnamed = sum(not rec.label for rec in found) if wanted else 0
+    if unnamed:
+        _log.warning("%s: %d of %d recordings have no label: left out", data, unnamed, len(found))
+    if others := len(found) - len(chosen) - unnamed:
+        _log.info("%d recordings have labels outside '%s'", others, said(labels))
     return clean_all(chosen, config, frame, Path(data).name)
 
 

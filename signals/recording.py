@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,7 @@ SENSORS = {"acc": ACC, "gyro": GYRO, "lin_acc": LIN_ACC}
 CHANNELS = (*ACC, *LIN_ACC, *GYRO)
 METADATA = ("id", "subject", "session", "label", "device", "case", "placement")
 CASES = ("2d", "3d", "")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 STANDARD_GRAVITY = 9.80665
 """Standard acceleration of gravity in m/s² (ISO 80000-3)."""
 
@@ -46,8 +48,9 @@ class Recording:
     Raises
     ------
     InputError
-        If shapes disagree, a channel repeats, a value is not finite, time goes back, or the case
-        is unknown.
+        If shapes disagree, a channel repeats, a value is not finite, time goes back, the case is
+        unknown, or a text holds a control character (names of files, prompts and reports follow
+        from them).
     """
 
     id: str
@@ -70,6 +73,12 @@ class Recording:
                 f"{where}: data {data.shape}, {len(self.channels)} channels and times {t.shape} "
                 "disagree: need (n_channels, n_samples) and (n_samples,)"
             )
+        for name in METADATA:
+            if _CONTROL.search(text := getattr(self, name)):
+                raise InputError(
+                    f"{where}: {name} {text!r} holds a control character: rename it",
+                    "a control character in a name",
+                )
         if self.case not in CASES:
             raise InputError(f"{where}: case '{self.case}' is unknown: valid: 2d, 3d or empty")
         if len(set(self.channels)) != len(self.channels):

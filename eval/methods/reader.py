@@ -28,7 +28,7 @@ class KeptReader:
         if unknown := [label for label in labels if label not in known]:
             raise InputError(
                 f"adapter '{adapter}': does not know label '{unknown[0]}': it reads "
-                f"{self.recipe.labels}"
+                f"{', '.join(known)}"
             )
         self.identity = weights_hash(adapter)
         self._labels, self._store, self._progress = labels, store, progress

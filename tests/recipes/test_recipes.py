@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import get_args
@@ -17,6 +18,7 @@ from imuscribe.recipes.load import (
     load_as,
     load_experiment,
     load_recipe,
+    name_labels,
     packaged_names,
     presets,
     recipe_text,
@@ -26,6 +28,8 @@ from imuscribe.recipes.methods import METHODS, is_baseline, is_tuned, method_of
 from imuscribe.recipes.schema import Experiment, Recipe, fingerprint
 from imuscribe.recipes.words import AdaptRecipe, WordsRecipe
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.readers.parquet import save
+from imuscribe.signals.recording import Recording
 
 
 def test_every_method_that_a_recipe_may_name_is_in_the_one_registry() -> None:
@@ -200,3 +204,94 @@ def test_an_unknown_kind_names_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("kind: leters\n")
     with pytest.raises(InputError, match="did you mean 'letters'"):
         load_experiment(str(tmp_path / "mine.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: " + "[" * 3000, "nested"),
+        ("a: " + "[" * 60 + "]" * 60, "nested more than 50 deep"),
+        ("{a: " * 1000, "nested"),
+        ("{a: " * 60 + "1" + "}" * 60, "nested more than 50 deep"),
+        ("a: &a [*a]", "nested|unhashable|found"),
+        ("name: x\nseed: !!int x\n", "line 2: 'x' is no int"),
+        ("name: x\nseed: !!float x\n", "line 2: 'x' is no float"),
+        ("name: !!binary x\n", "line 1"),
+        ("name: !!timestamp x\n", "line 1: 'x' is no timestamp"),
+        ("name: !!bool x\n", "line 1: 'x' is no bool"),
+        ("name: !!python/object:os.system x\n", "line 1: could not determine"),
+        ("? [a]\n: b\n", "line 1"),
+        ('data: "a\\0b"\n', "line 1: holds a NUL byte"),
+        ("name: a\x07b\n", "line 1: holds the control character"),
+        (
+            "a: &a [x, x, x, x, x, x, x, x]\n"
+            + "".join(
+                f"{b}: &{b} [{', '.join(['*' + a] * 8)}]\n"
+                for a, b in itertools.pairwise("abcdefgh")
+            ),
+            "more than 50,000 values",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_no_yaml_is_one_line(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=expected) as caught:
+        load_experiment(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_people_names_and_labels_are_texts_however_they_look(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: 007\nlabels: [1, no, 1e3]\n"
+        "split:\n  protocol: given\n  train: [001, 1e3, 2024-01-01]\n  test: [no]\n"
+        "data: mine.parquet\nprompt: {chat: off}\n"
+    )
+    recipe = load_recipe(
+        str(path), ["split.folds=[0x1f]", "train.start_from=12", "labels=[1, off]"]
+    )
+    assert recipe.name == "007" and recipe.folder == Path("runs/007")
+    assert recipe.split.train == ("001", "1e3", "2024-01-01")
+    assert (recipe.split.test, recipe.split.folds) == (("no",), ("0x1f",))
+    assert recipe.label_set == ("1", "off") and recipe.train.start_from == "12"
+    assert not recipe.prompt.chat
+    path.write_text(dump(recipe))
+    assert load_recipe(str(path)) == recipe
+    with pytest.raises(InputError, match='put it in quotes: "true"'):
+        load_recipe("demo", ["split.train=[true]"])
+
+
+def test_labels_may_be_a_list_with_commas_inside(tmp_path: Path) -> None:
+    recipe = load_recipe(
+        "demo", ['labels=["walking, fast", sitting, A-C]', "data=mine.parquet", "split.test=ann"]
+    )
+    assert recipe.label_set == ("walking, fast", "sitting", "A-C")
+    (tmp_path / "copy.yaml").write_text(dump(recipe))
+    assert load_recipe(str(tmp_path / "copy.yaml")) == recipe
+    with pytest.raises(InputError, match="'sitting' occurs twice"):
+        load_recipe("demo", ["labels=[sitting, sitting]"])
+
+
+def test_every_mistake_is_told_with_its_file() -> None:
+    with pytest.raises(InputError) as caught:
+        load_recipe("demo", ["train.lr=-1", "train.epochs=0"])
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["demo", "demo"]
+
+
+def test_labels_from_data_may_hold_commas_and_look_like_ranges(tmp_path: Path) -> None:
+    import numpy as np
+
+    names = ("walking, fast", "A-C", "[x]", "sitting")
+    t = np.arange(100) / 50
+    acc = np.tile(np.float32([[0], [0], [9.81]]), (1, 100))
+    recordings = [
+        Recording(f"{i}", acc, ("acc_x", "acc_y", "acc_z"), t, label=name, subject="ann")
+        for i, name in enumerate(names)
+    ]
+    save(recordings, tmp_path / "mine.parquet")
+    recipe = load_recipe(
+        "demo",
+        [f"data={tmp_path / 'mine.parquet'}", "labels=from-data", "split.test=bo"],
+    )
+    assert name_labels(recipe).label_set == tuple(sorted(names))

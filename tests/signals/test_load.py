@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from imuscribe.signals.cleaning import CleanConfig
 from imuscribe.signals.errors import InputError, usable
 from imuscribe.signals.load import clean_all, load_recordings, read
 from imuscribe.signals.motion.frames import FrameConfig
 from imuscribe.signals.readers import READERS, reader
 from imuscribe.signals.readers.parquet import save
-from imuscribe.signals.recording import ACC
+from imuscribe.signals.recording import ACC, Recording
 from imuscribe.signals.simulate import SimulateConfig
 
 
@@ -90,3 +92,25 @@ def test_every_reader_is_a_function_beside_the_registry():
         assert Path(function.__code__.co_filename).parent.name == "readers"
     with pytest.raises(InputError, match="did you mean 'charsense'"):
         reader("charsens")
+
+
+def test_no_line_of_a_message_is_long_or_holds_a_control_character():
+    message = str(InputError("given '" + "x" * 5000 + "\x1b[31m\u202e': is too long: use less"))
+    assert len(message) < 290 and message.startswith("given 'xxx")
+    assert message.endswith("\\x1b[31m\\u202e': is too long: use less")
+    assert str(InputError("a\nb")) == "a\nb", "two mistakes are two lines"
+
+
+@pytest.mark.parametrize("name", ["id", "subject", "session", "label", "device", "placement"])
+def test_a_control_character_in_a_name_is_one_line(name):
+    rec = Recording("r", np.ones((3, 9)), ACC, np.arange(9) / 50)
+    with pytest.raises(InputError, match=rf"{name} .*control character") as caught:
+        rec.replace(**{name: "a\0b"})
+    assert "\n" not in str(caught.value)
+
+
+def test_recordings_without_a_label_are_counted(tmp_path, caplog):
+    rec = Recording("r", np.full((3, 99), 9.81), ACC, np.arange(99) / 50, label="A")
+    save([rec, rec.replace(id="s", label="")], tmp_path / "a.parquet")
+    load_recordings(tmp_path / "a.parquet", ["A"], CleanConfig(trim=False))
+    assert "1 of 2 recordings have no label" in caplog.text

@@ -3,20 +3,61 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imuscribe.finetune.base import adapted, check_adapter, skeleton, weights_folder
-from imuscribe.models.sensor.files import ABOUT_TOKENS, SHAPE, TOKENS
+from imuscribe.finetune.base import (
+    MERGED,
+    adapted,
+    check_adapter,
+    is_merged,
+    load_base,
+    merged_base,
+    skeleton,
+    torch_dtype,
+    weights_folder,
+)
+from imuscribe.models.config import SensorConfig
+from imuscribe.models.sensor.files import ABOUT_TOKENS, SHAPE, TOKENS, about_tokens, has_tokens
+from imuscribe.prompts.ask.sensor import SENSOR_ID
+from imuscribe.recipes.load import dump, load_recipe
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import safe_name, sha256
+from imuscribe.signals.motion.views import n_channels
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DEFAULT = "air-letters"
 """The adapter that reads a letter when none is named: capitals written in the air."""
 
 FOLDER = Path(__file__).parent / "adapters"
 """Holds one folder an adapter, as `finetune.sft.train` writes it."""
+
+
+_KEPT = {name: name for name in (TOKENS, ABOUT_TOKENS, "training.json")} | {
+    "README.md": "adapter.md"
+}
+"""What a merged model keeps of its adapter, and under which names."""
+
+_CARD = """---
+base_model: {base}
+library_name: transformers
+tags: [imu, motion-sensor, imuscribe]
+---
+
+# {name}, merged
+
+`{base}` with an adapter merged into its weights, and what reads a signal's tokens beside it, if the
+adapter had any. What it has learnt from, how, and its limits: `adapter.md`.
+
+    imuscribe predict FILE --adapter this/folder
+    imuscribe train RECIPE model.base=this/folder
+
+Prompts of text alone can be asked with transformers: `AutoModelForCausalLM.from_pretrained`.
+"""
 
 
 def names() -> list[str]:
@@ -52,12 +93,13 @@ def adapter_path(name_or_path: str | Path | None = None) -> Path:
 
 
 def weights_hash(name_or_path: str | Path) -> str:
-    """Return the SHA-256 of an adapter's weights; InputError if it has none."""
-    path = adapter_path(name_or_path) / "adapter_model.safetensors"
-    if not path.is_file():
-        raise InputError(f"adapter '{name_or_path}': no {path.name} there: train one first")
-    sensor = path.with_name(TOKENS)
-    return sha256(path) if not sensor.is_file() else f"{sha256(path)}+{sha256(sensor)}"
+    """Return the SHA-256 of an adapter's or a merged model's weights; InputError if it has none."""
+    folder = adapter_path(name_or_path)
+    name = "model*.safetensors" if is_merged(folder) else "adapter_model.safetensors"
+    files = [*sorted(folder.glob(name)), *folder.glob(TOKENS)]
+    if not files or files[0].name == TOKENS:
+        raise InputError(f"adapter '{name_or_path}': no {name} there: train one first")
+    return "+".join(map(sha256, files))
 
 
 def pack(adapter: Path, name: str, shelf: Path | None = None) -> Path:
@@ -66,8 +108,6 @@ def pack(adapter: Path, name: str, shelf: Path | None = None) -> Path:
     Return the new folder in `shelf`, else in `FOLDER`: the same files, the weights rounded to
     bf16. An adapter of that name is replaced.
     """
-    import shutil
-
     import torch
     from safetensors.torch import load_file, save_file
 
@@ -82,6 +122,84 @@ def pack(adapter: Path, name: str, shelf: Path | None = None) -> Path:
     return place
 
 
+def export(adapter: str | Path, out: Path, precision: str = "fp32") -> float:
+    """Merge an adapter into its base and save the whole model, for any program that reads models.
+
+    Parameters
+    ----------
+    adapter : str or Path
+        A packaged name, or a folder as `finetune.sft.train` writes it.
+    out : Path
+        Receives weights and tokenizer as transformers writes them, the sensor tokens, recipe, card
+        and lineage of the adapter as they are, and `base.MERGED`. Read it like an adapter
+        (`finetune.reading.Reader`), or train on from it as ``model.base``.
+    precision : str
+        ``fp32`` loses nothing; ``bf16`` takes half the room and rounds what the adapter adds.
+
+    Returns
+    -------
+    float
+        The largest difference of a next token's log-probability between the model as it is saved
+        and base and adapter as they are, over a random prompt with a random signal.
+
+    Raises
+    ------
+    InputError
+        If there is no such adapter, it is merged already, or `out` cannot be written.
+    """
+    import gc
+
+    folder = adapter_path(adapter)
+    if is_merged(folder):
+        raise InputError(f"adapter '{adapter}': is merged already: copy the folder")
+    recipe_path = folder / "recipe.yaml"
+    if not recipe_path.is_file():
+        raise InputError(f"adapter '{adapter}': holds no recipe.yaml: give one that was trained")
+    # Weights of 4 bits cannot take what an adapter adds: the base is loaded whole.
+    recipe = load_recipe(str(recipe_path), ["model.load_in_4bit=false"])
+    model = recipe.model.model_copy(update={"dtype": "fp32"})
+    network, tokenizer = load_base(model, folder)
+    before = _probed(network)
+    about = {"base_model_name_or_path": model.base, "adapter": weights_hash(folder)}
+    with weights_folder(out, MERGED) as place:
+        merged = network.merge_and_unload(safe_merge=True)
+        merged.to(torch_dtype(precision)).save_pretrained(place)
+        tokenizer.save_pretrained(place)
+        for name, kept in _KEPT.items():
+            if (folder / name).is_file():
+                shutil.copy(folder / name, place / kept)
+        texts = {
+            "README.md": _CARD.format(name=recipe.name, base=model.base),
+            "recipe.yaml": dump(recipe),
+            MERGED: json.dumps(about | {"precision": precision}, indent=2),
+        }
+        for name, text in texts.items():
+            (place / name).write_text(text, encoding="utf-8")
+        del network, merged
+        gc.collect()
+        after = _probed(load_base(model.model_copy(update={"base": str(place)}))[0])
+    return float((after - before).abs().max())
+
+
+def _probed(network: Any) -> Tensor:
+    """Return log-probabilities of what follows a random prompt, with a signal where one goes."""
+    import torch
+
+    from imuscribe.models.sensor.projector import sensor_of
+
+    drawn = torch.Generator().manual_seed(0)
+    ids = torch.randint(network.config.vocab_size, (1, 16), generator=drawn)
+    given: dict[str, Tensor] = {}
+    if (sensor := sensor_of(network)) is not None:
+        places = torch.full((1, sensor.config.length), SENSOR_ID)
+        ids = torch.cat([ids[:, :4], places, ids[:, 4:]], dim=1)
+        shape = (1, n_channels(sensor.config.view), sensor.config.steps)
+        given["signals"] = torch.randn(shape, generator=drawn).to(network.device)
+    with torch.inference_mode():
+        logits: Tensor = network(input_ids=ids.to(network.device), **given).logits[0, -1]
+    return logits.float().log_softmax(-1).cpu()
+
+
 def check_start(recipe: Recipe) -> Path | None:
     """Return the folder of the adapter that training goes on from, None for a fresh one.
 
@@ -89,10 +207,17 @@ def check_start(recipe: Recipe) -> Path | None:
     that the recipe's ``lora`` section says: the adapter's own would be trained, and the recipe
     would lie.
     """
-    start = recipe.train.start_from
+    start, base = recipe.train.start_from, merged_base(recipe.model)
     if start is None:
+        if base is not None and has_tokens(base):
+            check_tokens(recipe.sensor, base, f"model.base '{base}'")
         return None
     folder = adapter_path(start)
+    if is_merged(folder):
+        raise InputError(
+            f"train.start_from '{start}': is merged with its base and no adapter to go on with: "
+            f"set train.start_from=null model.base={folder}"
+        )
     check_adapter(folder, recipe.model.base)
     weights_hash(folder)
     config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_text("utf-8"))
@@ -107,7 +232,8 @@ def check_start(recipe: Recipe) -> Path | None:
         "targets": (ours, theirs),
     }
     differ = {key: pair for key, pair in shape.items() if pair[0] != pair[1]}
-    _check_sensor(recipe, folder)
+    if has_tokens(folder):
+        check_tokens(recipe.sensor, folder, f"adapter '{start}'")
     if differ:
         here = ", ".join(f"lora.{key}={_said(mine)}" for key, (mine, _) in differ.items())
         there = " ".join(f"lora.{key}={_said(its)}" for key, (_, its) in differ.items())
@@ -115,22 +241,20 @@ def check_start(recipe: Recipe) -> Path | None:
     return folder
 
 
-def _check_sensor(recipe: Recipe, folder: Path) -> None:
-    """Refuse sensor tokens of another shape than the recipe's; an adapter may have none yet."""
-    path = folder / ABOUT_TOKENS
-    if not path.is_file():
-        return
-    theirs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["sensor"]
-    theirs = {"levels": False} | theirs  # those of before are told none
-    ours = {} if recipe.sensor is None else recipe.sensor.model_dump(mode="json")
+def check_tokens(config: SensorConfig | None, folder: Path, name: str) -> None:
+    """Refuse a ``sensor`` section of another shape than the tokens in the folder that has a name.
+
+    InputError names each setting that differs, and what it is there.
+    """
+    theirs = about_tokens(folder)[0].model_dump(mode="json")
+    ours = {} if config is None else config.model_dump(mode="json")
     shape = (*SHAPE, "tokens", "hidden", "levels")
     differ = [key for key in shape if ours.get(key) != theirs.get(key)]
     if differ:
-        here = "null" if not ours else ", ".join(f"sensor.{k}={ours.get(k)}" for k in differ)
-        there = " ".join(f"sensor.{key}={_said(theirs.get(key))}" for key in differ)
+        here = "null" if not ours else ", ".join(f"sensor.{k}={_said(ours[k])}" for k in differ)
+        there = " ".join(f"sensor.{key}={_said(theirs[key])}" for key in differ)
         raise InputError(
-            f"'sensor' is {here} but adapter '{recipe.train.start_from}' has sensor tokens of "
-            f"another shape: set {there}"
+            f"'sensor' is {here} but {name} has sensor tokens of another shape: set {there}"
         )
 
 

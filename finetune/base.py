@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imuscribe.models.sensor.files import has_tokens
 from imuscribe.prompts.ask.tokens import load_tokenizer, packaged_gguf
 from imuscribe.recipes.schema import LoraConfig, ModelConfig, Recipe
 from imuscribe.signals.errors import InputError, nearest
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 PACKAGED = "smollm2"
 """The base model that comes with the installation (SmolLM2-135M-Instruct, Apache-2.0)."""
 
+MERGED = "merged.json"
+"""In the folder of a merged model: which base and which adapter are one there."""
+
 
 def load_base(
     model: ModelConfig, adapter: Path | None = None, trainable: bool = False
@@ -37,14 +41,17 @@ def load_base(
     model : ModelConfig
         What to load, in which precision, in 4 bits or not.
     adapter : Path, optional
-        Folder of a LoRA adapter to put on top; it must belong to this base.
+        Folder of a LoRA adapter to put on top, which must belong to this base; or of one that is
+        merged with it (`finetune.adapters.export`), which is read as it is.
     trainable : bool
         Leave the adapter's weights open to training.
 
     Returns
     -------
     (model, tokenizer)
-        The model is in evaluation mode, on the GPU when there is one.
+        The model is in evaluation mode, on the GPU when there is one, and takes signals where the
+        adapter or a merged base has sensor tokens. A base that is to get a fresh adapter takes
+        none yet: they are no part of what the adapter goes on.
 
     Raises
     ------
@@ -57,6 +64,8 @@ def load_base(
 
     if adapter is not None:
         check_adapter(adapter, model.base)
+        if is_merged(adapter):
+            model, adapter = model.model_copy(update={"base": str(adapter)}), None
     options: dict[str, Any] = {"dtype": torch_dtype(precision(model))}
     if torch.cuda.is_available():
         # One process a GPU: under torchrun each takes its own.
@@ -74,15 +83,33 @@ def load_base(
             network = PeftModel.from_pretrained(
                 network, adapter, is_trainable=trainable, autocast_adapter_dtype=False
             )
+    place = tokens_folder(model, adapter)
+    if place is not None and (adapter is not None or not trainable):
         from imuscribe.models.sensor.files import find_tokens
         from imuscribe.models.sensor.projector import attach
 
-        if (tokens := find_tokens(adapter, network)) is not None:
-            attach(network, tokens)
+        attach(network, find_tokens(place, network))
     # A slice of positions reaches the output head with gaps in memory, where PyTorch's CPU product
     # is ten times slower: an eighth of a training step.
     network.get_output_embeddings().register_forward_pre_hook(lambda _, x: (x[0].contiguous(),))
     return network.eval(), load_tokenizer(model.base)
+
+
+def is_merged(folder: Path) -> bool:
+    """Whether a folder holds base and adapter in one."""
+    return (folder / MERGED).is_file()
+
+
+def merged_base(model: ModelConfig) -> Path | None:
+    """Return the folder of a base that an adapter is merged with, None of any other base."""
+    folder = Path(model.base)
+    return folder if model.base != PACKAGED and is_merged(folder) else None
+
+
+def tokens_folder(model: ModelConfig, adapter: Path | None) -> Path | None:
+    """Return the folder whose sensor tokens are read: the adapter's, else that of a merged base."""
+    places = [place for place in (adapter, merged_base(model)) if place is not None]
+    return next((place for place in places if has_tokens(place)), None)
 
 
 def skeleton(model: ModelConfig) -> PreTrainedModel:
@@ -155,7 +182,8 @@ def torch_dtype(name: str) -> torch.dtype:
 
 def check_adapter(adapter: Path, base: str) -> None:
     """Refuse a folder that holds no adapter, or the adapter of another base model."""
-    path = Path(adapter) / "adapter_config.json"
+    adapter = Path(adapter)
+    path = adapter / (MERGED if is_merged(adapter) else "adapter_config.json")
     if not path.is_file():
         raise InputError(f"adapter '{adapter}': no adapter_config.json there: train one first")
     trained_on = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")

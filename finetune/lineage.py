@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imuscribe.finetune.adapters import adapter_path
-from imuscribe.finetune.base import adapter_precision
+from imuscribe.finetune.base import PACKAGED, adapter_precision, merged_base
 from imuscribe.finetune.rows import Row
 from imuscribe.recipes.load import dump
 from imuscribe.recipes.schema import Recipe
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 def lineage(recipe: Recipe, recordings: Sequence[Recording], start: Path | None) -> Lineage | None:
     """Return what an adapter has learnt from, one item a training: its own, then its ancestors'.
 
-    None if it goes on from an adapter that does not say.
+    None if it goes on from an adapter, or a merged base, that does not say.
     """
     own = {
         "data": source(recipe),
@@ -44,8 +44,11 @@ def lineage(recipe: Recipe, recordings: Sequence[Recording], start: Path | None)
         "recordings": sorted(rec.id for rec in recordings),
         "contents": sorted(rec.content for rec in recordings),
     }
-    ancestors = [] if start is None else read(start)
-    return None if ancestors is None else [own, *ancestors, *_encoders(recipe)]
+    base = merged_base(recipe.model)
+    ancestors = [read(folder) for folder in (start, base) if folder is not None]
+    if None in ancestors:
+        return None
+    return [own, *(item for found in ancestors for item in found or ()), *_encoders(recipe)]
 
 
 def read(adapter: Path) -> Lineage | None:
@@ -68,21 +71,24 @@ def source(recipe: Recipe) -> str:
 def check_held_out(
     recipe: Recipe, recordings: Sequence[Recording], test: Sequence[Recording]
 ) -> None:
-    """Refuse to start from an adapter or encoder that has learnt from somebody who is tested.
+    """Refuse an adapter, encoder or merged base to start from that knows somebody who is tested.
 
     `recordings` is everything in the data, which tells whether the adapter comes from the same
     collection. The InputError names the people or recordings, or the adapter that does not say
     whom it knows.
     """
-    start = recipe.train.start_from
-    if start is not None:
-        learnt = read(adapter_path(start))
+    start, base = recipe.train.start_from, merged_base(recipe.model)
+    begins = [] if start is None else [("train.start_from", start, adapter_path(start), "null")]
+    if base is not None:
+        begins.append(("model.base", str(base), base, PACKAGED))
+    for key, name, folder, other in begins:
+        learnt = read(folder)
         if learnt is None:
             raise InputError(
-                f"train.start_from '{start}': its training.json does not say whom it has learnt "
+                f"{key} '{name}': its training.json does not say whom it has learnt "
                 "from, so nobody can be tested as a stranger: train it again"
             )
-        _check(learnt, "train.start_from", start, recipe, recordings, test)
+        _check(learnt, key, name, recipe, recordings, test, other)
     if encoders := _encoders(recipe):
         assert recipe.sensor is not None and recipe.sensor.pretrained is not None
         where = recipe.sensor.pretrained
@@ -106,8 +112,12 @@ def _check(
     recipe: Recipe,
     recordings: Sequence[Recording],
     test: Sequence[Recording],
+    other: str = "null",
 ) -> None:
-    """Refuse what has learnt from somebody tested; `key` of the recipe names it as `start`."""
+    """Refuse what has learnt from somebody tested; `key` of the recipe names it as `start`.
+
+    `other` is what may stand there instead.
+    """
     here = source(recipe)
     ids = {rec.id for rec in recordings}
     for training in learnt:
@@ -132,13 +142,13 @@ def _check(
         if found := sorted(people) or sorted(known):
             raise InputError(
                 f"{key} '{start}': has learnt from {_first(found)}, "
-                f"tested here as a stranger: test only others, or set {key}=null"
+                f"tested here as a stranger: test only others, or set {key}={other}"
             )
     contents = {content for training in learnt for content in training.get("contents", ())}
     if copies := [rec.id for rec in test if rec.content in contents]:
         raise InputError(
             f"{key} '{start}': has learnt from {_first(copies)}, whatever they were "
-            f"called there: test only others, or set {key}=null"
+            f"called there: test only others, or set {key}={other}"
         )
 
 

@@ -23,8 +23,8 @@ from torch import Tensor
 from torch.nn import Embedding
 from torch.nn.functional import linear, scaled_dot_product_attention, silu
 
-from imuscribe.finetune.base import PACKAGED, converted
-from imuscribe.models.sensor.files import find_tokens
+from imuscribe.finetune.base import PACKAGED, converted, is_merged
+from imuscribe.models.sensor.files import find_tokens, has_tokens
 from imuscribe.models.sensor.projector import SensorTokens, embedded
 from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.files import cache_dir
@@ -33,14 +33,16 @@ from imuscribe.signals.files import cache_dir
 def load_quick(
     model: ModelConfig, adapter: Path, labels: Sequence[str]
 ) -> tuple[QuickLlama, QuickTokenizer] | None:
-    """Load the packaged base with an adapter merged into its weights, in fp32.
+    """Load the packaged base with an adapter merged into its weights, here or before, in fp32.
 
     Return what `LabelScorer` and `PromptBuilder` need of model and tokenizer, or None where only
     the real ones will do: for another base, 4-bit weights, DoRA, a GPU, a base that has not been
     converted yet, or labels (as `PromptBuilder.completion` gives them) of several tokens.
     """
-    folder, words = converted(), cache_dir() / "tokenizers" / PACKAGED / "tokenizer.json"
-    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    merged = is_merged(adapter)
+    folder = adapter if merged else converted()
+    words = cache_dir() / "tokenizers" / PACKAGED / "tokenizer.json"
+    config = {} if merged else json.loads((adapter / "adapter_config.json").read_text("utf-8"))
     if (
         model.base != PACKAGED
         or model.load_in_4bit
@@ -54,15 +56,16 @@ def load_quick(
         return None
     # bf16 would round what the adapter adds.
     weights = {k: w.float() for k, w in load_file(folder / "model.safetensors").items()}
-    root = math.sqrt(config["r"]) if config.get("use_rslora") else config["r"]
-    lora = load_file(adapter / "adapter_model.safetensors")
+    root = math.sqrt(config.get("r", 1)) if config.get("use_rslora") else config.get("r", 1)
+    lora = {} if merged else load_file(adapter / "adapter_model.safetensors")
     for name in [key for key in lora if key.endswith(".lora_A.weight")]:
         change = lora[name.replace("lora_A", "lora_B")].float() @ lora[name].float()
         target = name.removeprefix("base_model.model.").replace(".lora_A", "")
         weights[target] += config["lora_alpha"] / root * change
     settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     network = QuickLlama(weights, settings)
-    network.sensor = find_tokens(adapter, network)
+    if has_tokens(adapter):
+        network.sensor = find_tokens(adapter, network)
     return network, tokenizer
 
 

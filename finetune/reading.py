@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.finetune.adapters import adapter_path
-from imuscribe.finetune.base import check_adapter, load_base
+from imuscribe.finetune.adapters import adapter_path, check_tokens
+from imuscribe.finetune.base import check_adapter, load_base, tokens_folder
 from imuscribe.finetune.rows import prompt_builder, signals_of
-from imuscribe.models.sensor.files import ABOUT_TOKENS
 from imuscribe.prompts.ask.sensor import PLACE
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize import build_serializer
@@ -34,8 +33,8 @@ class Reader:
     Parameters
     ----------
     adapter : str or Path, optional
-        A packaged name, or a folder written by `finetune.sft.train`. The packaged one for letters
-        when not given.
+        A packaged name, or a folder written by `finetune.sft.train` or `finetune.adapters.export`.
+        The packaged one for letters when not given.
     recipe : Recipe, optional
         Which model reads, and how signals are cleaned, written and asked about, instead of what the
         adapter's own recipe says. Without an adapter it is the base model as it comes.
@@ -43,7 +42,8 @@ class Reader:
     Raises
     ------
     InputError
-        If there is no such adapter, or it belongs to another base model.
+        If there is no such adapter, it belongs to another base model, or the recipe's sensor tokens
+        are of another shape than the adapter's.
     """
 
     def __init__(self, adapter: str | Path | None = None, recipe: Recipe | None = None) -> None:
@@ -55,10 +55,11 @@ class Reader:
         self.labels = self.recipe.label_set
         if self.adapter is not None:
             check_adapter(self.adapter, self.recipe.model.base)
-        self.sensor = self.recipe.sensor
-        if self.adapter is None or not (self.adapter / ABOUT_TOKENS).is_file():
-            # The base as it comes, and an adapter of before, read text.
-            self.sensor = None
+        self.sensor = None  # the base as it comes, and an adapter of before, read text
+        place = tokens_folder(self.recipe.model, self.adapter)
+        if place is not None:
+            check_tokens(self.recipe.sensor, place, f"adapter '{place}'")
+            self.sensor = self.recipe.sensor
         self._serializer = build_serializer(self.recipe.text)
 
     def log_probs(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imuscribe.finetune.adapters import check_start, weights_hash
-from imuscribe.finetune.base import hush_old_names, weights_folder
+from imuscribe.finetune.base import hush_old_names, merged_base, weights_folder
 from imuscribe.finetune.lineage import KEY, lineage, model_card
 from imuscribe.finetune.preflight import Preflight, check_lengths, preflight
 from imuscribe.finetune.rows import (
@@ -174,6 +174,8 @@ def _identity(
         identity["rows"] = hashlib.sha256(texts.encode()).hexdigest()
     if recipe.train.start_from is not None:
         identity["start_from"] = weights_hash(recipe.train.start_from)
+    if (base := merged_base(recipe.model)) is not None:
+        identity["base"] = weights_hash(base)
     if recipe.sensor is not None and recipe.sensor.pretrained is not None:
         identity["encoder"] = encoder_hash(Path(recipe.sensor.pretrained))
     return identity

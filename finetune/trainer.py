@@ -30,10 +30,23 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
-from imuscribe.finetune.base import adapted, adapter_precision, load_base, precision, torch_dtype
+from imuscribe.finetune.base import (
+    adapted,
+    adapter_precision,
+    load_base,
+    precision,
+    tokens_folder,
+    torch_dtype,
+)
 from imuscribe.finetune.rows import Row, pad_id, padded, tokenised
 from imuscribe.models.sensor.classifier import SMOOTHING, WEIGHT_DECAY
-from imuscribe.models.sensor.files import about_tokens, fresh_tokens, restore_tokens, save_tokens
+from imuscribe.models.sensor.files import (
+    about_tokens,
+    find_tokens,
+    fresh_tokens,
+    restore_tokens,
+    save_tokens,
+)
 from imuscribe.models.sensor.projector import attach, sensor_of
 from imuscribe.recipes.schema import LoraConfig, Recipe
 from imuscribe.signals.errors import InputError
@@ -67,10 +80,14 @@ def make_trainer(
         network = _with_adapter(network, recipe.lora)
     tokens = sensor_of(network)
     if recipe.sensor is not None:
+        place = tokens_folder(recipe.model, start)
         if tokens is None:
-            tokens = fresh_tokens(recipe.sensor, recipe.label_set, network)
+            if place is None:
+                tokens = fresh_tokens(recipe.sensor, recipe.label_set, network)
+            else:
+                tokens = find_tokens(place, network)
             attach(network, tokens)
-        elif start is not None and about_tokens(start)[1] != list(recipe.label_set):
+        if place is not None and about_tokens(place)[1] != list(recipe.label_set):
             tokens.new_head(len(recipe.label_set))  # the old one told other labels apart
         tokens.config = recipe.sensor  # how it trains is this recipe's
         tokens.encoder.requires_grad_(not recipe.sensor.freeze)

@@ -69,6 +69,7 @@ class Letters(LabelTask[Recipe]):
 def folds_of(recipe: Recipe) -> Sequence[Fold]:
     """Return who trains and who is tested; every method learns from the very same recordings."""
     from imuscribe.finetune.adapters import check_start
+    from imuscribe.finetune.base import merged_base
     from imuscribe.finetune.lineage import check_held_out
     from imuscribe.finetune.rows import load_recordings, select
 
@@ -77,8 +78,9 @@ def folds_of(recipe: Recipe) -> Sequence[Fold]:
         replace(fold, train=select(fold.train, recipe))
         for fold in make_folds(recordings, recipe.split, recipe.label_set, recipe.seed)
     ]
-    trains = recipe.kind != "letters"  # its students do
-    if trains or any(is_tuned(m) or m == "adapter" for m in recipe.evaluate.methods):
+    # Its students train, and a merged base has been trained.
+    trained = recipe.kind != "letters" or merged_base(recipe.model) is not None
+    if trained or any(is_tuned(m) or m == "adapter" for m in recipe.evaluate.methods):
         check_start(recipe)
         check_held_out(recipe, recordings, [rec for fold in folds for rec in fold.test])
     return folds
@@ -90,7 +92,9 @@ def method_key(recipe: Recipe, method: str) -> str:
     Which folds and methods are run beside it is not among them.
     """
     from imuscribe.finetune.adapters import weights_hash
+    from imuscribe.finetune.base import merged_base
 
+    base = None if is_baseline(method) else merged_base(recipe.model)
     sections = ["seed", "data", "labels", "simulate", "clean", "split", "text", "evaluate", "train"]
     # What few recipes say is named only where they do: the keys of all others stay.
     sections += [name for name in ("sessions", "windows") if getattr(recipe, name)]
@@ -99,7 +103,10 @@ def method_key(recipe: Recipe, method: str) -> str:
     train = recipe.train
     if is_tuned(method):
         sections += ["lora", "sensor"]
-    else:  # what trains the language model is nothing to the others, which recordings are
+    else:
+        if base is not None:  # its tokens are read
+            sections.append("sensor")
+        # What trains the language model is nothing to the others, which recordings are.
         varied = is_baseline(method) and recipe.evaluate.baseline_copies
         train = TrainConfig(
             max_per_label=train.max_per_label,
@@ -121,8 +128,9 @@ def method_key(recipe: Recipe, method: str) -> str:
         recipe.model_copy(update={"evaluate": alike, "split": split, "train": train}), sections
     )
     # Another adapter, or encoder, in the same place gives other answers.
-    if train.start_from is not None:
-        key = f"{key}:{weights_hash(train.start_from)}"
+    for folder in (train.start_from, base):
+        if folder is not None:
+            key = f"{key}:{weights_hash(folder)}"
     sensor = recipe.sensor if is_tuned(method) else None
     if sensor is not None and sensor.pretrained is not None:
         key = f"{key}:{encoder_hash(Path(sensor.pretrained))}"

@@ -1,8 +1,9 @@
-"""`imuscribe train` and `imuscribe recipe ls | show | cp | validate`."""
+"""`imuscribe train`, `imuscribe export` and `imuscribe recipe ls | show | cp | validate`."""
 
 from __future__ import annotations
 
 import json
+import shlex
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ import typer
 
 from imuscribe.cli.experiments import show_resolved
 from imuscribe.cli.options import command
-from imuscribe.signals.errors import InputError
+from imuscribe.signals.errors import InputError, nearest
 
 RecipeName = Annotated[str, typer.Argument(help="A recipe's file or packaged name.")]
 Name = Annotated[str, typer.Argument(help="A packaged recipe's name.")]
@@ -70,6 +71,32 @@ def train(
         return
     out = Path(resolved.out) / resolved.name
     typer.echo(sft.train(resolved, recordings, out, resume=not restart))
+
+
+@command(
+    app,
+    "imuscribe export runs/demo/folds/given/adapter merged",
+    "imuscribe export air-letters merged --precision bf16",
+)
+def export(
+    adapter: Annotated[str, typer.Argument(help="An adapter's folder or packaged name.")],
+    out: Annotated[Path, typer.Argument(help="The merged model's folder.")],
+    precision: Annotated[
+        str, typer.Option(help="fp32 loses nothing, bf16 is half as large and rounds.")
+    ] = "fp32",
+) -> None:
+    """Merge an adapter into its base model: one folder that any program can load.
+
+    Sensor tokens stay beside it. Commands read the folder like an adapter; a recipe trains on from
+    it as model.base. The merged model is read back and compared before the folder stands.
+    """
+    if precision not in ("fp32", "bf16"):
+        raise InputError(f"--precision '{precision}': {nearest(precision, ('fp32', 'bf16'))}")
+    from imuscribe.finetune.adapters import export as merge
+
+    apart = merge(adapter, out, precision)
+    typer.echo(f"{out}: merged in {precision}; log-probabilities differ by {apart:.1e} at most")
+    typer.echo(f"next: imuscribe predict FILE --adapter {shlex.quote(str(out))}")
 
 
 @command(recipe_app, "imuscribe recipe ls")

@@ -41,15 +41,13 @@ def load_encoder(folder: Path, config: SensorConfig) -> dict[str, Tensor]:
     InputError
         If there is none, or it is of another width or sees other channels.
     """
-    from safetensors.torch import load_file
-
     theirs = about_encoder(folder)["sensor"]
     ours = config.model_dump(mode="json")
     if differ := [key for key in SHAPE if theirs.get(key) != ours[key]]:
         here = ", ".join(f"sensor.{key}={ours[key]}" for key in differ)
         there = " ".join(f"sensor.{key}={theirs.get(key)}" for key in differ)
         raise InputError(f"{here}, but encoder '{folder}' is another: set {there}")
-    return load_file(folder / WEIGHTS)
+    return _read(folder / WEIGHTS)
 
 
 def encoder_hash(folder: Path) -> str:
@@ -90,9 +88,7 @@ def save_tokens(tokens: SensorTokens, labels: Sequence[str], folder: Path) -> No
 
 def restore_tokens(tokens: SensorTokens, folder: Path) -> None:
     """Read the weights that `save_tokens` wrote into sensor tokens of the same shape."""
-    from safetensors.torch import load_file
-
-    weights = {name: value.float() for name, value in load_file(folder / TOKENS).items()}
+    weights = {name: value.float() for name, value in _read(folder / TOKENS).items()}
     here = {name: tuple(value.shape) for name, value in _weights(tokens).items()}
     there = {name: tuple(value.shape) for name, value in weights.items()}
     if here != there:
@@ -104,10 +100,13 @@ def restore_tokens(tokens: SensorTokens, folder: Path) -> None:
     tokens.load_state_dict(weights)
 
 
-def find_tokens(folder: Path, network: Any) -> SensorTokens | None:
-    """Return the sensor tokens saved in an adapter's folder, None where it has none."""
-    if not (folder / TOKENS).is_file():
-        return None
+def has_tokens(folder: Path) -> bool:
+    """Whether an adapter's folder holds sensor tokens, or a part of them."""
+    return (folder / TOKENS).is_file() or (folder / ABOUT_TOKENS).is_file()
+
+
+def find_tokens(folder: Path, network: Any) -> SensorTokens:
+    """Return the sensor tokens saved in an adapter's folder, for its language model."""
     config, labels = about_tokens(folder)
     # The encoder's weights are here; where they once began does not matter.
     config = config.model_copy(update={"pretrained": None})
@@ -127,6 +126,17 @@ def about_tokens(folder: Path) -> tuple[SensorConfig, list[str]]:
         raise InputError(
             f"{folder / ABOUT_TOKENS}: cannot be read ({error}): train again"
         ) from None
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        said = str(error).splitlines()[0]
+        raise InputError(f"{path}: cannot be read ({said}): copy the whole folder anew") from None
 
 
 def _write(network: nn.Module, path: Path) -> None:

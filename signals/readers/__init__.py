@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from imuscribe.signals.recording import Recording
 
 READERS = {
-    "csv": ("csv.read_csvs", "one CSV file a recording; say columns and units"),
+    "csv": ("csv.read_tables", "tables of text; say columns and units"),
     "charsense": ("charsense.read_charsense", "RawDataset/<person>/<character>/*.csv"),
     "motion-pen": ("motion_pen.read_motion_pen", "data/<session>/<letter>.csv"),
     "parquet": ("parquet.load", "the canonical layout, in other units"),

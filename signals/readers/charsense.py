@@ -34,7 +34,7 @@ def read_charsense(root: AnyPath) -> list[Recording]:
 
 
 def _recording(path: Path) -> Recording:
-    table = read_table(path)
+    table = read_table(path).frame
     rows: dict[str, NDArray[np.float64]] = {}
     for column in table.columns:
         match = re.fullmatch(r"([A-Z ]+) ([XYZ]) \((.+)\)", column)

@@ -1,25 +1,47 @@
-"""Reader for CSV files with a header, one recording each, of whatever columns and units."""
+"""Reader for tables of text, of whatever columns, units and layout."""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import AnyPath
 from imuscribe.signals.motion.attitude import ANGLES, QUATERNION
 from imuscribe.signals.readers.columns import check_attitude, check_sign, completed, terms
-from imuscribe.signals.readers.tables import in_si, numbers, read_table
-from imuscribe.signals.recording import ACC, CHANNELS, GYRO, LIN_ACC, METADATA, SENSORS, Recording
+from imuscribe.signals.readers.layout import TableLayout
+from imuscribe.signals.readers.sources import (
+    Source,
+    filled_in,
+    marks,
+    path_names,
+    properties,
+    sources,
+)
+from imuscribe.signals.readers.split import joined, pieces, without_gaps
+from imuscribe.signals.readers.tables import Table, in_seconds, in_si, numbers, read_table
+from imuscribe.signals.recording import (
+    ACC,
+    CHANNELS,
+    GYRO,
+    LIN_ACC,
+    SENSORS,
+    Recording,
+)
 from imuscribe.signals.units import Quantity, known_factor, unit_factor
 
-_WITH_UNIT = re.compile(r"(.*\S)\s*[(\[]([^()\[\]]+)[)\]]")
+Float = NDArray[np.float64]
+
+FOREIGN = "foreign"
+"""Reason of the error of a table that has none of the columns."""
+
+_WITH_UNIT = re.compile(r"(.*\S)\s*[(\[]((?:[^()\[\]]|\([^()]*\))+)[)\]]")
 _UNIT_OPTIONS: dict[Quantity, tuple[str, str, str]] = {
     "acceleration": ("--acc-unit", "m/s^2, g or mg", "acc_x (g)"),
     "rotation": ("--gyro-unit", "rad/s or deg/s", "gyro_x (deg/s)"),
@@ -32,7 +54,106 @@ _QUANTITIES: dict[str, Quantity] = {
     **dict.fromkeys(GYRO, "rotation"),
     **dict.fromkeys(ANGLES, "angle"),
 }
+_SHOWN = 10
 _log = logging.getLogger(__name__)
+
+
+class _Part(NamedTuple):
+    """One term of a channel: a column, its sign and the unit that the table says."""
+
+    sign: float
+    header: str
+    written: str
+
+
+class _Piece(NamedTuple):
+    """The rows of one recording in one table: what is said of it, times and channels."""
+
+    texts: dict[str, str]
+    t: Float
+    values: dict[str, Float]
+
+
+def read_tables(source: AnyPath, layout: TableLayout) -> list[Recording]:
+    """Read the recordings of a text file, or of every text file in a folder.
+
+    In a folder, files with none of the columns are left out and named. What was taken, renamed or
+    left out otherwise is told in warnings.
+
+    Parameters
+    ----------
+    source : path-like
+        A file, or a folder with files that end as `sources.ENDINGS` say.
+    layout : TableLayout
+        Which column is what, how the text is written, where recordings end, what they are called.
+
+    Raises
+    ------
+    InputError
+        If a column or a unit is missing or unknown, a cell is not a number, or what the table holds
+        contradicts `layout`.
+    """
+    from tqdm import tqdm
+
+    check_layout(layout)
+    found = sources(source, layout)
+    recordings: list[Recording] = []
+    foreign: list[InputError] = []
+    left_out: list[str] = []
+    notes: dict[str, list[str]] = {}
+    for item in tqdm(found, desc="read", unit="file", disable=len(found) == 1):
+        told: list[str] = []
+        try:
+            recordings += _recordings(item, layout, told)
+        except InputError as error:
+            if error.reason != FOREIGN:
+                raise
+            foreign.append(error)
+            left_out.append(item.first.name)
+        for note in dict.fromkeys(told):
+            notes.setdefault(note, []).append(item.first.name)
+    if not recordings:
+        raise foreign[0]
+    for note, files in notes.items():
+        more = f" and {len(files) - 1:,} more files" if len(files) > 1 else ""
+        _log.warning("%s%s: %s", files[0], more, note)
+    if left_out:
+        shown = ", ".join(left_out[:_SHOWN]) + (", …" if len(left_out) > _SHOWN else "")
+        _log.warning("%d files have none of the columns and are left out: %s", len(left_out), shown)
+    return recordings
+
+
+def recordings_of(
+    table: Table,
+    layout: TableLayout,
+    name: str,
+    names: Mapping[str, str] | None = None,
+    notes: list[str] | None = None,
+) -> list[Recording]:
+    """Return the recordings of one table.
+
+    Parameters
+    ----------
+    table : Table
+        As `tables.read_table` returns it, or made of a frame of any origin.
+    layout : TableLayout
+        Of which all but the form of a text matters.
+    name : str
+        Becomes the id of the recording; of several, with a number at its end.
+    names : mapping of str to str, optional
+        What ``{names}`` in texts such as `label` stand for beside the columns of the table.
+    notes : list of str, optional
+        What there is to tell is added to it.
+
+    Raises
+    ------
+    InputError
+        If a column or a unit is missing or unknown, a cell is not a number, or what the table holds
+        contradicts `layout`.
+    """
+    told = notes if notes is not None else []
+    found = _pieces(table, layout, layout.columns, layout.rate, names or {}, told)
+    return [_recording(piece, layout, _id(name, k, len(found))) for k, piece in enumerate(found, 1)]
 
 
 def read_csv(
@@ -43,186 +164,247 @@ def read_csv(
     time_unit: str = "",
     rate: float | None = None,
     acc_sign: str = "",
-    attitude: str = "",
-    angle_unit: str = "",
-    **metadata: str,
+    **more: Any,
 ) -> Recording:
-    """Read one recording from a delimited text file with a header line.
-
-    Parameters
-    ----------
-    path : path-like
-        Separated by commas, semicolons or tabs; a first line ``sep=;`` is understood.
-    columns : mapping of str to str
-        Our name (``t``, ``acc_x`` … ``gyro_z``, ``lin_acc_*``) to the file's column, whose unit in
-        brackets may be left out: ``ax`` is also found as ``ax (g)``. Columns may be added and
-        turned over: ``gravity.x+userAcceleration.x``, ``-ay``.
-    acc_unit, gyro_unit, time_unit : str
-        As in `signals.units`, where the header does not say; time is in seconds by default.
-    rate : float, optional
-        Hz, for a file without times.
-    acc_sign : str
-        ``"up"``: a device lying face up at rest reads +9.81 m/s² on z, the default; ``"down"``: it
-        reads −9.81, as iPhones and Apple Watches do.
-    attitude : str
-        One of `signals.motion.attitude.Attitude`: gravity is restored from columns ``roll`` and
-        ``pitch`` or ``qw`` … ``qz`` where only ``lin_acc_*`` was kept.
-    angle_unit : str
-        ``"rad"`` or ``"deg"``, where the header does not say.
-    **metadata : str
-        ``label``, ``subject``, ``session``, ``device``, ``case``, ``placement``; ``id`` is the
-        file's name without its ending unless given.
+    """Read one recording from a text file; `more` are other fields of `TableLayout`.
 
     Raises
     ------
     InputError
-        If a column or a unit is missing or unknown, or a cell is not a number.
+        As `read_tables`, or if the file holds several recordings.
     """
-    check_sign(acc_sign)
-    check_attitude(attitude, columns)
-    _check(path, columns, rate, metadata, gravity=not attitude)
-    table = read_table(path)
-    if rate is not None and "t" in table.columns:
-        raise InputError(f"{path}: has a column 't': leave the rate out, or rename the column")
-    units: dict[Quantity, str] = {
-        "acceleration": acc_unit,
-        "rotation": gyro_unit,
-        "time": time_unit,
-        "angle": angle_unit,
-    }
-    values = {}
-    for name, parts in _parts(table.columns, columns, path).items():
-        quantity = _QUANTITIES.get(name, "acceleration")
-        rows = []
-        for sign, header, written in parts:
-            if name in QUATERNION:
-                rows.append(sign * numbers(table, header, path))
-            else:
-                unit = _unit(units[quantity], written, quantity, f"{path}: {name}")
-                rows.append(sign * in_si(table, header, unit, quantity, path))
-        values[name] = np.sum(rows, axis=0)
-    values = completed(values, acc_sign, attitude)
-    t = values["t"] if rate is None else np.arange(len(table)) / rate
-    channels = tuple(name for name in CHANNELS if name in values)
-    about = {key: text.strip() for key, text in {"id": Path(path).stem, **metadata}.items()}
-    data = np.stack([values[name] for name in channels]).astype(np.float32)
-    return Recording(data=data, channels=channels, t=t - t[0], **about)
+    named = {"acc_unit": acc_unit, "gyro_unit": gyro_unit, "time_unit": time_unit}
+    said = {"columns": dict(columns), "rate": rate, "acc_sign": acc_sign, **named, **more}
+    found = read_tables(path, TableLayout.parse(said, str(path)))
+    if len(found) > 1:
+        raise InputError(
+            f"{path}: holds {len(found)} recordings, one is needed: make a data set of them with "
+            "'imuscribe data import'"
+        )
+    return found[0]
 
 
-def read_csvs(
-    source: AnyPath, columns: Mapping[str, str] | None = None, **options: Any
-) -> list[Recording]:
-    """Read one file, or every CSV file in a folder, with the options of `read_csv`.
-
-    In texts such as `label`, ``{file}``, ``{folder}`` and ``{parent}`` stand for the names of the
-    file and its folders.
-    """
-    from tqdm import tqdm
-
-    root = Path(source)
-    files = sorted(root.rglob("*.csv")) if root.is_dir() else [root]
-    if not files:
-        raise InputError(f"{source}: holds no .csv files")
-    columns, recordings = columns or {}, []
-    for file in tqdm(files, desc="read", unit="file", disable=len(files) == 1):
-        inside = file.relative_to(root) if root.is_dir() else Path(file.name)
-        filled = {"id": inside.with_suffix("").as_posix(), **_filled(options, file.resolve())}
-        recordings.append(read_csv(file, columns, **filled))
-    headers = read_table(files[0]).columns
-    parts = _parts(headers, columns, files[0]).values()
-    read = {header for channel in parts for _, header, _ in channel}
-    if left := [header for header in headers if header not in read]:
-        _log.warning("columns not read (of %s): %s", files[0].name, ", ".join(left))
-    return recordings
-
-
-def _filled(options: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    """Fill the names of a file and its folders in the metadata."""
-    folder = file.parent
-    names = {"{file}": file.stem, "{folder}": folder.name, "{parent}": folder.parent.name}
-    filled = dict(options)
-    for key, text in options.items():
-        for mark in re.findall(r"\{[^{}]*\}", text if key in METADATA else ""):
-            if mark not in names:
-                raise InputError(f"--{key} '{text}': {mark} is unknown: {nearest(mark, names)}")
-            filled[key] = filled[key].replace(mark, names[mark])
-    return filled
-
-
-def _check(
-    path: AnyPath,
-    columns: Mapping[str, str],
-    rate: float | None,
-    metadata: Mapping[str, str],
-    gravity: bool = True,
-) -> None:
-    """Refuse what is wrong before the file is read."""
+def check_layout(layout: TableLayout) -> None:
+    """Refuse what is wrong before a file is read."""
+    columns = layout.columns
     for name in columns:
         if name not in _NAMES:
             raise InputError(f"column '{name}' is unknown: {nearest(name, _NAMES)}")
-    for key in metadata:
-        if key not in METADATA:
-            raise InputError(f"'{key}' is no property of a recording: {nearest(key, METADATA)}")
-    if "t" not in columns and rate is None:
-        raise InputError(f"{path}: no time column is named: give t=COLUMN or a rate in Hz")
-    if "t" in columns and rate is not None:
-        raise InputError(f"{path}: has times in '{columns['t']}': leave the rate out")
-    if rate is not None and not (rate > 0 and np.isfinite(rate)):
-        raise InputError(f"{path}: rate is {rate:g} Hz: it must be above 0")
-    wanted = ACC if gravity else LIN_ACC
+    check_sign(layout.acc_sign)
+    check_attitude(layout.attitude, columns)
+    rates = {"": layout.rate} if layout.rate is not None else dict(layout.rates)
+    for sensor, rate in rates.items():
+        if not (rate is not None and rate > 0 and np.isfinite(rate)):
+            raise InputError(f"rate {sensor} is {rate:g} Hz: it must be above 0")
+    if "t" not in columns and not rates:
+        raise InputError("no time column is named: give t=COLUMN or a rate in Hz")
+    if "t" in columns and rates:
+        raise InputError(f"has times in '{columns['t']}': leave the rate out")
+    if "t" not in columns and layout.rate is None and set(rates) != set(layout.files):
+        raise InputError("a rate is needed for every sensor that has a file of its own")
+    wanted = LIN_ACC if layout.attitude else ACC
     sensors = [names for names in SENSORS.values() if names == wanted or set(names) & set(columns)]
     if missing := [name for names in sensors for name in names if name not in columns]:
-        raise InputError(f"{path}: no column is named for {', '.join(missing)}: a sensor has three")
+        raise InputError(f"no column is named for {', '.join(missing)}: a sensor has three")
+    if layout.files:
+        odd = [name for name in columns if name != "t" and _sensor(name) not in layout.files]
+        if odd:
+            raise InputError(
+                f"column '{odd[0]}' is in no file: name one with --sensor-file {_sensor(odd[0])}="
+            )
+
+
+def _recordings(source: Source, layout: TableLayout, notes: list[str]) -> list[Recording]:
+    """Read one file, or the files of sensors that belong together."""
+    found: list[list[_Piece]] = []
+    for sensor, path in source.files.items():
+        columns = {
+            ours: theirs
+            for ours, theirs in layout.columns.items()
+            if not sensor or ours == "t" or _sensor(ours) == sensor
+        }
+
+        def fits(headers: Sequence[str], columns: Mapping[str, str] = columns) -> bool:
+            try:
+                return bool(_parts(headers, columns))
+            except InputError:
+                return False
+
+        names = path_names(source.first, layout.name_pattern)
+        table = read_table(path, layout, fits, _text_columns(layout, names))
+        rate = layout.rates.get(sensor, layout.rate) if sensor else layout.rate
+        own = _pieces(table, layout, columns, rate, names, notes)
+        shift = layout.offsets.get(sensor, 0.0) if sensor else 0.0
+        found.append([piece._replace(t=piece.t + shift) for piece in own])
+    if len({len(own) for own in found}) > 1:
+        files = zip(source.files.values(), found, strict=True)
+        counts = ", ".join(f"{path.name} {len(own)}" for path, own in files)
+        raise InputError(f"{source.first}: the files hold unlike numbers of recordings: {counts}")
+    whole = []
+    for together in zip(*found, strict=True):
+        piece = together[0]
+        if len(together) > 1:
+            sensors = {s: (p.t, p.values) for s, p in zip(source.files, together, strict=True)}
+            t, values = joined(sensors, str(source.first.parent))
+            piece = piece._replace(t=t, values=values)
+        whole.append(piece)
+    return [_recording(p, layout, _id(source.id, k, len(whole))) for k, p in enumerate(whole, 1)]
+
+
+def _pieces(
+    table: Table,
+    layout: TableLayout,
+    columns: Mapping[str, str],
+    rate: float | None,
+    names: Mapping[str, str],
+    notes: list[str],
+) -> list[_Piece]:
+    """Cut a table into recordings, its columns in SI units."""
+    frame = table.frame
+    parts = _parts(frame.columns, columns, table.where, table.units)
+    values = {ours: _values(table, ours, parts[ours], layout, notes) for ours in parts}
+    t = values.pop("t") if rate is None else np.arange(len(frame)) / rate
+    texts = properties(names) | layout.texts
+    of_text = _text_columns(layout, names)
+    for name in of_text:
+        if name not in frame.columns:
+            known = [f"{{{known}}}" for known in (*names, *frame.columns)]
+            raise InputError(
+                f"{table.where}: {{{name}}} is unknown: {nearest(f'{{{name}}}', known)}"
+            )
+    keys = {name: [str(cell) for cell in frame[name]] for name in of_text}
+    found = pieces(len(frame), t, layout, table.breaks, keys, table.where)
+    read = {part.header for channel in parts.values() for part in channel} | {*of_text}
+    if left := [name for name in frame.columns if name not in read]:
+        notes.append(f"columns not read: {', '.join(left)}")
+    if rest := len(frame) - sum(piece.stop - piece.start for piece in found):
+        notes.append(f"{rest:,} rows at the end of recordings are left out: no whole --split rows")
+    notes += table.notes
+    made = []
+    for piece in found:
+        here = dict(names) | {name: column[piece.start] for name, column in keys.items()}
+        filled = {name: filled_in(text, here, name) for name, text in texts.items()}
+        own = {name: row[piece] for name, row in values.items()}
+        own_t, own = without_gaps(t[piece], own, layout.missing, table.where, piece.start, notes)
+        made.append(_Piece(filled, own_t, own))
+    for name, text in texts.items():
+        if (n := sum(not piece.texts[name] for piece in made)) and marks(text):
+            notes.append(f"{n:,} of {len(made):,} recordings have an empty {name} ({text})")
+    return made
+
+
+def _recording(piece: _Piece, layout: TableLayout, name: str) -> Recording:
+    values = completed(piece.values, layout.acc_sign, layout.attitude)
+    channels = tuple(name for name in CHANNELS if name in values)
+    data = np.stack([values[name] for name in channels]).astype(np.float32)
+    return Recording(id=name, data=data, channels=channels, t=piece.t - piece.t[:1], **piece.texts)
+
+
+def _id(name: str, k: int, n: int) -> str:
+    return name if n == 1 else f"{name}-{k:0{len(str(n))}d}"
+
+
+def _text_columns(layout: TableLayout, names: Collection[str]) -> list[str]:
+    """Return the columns whose cells stay text: those in names and those that are split at."""
+    named = [mark for text in layout.texts.values() for mark in marks(text) if mark not in names]
+    split = [rule.removeprefix("column:") for rule in layout.split if rule.startswith("column:")]
+    return list(dict.fromkeys([*named, *split]))
+
+
+def _sensor(channel: str) -> str:
+    return next((sensor for sensor, names in SENSORS.items() if channel in names), "acc")
+
+
+def _values(
+    table: Table, ours: str, parts: Sequence[_Part], layout: TableLayout, notes: list[str]
+) -> Float:
+    """Return a channel, a sum of columns, in SI units; NaN where a cell is empty."""
+    quantity = _QUANTITIES.get(ours, "acceleration")
+    given = {
+        "acceleration": layout.acc_unit,
+        "rotation": layout.gyro_unit,
+        "time": layout.time_unit,
+        "angle": layout.angle_unit,
+    }[quantity]
+    rows = []
+    for sign, header, written in parts:
+        if ours in QUATERNION:
+            row = numbers(table.frame, header, table.where)
+        else:
+            unit = _unit(given, written, quantity, f"{table.where}: {ours}", notes)
+            if quantity == "time":
+                row = in_seconds(table.frame, header, unit, table.where)
+            else:
+                row = in_si(table.frame, header, unit, quantity, table.where)
+        rows.append(sign * row)
+    return np.asarray(np.sum(rows, axis=0))
 
 
 def _parts(
-    headers: Iterable[str], columns: Mapping[str, str], path: AnyPath
-) -> dict[str, list[tuple[float, str, str]]]:
-    """Return the signs, headers and written units of the columns that make each channel."""
+    headers: Iterable[str],
+    columns: Mapping[str, str],
+    where: str = "",
+    units: Mapping[str, str] | None = None,
+) -> dict[str, list[_Part]]:
+    """Return the columns that make each channel; an error of a table with none is `FOREIGN`."""
     matches = {header: _WITH_UNIT.fullmatch(header) for header in headers}
     known = {*matches, *(match[1] for match in matches.values() if match)}
-    parts = {
-        ours: [(sign, *_header(matches, ours, name, path)) for sign, name in terms(theirs, known)]
-        for ours, theirs in columns.items()
-    }
-    used = Counter(header for channel in parts.values() for _, header, _ in channel)
+    made: dict[str, list[_Part]] = {}
+    refused: list[InputError] = []
+    for ours, theirs in columns.items():
+        try:
+            found = [
+                (sign, _header(matches, ours, name, where)) for sign, name in terms(theirs, known)
+            ]
+            made[ours] = [
+                _Part(sign, header, (units or {}).get(header, written))
+                for sign, (header, written) in found
+            ]
+        except InputError as error:
+            refused.append(error)
+    if refused:
+        raise InputError(str(refused[0]), refused[0].reason if {*made} - {"t"} else FOREIGN)
+    used = Counter(part.header for channel in made.values() for part in channel)
     if twice := [header for header, n in used.items() if n > 1]:
-        raise InputError(f"{path}: column '{twice[0]}' is named twice: each is part of one channel")
-    return parts
+        raise InputError(
+            f"{where}: column '{twice[0]}' is named twice: each is part of one channel"
+        )
+    return made
 
 
-def _header(headers: Iterable[str], ours: str, theirs: str, path: AnyPath) -> tuple[str, str]:
+def _header(
+    matches: Mapping[str, re.Match[str] | None], ours: str, theirs: str, where: str
+) -> tuple[str, str]:
     """Return a column's whole header and the unit that stands in it, if one does."""
-    split = {header: _WITH_UNIT.fullmatch(header) for header in headers}
-    found = [header for header, match in split.items() if match and match[1] == theirs]
-    found = [theirs] if theirs in split else found
+    found = [header for header, match in matches.items() if match and match[1] == theirs]
+    found = [theirs] if theirs in matches else found
     if len(found) > 1:
         raise InputError(
-            f"{path}: column '{theirs}' may be {' or '.join(found)}: name it with its unit"
+            f"{where}: column '{theirs}' may be {' or '.join(found)}: name it with its unit"
         )
     if not found:
         instead = " or give --rate" if ours == "t" else ""
         raise InputError(
-            f"{path}: has no column '{theirs}': {nearest(theirs, split)} "
+            f"{where}: has no column '{theirs}': {nearest(theirs, matches)} "
             f"(--column {ours}=NAME says which{instead})"
         )
-    match = split[found[0]]
+    match = matches[found[0]]
     return found[0], match[2] if match else ""
 
 
-def _unit(given: str, written: str, quantity: Quantity, where: str) -> str:
-    """Return the unit as given or, where none is, as written in the header."""
+def _unit(given: str, written: str, quantity: Quantity, where: str, notes: list[str]) -> str:
+    """Return the unit as given or, where none is, as the table says."""
     option, units, example = _UNIT_OPTIONS[quantity]
     if not (given or written):
         if quantity == "time":
-            return "s"
+            return ""
         raise InputError(
             f"{where}: the unit of {quantity} is missing: give {option} ({units}), "
             f"or write it into the header: '{example}'"
         )
     # Brackets may hold something else, as in "ax (filtered)".
-    if given and known_factor(written, quantity) not in (None, unit_factor(given, quantity)):
-        raise InputError(
-            f"{where}: {option} is '{given}' but the header says '{written}': leave {option} out"
-        )
+    known = known_factor(written, quantity)
+    plain = given and "%" not in given and given != "iso"
+    if plain and known not in (None, unit_factor(given, quantity)):
+        notes.append(f"{option} '{given}' is taken, though the table says '{written}'")
     return given or written

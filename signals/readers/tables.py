@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +14,32 @@ from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import AnyPath
+from imuscribe.signals.readers.form import Form, form_of
+from imuscribe.signals.readers.layout import TableLayout
 from imuscribe.signals.units import Quantity, unit_factor
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_DATE = re.compile(r"\s*\d{4}-?\d\d-?\d\d[T ]\d\d:?\d\d")
+# What stands for a missing number; in a column of text it is text.
+_EMPTY = ("", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it stands in a file, before anything is known of its columns."""
+
+    frame: pd.DataFrame
+    """Cells as read; names are distinct."""
+    where: str
+    """Opens an error: the path of the file."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Column to what a row of units says of it."""
+    breaks: tuple[int, ...] = ()
+    """Rows that empty lines stand before."""
+    notes: tuple[str, ...] = ()
+    """What was left out or renamed, to be told."""
 
 
 def files_of(root: AnyPath, layout: str, dialect: str) -> list[Path]:
@@ -33,8 +57,8 @@ def files_of(root: AnyPath, layout: str, dialect: str) -> list[Path]:
     return files
 
 
-def read_text(path: AnyPath) -> str:
-    """Read a text file in UTF-8, or in Latin-1 where it is none."""
+def read_text(path: AnyPath, encoding: str = "") -> str:
+    """Read a text file in UTF-8, UTF-16 or, where it is neither, Latin-1."""
     if not Path(path).exists():
         raise InputError(f"{path}: no such file")
     try:
@@ -42,44 +66,69 @@ def read_text(path: AnyPath) -> str:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        text = raw.decode(encoding or _encoding(raw))
+    except LookupError:
+        raise InputError(f"{path}: encoding '{encoding}' is unknown: utf-8, utf-16, …") from None
+    except UnicodeDecodeError as error:
+        if encoding or _encoding(raw) != "utf-8-sig":
+            raise InputError(
+                f"{path}: is not {error.encoding}: byte {error.start} is none"
+            ) from None
+        text = raw.decode("latin-1")
+    # A card that loses power leaves zeros behind the last row.
+    text = text.rstrip("\0")
+    if "\0" in text:
+        raise InputError(f"{path}: is not text: holds a NUL byte at {text.index(chr(0))}")
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_table(path: AnyPath) -> pd.DataFrame:
-    """Read a delimited file with a header; names stripped, cells as they are."""
-    import warnings
+def _encoding(raw: bytes) -> str:
+    """Tell UTF-16 and UTF-32 by their mark or, without one, by the zeros beside plain letters."""
+    if raw.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "utf-32"
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    head = raw[:1000]
+    if len(head) >= 4 and head[1::2].count(0) > 0.4 * len(head):
+        return "utf-16-le"
+    if len(head) >= 4 and head[::2].count(0) > 0.4 * len(head):
+        return "utf-16-be"
+    return "utf-8-sig"
 
-    import pandas as pd
 
-    text = read_text(path)
-    first, _, rest = text.partition("\n")
-    if first.strip().lower().startswith("sep="):
-        separator, text = first.strip()[4:5], rest
-        first = text.partition("\n")[0]
-    else:
-        separator = max(",;\t", key=first.count)
-    if not text.strip():
-        raise InputError(f"{path}: is empty: a header line and rows are needed")
-    # A separator that ends a line opens no column; a cell left out at the end is missing anyway.
-    text = "\n".join(line.rstrip().rstrip(separator) or line for line in text.splitlines())
-    try:
-        with warnings.catch_warnings():
-            # Cells beyond the header would be dropped, and the rest stand under wrong names.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(io.StringIO(text), sep=separator, index_col=False)
-    except pd.errors.ParserWarning:
-        raise InputError(
-            f"{path}: rows have more cells than the header has names: name every column; decimals "
-            "need a point"
-        ) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{path}: not a table: {str(error).strip().splitlines()[-1]}") from None
-    if table.empty:
+def read_table(
+    path: AnyPath,
+    layout: TableLayout = TableLayout(),
+    fits: Callable[[Sequence[str]], bool] | None = None,
+    text: Collection[str] = (),
+) -> Table:
+    """Read a delimited file; names are stripped and made distinct, cells are as they stand.
+
+    Parameters
+    ----------
+    path : path-like
+        A text file.
+    layout : TableLayout
+        Of which lines, delimiter, decimals and encoding matter here.
+    fits : callable, optional
+        Tells of the names in a line whether it may be the header, where `layout` does not say which
+        line that is.
+    text : collection of str
+        Columns whose cells stay text: ``007`` is no number.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, no row, or rows have more cells than there are names.
+    """
+    form = form_of(read_text(path, layout.encoding), layout, fits, path)
+    if not form.rows:
         raise InputError(f"{path}: holds no rows: a recording needs samples")
-    table.columns = pd.Index([str(name).strip() for name in table.columns])
-    return table
+    names, notes = _distinct(form.names)
+    if form.left_out:
+        notes.append(f"the last row is incomplete and left out: '{form.left_out[:40]}'")
+    units = {name: unit for name, unit in zip(names, form.units, strict=False) if unit}
+    return Table(_frame(form, names, text, path), str(path), units, form.breaks, tuple(notes))
 
 
 def in_si(
@@ -93,6 +142,32 @@ def in_si(
         raise InputError(f"{path}: column '{column}': {error}") from None
 
 
+def in_seconds(table: pd.DataFrame, column: str, unit: str, path: AnyPath) -> NDArray[np.float64]:
+    """Return a column of times in seconds; dates count from 1970.
+
+    `unit` is one of time, ``iso``, a pattern such as ``%H:%M:%S.%f``, or empty for what the cells
+    are: dates if they begin with a year, month and day, else seconds.
+    """
+    import pandas as pd
+
+    dates = table[column].dropna().astype(str)
+    looks = not dates.empty and bool(_DATE.match(dates.iloc[0]))
+    if not (unit == "iso" or "%" in unit or (not unit and looks)):
+        return in_si(table, column, unit or "s", "time", path)
+    form = unit if "%" in unit else "ISO8601"
+    text = table[column].astype(str).str.strip().str.replace(r",(\d+)", r".\1", regex=True)
+    times = pd.to_datetime(text, format=form, errors="coerce", utc=True)
+    wrong = np.flatnonzero(times.isna() & table[column].notna())
+    if wrong.size:
+        cell = str(table[column].iloc[int(wrong[0])])
+        raise InputError(
+            f"{path}: column '{column}' holds {cell[:40]!r} in data row {wrong[0] + 1}: no time "
+            f"as {form}: --time-unit takes iso, or a pattern such as '%H:%M:%S.%f'"
+        )
+    nanoseconds = times.astype("datetime64[ns, UTC]").astype("int64").to_numpy()
+    return np.where(times.isna(), np.nan, nanoseconds / 1e9)
+
+
 def numbers(table: pd.DataFrame, column: str, path: AnyPath) -> NDArray[np.float64]:
     """Return a column as numbers; an empty cell is NaN, any other that is none is refused."""
     import pandas as pd
@@ -100,9 +175,69 @@ def numbers(table: pd.DataFrame, column: str, path: AnyPath) -> NDArray[np.float
     found = pd.to_numeric(table[column], errors="coerce")
     wrong = np.flatnonzero(found.isna() & table[column].notna())
     if wrong.size:
-        cell = table[column].iloc[int(wrong[0])]
+        cell = str(table[column].iloc[int(wrong[0])])
+        hint = ""
+        if re.fullmatch(r"-?\d+,\d+", cell):
+            hint = ": write decimal points, or say --decimal ','"
+        elif wrong[0] == 0 and len(found) > 1:
+            hint = ": --units-row says which line holds units, --header which the names"
         raise InputError(
-            f"{path}: column '{column}' holds {cell!r} in data row {wrong[0] + 1}: not a number"
-            + (": write decimal points" if re.fullmatch(r"-?\d+,\d+", str(cell)) else "")
+            f"{path}: column '{column}' holds {cell[:40]!r} in data row {wrong[0] + 1}: "
+            f"not a number{hint}"
         )
     return found.to_numpy(dtype=np.float64)
+
+
+def _distinct(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return names of which none occurs twice, and what is to be told of it."""
+    made: list[str] = []
+    again: dict[str, str] = {}
+    for i, name in enumerate(names):
+        stem = name or str(i + 1)
+        new, n = stem, 0
+        while new in made or (n and new in names):
+            n += 1
+            new = f"{stem}.{n}"
+        if n:
+            again[new] = stem
+        made.append(new)
+    if not again:
+        return made, []
+    twice = ", ".join(dict.fromkeys(again.values()))
+    return made, [f"column names occur again ({twice}): those are {', '.join(again)}"]
+
+
+def _frame(form: Form, names: list[str], text: Collection[str], path: AnyPath) -> pd.DataFrame:
+    import warnings
+
+    import pandas as pd
+
+    numeric = [name for name in names if name not in text]
+    try:
+        with warnings.catch_warnings():
+            # Cells beyond the header would be dropped, and the rest stand under wrong names.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                io.StringIO("\n".join(form.rows)),
+                sep=r"\s+" if form.separator == " " else form.separator,
+                decimal=form.decimal,
+                header=None,
+                names=names,
+                index_col=False,
+                dtype={name: str for name in names if name in text},
+                keep_default_na=False,
+                na_values={name: list(_EMPTY) for name in numeric},
+                skipinitialspace=True,
+                low_memory=False,
+            )
+    except pd.errors.ParserWarning:
+        raise InputError(
+            f"{path}: rows have more cells than the header has names: name every column; decimals "
+            "need a point"
+        ) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"{path}: not a table: {str(error).strip().splitlines()[-1]}") from None
+    for name in names:
+        if name in text:
+            frame[name] = frame[name].fillna("").str.strip()
+    return frame

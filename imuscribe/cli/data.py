@@ -14,10 +14,24 @@ import typer
 from imuscribe.cli.options import (
     AccSign,
     AccUnit,
+    Comment,
+    Decimal,
+    Delimiter,
+    Encoding,
     GyroUnit,
+    Header,
+    Missing,
+    NamePattern,
+    Offset,
     Rate,
+    SensorFile,
+    SensorRate,
+    Skip,
+    Split,
     TimeUnit,
+    UnitsRow,
     command,
+    number_of,
     pairs_of,
     refuse_overwriting,
 )
@@ -26,6 +40,13 @@ from imuscribe.signals.readers import READERS, reader
 
 _LAYOUTS = "; ".join(f"{name}: {what}" for name, (_, what) in READERS.items())
 _SHOWN = 40
+_PAIRS = {
+    "column": ("columns", "OURS=THEIRS"),
+    "sensor_file": ("files", "SENSOR=PATTERN"),
+    "sensor_rate": ("rates", "SENSOR=NUMBER"),
+    "offset": ("offsets", "SENSOR=NUMBER"),
+    "person": ("people", "SESSION=WRITER"),
+}
 
 
 app = typer.Typer()
@@ -64,6 +85,7 @@ def info(
     name="import",
 )
 def import_(
+    ctx: typer.Context,
     source: Annotated[Path, typer.Argument(help="A file, a folder of them, or a data set.")],
     layout: Annotated[str, typer.Option(help=f"{_LAYOUTS}.")],
     out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
@@ -91,6 +113,19 @@ def import_(
     subject: Annotated[str, typer.Option(help="CSV: who did it.")] = "",
     session: Annotated[str, typer.Option(help="CSV: when.")] = "",
     device: Annotated[str, typer.Option(help="CSV: with what.")] = "",
+    header: Header = "",
+    units_row: UnitsRow = None,
+    skip: Skip = None,
+    comment: Comment = "",
+    delimiter: Delimiter = "",
+    decimal: Decimal = "",
+    encoding: Encoding = "",
+    split: Split = None,
+    missing: Missing = "",
+    sensor_file: SensorFile = None,
+    sensor_rate: SensorRate = None,
+    offset: Offset = None,
+    name_pattern: NamePattern = "",
     case: Annotated[str, typer.Option(help="CSV: 2d (flat surface) or 3d (mid-air).")] = "",
     placement: Annotated[str, typer.Option(help="CSV: body site, such as wrist or pocket.")] = "",
     person: Annotated[
@@ -105,37 +140,22 @@ def import_(
     from inspect import signature
 
     from imuscribe.signals.quality import check_units, summarise
+    from imuscribe.signals.readers.layout import TableLayout
     from imuscribe.signals.readers.parquet import save
 
     if out.suffix != ".parquet":
         raise InputError(f"--out {out}: ends in '{out.suffix}': what is written is .parquet")
     refuse_overwriting(out, source)
     read = reader(layout)
-    options = {
-        "columns": pairs_of(column, "--column OURS=THEIRS"),
-        "acc_unit": acc_unit,
-        "gyro_unit": gyro_unit,
-        "time_unit": time_unit,
-        "rate": rate,
-        "acc_sign": acc_sign,
-        "attitude": attitude,
-        "angle_unit": angle_unit,
-        "label": label,
-        "subject": subject,
-        "session": session,
-        "device": device,
-        "case": case,
-        "placement": placement,
-        "people": pairs_of(person, "--person SESSION=WRITER"),
-    }
-    given = {name: value for name, value in options.items() if value not in ("", None, {})}
+    given = _said(ctx.params)
     takes = set(signature(read).parameters)
-    if "options" in takes:  # those of one CSV
-        takes |= options.keys() - {"people"}
-    if wrong := sorted(given.keys() - takes):
-        option = {"columns": "column", "people": "person"}.get(wrong[0], wrong[0])
+    tables = "layout" in takes
+    if wrong := sorted(given.keys() - (TableLayout.model_fields.keys() if tables else takes)):
+        option = next((o for o, (name, _) in _PAIRS.items() if name == wrong[0]), wrong[0])
         option = option.replace("_", "-")
         raise InputError(f"--{option}: layout '{layout}' takes no such option: leave it out")
+    if tables:
+        given = {"layout": TableLayout.parse(given, "data import")}
     recordings = [check_units(rec) for rec in read(source, **given)]
     save(recordings, out)
     _show(out.name, summarise(recordings))
@@ -226,6 +246,19 @@ def simulate(
     recordings = run(SimulateConfig.parse(values, "simulate"), progress=True)
     save(recordings, out)
     typer.echo(f"wrote {len(recordings):,} recordings to {out}")
+
+
+def _said(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of an import that were given, by the names that readers have for them."""
+    named = {
+        name: value for name, value in params.items() if name not in ("source", "layout", "out")
+    }
+    for option, (name, form) in _PAIRS.items():
+        pairs: dict[str, Any] = pairs_of(named.pop(option), f"--{option.replace('_', '-')} {form}")
+        if form.endswith("NUMBER"):
+            pairs = {key: number_of(text, option) for key, text in pairs.items()}
+        named[name] = pairs
+    return {name: value for name, value in named.items() if value not in ("", None, {}, [], ())}
 
 
 def _show(name: str, summary: dict[str, Any]) -> None:

@@ -34,6 +34,47 @@ AccSign = Annotated[
     str, typer.Option(help="CSV: up (default: +9.81 on z lying face up) or down (-9.81: iPhones).")
 ]
 Rate = Annotated[float | None, typer.Option(help="CSV: Hz, for a file without times.")]
+Header = Annotated[
+    str, typer.Option(help="CSV: line that holds the names, from 1; none: columns are numbers.")
+]
+UnitsRow = Annotated[int | None, typer.Option(help="CSV: line that holds the units, from 1.")]
+Skip = Annotated[
+    int | None, typer.Option(help="CSV: lines at the top that are no part of the table.")
+]
+Comment = Annotated[str, typer.Option(help="CSV: what lines that are no rows begin with.")]
+Delimiter = Annotated[
+    str, typer.Option(help="CSV: comma, semicolon, tab, space (any white space) or a character.")
+]
+Decimal = Annotated[str, typer.Option(help="CSV: '.' or ','.")]
+Encoding = Annotated[str, typer.Option(help="CSV: such as utf-16; by default found out.")]
+Split = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="CSV: where recordings end: blank-lines, restarts (of the clock), column:NAME (its "
+        "value changes), gap:SECONDS, rows:N, or none; repeat."
+    ),
+]
+Missing = Annotated[
+    str, typer.Option(help="CSV: rows with an empty cell: refuse (default), drop or fill.")
+]
+SensorFile = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="CSV: SENSOR=PATTERN, such as gyro=Gyroscope.csv or acc='*_acc.csv'; repeat."
+    ),
+]
+SensorRate = Annotated[
+    list[str] | None, typer.Option(help="CSV: SENSOR=HZ, for such files without times; repeat.")
+]
+Offset = Annotated[
+    list[str] | None, typer.Option(help="CSV: SENSOR=SECONDS added to its file's times; repeat.")
+]
+NamePattern = Annotated[
+    str,
+    typer.Option(
+        help="CSV: what files are named after, such as {label}_{subject}_* or {subject}/*."
+    ),
+]
 
 
 def refuse_overwriting(out: Path, *read: Path) -> None:
@@ -55,9 +96,17 @@ def pairs_of(items: Sequence[str] | None, form: str) -> dict[str, str]:
     return pairs
 
 
+def number_of(text: str, option: str) -> float:
+    """Return a number as it was typed for an option, or refuse it."""
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"--{option.replace('_', '-')}: '{text}' is not a number") from None
+
+
 def is_csv(file: Path) -> bool:
     """Whether a file is read as the options say; Parquet says its columns and units itself."""
-    return file.suffix.lower() in (".csv", ".tsv", ".txt")
+    return file.suffix.lower() in (".csv", ".tsv", ".txt", ".log", ".dat")
 
 
 def recordings_of(

@@ -6,8 +6,9 @@ A channel is a column, its opposite, or a sum: ``ax``, ``-ax``, ``gravity.x+user
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from typing import get_args
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,19 @@ from imuscribe.signals.motion.attitude import ANGLES, QUATERNION, Attitude, need
 from imuscribe.signals.recording import ACC, LIN_ACC, STANDARD_GRAVITY
 
 Float = NDArray[np.float64]
+_WITH_UNIT = re.compile(r"(.*\S)\s*[(\[]((?:[^()\[\]]|\([^()]*\))+)[)\]]")
 ACC_SIGNS = ("up", "down")
+
+FOREIGN = "foreign"
+"""Reason of the error of a table that has none of the columns."""
+
+
+class Part(NamedTuple):
+    """One term of a channel: a column, its sign and the unit that the table says."""
+
+    sign: float
+    header: str
+    written: str
 
 
 def terms(text: str, known: Collection[str]) -> list[tuple[float, str]]:
@@ -34,6 +47,38 @@ def terms(text: str, known: Collection[str]) -> list[tuple[float, str]]:
     if whole or sum(len(match[0]) for match in found) < len(text):
         return [(1.0, text)]
     return [(-1.0 if match[1] == "-" else 1.0, match[2]) for match in found]
+
+
+def parts_of(
+    headers: Iterable[str],
+    columns: Mapping[str, str],
+    where: str = "",
+    units: Mapping[str, str] | None = None,
+) -> dict[str, list[Part]]:
+    """Return the columns that make each channel; an error of a table with none is `FOREIGN`."""
+    matches = {header: _WITH_UNIT.fullmatch(header) for header in headers}
+    known = {*matches, *(match[1] for match in matches.values() if match)}
+    made: dict[str, list[Part]] = {}
+    refused: list[InputError] = []
+    for ours, theirs in columns.items():
+        try:
+            found = [
+                (sign, _header(matches, ours, name, where)) for sign, name in terms(theirs, known)
+            ]
+            made[ours] = [
+                Part(sign, header, (units or {}).get(header, written))
+                for sign, (header, written) in found
+            ]
+        except InputError as error:
+            refused.append(error)
+    if refused:
+        raise InputError(str(refused[0]), refused[0].reason if {*made} - {"t"} else FOREIGN)
+    used = Counter(part.header for channel in made.values() for part in channel)
+    if twice := [header for header, n in used.items() if n > 1]:
+        raise InputError(
+            f"{where}: column '{twice[0]}' is named twice: each is part of one channel"
+        )
+    return made
 
 
 def check_sign(acc_sign: str, attitude: str = "") -> str:
@@ -74,3 +119,23 @@ def completed(values: Mapping[str, Float], acc_sign: str, attitude: str) -> dict
         gravity = STANDARD_GRAVITY * up(found, attitude)
         found |= {a: found[b] + g for a, b, g in zip(ACC, LIN_ACC, gravity, strict=True)}
     return found
+
+
+def _header(
+    matches: Mapping[str, re.Match[str] | None], ours: str, theirs: str, where: str
+) -> tuple[str, str]:
+    """Return a column's whole header and the unit that stands in it, if one does."""
+    found = [header for header, match in matches.items() if match and match[1] == theirs]
+    found = [theirs] if theirs in matches else found
+    if len(found) > 1:
+        raise InputError(
+            f"{where}: column '{theirs}' may be {' or '.join(found)}: name it with its unit"
+        )
+    if not found:
+        instead = " or give --rate" if ours == "t" else ""
+        raise InputError(
+            f"{where}: has no column '{theirs}': {nearest(theirs, matches)} "
+            f"(--column {ours}=NAME says which{instead})"
+        )
+    match = matches[found[0]]
+    return found[0], match[2] if match else ""

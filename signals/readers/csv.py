@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +12,14 @@ from numpy.typing import NDArray
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import AnyPath
 from imuscribe.signals.motion.attitude import ANGLES, QUATERNION
-from imuscribe.signals.readers.columns import check_attitude, check_sign, completed, terms
+from imuscribe.signals.readers.columns import (
+    FOREIGN,
+    Part,
+    check_attitude,
+    check_sign,
+    completed,
+    parts_of,
+)
 from imuscribe.signals.readers.layout import TableLayout
 from imuscribe.signals.readers.sources import (
     Source,
@@ -38,10 +43,6 @@ from imuscribe.signals.units import Quantity, known_factor, unit_factor
 
 Float = NDArray[np.float64]
 
-FOREIGN = "foreign"
-"""Reason of the error of a table that has none of the columns."""
-
-_WITH_UNIT = re.compile(r"(.*\S)\s*[(\[]((?:[^()\[\]]|\([^()]*\))+)[)\]]")
 _UNIT_OPTIONS: dict[Quantity, tuple[str, str, str]] = {
     "acceleration": ("--acc-unit", "m/s^2, g or mg", "acc_x (g)"),
     "rotation": ("--gyro-unit", "rad/s or deg/s", "gyro_x (deg/s)"),
@@ -56,14 +57,6 @@ _QUANTITIES: dict[str, Quantity] = {
 }
 _SHOWN = 10
 _log = logging.getLogger(__name__)
-
-
-class _Part(NamedTuple):
-    """One term of a channel: a column, its sign and the unit that the table says."""
-
-    sign: float
-    header: str
-    written: str
 
 
 class _Piece(NamedTuple):
@@ -195,7 +188,7 @@ def check_layout(layout: TableLayout) -> None:
     rates = {"": layout.rate} if layout.rate is not None else dict(layout.rates)
     for sensor, rate in rates.items():
         if not (rate is not None and rate > 0 and np.isfinite(rate)):
-            raise InputError(f"rate {sensor} is {rate:g} Hz: it must be above 0")
+            raise InputError(f"{sensor} rate is {rate:g} Hz: it must be above 0".strip())
     if "t" not in columns and not rates:
         raise InputError("no time column is named: give t=COLUMN or a rate in Hz")
     if "t" in columns and rates:
@@ -226,7 +219,7 @@ def _recordings(source: Source, layout: TableLayout, notes: list[str]) -> list[R
 
         def fits(headers: Sequence[str], columns: Mapping[str, str] = columns) -> bool:
             try:
-                return bool(_parts(headers, columns))
+                return bool(parts_of(headers, columns))
             except InputError:
                 return False
 
@@ -261,7 +254,7 @@ def _pieces(
 ) -> list[_Piece]:
     """Cut a table into recordings, its columns in SI units."""
     frame = table.frame
-    parts = _parts(frame.columns, columns, table.where, table.units)
+    parts = parts_of(frame.columns, columns, table.where, table.units)
     values = {ours: _values(table, ours, parts[ours], layout, notes) for ours in parts}
     t = values.pop("t") if rate is None else np.arange(len(frame)) / rate
     texts = properties(names) | layout.texts
@@ -316,7 +309,7 @@ def _sensor(channel: str) -> str:
 
 
 def _values(
-    table: Table, ours: str, parts: Sequence[_Part], layout: TableLayout, notes: list[str]
+    table: Table, ours: str, parts: Sequence[Part], layout: TableLayout, notes: list[str]
 ) -> Float:
     """Return a channel, a sum of columns, in SI units; NaN where a cell is empty."""
     quantity = _QUANTITIES.get(ours, "acceleration")
@@ -338,58 +331,6 @@ def _values(
                 row = in_si(table.frame, header, unit, quantity, table.where)
         rows.append(sign * row)
     return np.asarray(np.sum(rows, axis=0))
-
-
-def _parts(
-    headers: Iterable[str],
-    columns: Mapping[str, str],
-    where: str = "",
-    units: Mapping[str, str] | None = None,
-) -> dict[str, list[_Part]]:
-    """Return the columns that make each channel; an error of a table with none is `FOREIGN`."""
-    matches = {header: _WITH_UNIT.fullmatch(header) for header in headers}
-    known = {*matches, *(match[1] for match in matches.values() if match)}
-    made: dict[str, list[_Part]] = {}
-    refused: list[InputError] = []
-    for ours, theirs in columns.items():
-        try:
-            found = [
-                (sign, _header(matches, ours, name, where)) for sign, name in terms(theirs, known)
-            ]
-            made[ours] = [
-                _Part(sign, header, (units or {}).get(header, written))
-                for sign, (header, written) in found
-            ]
-        except InputError as error:
-            refused.append(error)
-    if refused:
-        raise InputError(str(refused[0]), refused[0].reason if {*made} - {"t"} else FOREIGN)
-    used = Counter(part.header for channel in made.values() for part in channel)
-    if twice := [header for header, n in used.items() if n > 1]:
-        raise InputError(
-            f"{where}: column '{twice[0]}' is named twice: each is part of one channel"
-        )
-    return made
-
-
-def _header(
-    matches: Mapping[str, re.Match[str] | None], ours: str, theirs: str, where: str
-) -> tuple[str, str]:
-    """Return a column's whole header and the unit that stands in it, if one does."""
-    found = [header for header, match in matches.items() if match and match[1] == theirs]
-    found = [theirs] if theirs in matches else found
-    if len(found) > 1:
-        raise InputError(
-            f"{where}: column '{theirs}' may be {' or '.join(found)}: name it with its unit"
-        )
-    if not found:
-        instead = " or give --rate" if ours == "t" else ""
-        raise InputError(
-            f"{where}: has no column '{theirs}': {nearest(theirs, matches)} "
-            f"(--column {ours}=NAME says which{instead})"
-        )
-    match = matches[found[0]]
-    return found[0], match[2] if match else ""
 
 
 def _unit(given: str, written: str, quantity: Quantity, where: str, notes: list[str]) -> str:

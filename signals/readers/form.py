@@ -182,17 +182,16 @@ def _rows(
 def _is_cut(last: str, before: Sequence[str], separator: str, open_end: bool) -> bool:
     """Tell whether the last row ends before its time, as where a logger was switched off."""
     found, others = cells(last, separator), [cells(row, separator) for row in before]
-    if len(found) < min(map(len, others)):
+    width = min(map(len, others))
+    if len(found) < width:
         return True
-    ends = [row[-1] for row in others]
-    if all(_is_number(cell) for cell in ends) and not _is_number(found[-1]):
+    cell, ends = found[width - 1], [row[width - 1] for row in others]
+    if all(map(_is_number, ends)) and not _is_number(cell):
         return True
-    digits = {len(re.split("[.,]", cell)[-1]) for cell in ends if re.search("[.,]", cell)}
-    whole = not all(re.search("[.,]", cell) for cell in ends)
-    if not open_end or whole or len(digits) != 1:
-        return False
-    parts = re.split("[.,]", found[-1])
-    return len(parts) < 2 or len(parts[-1]) < min(digits)
+    decimals = {len(re.split("[.,]", end)[-1]) if re.search("[.,]", end) else 0 for end in ends}
+    here = re.split("[.,]", cell)
+    # Fewer decimals than all others have, where no line end was written.
+    return open_end and len(decimals) == 1 and len(here[-1]) * (len(here) > 1) < min(decimals)
 
 
 def _is_number(cell: str) -> bool:

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from imuscribe.signals.config import Config
 from imuscribe.signals.errors import nearest
-from imuscribe.signals.recording import METADATA
+from imuscribe.signals.recording import METADATA, SENSORS
 
 Missing = Literal["refuse", "drop", "fill"]
 
@@ -22,9 +22,10 @@ class TableLayout(Config):
     """How a file of text, or several, becomes recordings; what is empty is found out or absent."""
 
     columns: dict[str, str] = Field(default_factory=dict)
-    """Our name (``t``, ``acc_x`` … ``gyro_z``, ``lin_acc_*``, an attitude's) to the file's column. A unit in brackets may be left out: ``ax`` is also found as ``ax (g)``. Columns may be
-    added and turned over: ``gravity.x+user.x``, ``-ay``. Without a header line, columns are
-    numbers, the first is ``1``; with one, a name that occurs again is ``X.1``, then ``X.2``."""
+    """Our name (``t``, ``acc_x`` … ``gyro_z``, ``lin_acc_*``, an attitude's) to the file's column.
+    A unit in brackets may be left out: ``ax`` is also found as ``ax (g)``. Columns may be added and
+    turned over: ``gravity.x+user.x``, ``-ay``. Without a header line, columns are numbers, the
+    first is ``1``; with one, a name that occurs again is ``X.1``, then ``X.2``."""
     acc_unit: str = ""
     """As `signals.units` reads it; beats a unit in the header."""
     gyro_unit: str = ""
@@ -33,7 +34,7 @@ class TableLayout(Config):
     angle_unit: str = ""
     rate: float | None = None
     """Hz, for files without times."""
-    rates: dict[Literal["acc", "gyro", "lin_acc"], float] = Field(default_factory=dict)
+    rates: dict[str, float] = Field(default_factory=dict)
     """Hz by sensor, where each has a file of its own without times."""
     acc_sign: str = ""
     """``up`` (face up at rest reads +9.81 m/s² on z, the default) or ``down``."""
@@ -60,10 +61,10 @@ class TableLayout(Config):
     missing: Missing = "refuse"
     """Rows with an empty cell: an error, left out, or filled by the line between a sensor's own
     samples."""
-    files: dict[Literal["acc", "gyro", "lin_acc"], str] = Field(default_factory=dict)
+    files: dict[str, str] = Field(default_factory=dict)
     """Sensor to the pattern of its file, such as ``Gyroscope.csv`` or ``*_gyro.csv``, where every
     sensor has a file of its own."""
-    offsets: dict[Literal["acc", "gyro", "lin_acc"], float] = Field(default_factory=dict)
+    offsets: dict[str, float] = Field(default_factory=dict)
     """Seconds added to the times of a sensor that has a file of its own."""
     name_pattern: str = ""
     """What a file is named after, such as ``{label}_{subject}_{hand}``, without the ending."""
@@ -87,12 +88,13 @@ class TableLayout(Config):
         """The character between cells; empty where it is to be found out."""
         return _DELIMITERS.get(self.delimiter, self.delimiter)
 
-    @field_validator("header")
+    @field_validator("header", mode="before")
     @classmethod
-    def _line(cls, header: int | str | None) -> int | str | None:
-        if isinstance(header, int) and header < 1:
-            raise ValueError("lines count from 1; 'none' where there is no header line")
-        return header
+    def _line(cls, header: object) -> object:
+        line = int(header) if isinstance(header, str) and header.isdigit() else header
+        if not (line in (None, "none") or (type(line) is int and line > 0)):
+            raise ValueError("a line of the file, from 1; 'none' where no line holds names")
+        return line
 
     @field_validator("split")
     @classmethod
@@ -117,7 +119,9 @@ class TableLayout(Config):
                 f"delimiter is '{self.delimiter}': {nearest(self.delimiter, _DELIMITERS)}, "
                 "or one character"
             )
-        for sensor in self.offsets:
+        for sensor in (*self.files, *self.offsets, *self.rates):
+            if sensor not in SENSORS:
+                raise ValueError(f"sensor '{sensor}' is unknown: {nearest(sensor, SENSORS)}")
             if sensor not in self.files:
-                raise ValueError(f"offset {sensor}: only a sensor with a file of its own has one")
+                raise ValueError(f"sensor {sensor} has no file of its own: --sensor-file names it")
         return self

@@ -6,7 +6,7 @@ import pytest
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.motion.attitude import up
 from imuscribe.signals.readers.columns import terms
-from imuscribe.signals.readers.csv import read_csv, read_csvs
+from imuscribe.signals.readers.csv import read_csv
 from imuscribe.signals.recording import ACC, GYRO, LIN_ACC, STANDARD_GRAVITY
 
 TIMED = {"t": "t", **{name: name for name in ACC}}
@@ -49,8 +49,8 @@ def test_columns_are_added_and_turned_over(tmp_path):
 
 def test_columns_that_are_added_are_read(tmp_path, caplog):
     path = table(tmp_path / "a.csv", "t,g,u,y,z,more", "0,1,0,0,0,7", "1,1,0,0,0,7")
-    read_csvs(path, {"t": "t", "acc_x": "g+u", "acc_y": "y", "acc_z": "z"}, acc_unit="g")
-    assert "columns not read (of a.csv): more" in caplog.text
+    read_csv(path, {"t": "t", "acc_x": "g+u", "acc_y": "y", "acc_z": "z"}, acc_unit="g")
+    assert "a.csv: columns not read: more" in caplog.text
 
 
 @pytest.mark.parametrize("sign", ["up", "down"])

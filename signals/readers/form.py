@@ -172,7 +172,7 @@ def _rows(
             breaks.append(len(rows))
         if row:
             rows.append(row)
-            last = line
+            last = line.rstrip() if separator == ";" else line.rstrip().rstrip(";")
         empty = not row
     # Line ends written twice are no ends of recordings.
     twice = len(rows) > 2 and len(breaks) == len(rows) - 1

@@ -46,11 +46,10 @@ class Scores:
 class LabelScorer:
     """Scores a fixed set of labels.
 
-    Labels of one token each are read off a single next-token distribution. Otherwise the prompt is
-    read once, its key-value cache repeated for every label, and the rest of the labels scored on
-    top; that is exact also for labels that share their first token. Where one label begins another
-    ("walk", "walking"), each is scored with the end token, else the short one would contain the
-    long one.
+    Labels of one token each are read off a single next-token distribution. Otherwise the labels are
+    a tree behind the prompt; that is exact also for labels that share their first tokens. Where one
+    label begins another ("walk", "walking"), each is scored with the end token, else the short one
+    would contain the long one.
 
     Parameters
     ----------
@@ -83,14 +82,14 @@ class LabelScorer:
     ) -> Scores:
         """Score every label after every prompt, `batch_size` sequences a forward pass.
 
-        A sequence is a prompt, or a prompt and a label where labels are of several tokens; prompts
-        of like length go together. The result does not depend on the batch size. `signals`
+        Where labels are of several tokens, each place of their tree counts as one more. Prompts of
+        like length go together. The result does not depend on the batch size. `signals`
         (n_prompts, n_channels, n_steps) are what the sensor tokens of a model are made of.
         """
         rows = prompt_ids(self.tokenizer, prompts, places(self.model, signals))
         full = np.zeros((len(rows), len(self.labels)), dtype=np.float64)
         single = all(len(ids) == 1 for ids in self._ids)
-        size = batch_size if single else max(1, batch_size // len(self.labels))
+        size = max(1, batch_size // len(_nodes(self._ids)))
         with torch.inference_mode():
             for batch in _batches(rows, size, progress, "scoring"):
                 given = padded([rows[i] for i in batch], pad_id(self.tokenizer), self.model.device)
@@ -109,33 +108,28 @@ class LabelScorer:
 
     def _sequences(self, given: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the summed log-probabilities (n, n_labels) of labels of several tokens."""
-        n, n_labels = len(given["input_ids"]), len(self._ids)
+        n, nodes = len(given["input_ids"]), _nodes(self._ids)
         prefill = self.model(**given, use_cache=True, logits_to_keep=1)
-        last: torch.Tensor = prefill.logits[:, -1]
-        scores = last.float().log_softmax(-1)[:, [ids[0] for ids in self._ids]]
-        # Everything but the last token of a label is fed to predict everything but the first.
-        # Labels are padded at the end, where causal attention keeps padding from mattering.
-        width = max(map(len, self._ids)) - 1
-        fed = torch.zeros((n_labels, width), dtype=torch.long, device=scores.device)
-        wanted = torch.full_like(fed, -1)
-        for i, ids in enumerate(self._ids):
-            fed[i, : len(ids) - 1] = torch.tensor(ids[:-1])
-            wanted[i, : len(ids) - 1] = torch.tensor(ids[1:])
-        mask = given["attention_mask"]
-        mask = torch.cat([mask, mask.new_ones((n, width))], 1)
-        lengths = given["attention_mask"].sum(dim=1, keepdim=True)
-        positions = lengths + torch.arange(width, device=scores.device)
-        cache = prefill.past_key_values
-        cache.batch_repeat_interleave(n_labels)
-        logits: torch.Tensor = self.model(
-            input_ids=fed.repeat(n, 1),
-            attention_mask=mask.repeat_interleave(n_labels, 0),
-            position_ids=positions.repeat_interleave(n_labels, 0),
-            past_key_values=cache,
-        ).logits
-        index = wanted.clamp(min=0).repeat(n, 1)[..., None]
-        picked = logits.float().log_softmax(-1).gather(-1, index).reshape(n, n_labels, width)
-        return scores + picked.masked_fill(wanted < 0, 0.0).sum(-1)
+        device, dtype = prefill.logits.device, prefill.logits.dtype
+        known = [prefill.logits[:, -1:].float().log_softmax(-1)]
+        if tree := list(nodes)[1:]:
+            read = given["attention_mask"].bool()
+            seen = _ancestors(tree, nodes).to(device)[None].expand(n, -1, -1)
+            seen = torch.cat([read[:, None].expand(-1, len(tree), -1), seen], dim=2)
+            logits = self.model(
+                input_ids=torch.tensor([[path[-1] for path in tree]], device=device).repeat(n, 1),
+                attention_mask=_blocking(seen, dtype)[:, None],
+                position_ids=read.sum(dim=1, keepdim=True)
+                + torch.tensor([len(path) - 1 for path in tree], device=device),
+                past_key_values=prefill.past_key_values,
+            ).logits
+            known.append(logits.float().log_softmax(-1))
+        found = torch.cat(known, dim=1)
+        scores = found.new_zeros(n, len(self._ids))
+        for column, row in enumerate(self._ids):
+            for i, token in enumerate(row):
+                scores[:, column] += found[:, nodes[tuple(row[:i])], token]
+        return scores
 
 
 class ContinuationScorer:
@@ -163,11 +157,7 @@ class ContinuationScorer:
         if not all(rows):
             raise InputError(f"after '{prompt}': every continuation needs at least one token")
         self._read(prompt)
-        # Node 0 is the prompt; every other is a token that something comes behind.
-        nodes: dict[tuple[int, ...], int] = {(): 0}
-        for row in rows:
-            for end in range(1, len(row)):
-                nodes.setdefault(tuple(row[:end]), len(nodes))
+        nodes = _nodes(rows)
         tree = list(nodes)[1:]
         known = [self._next] if not tree else [self._next, *self._behind(tree, nodes)]
         return np.array(
@@ -195,11 +185,8 @@ class ContinuationScorer:
     ) -> NDArray[np.float32]:
         """Return the log-probabilities of what follows each node, (n_nodes, n_tokens)."""
         n, device, dtype = self._length, self.model.device, self.model.dtype
-        seen = torch.zeros(len(tree), n + len(tree), dtype=torch.bool)
-        seen[:, :n] = True
-        for i, path in enumerate(tree):
-            seen[i, [n - 1 + nodes[path[:end]] for end in range(1, len(path) + 1)]] = True
-        blocked = torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, torch.finfo(dtype).min)
+        before = torch.ones(len(tree), n, dtype=torch.bool)
+        blocked = _blocking(torch.cat([before, _ancestors(tree, nodes)], dim=1), dtype)
         with torch.inference_mode():
             logits = self.model(
                 input_ids=torch.tensor([[path[-1] for path in tree]], device=device),
@@ -210,6 +197,32 @@ class ContinuationScorer:
         self._cache.crop(-len(tree))  # a negative number is removed
         found: NDArray[np.float32] = logits.float().log_softmax(-1).cpu().numpy()
         return found
+
+
+Nodes = dict[tuple[int, ...], int]
+
+
+def _nodes(rows: Sequence[Sequence[int]]) -> Nodes:
+    """Give the beginnings that something comes behind a number; 0 is the prompt itself."""
+    nodes: Nodes = {(): 0}
+    for row in rows:
+        for end in range(1, len(row)):
+            nodes.setdefault(tuple(row[:end]), len(nodes))
+    return nodes
+
+
+def _ancestors(tree: Sequence[tuple[int, ...]], nodes: Nodes) -> torch.Tensor:
+    """Return which nodes behind the prompt each of them sees: itself and what it begins with."""
+    seen = torch.zeros(len(tree), len(tree), dtype=torch.bool)
+    for i, path in enumerate(tree):
+        seen[i, [nodes[path[:end]] - 1 for end in range(1, len(path) + 1)]] = True
+    return seen
+
+
+def _blocking(seen: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return what is added to attention so that only what is `seen` counts."""
+    free = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
+    return free.masked_fill_(~seen, torch.finfo(dtype).min)
 
 
 def places(model: Any, signals: Array | None) -> int:

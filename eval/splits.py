@@ -24,7 +24,7 @@ class Fold:
     """One division into training and test people; nobody and no recording is on both sides.
 
     `name`, also of the fold's folder, is the test person, ``"group-1"``…, or ``"given"``; `note`
-    says what was left out of the test set.
+    says what was left out of them.
     """
 
     name: str
@@ -79,15 +79,22 @@ def make_folds(
     for name, (train_people, test_people) in _divide(people, split, seed).items():
         train = [rec for rec in recordings if rec.subject in train_people]
         test = [rec for rec in recordings if rec.subject in test_people]
+        said = []
+        if split.copies == "drop":
+            tested = {rec.content for rec in test}
+            whole, train = train, [rec for rec in train if rec.content not in tested]
+            if dropped := len(whole) - len(train):
+                said.append(f"training without {dropped} copied from test people")
         check_disjoint(train, test)
         _check_classes(name, train, test, labels)
         most = split.max_test_per_label
         kept = balanced(test, most, seed)
-        note = (
-            f"{len(kept)} of {len(test)} test recordings, at most {most} a label, drawn with seed "
-            f"{seed}"
-        )
-        folds.append(Fold(name, train, kept, note if len(kept) < len(test) else ""))
+        if len(kept) < len(test):
+            said.append(
+                f"{len(kept)} of {len(test)} test recordings, at most {most} a label, drawn with "
+                f"seed {seed}"
+            )
+        folds.append(Fold(name, train, kept, "; ".join(said)))
     return folds
 
 
@@ -111,7 +118,7 @@ def check_disjoint(train: Sequence[Recording], test: Sequence[Recording]) -> Non
         if (copy := learnt.get(rec.content)) is not None:
             raise InputError(
                 f"test recording '{rec.id}' of {rec.subject} is a copy of the training recording "
-                f"'{copy.id}' of {copy.subject}: drop one of them"
+                f"'{copy.id}' of {copy.subject}: drop one of them, or set split.copies=drop"
             )
 
 

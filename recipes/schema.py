@@ -159,6 +159,9 @@ class SplitConfig(Config):
     """Subjects that are tested (``given`` only)."""
     folds: Names = ()
     """Test people (or groups: ``group-1``) whose fold is run; empty runs all."""
+    copies: Literal["refuse", "drop"] = "refuse"
+    """What happens to a training recording, or window, that measures the same as a test one: no
+    run, or the training goes without it and the report says so."""
     max_test_per_label: PositiveInt | None = None
     """Test at most so many recordings of each label; null tests all."""
 

@@ -178,3 +178,15 @@ def test_a_copy_under_another_name_and_person_is_refused():
         check_disjoint(recordings[:6], [planted])
     with pytest.raises(InputError, match="is a copy of"):
         make_folds([*recordings, planted], SplitConfig(), "XY")
+
+
+def test_the_training_can_go_without_the_copies_of_what_is_tested():
+    recordings = study("abc")
+    planted = recordings[0].replace(id="other", subject="c")
+    folds = make_folds([*recordings, planted], SplitConfig(copies="drop"), "XY")
+    by_name = {fold.name: fold for fold in folds}
+    assert "a-X-0" not in {rec.id for rec in by_name["c"].train}
+    assert "other" not in {rec.id for rec in by_name["a"].train}
+    assert "other" in {rec.id for rec in by_name["c"].test} & {r.id for r in by_name["b"].train}
+    assert by_name["c"].note == "training without 1 copied from test people"
+    assert by_name["b"].note == ""

@@ -84,7 +84,7 @@ NO_TIME = {ours: theirs for ours, theirs in SIX.items() if ours != "t"}
         ([HEADER, "0,0,0,1,0,0,0"], {"columns": {**SIX, "t": "tme"}}, "--column t=NAME"),
         ([HEADER, "0,0,0,1,0,0,0"], {"acc_unit": ""}, "acc_x: the unit of acceleration is missing"),
         ([HEADER, "0,0,0,1,0,0,0"], {"gyro_unit": ""}, "gyro_x: the unit of rotation is missing"),
-        ([HEADER, "0,0,0,1,0,0,0"], {"time_unit": "sec"}, "unit 'sec' is not one of time"),
+        ([HEADER, "0,0,0,1,0,0,0"], {"time_unit": "hour"}, "unit 'hour' is not one of time"),
         ([HEADER, "0,0,0,1,0,0,0"], {"columns": {**SIX, "t": "tme"}}, "did you mean 'time'"),
         ([HEADER, "0,0,0,1,0,0,0"], {"columns": {**SIX, "gyr_x": "a"}}, "did you mean 'gyro_x'"),
         ([HEADER, "0,0,0,1,0,0,0"], {"columns": {"t": "time", "acc_x": "acc_x"}}, "acc_y, acc_z"),

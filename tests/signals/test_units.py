@@ -18,6 +18,19 @@ from imuscribe.signals.units import to_si
         (180.0, "°/s", "rotation", np.pi),
         (1.5, " rad/s ", "rotation", 1.5),
         (250.0, "ms", "time", 0.25),
+        *(
+            (9.81, u, "acceleration", 9.81)
+            for u in ("m/(sec^2)", "m s^-2", "m·s⁻²", "M/S²", "ms-2")
+        ),
+        (9.81, "meters per second squared", "acceleration", 9.81),
+        *((1.0, unit, "acceleration", 9.80665) for unit in ("G", "g's", "gee", "1000 mg")),
+        *((64.0, unit, "acceleration", 9.80665) for unit in ("1/64 g", "64 LSB/g", "g/64", "64/g")),
+        (16384.0, "16384 counts per g", "acceleration", 9.80665),
+        (1000.0, "0.061 mg/LSB", "acceleration", 0.061 * 9.80665),
+        *((180.0, unit, "rotation", np.pi) for unit in ("degrees/second", "deg/sec", "1000 mdps")),
+        *((16.4 * 180, unit, "rotation", np.pi) for unit in ("16.4 LSB/(deg/s)", "16.4 LSB/°/s")),
+        *((250.0, unit, "time", 0.25) for unit in ("mSecs", "milliseconds", "millis")),
+        *((250.0, unit, "time", 0.25e-3) for unit in ("μs", "µs", "usec", "microseconds")),
     ],
 )
 def test_known_quantities(value, unit, quantity, expected):
@@ -34,7 +47,11 @@ def test_si_values_stay_bit_for_bit():
     [
         ("", "acceleration", "missing"),
         ("m/s^3", "acceleration", r"did you mean 'm/s\^2'"),
-        ("rad/sec", "rotation", "did you mean 'rad/s'"),
+        ("rads/min", "rotation", "did you mean 'rad/s'"),
+        ("LSB", "acceleration", "say how many make one, as in '16384 LSB/g'"),
+        ("1/0 g", "acceleration", "not one of acceleration"),
+        ("0 g", "acceleration", "not one of acceleration"),
+        ("g" * 500, "acceleration", "not one of acceleration"),
         ("g", "rotation", "not one of rotation"),
         ("deg/s", "acceleration", "not one of acceleration"),
     ],

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from imuscribe.signals.cleaning import CleanConfig, fresh_samples
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import ACC, GYRO, SENSORS, STANDARD_GRAVITY, Recording
+from imuscribe.signals.units import Quantity, counts_of_gravity, units_that_fit
 
 KINDS = {
     "implausible units": "",
@@ -78,9 +79,12 @@ def inspect(rec: Recording, reach: Mapping[str, float] | None = None) -> list[Pr
     ]
 
 
-def check_units(rec: Recording) -> Recording:
-    """Return the recording, or refuse it when its units cannot be what they are said to be."""
-    for detail in _units(rec):
+def check_units(rec: Recording, units: Mapping[Quantity, str] | None = None) -> Recording:
+    """Return the recording, or refuse it when its units cannot be what they are said to be.
+
+    `units` are those it was read in, where they are known: no hint names one that is in use.
+    """
+    for detail in _units(rec, units or {}):
         raise InputError(f"recording '{rec.id}': {detail}", "implausible units")
     return rec
 
@@ -128,24 +132,42 @@ def summarise(
     }
 
 
-def _units(rec: Recording) -> Iterator[str]:
+def _units(rec: Recording, units: Mapping[Quantity, str] | None = None) -> Iterator[str]:
     """Compare with gravity: a still device must read about 9.81 m/s² in total."""
+    units = units or {}
     median = float(np.median(np.linalg.norm(rec.acc, axis=0)))
     low, high = _PLAUSIBLE_ACC
     if not low <= median <= high:
-        little = median < STANDARD_GRAVITY
-        guess = "was gravity removed, or is the unit g?" if little else "is the unit mg?"
+        guess = "is the unit mg?"
+        if median < STANDARD_GRAVITY:
+            guess = "was gravity removed, or is the unit g?"
+        if used := units.get("acceleration"):
+            fitting = units_that_fit(median, used, "acceleration", low, high)
+            if not fitting and median > high:
+                fitting = [f"'{counts_of_gravity(median, used)}'"]
+            guess = f"is the unit {' or '.join(fitting)}, not {used}?" if fitting else ""
+            if median < low:
+                guess = f"was gravity removed{', or ' + guess if guess else '?'}"
         yield f"median acceleration is {median:.3g} m/s², a still device reads 9.81: {guess}"
-    low, high = _PLAUSIBLE_RATES
-    if rec.rate and not low <= rec.rate <= high:
-        guess = "ms or us" if rec.rate < low else "s"
-        yield f"rate is {rec.rate:.3g} Hz: is the time unit {guess}?"
+    slow, fast = _PLAUSIBLE_RATES
+    if rec.rate and not slow <= rec.rate <= fast:
+        guess = f"is the time unit {'ms or us' if rec.rate < slow else 's'}?"
+        if "time" in units:
+            fitting = units_that_fit(1 / rec.rate, units["time"], "time", 1 / fast, 1 / slow)
+            guess = f"is the time unit {' or '.join(fitting)}, not {units['time']}?"
+            guess = guess if fitting else "check the times, or the rate"
+        bound = f"slower than {slow:g} Hz" if rec.rate < slow else f"faster than {fast:g} Hz"
+        yield f"rate is {rec.rate:.3g} Hz, {bound}, which no motion recording is: {guess}"
     if rec.gyro is not None:
         speed = np.linalg.norm(rec.gyro, axis=0)
         median, most = float(np.median(speed)), float(speed.max())
         if median > _PLAUSIBLE_GYRO or most > _GYRO_REACH:
+            guess = "is the unit deg/s?"
+            if used := units.get("rotation"):
+                fitting = units_that_fit(most, used, "rotation", _TURNING, _GYRO_REACH)
+                guess = f"is the unit {' or '.join(fitting) or 'another'}, not {used}?"
             reading = f"{median:.3g} rad/s at the median, {most:.3g} at most"
-            yield f"rotation rate is {reading}: is the unit deg/s?"
+            yield f"rotation rate is {reading}: {guess}"
 
 
 def _little_rotation(rec: Recording) -> Iterator[Problem]:

@@ -110,6 +110,33 @@ def unit_factor(unit: str, quantity: Quantity) -> float:
     raise InputError(f"unit '{unit[:40]}' is not one of {quantity}: {hint}")
 
 
+def units_that_fit(
+    values: float, used: str, quantity: Quantity, low: float, high: float
+) -> list[str]:
+    """Return the usual units, but for the one in use, in which a value lies between two in SI.
+
+    `values` is in SI by the unit that was `used`; a time's is the step between samples.
+    """
+    factor = known_factor(used, quantity)
+    if factor is None:
+        return []
+    usual = [unit for unit in _SHOWN[quantity] if unit[0].isalpha()]
+    return [
+        unit
+        for unit in usual
+        if (other := unit_factor(unit, quantity)) != factor
+        and low <= values / factor * other <= high
+    ]
+
+
+def counts_of_gravity(value: float, used: str) -> str:
+    """Return the counts of a sensor that make one g, where `value` m/s² by `used` would be 1 g."""
+    counts = value / unit_factor(used, "acceleration")
+    power = 2.0 ** round(math.log2(counts))
+    # Sensors count in powers of two; their scale is out by a few per cent.
+    return f"{power if abs(counts / power - 1) < 0.1 else float(f'{counts:.4g}'):g} LSB/g"
+
+
 def _plain_factor(unit: str, quantity: Quantity) -> float | None:
     name = unit.strip().lower()
     for pattern, plain in _SPELLINGS:

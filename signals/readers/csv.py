@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.errors import InputError, nearest, usable
 from imuscribe.signals.files import AnyPath
 from imuscribe.signals.motion.attitude import ANGLES, QUATERNION
+from imuscribe.signals.quality import check_units
 from imuscribe.signals.readers.columns import (
     FOREIGN,
     Part,
@@ -60,14 +62,16 @@ _log = logging.getLogger(__name__)
 
 
 class _Piece(NamedTuple):
-    """The rows of one recording in one table: what is said of it, times and channels."""
+    """The rows of one recording: name, what is said of it, times, channels, units they were in."""
 
+    name: str
     texts: dict[str, str]
     t: Float
     values: dict[str, Float]
+    units: dict[Quantity, str]
 
 
-def read_tables(source: AnyPath, layout: TableLayout) -> list[Recording]:
+def read_tables(source: AnyPath, layout: TableLayout, most: float = 0.0) -> list[Recording]:
     """Read the recordings of a text file, or of every text file in a folder.
 
     In a folder, files with none of the columns are left out and named. What was taken, renamed or
@@ -79,41 +83,50 @@ def read_tables(source: AnyPath, layout: TableLayout) -> list[Recording]:
         A file, or a folder with files that end as `sources.ENDINGS` say.
     layout : TableLayout
         Which column is what, how the text is written, where recordings end, what they are called.
+    most : float
+        Share of the recordings that may be left out with a warning where they cannot be used.
 
     Raises
     ------
     InputError
-        If a column or a unit is missing or unknown, a cell is not a number, or what the table holds
-        contradicts `layout`.
+        If a column or a unit is missing or unknown, a cell is not a number, what the table holds
+        contradicts `layout`, or more than `most` of the recordings are in units that cannot be.
     """
     from tqdm import tqdm
 
     check_layout(layout)
     found = sources(source, layout)
-    recordings: list[Recording] = []
-    foreign: list[InputError] = []
-    left_out: list[str] = []
+    read: list[_Piece] = []
+    refused: list[InputError] = []
+    foreign: dict[str, InputError] = {}
     notes: dict[str, list[str]] = {}
     for item in tqdm(found, desc="read", unit="file", disable=len(found) == 1):
         told: list[str] = []
         try:
-            recordings += _recordings(item, layout, told)
+            read += _read(item, layout, told)
         except InputError as error:
-            if error.reason != FOREIGN:
+            if error.reason == FOREIGN:
+                foreign[item.first.name] = error
+            elif most:
+                refused.append(error)
+            else:
                 raise
-            foreign.append(error)
-            left_out.append(item.first.name)
         for note in dict.fromkeys(told):
             notes.setdefault(note, []).append(item.first.name)
-    if not recordings:
-        raise foreign[0]
+    if not read and foreign:
+        raise next(iter(foreign.values()))
     for note, files in notes.items():
         more = f" and {len(files) - 1:,} more files" if len(files) > 1 else ""
         _log.warning("%s%s: %s", files[0], more, note)
-    if left_out:
-        shown = ", ".join(left_out[:_SHOWN]) + (", …" if len(left_out) > _SHOWN else "")
-        _log.warning("%d files have none of the columns and are left out: %s", len(left_out), shown)
-    return recordings
+    if foreign:
+        shown = ", ".join([*foreign][:_SHOWN]) + (", …" if len(foreign) > _SHOWN else "")
+        _log.warning("files left out, without any of the columns (%d): %s", len(foreign), shown)
+    name = Path(source).name
+
+    def made(piece: _Piece) -> Recording:
+        return check_units(_recording(piece, layout), piece.units)
+
+    return usable(read, made, name, most, refused=refused)
 
 
 def recordings_of(
@@ -146,7 +159,7 @@ def recordings_of(
     """
     told = notes if notes is not None else []
     found = _pieces(table, layout, layout.columns, layout.rate, names or {}, told)
-    return [_recording(piece, layout, _id(name, k, len(found))) for k, piece in enumerate(found, 1)]
+    return [_recording(piece, layout) for piece in _named(found, name)]
 
 
 def read_csv(
@@ -207,7 +220,7 @@ def check_layout(layout: TableLayout) -> None:
             )
 
 
-def _recordings(source: Source, layout: TableLayout, notes: list[str]) -> list[Recording]:
+def _read(source: Source, layout: TableLayout, notes: list[str]) -> list[_Piece]:
     """Read one file, or the files of sensors that belong together."""
     found: list[list[_Piece]] = []
     for sensor, path in source.files.items():
@@ -239,9 +252,10 @@ def _recordings(source: Source, layout: TableLayout, notes: list[str]) -> list[R
         if len(together) > 1:
             sensors = {s: (p.t, p.values) for s, p in zip(source.files, together, strict=True)}
             t, values = joined(sensors, str(source.first.parent))
-            piece = piece._replace(t=t, values=values)
+            units = {quantity: unit for p in together for quantity, unit in p.units.items()}
+            piece = piece._replace(t=t, values=values, units=units)
         whole.append(piece)
-    return [_recording(p, layout, _id(source.id, k, len(whole))) for k, p in enumerate(whole, 1)]
+    return _named(whole, source.id)
 
 
 def _pieces(
@@ -255,7 +269,9 @@ def _pieces(
     """Cut a table into recordings, its columns in SI units."""
     frame = table.frame
     parts = parts_of(frame.columns, columns, table.where, table.units)
-    values = {ours: _values(table, ours, parts[ours], layout, notes) for ours in parts}
+    # A rate that was said leaves no unit of time to doubt.
+    units: dict[Quantity, str] = {} if rate is None else {"time": ""}
+    values = {ours: _values(table, ours, parts[ours], layout, units, notes) for ours in parts}
     t = values.pop("t") if rate is None else np.arange(len(frame)) / rate
     texts = properties(names) | layout.texts
     of_text = _text_columns(layout, names)
@@ -279,22 +295,27 @@ def _pieces(
         filled = {name: filled_in(text, here, name) for name, text in texts.items()}
         own = {name: row[piece] for name, row in values.items()}
         own_t, own = without_gaps(t[piece], own, layout.missing, table.where, piece.start, notes)
-        made.append(_Piece(filled, own_t, own))
+        made.append(_Piece("", filled, own_t, own, units))
     for name, text in texts.items():
         if (n := sum(not piece.texts[name] for piece in made)) and marks(text):
             notes.append(f"{n:,} of {len(made):,} recordings have an empty {name} ({text})")
     return made
 
 
-def _recording(piece: _Piece, layout: TableLayout, name: str) -> Recording:
+def _recording(piece: _Piece, layout: TableLayout) -> Recording:
     values = completed(piece.values, layout.acc_sign, layout.attitude)
     channels = tuple(name for name in CHANNELS if name in values)
     data = np.stack([values[name] for name in channels]).astype(np.float32)
-    return Recording(id=name, data=data, channels=channels, t=piece.t - piece.t[:1], **piece.texts)
+    t = piece.t - piece.t[:1]
+    return Recording(id=piece.name, data=data, channels=channels, t=t, **piece.texts)
 
 
-def _id(name: str, k: int, n: int) -> str:
-    return name if n == 1 else f"{name}-{k:0{len(str(n))}d}"
+def _named(pieces: Sequence[_Piece], name: str) -> list[_Piece]:
+    """Name recordings, several by a number at the end."""
+    if len(pieces) == 1:
+        return [pieces[0]._replace(name=name)]
+    width = len(str(len(pieces)))
+    return [piece._replace(name=f"{name}-{k:0{width}d}") for k, piece in enumerate(pieces, 1)]
 
 
 def _text_columns(layout: TableLayout, names: Collection[str]) -> list[str]:
@@ -309,7 +330,12 @@ def _sensor(channel: str) -> str:
 
 
 def _values(
-    table: Table, ours: str, parts: Sequence[Part], layout: TableLayout, notes: list[str]
+    table: Table,
+    ours: str,
+    parts: Sequence[Part],
+    layout: TableLayout,
+    units: dict[Quantity, str],
+    notes: list[str],
 ) -> Float:
     """Return a channel, a sum of columns, in SI units; NaN where a cell is empty."""
     quantity = _QUANTITIES.get(ours, "acceleration")
@@ -325,6 +351,7 @@ def _values(
             row = numbers(table.frame, header, table.where)
         else:
             unit = _unit(given, written, quantity, f"{table.where}: {ours}", notes)
+            units[quantity] = unit or "s"
             if quantity == "time":
                 row = in_seconds(table.frame, header, unit, table.where)
             else:

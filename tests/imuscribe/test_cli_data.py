@@ -116,7 +116,7 @@ def test_import_names_the_columns_it_does_not_read(tmp_path, caplog):
         (["--layout", "csv", *COLUMNS], "the unit of acceleration is missing"),
         (["--layout", "csv", "--column", "t"], "'t' has no two sides"),
         (["--layout", "csv", *COLUMNS, "--column", "t=ax", *UNITS], "t was given as 'ms' before"),
-        (["--layout", "csv", *COLUMNS, *UNITS, "--acc-unit", "m/s^2"], "is the unit g?"),
+        (["--layout", "csv", *COLUMNS, *UNITS, "--acc-unit", "m/s^2"], "is the unit g, not m/s^2?"),
         (["--layout", "charsense"], "no such folder"),
         (["--layout", "charsense", *UNITS], "--acc-unit: layout 'charsense' takes no such option"),
         (["--layout", "motion-pen", *COLUMNS], "--column: layout 'motion-pen' takes no such"),

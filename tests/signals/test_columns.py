@@ -48,7 +48,7 @@ def test_columns_are_added_and_turned_over(tmp_path):
 
 
 def test_columns_that_are_added_are_read(tmp_path, caplog):
-    path = table(tmp_path / "a.csv", "t,g,u,y,z,more", "0,1,0,0,0,7", "1,1,0,0,0,7")
+    path = table(tmp_path / "a.csv", "t,g,u,y,z,more", "0,1,0,0,0,7", "0.1,1,0,0,0,7")
     read_csv(path, {"t": "t", "acc_x": "g+u", "acc_y": "y", "acc_z": "z"}, acc_unit="g")
     assert "a.csv: columns not read: more" in caplog.text
 

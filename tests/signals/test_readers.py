@@ -52,7 +52,8 @@ def test_csv_takes_units_from_the_header(tmp_path, caplog):
     assert rec.t == pytest.approx([0, 0.01])
     assert rec.acc[2, 0] == pytest.approx(9.80665) and rec.gyro[2, 0] == pytest.approx(np.pi)
     assert (read_csv(path, SIX, "g", "dps", "ms").data == rec.data).all()  # the same, said twice
-    assert read_csv(path, SIX, "mg").acc[2, 0] == pytest.approx(9.80665 / 1000)
+    path = table(tmp_path / "b.csv", header, "5,0,0,1000,0,0,180", "15,0,0,1000,0,0,0")
+    assert read_csv(path, SIX, "mg").acc[2, 0] == pytest.approx(9.80665)
     assert "--acc-unit 'mg' is taken, though the table says 'g'" in caplog.text
 
 

@@ -93,13 +93,14 @@ def rows(
 def row(pair: Pair, config: QaConfig = QaConfig(), epoch: int = 0) -> Row:
     """Return one row of `rows`."""
     rec, question = pair.segment, pair.question
+    opening = preamble(rec, config.trends, config.preamble)
     return {
         "id": rec.id,
         "label": rec.label,
         "subject": rec.subject,
         "epoch": epoch,
         # A prompt never ends in a space: the one before the answer belongs to the completion.
-        "prompt": f"{preamble(rec, config.trends)}\n{PLACE}\n{question.question}\nAnswer:",
+        "prompt": f"{opening}\n{PLACE}\n{question.question}\nAnswer:",
         "completion": f" {question.answer}",
         "signal_of": rec,
         "question": question,

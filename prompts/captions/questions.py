@@ -56,6 +56,9 @@ class QaConfig(Config):
     """Drawn alike; what a segment can't answer is not asked."""
     channels: tuple[str, ...] = ()
     """Channels that are shown and asked about; empty for all that a recording has."""
+    preamble: Literal["full", "brief"] = "full"
+    """What opens a prompt: channels, length, rate and what *steady* means, about 70 tokens; or
+    length and rate alone, for a model that is trained on the rest."""
     trends: TrendConfig = TrendConfig()
 
 

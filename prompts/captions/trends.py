@@ -87,9 +87,9 @@ def cut(
     return rec.replace(data=rec.data[:, first:last], t=rec.t[first:last] - start), start
 
 
-def preamble(rec: Recording, config: TrendConfig = TrendConfig()) -> str:
+def preamble(rec: Recording, config: TrendConfig = TrendConfig(), which: str = "full") -> str:
     """Say what a segment is and what the words of a question mean: the same for every question."""
-    return str(tables(WORDINGS)["preamble"]).format(
+    return str(tables(WORDINGS)["preambles"][which]).format(
         count=len(rec.channels),
         channels=", ".join(rec.channels),
         length=seconds(rec.duration + _period(rec)),

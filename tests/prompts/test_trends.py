@@ -175,6 +175,7 @@ def test_the_preamble_tells_the_segments_own_channels_length_and_rate():
     assert "2.4 s at 25 Hz" in said
     three = recording(1.0, 100).replace(data=recording(1.0, 100).data[:3], channels=ACC)
     assert "3 channels (acc_x, acc_y, acc_z), 1.0 s at 100 Hz" in preamble(three)
+    assert preamble(three, which="brief") == "Motion-sensor signal, 1.0 s at 100 Hz."
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,8 @@ def _train_data(method: str, values: Mapping[str, Any]) -> str:
     folds = values["folds"]
     if method == "few-shot":
         return f"{values['shots']} examples in the prompt"
-    if not method_of(method).learns:
+    members = values.get("pools", {}).get(method, [method])  # earlier runs knew no pools
+    if not any(method_of(name).learns for name in members):
         return "none"
     # A mapping's baselines may learn from fewer recordings than its encoder does.
     size = "n_rivals" if is_baseline(method) and "n_rivals" in folds[0] else "n_train"

@@ -103,6 +103,31 @@ class Predictions:
                 row[labels.index(label)] = -rank
         return cls.of(recordings, labels, scores, tokens, seconds, fit_seconds, note)
 
+    @classmethod
+    def pooled(cls, found: Sequence[Self]) -> Self:
+        """Return what several methods say together of the recordings that all of them answered.
+
+        Their log-probabilities are averaged and brought to a sum of one again (a geometric mean of
+        the probabilities); nothing is fitted. It costs what they cost together.
+        """
+        rows = [{name: i for i, name in enumerate(each.ids)} for each in found]
+        first = found[0]
+        kept = [i for i, name in enumerate(first.ids) if all(name in row for row in rows)]
+        at = [[row[first.ids[i]] for i in kept] for row in rows]
+        mean = np.mean([each.log_probs[i] for each, i in zip(found, at, strict=True)], axis=0)
+        total = np.logaddexp.reduce(mean, axis=1, keepdims=True)
+        return cls(
+            labels=first.labels,
+            ids=tuple(first.ids[i] for i in kept),
+            subjects=tuple(first.subjects[i] for i in kept),
+            cases=tuple(first.cases[i] for i in kept),
+            truth=tuple(first.truth[i] for i in kept),
+            log_probs=mean - np.where(np.isfinite(total), total, 0.0),
+            tokens=np.sum([each.tokens[i] for each, i in zip(found, at, strict=True)], axis=0),
+            seconds=sum(each.seconds for each in found),
+            fit_seconds=sum(each.fit_seconds for each in found),
+        )
+
     @property
     def top1(self) -> list[str]:
         """The likeliest label of each recording; empty where an answer could not be parsed."""

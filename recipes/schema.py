@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -20,7 +20,7 @@ from imuscribe.prompts.captions.questions import QaConfig
 from imuscribe.prompts.serialize import TextConfig
 from imuscribe.signals.cleaning import CleanConfig
 from imuscribe.signals.config import Config
-from imuscribe.signals.errors import InputError
+from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import safe_name
 from imuscribe.signals.labels import parse_labels, said
 from imuscribe.signals.motion.augment import AugmentConfig
@@ -215,6 +215,9 @@ class EvalConfig(Config):
     calibrate: NonNegativeInt = 0
     """Training recordings of each label on which a fine-tuned model is calibrated (a temperature
     and one bias a label); 0 leaves its probabilities as they are."""
+    pools: dict[str, Annotated[Names, Field(min_length=2)]] = Field(default_factory=dict)
+    """Methods whose log-probabilities are averaged, under a name: ``{pooled: [fine-tuned, svm]}``.
+    Nothing is fitted; a pool without the language model beside it says what that adds."""
     bootstrap: NonNegativeInt = 1000
     """Resamples of people behind each bootstrap interval; 0 skips it."""
 
@@ -331,6 +334,15 @@ class Recipe(RecordingsExperiment):
                 "bare labels false"
             )
         mistakes += self._sensor_mistakes()
+        for name, members in self.evaluate.pools.items():
+            if name in get_args(Method):
+                mistakes.append(f"'evaluate.pools' names one {name}, which is a method: rename it")
+            for member in members:
+                if member not in self.evaluate.methods:
+                    mistakes.append(
+                        f"'evaluate.pools.{name}' names {member}, which 'evaluate.methods' does "
+                        f"not: {nearest(member, self.evaluate.methods)}"
+                    )
         if "adapter" in self.evaluate.methods and self.train.start_from is None:
             mistakes.append(
                 "'evaluate.methods' names adapter but 'train.start_from' is null: name the adapter "
@@ -372,9 +384,11 @@ class Recipe(RecordingsExperiment):
 def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:
     """Return the SHA-256 of the named top-level sections, as hexadecimal digits.
 
-    `train.start_from` is left out.
+    `train.start_from` and `evaluate.pools` are left out.
     """
     values = recipe.model_dump(mode="json", include=set(sections))
     # Where an adapter lies is not what it is: who goes on from one adds the hash of its weights.
     values.get("train", {}).pop("start_from", None)
+    # Pools are made of answers, they change none.
+    values.get("evaluate", {}).pop("pools", None)
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

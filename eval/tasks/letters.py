@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
-from imuscribe.eval.comparison import LabelTask, best, compared, label_results
+from imuscribe.eval.comparison import Answered, LabelTask, best, compared, label_results
 from imuscribe.eval.methods.language import Predictors
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.report.methods import letters_page
@@ -48,6 +49,15 @@ class Letters(LabelTask[Recipe]):
             fold.test,
         )
 
+    def answered(self, answers: Answers) -> Answered:
+        """Return answers by method, and what pools of methods say together."""
+        found = super().answered(answers)
+        for name, members in self.recipe.evaluate.pools.items():
+            each = zip(*(found[member] for member in members), strict=True)
+            note = f"the mean of the log-probabilities of {', '.join(members)}"
+            found[name] = [replace(Predictions.pooled(said), note=note) for said in each]
+        return found
+
     def judge(self, answers: Answers) -> Values:
         """Return every method's figures and how the best of them compare."""
         recipe = self.recipe
@@ -56,7 +66,10 @@ class Letters(LabelTask[Recipe]):
             "protocol": recipe.split.protocol,
             "data": recipe.data,
             "shots": recipe.evaluate.shots,
-            **compared(recipe, self.folds, answered, _pairs, recipe.evaluate.bootstrap),
+            "pools": {name: list(members) for name, members in recipe.evaluate.pools.items()},
+            **compared(
+                recipe, self.folds, answered, partial(_pairs, recipe), recipe.evaluate.bootstrap
+            ),
         }
 
     results = staticmethod(label_results)
@@ -137,12 +150,14 @@ def method_key(recipe: Recipe, method: str) -> str:
     return key
 
 
-def _pairs(methods: Values) -> list[tuple[str, str]]:
+def _pairs(recipe: Recipe, methods: Values) -> list[tuple[str, str]]:
     """Return what is worth comparing.
 
     The best tuned model with zero-shot and with the best baseline; among those that are shown the
-    test person's own recordings the same, and with the best that is not.
+    test person's own recordings the same, and with the best that is not. Every pool with the best
+    of its members, and with every other pool.
     """
+    pools = recipe.evaluate.pools
     own = [name for name in methods if method_of(name).own]
     others = [name for name in methods if name not in own]
     tuned, shown = best(methods, filter(is_tuned, others)), best(methods, filter(is_tuned, own))
@@ -152,4 +167,6 @@ def _pairs(methods: Values) -> list[tuple[str, str]]:
         (shown, best(methods, filter(is_baseline, own))),
         (shown, tuned),
     ]
+    pairs += [(name, best(methods, members)) for name, members in pools.items()]
+    pairs += combinations(pools, 2)
     return [(a, b) for a, b in pairs if a and b]

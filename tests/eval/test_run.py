@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -95,6 +96,35 @@ def test_a_second_run_asks_nothing_again(folder, settings):
     assert run(Recipe.parse(settings), command="imuscribe run tiny.yaml", progress=False) == folder
     assert [path.stat().st_mtime_ns for path in kept] == before
     assert (folder / "metrics.json").read_bytes() == metrics
+
+
+def test_a_pool_averages_what_is_there_and_asks_nothing_again(folder, settings):
+    before = {path: path.stat().st_mtime_ns for path in (folder / "folds").rglob("*.parquet")}
+    members = ["random-forest", "text-ngram"]
+    pooled = settings | {"evaluate": {**settings["evaluate"], "pools": {"both": members}}}
+    run(Recipe.parse(pooled), progress=False)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    table = pd.read_parquet(folder / "predictions.parquet").set_index(["method", "id"])
+    columns = [f"log_prob:{label}" for label in "ABC"]
+    of = {name: table.loc[name][columns].sort_index() for name in [*members, "both"]}
+    product = np.exp(of["random-forest"] + of["text-ngram"]) ** 0.5
+    np.testing.assert_allclose(
+        np.exp(of["both"]), product.div(product.sum(axis=1), axis=0), atol=1e-9
+    )
+    metrics = json.loads((folder / "metrics.json").read_text())
+    last = metrics["comparisons"][-1]
+    assert last["a"] == "both" and last["b"] in members
+    run(Recipe.parse(settings), progress=False)
+
+
+def test_a_pool_of_what_is_not_run_is_refused(settings):
+    for pools, said in (
+        ({"both": ["svm", "fine-tuned"]}, "names svm, which 'evaluate.methods' does not"),
+        ({"svm": ["random-forest", "fine-tuned"]}, "which is a method: rename it"),
+        ({"one": ["fine-tuned"]}, "pools"),
+    ):
+        with pytest.raises(InputError, match=said):
+            Recipe.parse(settings | {"evaluate": {**settings["evaluate"], "pools": pools}})
 
 
 def test_a_run_that_fails_leaves_no_old_figures(settings, tmp_path):

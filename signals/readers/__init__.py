@@ -1,8 +1,9 @@
-"""Readers, one file a dialect, by the names that `imuscribe data import --layout` takes.
+"""Readers, by the names that `imuscribe data import --layout` takes.
 
 A reader is a function from a file or folder to a list of recordings. To add one, write its file
-beside this one and name the function in `READERS`. The command hands it the options that it has
-parameters for, such as `people`; `readers.tables` reads delimited text.
+beside this one and name the function in `READERS`; what is a few column names, units and folders is
+an entry in `readers.dialects`. The command hands a reader the options that it has parameters for,
+such as `people`; `readers.tables` reads delimited text.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.readers.dialects import NAMES, dialect
 
 if TYPE_CHECKING:
     from imuscribe.signals.recording import Recording
@@ -25,16 +27,21 @@ READERS = {
 """Name of the dialect: the function, imported when asked for, and what it reads."""
 
 
-def reader(dialect: str) -> Callable[..., list[Recording]]:
-    """Return the function that reads a dialect.
+def reader(layout: str) -> Callable[..., list[Recording]]:
+    """Return the function that reads a layout.
 
     Raises
     ------
     InputError
-        If there is no such dialect.
+        If there is no such layout.
     """
-    if dialect not in READERS:
-        raise InputError(f"layout '{dialect}' is unknown: {nearest(dialect, READERS)}")
-    module, name = READERS[dialect][0].split(".")
+    if layout in NAMES:
+        return dialect(layout).read
+    if layout not in READERS:
+        hint = nearest(layout, (*READERS, *NAMES))
+        if hint.startswith("valid:"):  # too many for a line
+            hint = f"valid: {', '.join(READERS)}, or one of 'imuscribe data import --help'"
+        raise InputError(f"layout '{layout}' is unknown: {hint}")
+    module, name = READERS[layout][0].split(".")
     function: Callable[..., list[Recording]] = getattr(import_module(f"{__name__}.{module}"), name)
     return function

@@ -37,8 +37,10 @@ from imuscribe.cli.options import (
 )
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.readers import READERS, reader
+from imuscribe.signals.readers.dialects import NAMES
 
 _LAYOUTS = "; ".join(f"{name}: {what}" for name, (_, what) in READERS.items())
+_LAYOUTS = f"Recognised unless said. {_LAYOUTS}; or {', '.join(NAMES)} (docs/data-format.md)"
 _SHOWN = 40
 _PAIRS = {
     "column": ("columns", "OURS=THEIRS"),
@@ -81,14 +83,15 @@ def info(
     "--label A --subject ann",
     "imuscribe data import folder --layout csv --out mine.parquet --acc-unit g --gyro-unit deg/s "
     "--label '{folder}' --subject '{parent}'",
+    "imuscribe data import folder --out mine.parquet",
     "imuscribe data import CharSense --layout charsense --out charsense.parquet",
     name="import",
 )
 def import_(
     ctx: typer.Context,
     source: Annotated[Path, typer.Argument(help="A file, a folder of them, or a data set.")],
-    layout: Annotated[str, typer.Option(help=f"{_LAYOUTS}.")],
     out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
+    layout: Annotated[str, typer.Option(help=f"{_LAYOUTS}.")] = "",
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -109,10 +112,10 @@ def import_(
         ),
     ] = "",
     angle_unit: Annotated[str, typer.Option(help="CSV: rad or deg, of an attitude.")] = "",
-    label: Annotated[str, typer.Option(help="CSV: what was done.")] = "",
-    subject: Annotated[str, typer.Option(help="CSV: who did it.")] = "",
-    session: Annotated[str, typer.Option(help="CSV: when.")] = "",
-    device: Annotated[str, typer.Option(help="CSV: with what.")] = "",
+    label: Annotated[str, typer.Option(help="What was done.")] = "",
+    subject: Annotated[str, typer.Option(help="Who did it.")] = "",
+    session: Annotated[str, typer.Option(help="When.")] = "",
+    device: Annotated[str, typer.Option(help="With what.")] = "",
     header: Header = "",
     units_row: UnitsRow = None,
     skip: Skip = None,
@@ -126,8 +129,8 @@ def import_(
     sensor_rate: SensorRate = None,
     offset: Offset = None,
     name_pattern: NamePattern = "",
-    case: Annotated[str, typer.Option(help="CSV: 2d (flat surface) or 3d (mid-air).")] = "",
-    placement: Annotated[str, typer.Option(help="CSV: body site, such as wrist or pocket.")] = "",
+    case: Annotated[str, typer.Option(help="2d (flat surface) or 3d (mid-air).")] = "",
+    placement: Annotated[str, typer.Option(help="Body site, such as wrist or pocket.")] = "",
     person: Annotated[
         list[str] | None,
         typer.Option(help="motion-pen: SESSION=WRITER, where one person wrote several; repeat."),
@@ -135,7 +138,8 @@ def import_(
 ) -> None:
     """Convert recordings to the canonical Parquet layout, in m/s², rad/s and seconds.
 
-    In texts such as --label, {file}, {folder} and {parent} name a CSV file and its folders.
+    Layouts of loggers, devices and public data sets are recognised. In texts such as --label,
+    {file}, {folder} and {parent} name a file and its folders.
     """
     from inspect import signature
 
@@ -146,8 +150,9 @@ def import_(
     if out.suffix != ".parquet":
         raise InputError(f"--out {out}: ends in '{out.suffix}': what is written is .parquet")
     refuse_overwriting(out, source)
-    read = reader(layout)
     given = _said(ctx.params)
+    layout = layout or _recognised(source, given)
+    read = reader(layout)
     takes = set(signature(read).parameters)
     tables = "layout" in takes
     if wrong := sorted(given.keys() - (TableLayout.model_fields.keys() if tables else takes)):
@@ -246,6 +251,17 @@ def simulate(
     recordings = run(SimulateConfig.parse(values, "simulate"), progress=True)
     save(recordings, out)
     typer.echo(f"wrote {len(recordings):,} recordings to {out}")
+
+
+def _recognised(source: Path, given: Mapping[str, Any]) -> str:
+    """Return the layout of a file or folder: tables where columns are named, else what it shows."""
+    from imuscribe.signals.readers.dialects.recognise import recognise
+
+    if "columns" in given:
+        return "csv"
+    layout, why = recognise(source)
+    typer.echo(f"layout {layout}: {why}", err=True)
+    return layout
 
 
 def _said(params: Mapping[str, Any]) -> dict[str, Any]:

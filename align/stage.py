@@ -50,7 +50,7 @@ def train(recipe: Recipe, recordings: Sequence[Recording], out: Path, resume: bo
 
 
 def asking(recipe: Recipe) -> Recipe:
-    """Return a recipe as this stage uses it; InputError if it cannot be used here."""
+    """Return a recipe as this stage trains and asks by it; InputError if it cannot be used here."""
     if recipe.sensor is None:
         raise InputError("'sensor' is null: there are no tokens to ask about: set sensor={}")
     if recipe.questions.channels:
@@ -59,7 +59,8 @@ def asking(recipe: Recipe) -> Recipe:
             "questions.channels=[]"
         )
     sensor = recipe.sensor.model_copy(update={"vary": None})
-    return recipe.model_copy(update={"sensor": sensor, "windows": None})
+    values = recipe.model_dump(include=set(Recipe.model_fields) - {"kind"})
+    return Recipe.model_validate(values | {"sensor": sensor, "windows": None})
 
 
 def with_signals(rows: Sequence[Row], recipe: Recipe) -> list[Row]:

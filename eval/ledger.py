@@ -25,6 +25,7 @@ TITLES = {
     "segments": "Whole words without given boundaries",
     "adaptation": "A person learnt from words, without labels",
     "explanations": "What explanations are worth to a student",
+    "questions": "Questions about signals",
 }
 """Kind → the heading of its page."""
 

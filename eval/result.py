@@ -20,6 +20,7 @@ Metric = Literal[
     "R@5",
     "words right",
     "letters right",
+    "questions right",
     "boundary F1",
     "accuracy gain",
     "claims supported",

@@ -32,6 +32,7 @@ KINDS = {
     "segments": Kind("words", "SegmentRecipe", "words segment"),
     "adaptation": Kind("words", "AdaptRecipe", "adapt"),
     "explanations": Kind("explanations", "PairsRecipe", "pairs study"),
+    "questions": Kind("questions", "QuestionsRecipe", "align train"),
     "sweep": Kind("sweep", "SweepRecipe", "sweep"),
 }
 """What a recipe's ``kind`` may be."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,14 @@ import numpy as np
 from imuscribe.align import qa
 from imuscribe.align.stage import asking, with_signals
 from imuscribe.eval.methods.answers import Answered, Blind, gain, judge_answers
+from imuscribe.eval.report.page import Table
 from imuscribe.eval.store import Store
 from imuscribe.finetune.adapters import weights_hash
 from imuscribe.finetune.lineage import check_held_out, read
 from imuscribe.finetune.reading import Reader
+from imuscribe.finetune.rows import Row
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import write_text
 from imuscribe.signals.recording import Recording
 
 Values = dict[str, Any]
@@ -27,7 +27,7 @@ Values = dict[str, Any]
 def evaluate(
     recipe: Recipe, recordings: Sequence[Recording], adapter: Path, progress: bool = True
 ) -> Values:
-    """Ask an adapter about test people, judge it beside a blind reader, and write both down.
+    """Ask a trained adapter about test people, and judge it beside a blind reader.
 
     Parameters
     ----------
@@ -36,14 +36,13 @@ def evaluate(
     recordings : sequence of Recording
         Everything in the data, cleaned, not cut into windows.
     adapter : Path
-        Receives ``questions.json`` and ``questions.md``; its answers are kept in ``answers`` and
-        not asked for again.
+        Its answers are kept in ``answers`` and not asked for again.
     progress : bool
 
     Returns
     -------
     dict
-        ``reader`` and ``blind`` as `judge_answers`, ``gain``: the paired difference.
+        As `judge`, and ``learnt_from``: the people the adapter knows.
 
     Raises
     ------
@@ -60,60 +59,79 @@ def evaluate(
             "about: set split.protocol=given and both lists"
         )
     start = recipe.train.model_copy(update={"start_from": str(adapter)})
+    check_held_out(recipe.model_copy(update={"train": start}), recordings, test)
+    asked = rows_about(test, recipe)
+    settings = recipe.evaluate.max_new_tokens, recipe.model.model_dump(mode="json")
+    said = [(row["prompt"], row["completion"], row["signal_of"].content) for row in asked]
+    answers = Store(adapter / "answers").values(
+        ["answers"],
+        [weights_hash(adapter), settings, said],
+        lambda: answer(asked, recipe, adapter, progress),
+    )
+    learnt = sorted({who for item in read(adapter) or () for who in item["subjects"]})
+    return judge([(train, asked, answers)], recipe) | {"learnt_from": learnt}
+
+
+def rows_about(test: Sequence[Recording], recipe: Recipe) -> list[Row]:
+    """Return the questions asked about test people, with what the encoder sees."""
+    return with_signals(qa.rows(test, recipe.questions, recipe.seed), recipe)
+
+
+def answer(asked: Sequence[Row], recipe: Recipe, adapter: Path, progress: bool = True) -> Values:
+    """Return what an adapter writes to each question, ``texts``, and the ``tokens`` of each."""
     reader = Reader(adapter, recipe)
     if reader.sensor is None:
         raise InputError(f"adapter '{adapter}': reads no sensor tokens: make one with align train")
-    check_held_out(recipe.model_copy(update={"train": start}), recordings, test)
-
-    asked = with_signals(qa.rows(test, recipe.questions, recipe.seed), recipe)
-    prompts = [row["prompt"] for row in asked]
     signals = np.stack([row["signal"] for row in asked])
-    truth = [row["completion"] for row in asked]
-    settings = recipe.evaluate.max_new_tokens, recipe.model.model_dump(mode="json")
-    key = [weights_hash(adapter), settings, prompts, truth, [r["signal_of"].content for r in asked]]
-    texts = Store(adapter / "answers").values(
-        ["answers"], key, lambda: reader.write(prompts, progress, signals)
-    )
-    blind = Blind([p.question for p in qa.pairs(train, recipe.questions, recipe.seed)])
-    ours, theirs = (
-        [
-            Answered(row["question"], text, row["subject"])
-            for row, text in zip(asked, said, strict=True)
-        ]
-        for said in (texts, [blind(row["question"]) for row in asked])
-    )
-    found = {
-        "people": sorted({rec.subject for rec in test}),
-        "learnt_from": sorted({who for item in read(adapter) or () for who in item["subjects"]}),
+    prompts = [row["prompt"] for row in asked]
+    texts = reader.write(prompts, progress, signals)
+    return {"texts": texts, "tokens": reader.tokens(prompts).tolist()}
+
+
+def judge(
+    folds: Sequence[tuple[Sequence[Recording], Sequence[Row], Values]], recipe: Recipe
+) -> Values:
+    """Judge what was answered beside a reader who only knows which answers are common.
+
+    Each fold is the recordings of its training people, what was asked about the others, and the
+    `answer`.
+
+    Returns
+    -------
+    dict
+        ``people`` who were asked about; ``reader`` and ``blind`` as `judge_answers`; ``gain``: the
+        paired difference; ``tokens``: the median of a prompt.
+    """
+    ours: list[Answered] = []
+    theirs: list[Answered] = []
+    for train, asked, answers in folds:
+        blind = Blind([pair.question for pair in qa.pairs(train, recipe.questions, recipe.seed)])
+        for row, text in zip(asked, answers["texts"], strict=True):
+            ours.append(Answered(row["question"], text, row["subject"]))
+            theirs.append(Answered(row["question"], blind(row["question"]), row["subject"]))
+    return {
+        "people": sorted({one.subject for one in ours}),
         "reader": judge_answers(ours, recipe.seed),
         "blind": judge_answers(theirs, recipe.seed),
         "gain": gain(ours, theirs, recipe.seed),
+        "tokens": float(np.median([n for *_, answers in folds for n in answers["tokens"]])),
     }
-    write_text(adapter / "questions.json", json.dumps(found, indent=2))
-    write_text(adapter / "questions.md", as_text(found))
-    return found
 
 
-def as_text(found: Values) -> str:
-    """Return the figures of `evaluate` as a Markdown table with intervals."""
-    rows = [("right, averaged over people", "people")]
-    rows += [("facts right", "facts"), ("answers with something false", "false")]
+def table(found: Values) -> Table:
+    """Return the figures of `judge` with intervals."""
+    rows = [("right, averaged over people", "people"), ("facts right", "facts")]
+    rows += [("answers with something false", "false"), ("nothing could be read", "silent")]
     rows += [("ROUGE-1", "rouge1"), ("ROUGE-L", "rougeL"), ("METEOR", "meteor")]
     both = found["reader"], found["blind"]
-    lines = [
-        f"{both[0]['n']:,} questions about {len(found['people'])} people never seen",
-        "(95 % intervals)",
-        "",
-        "| | reader | blind |",
-        "|---|---|---|",
-    ]
-    lines += [f"| {name} | {' | '.join(_said(one[key]) for one in both)} |" for name, key in rows]
-    for kind in both[0]["kinds"]:
-        lines.append(f"| {kind} right | {' | '.join(_said(one['kinds'][kind]) for one in both)} |")
-    return "\n".join([*lines, "", f"Gain over the blind, paired: {_said(found['gain'])}", ""])
+    lines = [[name, *(_said(one[key]) for one in both)] for name, key in rows]
+    lines += [[kind, *(_said(one["kinds"][kind]) for one in both)] for kind in both[0]["kinds"]]
+    lines.append(["gain over the blind, paired", _said(found["gain"]), ""])
+    title = f"{both[0]['n']:,} questions about {len(found['people'])} people never seen"
+    return Table(("", "reader", "blind"), lines, title)
 
 
 def _said(figure: Values) -> str:
     if figure["low"] is None:
         return f"{figure['value']:.3f} (n {figure['n']})"
-    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f}, n {figure['n']})"
+    return f"{figure['value']:.3f} ({figure['low']:.3f} – {figure['high']:.3f}, n {figure['n']})"

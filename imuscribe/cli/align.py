@@ -158,25 +158,30 @@ def eval(
 ) -> None:
     """Ask an aligned model about the people in split.test, whom it has never met.
 
-    Beside it stands a blind reader who knows the commonest answers. Writes questions.json and
-    questions.md into the folder; answers given before are not asked for again.
+    Beside it stands a blind reader who knows the commonest answers. Answers given before are not
+    asked for again. `imuscribe run` of a recipe of the kind 'questions' trains, asks and reports.
     """
     own = adapter / "recipe.yaml"
     if not own.is_file():
         raise InputError(f"{adapter}: holds no recipe.yaml: give the adapter of 'align train'")
     resolved = _asking(str(own), overrides or [])
-    from imuscribe.eval.methods.aligned import as_text, evaluate
+    from imuscribe.eval.methods.aligned import evaluate, table
+    from imuscribe.eval.report.render import print_table
     from imuscribe.finetune.rows import load_recordings
 
-    typer.echo(as_text(evaluate(resolved, load_recordings(resolved), adapter)))
-    typer.echo(f"{adapter / 'questions.json'}")
+    print_table(table(evaluate(resolved, load_recordings(resolved), adapter)))
 
 
 def _asking(recipe: str, overrides: list[str]) -> Recipe:
     from imuscribe.align.stage import asking
-    from imuscribe.recipes.load import load_recipe, name_labels
+    from imuscribe.recipes.load import load_as, load_experiment, name_labels
+    from imuscribe.recipes.questions import QuestionsRecipe
+    from imuscribe.recipes.schema import Recipe
 
-    return asking(name_labels(load_recipe(recipe, overrides)))
+    found = load_experiment(recipe, overrides)
+    if not isinstance(found, Recipe):
+        found = load_as(QuestionsRecipe, recipe, overrides)  # says what its kind is for
+    return asking(name_labels(found))
 
 
 def _config(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,8 @@ import torch
 
 from imuscribe.align import stage
 from imuscribe.cli.align import eval as align_eval
-from imuscribe.eval.methods.aligned import as_text, evaluate
+from imuscribe.eval.methods.aligned import evaluate
+from imuscribe.eval.run import read_run, run
 from imuscribe.finetune import sft
 from imuscribe.finetune.lineage import read
 from imuscribe.finetune.reading import Reader
@@ -22,7 +22,8 @@ from imuscribe.finetune.rows import load_recordings, training_people
 from imuscribe.models.config import SensorConfig
 from imuscribe.models.sensor.files import about_tokens
 from imuscribe.models.sensor.projector import SensorTokens
-from imuscribe.recipes.load import load_recipe
+from imuscribe.recipes.load import load_experiment
+from imuscribe.recipes.questions import QuestionsRecipe
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
 
@@ -134,14 +135,28 @@ def test_an_aligned_model_is_judged_beside_a_blind_one_and_asked_once(
     assert found["people"] == ["sim-003"] and found["reader"]["n"] == found["blind"]["n"] > 0
     gained = found["reader"]["people"]["value"] - found["blind"]["people"]["value"]
     assert found["gain"]["value"] == pytest.approx(gained)
-    assert json.loads((adapter / "questions.json").read_text()) == found
-    assert (adapter / "questions.md").read_text() == as_text(found)
 
     def asked_again(*_: Any) -> None:
         raise AssertionError("answers of before were not found")
 
     monkeypatch.setattr(Reader, "write", asked_again)
     assert evaluate(recipe, load_recordings(recipe), adapter, progress=False) == found
+
+
+def test_a_run_teaches_asks_and_reports(
+    make: Callable[..., Recipe], aligned: Path, tmp_path: Path
+) -> None:
+    values = make().model_dump() | {"kind": "questions", "out": str(tmp_path)}
+    folder = run(QuestionsRecipe.parse(values), "imuscribe run tiny", progress=False)
+    # What `align train` makes of the same recipe, asked the same.
+    assert weights(folder / "folds/given/adapter") == weights(aligned)
+    alone = evaluate(make(), load_recordings(make()), aligned, progress=False)
+    measured = read_run(folder)[0]
+    assert measured["reader"] == alone["reader"] and measured["blind"] == alone["blind"]
+    right, blind, gained = measured["results"]
+    assert right["tokens"] == alone["tokens"] > 4 and right["n"] == alone["reader"]["n"]
+    assert gained["value"] == pytest.approx(right["value"] - blind["value"], abs=1e-5)
+    assert "right, averaged over people" in (folder / "report.md").read_text()
 
 
 def test_levels_tell_apart_what_is_alike_but_for_its_values() -> None:
@@ -174,9 +189,15 @@ def test_what_cannot_be_taught_is_told(
         stage.train(recipe, load_recordings(recipe), tmp_path)
 
 
+def test_a_recipe_of_questions_needs_tokens_to_ask_about(make: Callable[..., Recipe]) -> None:
+    values = make().model_dump() | {"kind": "questions"}
+    with pytest.raises(InputError, match="'sensor' is null"):
+        QuestionsRecipe.parse(values | {"sensor": None})
+
+
 def test_an_unknown_kind_of_question_is_told() -> None:
     with pytest.raises(InputError, match=r"questions\.kinds"):
-        load_recipe("align-hapt", ["questions.kinds=[trends]"])
+        load_experiment("align-hapt", ["questions.kinds=[trends]"])
 
 
 def test_a_person_it_has_learnt_from_is_not_tested(

@@ -58,7 +58,8 @@ def test_every_kind_has_a_packaged_recipe_of_its_own_class() -> None:
         assert schema(kind).model_fields["kind"].default == kind
 
 
-@pytest.mark.parametrize("name", packaged_names())
+# The kind of questions came after kinds were written, with no section of its own.
+@pytest.mark.parametrize("name", [name for name in packaged_names() if name != "align-hapt"])
 def test_a_recipe_without_a_kind_loads_as_earlier_versions_wrote_it(
     tmp_path: Path, name: str
 ) -> None:

@@ -217,7 +217,8 @@ class EvalConfig(Config):
     and one bias a label); 0 leaves its probabilities as they are."""
     pools: dict[str, Annotated[Names, Field(min_length=2)]] = Field(default_factory=dict)
     """Methods whose log-probabilities are averaged, under a name: ``{pooled: [fine-tuned, svm]}``.
-    Nothing is fitted; a pool without the language model beside it says what that adds."""
+    Nothing is fitted; a pool without the language model beside it says what that adds. One that
+    names a method which is not run is left out."""
     bootstrap: NonNegativeInt = 1000
     """Resamples of people behind each bootstrap interval; 0 skips it."""
 
@@ -337,12 +338,11 @@ class Recipe(RecordingsExperiment):
         for name, members in self.evaluate.pools.items():
             if name in get_args(Method):
                 mistakes.append(f"'evaluate.pools' names one {name}, which is a method: rename it")
-            for member in members:
-                if member not in self.evaluate.methods:
-                    mistakes.append(
-                        f"'evaluate.pools.{name}' names {member}, which 'evaluate.methods' does "
-                        f"not: {nearest(member, self.evaluate.methods)}"
-                    )
+            mistakes += [
+                f"'evaluate.pools.{name}' names {member}: {nearest(member, get_args(Method))}"
+                for member in members
+                if member not in get_args(Method)
+            ]
         if "adapter" in self.evaluate.methods and self.train.start_from is None:
             mistakes.append(
                 "'evaluate.methods' names adapter but 'train.start_from' is null: name the adapter "

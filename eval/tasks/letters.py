@@ -52,7 +52,7 @@ class Letters(LabelTask[Recipe]):
     def answered(self, answers: Answers) -> Answered:
         """Return answers by method, and what pools of methods say together."""
         found = super().answered(answers)
-        for name, members in self.recipe.evaluate.pools.items():
+        for name, members in _pools(self.recipe).items():
             each = zip(*(found[member] for member in members), strict=True)
             note = f"the mean of the log-probabilities of {', '.join(members)}"
             found[name] = [replace(Predictions.pooled(said), note=note) for said in each]
@@ -66,7 +66,7 @@ class Letters(LabelTask[Recipe]):
             "protocol": recipe.split.protocol,
             "data": recipe.data,
             "shots": recipe.evaluate.shots,
-            "pools": {name: list(members) for name, members in recipe.evaluate.pools.items()},
+            "pools": {name: list(members) for name, members in _pools(recipe).items()},
             **compared(
                 recipe, self.folds, answered, partial(_pairs, recipe), recipe.evaluate.bootstrap
             ),
@@ -150,6 +150,12 @@ def method_key(recipe: Recipe, method: str) -> str:
     return key
 
 
+def _pools(recipe: Recipe) -> dict[str, tuple[str, ...]]:
+    """Return the pools whose members are all run."""
+    run, pools = set(recipe.evaluate.methods), recipe.evaluate.pools
+    return {name: members for name, members in pools.items() if run.issuperset(members)}
+
+
 def _pairs(recipe: Recipe, methods: Values) -> list[tuple[str, str]]:
     """Return what is worth comparing.
 
@@ -157,7 +163,7 @@ def _pairs(recipe: Recipe, methods: Values) -> list[tuple[str, str]]:
     test person's own recordings the same, and with the best that is not. Every pool with the best
     of its members, and with every other pool.
     """
-    pools = recipe.evaluate.pools
+    pools = _pools(recipe)
     own = [name for name in methods if method_of(name).own]
     others = [name for name in methods if name not in own]
     tuned, shown = best(methods, filter(is_tuned, others)), best(methods, filter(is_tuned, own))

@@ -101,7 +101,8 @@ def test_a_second_run_asks_nothing_again(folder, settings):
 def test_a_pool_averages_what_is_there_and_asks_nothing_again(folder, settings):
     before = {path: path.stat().st_mtime_ns for path in (folder / "folds").rglob("*.parquet")}
     members = ["random-forest", "text-ngram"]
-    pooled = settings | {"evaluate": {**settings["evaluate"], "pools": {"both": members}}}
+    pools = {"both": members, "left out": ["svm", "random-forest"]}
+    pooled = settings | {"evaluate": {**settings["evaluate"], "pools": pools}}
     run(Recipe.parse(pooled), progress=False)
     assert before == {path: path.stat().st_mtime_ns for path in before}
     table = pd.read_parquet(folder / "predictions.parquet").set_index(["method", "id"])
@@ -112,14 +113,15 @@ def test_a_pool_averages_what_is_there_and_asks_nothing_again(folder, settings):
         np.exp(of["both"]), product.div(product.sum(axis=1), axis=0), atol=1e-9
     )
     metrics = json.loads((folder / "metrics.json").read_text())
+    assert list(metrics["methods"]) == [*METHODS, "both"]
     last = metrics["comparisons"][-1]
     assert last["a"] == "both" and last["b"] in members
     run(Recipe.parse(settings), progress=False)
 
 
-def test_a_pool_of_what_is_not_run_is_refused(settings):
+def test_a_pool_is_named_after_no_method_and_has_two_members(settings):
     for pools, said in (
-        ({"both": ["svm", "fine-tuned"]}, "names svm, which 'evaluate.methods' does not"),
+        ({"both": ["svn", "fine-tuned"]}, "names svn: did you mean 'svm'"),
         ({"svm": ["random-forest", "fine-tuned"]}, "which is a method: rename it"),
         ({"one": ["fine-tuned"]}, "pools"),
     ):

@@ -12,11 +12,24 @@ from numpy.typing import NDArray
 
 from imuscribe.signals.cleaning import CleanConfig, fresh_samples
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.motion.plausible import (
+    NO_GRAVITY,
+    ONLY_GRAVITY,
+    OUT_OF_REACH,
+    doubts,
+    without_gravity,
+)
+from imuscribe.signals.motion.turning import Verdict, judge, misfits
 from imuscribe.signals.recording import ACC, GYRO, SENSORS, STANDARD_GRAVITY, Recording
 from imuscribe.signals.units import Quantity, counts_of_gravity, units_that_fit
 
+DISAGREE = "axes disagree"
 KINDS = {
     "implausible units": "",
+    OUT_OF_REACH: "",
+    NO_GRAVITY: "",
+    ONLY_GRAVITY: "",
+    DISAGREE: "",
     "repeats": "of their samples",
     "irregular clock": "spread of the steps",
     "gap": "of their time",
@@ -46,6 +59,8 @@ _PLAUSIBLE_GYRO, _GYRO_REACH = 20.0, 70.0
 # A hand that accelerates by 2 m/s² turns by more than 0.4 rad/s at some time: the least of 19,000
 # such recordings in five public data sets is 0.68. What slides may not: it is told, not refused.
 _MOVING, _TURNING = 2.0, 0.4
+# Windows of one person with one device whose axes are judged together, and of a whole data set.
+_OF_PERSON, _OF_ALL = 24, 600
 
 
 @dataclass(frozen=True)
@@ -64,13 +79,16 @@ def inspect(rec: Recording, reach: Mapping[str, float] | None = None) -> list[Pr
     `reach` is the largest magnitude that each sensor (``"acc"``, ``"gyro"``) of this device ever
     delivered, by default in this recording: what lies well below it is no clipping.
     """
+    impossible = [Problem(kind, detail) for kind, detail in _impossible(rec)]
+    if any(problem.kind == OUT_OF_REACH for problem in impossible):
+        return impossible  # nothing else can be computed from such numbers
     fresh = {
         name: fresh_samples(rec.select(channels), rec.t)
         for name, channels in SENSORS.items()
         if set(channels) <= set(rec.channels)
     }
     return [
-        *(Problem("implausible units", detail) for detail in _units(rec)),
+        *impossible,
         *_repeats(fresh),
         *_clock(rec),
         *_clipping(rec, fresh, reach or _reach(rec)),
@@ -84,9 +102,47 @@ def check_units(rec: Recording, units: Mapping[Quantity, str] | None = None) -> 
 
     `units` are those it was read in, where they are known: no hint names one that is in use.
     """
-    for detail in _units(rec, units or {}):
-        raise InputError(f"recording '{rec.id}': {detail}", "implausible units")
+    for kind, detail in _impossible(rec, units):
+        raise InputError(f"recording '{rec.id}': {detail}", kind)
     return rec
+
+
+def usable_people(recordings: Sequence[Recording]) -> tuple[list[Recording], list[InputError]]:
+    """Return the recordings of people who have gravity in theirs, and an error for each other.
+
+    One recording is judged by `check_units`; what is doubtful in one is clear in many.
+    """
+    lacking = without_gravity(recordings)
+    kept = [rec for rec in recordings if rec.subject not in lacking]
+    refused = [
+        InputError(f"recording '{rec.id}' of '{rec.subject}': {lacking[rec.subject]}", NO_GRAVITY)
+        for rec in recordings
+        if rec.subject in lacking
+    ]
+    return kept, refused
+
+
+def axes(recordings: Sequence[Recording]) -> tuple[Verdict, dict[tuple[str, str], str]]:
+    """Judge whether acceleration and rotation rate can be of one device, over all recordings.
+
+    Returns what all of them say together, and what contradicts by (device, subject); a device that
+    contradicts as a whole does so for each of its people.
+    """
+    groups: dict[tuple[str, str], list[Recording]] = {}
+    for rec in recordings:
+        if rec.gyro is not None:
+            groups.setdefault((rec.device, rec.subject), []).append(rec)
+    each = max(1, min(_OF_PERSON, _OF_ALL // max(1, len(groups))))
+    costs = {group: _windows(found, each) for group, found in groups.items()}
+    contradict: dict[tuple[str, str], str] = {}
+    for device in {device for device, _ in groups}:
+        mine = [group for group in groups if group[0] == device]
+        whole = judge(np.concatenate([costs[group] for group in mine])).contradiction
+        for group in mine:
+            if said := judge(costs[group]).contradiction or whole:
+                contradict[group] = said
+    everything = judge(np.concatenate([*costs.values()])) if costs else judge(np.empty((0, 2)))
+    return everything, contradict
 
 
 def summarise(
@@ -97,9 +153,10 @@ def summarise(
     `refused` are the errors of rows that could not become recordings, reported as ``"unusable"``.
     Returns plain values: how many `recordings`; how many of each of the `people`, `labels`,
     `sessions`, `devices`, `cases`, `placements` and `channels`; minimum, median and maximum of
-    `rate`, `duration` and `samples`; and by kind of `problems` how many recordings have it, in what
-    `share` of their samples at the median, how many at each of the clipping `limits`, and an
-    `example`, the worst.
+    `rate`, `duration` and `samples`; of the `axes` of acceleration and rotation rate how many
+    windows were compared and whether they agree; and by kind of `problems` how many recordings
+    have it, in what `share` of their samples at the median, how many at each of the clipping
+    `limits`, and an `example`, the worst.
     """
     from tqdm import tqdm
 
@@ -109,9 +166,16 @@ def summarise(
         ever = reach.setdefault(rec.device, {})
         for sensor, magnitude in _reach(rec).items():
             ever[sensor] = max(magnitude, ever.get(sensor, 0.0))
+    lacking = without_gravity(recordings)
+    verdict, contradict = axes(recordings)
     for rec in tqdm(recordings, desc="inspect", unit="rec", disable=not progress):
         for problem in inspect(rec, reach[rec.device]):
             found.setdefault(problem.kind, []).append((problem, rec.id))
+    for rec in recordings:
+        if said := lacking.get(rec.subject):
+            found.setdefault(NO_GRAVITY, []).append((Problem(NO_GRAVITY, said), rec.id))
+        if said := contradict.get((rec.device, rec.subject)):
+            found.setdefault(DISAGREE, []).append((Problem(DISAGREE, said), rec.id))
     problems = {kind: _finding(found[kind]) for kind in KINDS if kind in found}
     if refused:
         about = {"share": 1.0, "limits": {}, "example": str(refused[0])}
@@ -128,8 +192,28 @@ def summarise(
         "rate": _spread([rec.rate for rec in recordings]),
         "duration": _spread([rec.duration for rec in recordings]),
         "samples": _spread([rec.n_samples for rec in recordings]),
+        "axes": {"compared": verdict.windows, "agree": verdict.agrees and not contradict},
         "problems": problems,
     }
+
+
+def _windows(recordings: Sequence[Recording], most: int) -> NDArray[np.float64]:
+    """Return the misfits of at most so many windows, taken evenly from all recordings."""
+    chosen = recordings[:: max(1, len(recordings) // most)][:most]
+    of_each = max(1, most // len(chosen))
+    return np.concatenate([misfits(rec, of_each) for rec in chosen])
+
+
+def _impossible(
+    rec: Recording, units: Mapping[Quantity, str] | None = None
+) -> Iterator[tuple[str, str]]:
+    """Yield what no device can have recorded: its kind, and figures."""
+    found = [*doubts(rec)]
+    if any(kind == OUT_OF_REACH for kind, _ in found):
+        yield from found
+        return
+    said = [("implausible units", detail) for detail in _units(rec, units)]
+    yield from said or found  # acceleration in g seems to lack gravity
 
 
 def _units(rec: Recording, units: Mapping[Quantity, str] | None = None) -> Iterator[str]:

@@ -297,6 +297,7 @@ def _show(name: str, summary: dict[str, Any]) -> None:
     for title, unit in (("rate", " Hz"), ("duration", " s"), ("samples", "")):
         low, middle, high = summary[title]
         line(title, f"{low:,.4g} to {high:,.4g}{unit}, median {middle:,.4g}")
+    line("axes", _axes(summary))
     typer.echo("problems" if summary["problems"] else "no problems found")
     for kind, found in summary["problems"].items():
         count, limits = found["recordings"], list(found["limits"].items())[:4]
@@ -307,6 +308,17 @@ def _show(name: str, summary: dict[str, Any]) -> None:
         if limits:
             text += "; limits " + ", ".join(f"{limit} ({k:,})" for limit, k in limits)
         line(kind, f"{text}; worst {found['example']}")
+
+
+def _axes(summary: Mapping[str, Any]) -> str:
+    """Say whether acceleration and rotation rate were found to be of one device."""
+    compared, agree = summary["axes"]["compared"], summary["axes"]["agree"]
+    if agree:
+        return f"gravity turns with the gyroscope ({compared:,} windows compared)"
+    if "axes disagree" in summary["problems"]:
+        return "gravity does not turn with the gyroscope: see below"
+    why = "too little turning" if compared else "no gyroscope"
+    return f"not confirmed ({why}): mirrored or swapped axes would go unnoticed"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

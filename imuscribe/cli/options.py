@@ -133,6 +133,13 @@ def recordings_of(
     return [check_units(read_csv(file, names, acc_unit, gyro_unit, time_unit, rate, acc_sign))]
 
 
+def disagreements(recordings: Sequence[Recording]) -> list[str]:
+    """Return how acceleration and rotation rate contradict each other, each way once."""
+    from imuscribe.signals.quality import axes
+
+    return sorted(set(axes(recordings)[1].values()))
+
+
 def examples(*lines: str) -> str:
     """Return the end of a command's help: lines that can be typed as they stand."""
     return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)

@@ -20,6 +20,7 @@ from imuscribe.cli.options import (
     RecipeName,
     TimeUnit,
     command,
+    disagreements,
     is_csv,
     recordings_of,
 )
@@ -159,6 +160,8 @@ def predict(
     if said and not is_csv(file):
         raise InputError(f"{file}: Parquet says its columns and units itself: leave them out")
     recordings = recordings_of(file, column, acc_unit, gyro_unit, time_unit, rate, acc_sign)
+    for doubt in disagreements(recordings):
+        typer.echo(f"{file.name}: {doubt}", err=True)
     for rec in recordings:
         if adapter is None and (doubt := _doubt(rec)):
             typer.echo(f"{rec.id}: {doubt}", err=True)

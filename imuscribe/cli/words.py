@@ -21,6 +21,7 @@ from imuscribe.cli.options import (
     Rate,
     TimeUnit,
     command,
+    disagreements,
     recordings_of,
 )
 from imuscribe.signals.errors import InputError
@@ -136,9 +137,15 @@ def decode(
     """
     from imuscribe.words.speller import Speller
 
+    told: set[str] = set()
+
     def recordings() -> Iterator[Recording]:
         for file in in_writing_order(files):
-            yield from recordings_of(file, column, acc_unit, gyro_unit, time_unit, rate, acc_sign)
+            found = recordings_of(file, column, acc_unit, gyro_unit, time_unit, rate, acc_sign)
+            for said in {*disagreements(found)} - told:
+                typer.echo(f"{file.name}: {said}", err=True)
+                told.add(said)
+            yield from found
 
     speller = Speller.load(adapter, lexicon)
     readings, waiting = [], []

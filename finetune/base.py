@@ -124,6 +124,13 @@ def skeleton(model: ModelConfig) -> PreTrainedModel:
     return network
 
 
+def context(model: ModelConfig) -> int | None:
+    """Return the most tokens a model reads at once; None where its configuration does not say."""
+    with _found(model.base):
+        settings = _config(model.base).get_text_config()
+    return getattr(settings, "max_position_embeddings", None)
+
+
 def adapted(network: PreTrainedModel, lora: LoraConfig) -> dict[str, nn.Linear]:
     """Return the linear layers an adapter goes on, by full name.
 

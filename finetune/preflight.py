@@ -6,10 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from imuscribe.finetune.base import adapted, adapter_precision, precision, skeleton
+from imuscribe.finetune.base import adapted, adapter_precision, context, precision, skeleton
 from imuscribe.finetune.rows import Row, prompt_builder, tokenised, training_rows
 from imuscribe.prompts.serialize import build_serializer
 from imuscribe.recipes.schema import LoraConfig, Recipe
@@ -114,12 +115,20 @@ def check_lengths(
 ) -> list[int]:
     """Return the tokens of every row, completion and end token included.
 
-    Rows longer than `train.max_length` are an InputError that says of which labels, how many, and
-    what would fit. (A trainer left to itself drops them without a word, whole classes of them.)
+    Rows longer than `train.max_length`, or than what the model reads at once, are an InputError
+    that says of which labels, how many, and what would fit. (A trainer left to itself drops them
+    without a word, whole classes of them.)
     """
     length = 0 if recipe.sensor is None else recipe.sensor.length
     lengths = [len(row["input_ids"]) for row in tokenised(rows, tokenizer, length)]
-    allowed = recipe.train.max_length
+    allowed, most = recipe.train.max_length, context(recipe.model)
+    if most is not None and max(lengths, default=0) > most:
+        over = sum(n > most for n in lengths)
+        raise InputError(
+            f"model.base '{Path(recipe.model.base).name}' reads {most} tokens at once but {over} "
+            f"of {len(rows)} rows are longer, the longest {max(lengths)}: set "
+            f"train.max_length={most} and fewer steps in 'text' or fewer sensor.tokens"
+        )
     long = Counter(row["label"] for row, n in zip(rows, lengths, strict=True) if n > allowed)
     if long:
         per_label = ", ".join(f"{label} {count}" for label, count in long.items())

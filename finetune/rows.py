@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imuscribe.models.config import PATCH_SECONDS
 from imuscribe.prompts.ask.retrieval import Retriever
 from imuscribe.prompts.ask.sensor import PLACE
 from imuscribe.prompts.ask.sensor import prompt_ids as placed_ids
@@ -19,8 +20,8 @@ from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.labels import said
 from imuscribe.signals.motion.augment import augment
-from imuscribe.signals.motion.views import sequence
-from imuscribe.signals.recording import Array, Recording
+from imuscribe.signals.motion.views import n_channels, sequence
+from imuscribe.signals.recording import ACC, GYRO, Array, Recording
 from imuscribe.signals.windows import cut
 
 if TYPE_CHECKING:
@@ -94,12 +95,31 @@ def prompt_builder(recipe: Recipe, tokenizer: Any, reads: bool = True) -> Prompt
 
 
 def signals_of(recordings: Sequence[Recording], recipe: Recipe) -> Array:
-    """Return what the recipe's sensor encoder sees of cleaned recordings, (n, channels, steps)."""
+    """Return what the recipe's sensor encoder sees of cleaned recordings, (n, channels, steps).
+
+    It is an InputError if a recording lacks a channel of the view, or is shorter than a patch.
+    """
     assert recipe.sensor is not None
     sensor = recipe.sensor
-    return np.stack(
-        [sequence(rec, sensor.view, sensor.steps, recipe.text.frame) for rec in recordings]
-    )
+
+    def seen(rec: Recording) -> Array:
+        if sensor.encoder == "patch" and rec.n_samples < PATCH_SECONDS * rec.rate:
+            raise InputError(
+                f"recording '{rec.id}': lasts {rec.duration:.2f} s, less than a patch of "
+                f"{PATCH_SECONDS:g} s: give one of {PATCH_SECONDS:g} s or more",
+                "shorter than a patch",
+            )
+        rows = sequence(rec, sensor.view, sensor.steps, recipe.text.frame)
+        if len(rows) != n_channels(sensor.view):
+            raise InputError(
+                f"recording '{rec.id}': has {', '.join(rec.channels)}, the encoder's "
+                f"sensor.view={sensor.view} needs {', '.join((*ACC, *GYRO))}: give a recording "
+                "with a gyroscope",
+                "no gyroscope",
+            )
+        return rows
+
+    return np.stack([seen(rec) for rec in recordings])
 
 
 def training_rows(

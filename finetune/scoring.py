@@ -89,6 +89,7 @@ class LabelScorer:
         rows = prompt_ids(self.tokenizer, prompts, places(self.model, signals))
         full = np.zeros((len(rows), len(self.labels)), dtype=np.float64)
         single = all(len(ids) == 1 for ids in self._ids)
+        _check_room(self.model, rows, max(map(len, self._ids)), "labels")
         size = max(1, batch_size // len(_nodes(self._ids)))
         with torch.inference_mode():
             for batch in _batches(rows, size, progress, "scoring"):
@@ -245,6 +246,7 @@ def generate(
     End token and padding are removed. `signals` as `LabelScorer.score` takes them.
     """
     rows = prompt_ids(tokenizer, prompts, places(model, signals))
+    _check_room(model, rows, max_new_tokens, "evaluate.max_new_tokens")
     answers = [""] * len(rows)
     with torch.inference_mode():
         for batch in _batches(rows, batch_size, progress, "generating"):
@@ -265,6 +267,17 @@ def generate(
             for i, text in zip(batch, texts, strict=True):
                 answers[i] = text
     return answers
+
+
+def _check_room(model: Any, rows: Sequence[Sequence[int]], more: int, what: str) -> None:
+    """Refuse prompts that with what comes after them are longer than the model reads at once."""
+    most = getattr(getattr(model, "config", None), "max_position_embeddings", None)
+    longest = max(map(len, rows), default=0)
+    if most is not None and longest + more > most:
+        raise InputError(
+            f"prompt of {longest} tokens and {more} for {what}: the model reads {most} at once: "
+            f"at most {max(0, most - more)} fit: show fewer examples, or fewer steps in 'text'"
+        )
 
 
 def _label_ids(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[list[int]]:

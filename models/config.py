@@ -11,6 +11,8 @@ from imuscribe.signals.motion.views import View
 
 Mining = Literal["hard", "semi-hard", "all"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PATCH, PATCH_SECONDS = 16, 0.5
+"""Samples of a patch, and how long they should last."""
 
 
 def _odd(span: int) -> int:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
-from imuscribe.models.config import SensorConfig
+from imuscribe.models.config import PATCH, SensorConfig
 from imuscribe.prompts.ask.templates import PromptConfig
 from imuscribe.prompts.captions.questions import QaConfig
 from imuscribe.prompts.serialize import TextConfig
@@ -368,6 +368,12 @@ class Recipe(RecordingsExperiment):
                 ]
             return []
         mistakes = []
+        steps, whole = self.sensor.steps, max(1, round(self.sensor.steps / PATCH)) * PATCH
+        if self.sensor.encoder == "patch" and steps != whole:
+            mistakes.append(
+                f"'sensor.steps' is {steps}, no whole number of patches of {PATCH}: set "
+                f"sensor.steps={whole}"
+            )
         if "fine-tuned-text" in asked and not self.sensor.text:
             mistakes.append(
                 "'evaluate.methods' names fine-tuned-text but 'sensor.text' is false: the model "

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-PATCH = 16
-"""Samples of a patch: half a second at 32 Hz."""
+from imuscribe.models.config import PATCH
+
 _LAYERS, _HEADS = 4, 4
 _FAINT = 0.02
 """Below this share of its unit a deviation counts as none."""

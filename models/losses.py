@@ -41,6 +41,19 @@ def build_loss(config: LossConfig) -> Loss:
     )
 
 
+def info_nce(one: Tensor, other: Tensor, temperature: float = 0.1) -> Tensor:
+    """Return how hard each row is to find by its counterpart among all rows, both ways (InfoNCE).
+
+    ``mean of −log softmax(cos(a_i, b_j) / temperature)[j = i]`` (van den Oord et al. 2018, arXiv
+    1807.03748; both ways as in arXiv 2103.00020). `one` and `other` are (n, size).
+    """
+    normalize = torch.nn.functional.normalize
+    alike = normalize(one) @ normalize(other).T / temperature
+    own = torch.arange(len(one), device=one.device)
+    loss = torch.nn.functional.cross_entropy
+    return (loss(alike, own) + loss(alike.T, own)) / 2
+
+
 def triplet_margin(
     anchors: Tensor,
     classes: Tensor,

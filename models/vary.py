@@ -39,17 +39,36 @@ def vary(x: Tensor, config: VaryConfig, device: int | None = None) -> Tensor:
     return x * (before / _power(x).clamp(min=1e-6))
 
 
+def anyhow(x: Tensor, device: int) -> Tensor:
+    """Return sequences as if the device sat in any way: its rows turned, all turns as likely."""
+    n = len(x)
+    w, i, j, k = torch.nn.functional.normalize(torch.randn(n, 4, device=x.device)).unbind(1)
+    turn = torch.stack(
+        [
+            *(1 - 2 * (j * j + k * k), 2 * (i * j - k * w), 2 * (i * k + j * w)),
+            *(2 * (i * j + k * w), 1 - 2 * (i * i + k * k), 2 * (j * k - i * w)),
+            *(2 * (i * k - j * w), 2 * (j * k + i * w), 1 - 2 * (i * i + j * j)),
+        ],
+        dim=1,
+    ).view(n, 3, 3)
+    return _by(turn, x, device)
+
+
 def _turned(x: Tensor, rows: int, spread: float) -> Tensor:
     """Turn the first rows, three axes a sensor, about a random axis (degrees of spread)."""
-    n, _, steps = x.shape
     if not rows:
         return x
-    by = torch.randn(n, 3, device=x.device) * math.radians(spread)
+    by = torch.randn(len(x), 3, device=x.device) * math.radians(spread)
     zero = torch.zeros_like(by[:, 0])
     cross = torch.stack(
         [zero, -by[:, 2], by[:, 1], by[:, 2], zero, -by[:, 0], -by[:, 1], by[:, 0], zero], dim=1
-    ).view(n, 3, 3)
-    turn = torch.linalg.matrix_exp(cross)
+    ).view(-1, 3, 3)
+    return _by(torch.linalg.matrix_exp(cross), x, rows)
+
+
+def _by(turn: Tensor, x: Tensor, rows: int) -> Tensor:
+    """Turn the first rows of every sequence by its own matrix (n, 3, 3)."""
+    n, _, steps = x.shape
     axes = torch.einsum("nij,nsjt->nsit", turn, x[:, :rows].reshape(n, rows // 3, 3, steps))
     return torch.cat([axes.reshape(n, rows, steps), x[:, rows:]], dim=1)
 

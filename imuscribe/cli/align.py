@@ -28,6 +28,8 @@ app.add_typer(align_app, name="align")
     align_app,
     "imuscribe align pretrain demo sensor={} --out encoders/demo --epochs 4",
     "imuscribe align pretrain air-letters simulate.strokes=unipen.parquet --out encoders/air",
+    "imuscribe align pretrain pdiot data=pdiot_respeck.parquet --beside pdiot_thingy.parquet "
+    "--objective masked --out encoders/worn",
 )
 def pretrain(
     recipe: Annotated[str, typer.Argument(help="A recipe's file or packaged name.")],
@@ -38,22 +40,45 @@ def pretrain(
         "encoder"
     ),
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the recordings.")] = 14,
+    objective: Annotated[
+        str, typer.Option(help="labels: name them; masked: tell hidden patches, without labels.")
+    ] = "labels",
+    beside: Annotated[
+        list[Path] | None, typer.Option(help="Learn from this Parquet file too; repeat for more.")
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start over instead of going on where it stopped.")
+    ] = False,
 ) -> None:
-    """Teach the encoder of a recipe's sensor section to name labels, before a language model.
+    """Teach the encoder of a recipe's sensor section, before a language model.
 
     Learns from the people in split.train if the protocol is 'given', else from everybody, and
-    writes down who they were: nobody of them is tested with it.
+    writes down who they were: nobody of them is tested with it. A killed run goes on where it
+    stopped. With masked, windows of two places of the body that one person wore at once also have
+    to find each other.
     """
     from imuscribe.recipes.load import load_recipe, name_labels
 
     resolved = name_labels(load_recipe(recipe, overrides or []))
     if resolved.sensor is None:
         raise InputError("'sensor' is null: there is no encoder to train: set sensor={}")
+    from imuscribe.align.pretrain import OBJECTIVES
     from imuscribe.align.pretrain import pretrain as teach
     from imuscribe.finetune.rows import load_recordings, training_people
 
+    chosen = next((name for name in OBJECTIVES if name == objective), None)
+    if chosen is None:
+        raise InputError(f"--objective '{objective}': {nearest(objective, OBJECTIVES)}")
     people = training_people(load_recordings(resolved), resolved)
-    typer.echo(teach(resolved, people, out, epochs))
+    others = {}
+    for file in map(str, beside or ()):
+        found = load_recordings(resolved.model_copy(update={"data": file}))
+        known = resolved.split.train or {rec.subject for rec in found}
+        others[file] = [rec for rec in found if rec.subject in known]
+    done = teach(
+        *(resolved, people, out, epochs), objective=chosen, beside=others, resume=not restart
+    )
+    typer.echo(done)
     typer.echo(f"next: imuscribe train {recipe} sensor.pretrained={out}")
 
 

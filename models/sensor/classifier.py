@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from imuscribe.models.config import SensorConfig
-from imuscribe.models.fit import fit, seeded
+from imuscribe.models.fit import Checkpoint, fit, seeded
 from imuscribe.models.sensor.encoders import make_encoder
 from imuscribe.models.vary import vary
 from imuscribe.signals.motion.views import device_rows
@@ -81,6 +81,7 @@ class Classifier(nn.Module):
         seed: int,
         doing: str = "training encoder",
         progress: bool = False,
+        keep: Checkpoint | None = None,
     ) -> None:
         """Train on sequences (n, n_channels, n_steps) and their labels' columns, in place.
 
@@ -106,4 +107,5 @@ class Classifier(nn.Module):
                 weight_decay=WEIGHT_DECAY,
                 doing=doing,
                 progress=progress,
+                keep=keep,
             )

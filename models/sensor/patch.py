@@ -59,15 +59,38 @@ class PatchEncoder(nn.Module):
             layer, _LAYERS, nn.LayerNorm(width), enable_nested_tensor=False
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return features (n, features, n_steps / PATCH) of windows (n, n_channels, n_steps)."""
-        x = x / self.units
-        mean = x.mean(dim=2, keepdim=True)
-        x = x - mean
-        spectrum = torch.fft.rfft(x, norm="forward").abs()[..., 1:]
-        deviation = x.square().mean(dim=2, keepdim=True).sqrt()
+    def forward(
+        self, x: Tensor, hidden: Tensor | None = None, blank: Tensor | None = None
+    ) -> Tensor:
+        """Return features (n, features, n_steps / PATCH) of windows (n, n_channels, n_steps).
+
+        Of patches that are `hidden` (n, n_steps / PATCH) nothing is seen, not in the figures of the
+        whole window either: `blank` (features,) stands in their places.
+        """
+        patched, mean, share = self.centred(x, hidden)
+        spectrum = torch.fft.rfft(patched, norm="forward").abs()[..., 1:] / share
+        deviation = (patched.square().mean(dim=2, keepdim=True) / share).sqrt()
         loud = torch.cat([deviation, spectrum], dim=2)
         whole = self.whole(torch.cat([mean, torch.log(loud + _FAINT)], dim=2).flatten(1))[:, None]
-        patches = self.patches(x).transpose(1, 2) + self.places + whole
+        patches = self.patches(patched).transpose(1, 2)
+        if hidden is not None and blank is not None:
+            patches = torch.where(hidden[..., None], blank, patches)
+        patches = patches + self.places + whole
         found: Tensor = self.layers(patches) + whole
         return found.transpose(1, 2)
+
+    def centred(
+        self, x: Tensor, hidden: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | float]:
+        """Return windows without their means, the means, and the share of samples that is seen.
+
+        All in units of the channels; what is hidden is 0, and no part of the means.
+        """
+        x = x / self.units
+        if hidden is None:
+            mean = x.mean(dim=2, keepdim=True)
+            return x - mean, mean, 1.0
+        away = hidden.repeat_interleave(PATCH, dim=1)[:, None]
+        share = 1 - away.to(x.dtype).mean(dim=2, keepdim=True)
+        mean = x.masked_fill(away, 0.0).mean(dim=2, keepdim=True) / share
+        return (x - mean).masked_fill(away, 0.0), mean, share

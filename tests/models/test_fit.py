@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from imuscribe.models.fit import fit, seeded
+from imuscribe.models.fit import Checkpoint, fit, seeded
 from imuscribe.signals.errors import InputError
 
 
-def line(scores=None, epochs=6, lr=0.1):
+def line(scores=None, epochs=6, lr=0.1, keep=None):
     """Fit y = 2x; `scores` are what the held-out people are said to reach."""
     with seeded(0):
         network = nn.Linear(1, 1)
@@ -26,7 +26,7 @@ def line(scores=None, epochs=6, lr=0.1):
             return next(said)
 
         given = score if scores else None
-        history = fit(network, losses, 3, epochs=epochs, lr=lr, score=given, patience=2)
+        history = fit(network, losses, 3, epochs=epochs, lr=lr, score=given, patience=2, keep=keep)
     return network, history, kept
 
 
@@ -58,3 +58,15 @@ def test_what_is_seeded_is_repeatable_and_nobody_else_notices():
         with seeded(1):
             drawn.append(torch.rand(3))
     assert torch.equal(*drawn) and torch.equal(torch.rand(3), expected)
+
+
+def test_a_checkpoint_holds_all_that_going_on_takes(tmp_path):
+    keep = Checkpoint(tmp_path / "line.checkpoint", "this")
+    scores = [0.2, 0.5, 0.4, 0.3]
+    whole, known, _ = line(scores)
+    with pytest.raises(StopIteration):  # the third score is never told: killed in that epoch
+        line(scores[:2], keep=keep)
+    resumed, history, _ = line(scores[2:], keep=keep)
+    assert history == known and resumed.weight.item() == whole.weight.item()
+    with pytest.raises(InputError, match=r"of another training.*--restart"):
+        line(scores, keep=Checkpoint(keep.path, "other"))

@@ -88,6 +88,25 @@ def cells(line: str, separator: str) -> list[str]:
     return [cell.strip() for cell in next(csv.reader([line], delimiter=separator))]
 
 
+def distinct(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return names of which none occurs twice, and what is to be told of it."""
+    made: list[str] = []
+    again: dict[str, str] = {}
+    for i, name in enumerate(names):
+        stem = name or str(i + 1)
+        new, n = stem, 0
+        while new in made or (n and new in names):
+            n += 1
+            new = f"{stem}.{n}"
+        if n:
+            again[new] = stem
+        made.append(new)
+    if not again:
+        return made, []
+    twice = ", ".join(dict.fromkeys(again.values()))
+    return made, [f"column names occur again ({twice}): those are {', '.join(again)}"]
+
+
 def _holds(line: str, comment: str) -> bool:
     return bool(line.strip()) and not (comment and line.lstrip().startswith(comment))
 
@@ -143,7 +162,7 @@ def _header_line(
         return layout.header - 1
     # A header may stand behind the sign of a comment.
     for i in [i for i in range(body[0], min(len(lines), body[0] + _LOOKED_AT)) if lines[i].strip()]:
-        if fits and fits(cells(_bare(lines[i]), separator)):
+        if fits and fits(distinct(cells(_bare(lines[i]), separator))[0]):
             return i
     width = len(cells(sample[-1].rstrip().rstrip(separator + ";"), separator))
     return next((i for i in body if len(cells(_bare(lines[i]), separator)) >= width), body[0])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import AnyPath
-from imuscribe.signals.readers.form import Form, form_of
+from imuscribe.signals.readers.form import Form, distinct, form_of
 from imuscribe.signals.readers.layout import TableLayout
 from imuscribe.signals.units import Quantity, unit_factor
 
@@ -124,7 +124,7 @@ def read_table(
     form = form_of(read_text(path, layout.encoding), layout, fits, path)
     if not form.rows:
         raise InputError(f"{path}: holds no rows: a recording needs samples")
-    names, notes = _distinct(form.names)
+    names, notes = distinct(form.names)
     if form.left_out:
         notes.append(f"the last row is incomplete and left out: '{form.left_out[:40]}'")
     units = {name: unit for name, unit in zip(names, form.units, strict=False) if unit}
@@ -186,25 +186,6 @@ def numbers(table: pd.DataFrame, column: str, path: AnyPath) -> NDArray[np.float
             f"not a number{hint}"
         )
     return found.to_numpy(dtype=np.float64)
-
-
-def _distinct(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return names of which none occurs twice, and what is to be told of it."""
-    made: list[str] = []
-    again: dict[str, str] = {}
-    for i, name in enumerate(names):
-        stem = name or str(i + 1)
-        new, n = stem, 0
-        while new in made or (n and new in names):
-            n += 1
-            new = f"{stem}.{n}"
-        if n:
-            again[new] = stem
-        made.append(new)
-    if not again:
-        return made, []
-    twice = ", ".join(dict.fromkeys(again.values()))
-    return made, [f"column names occur again ({twice}): those are {', '.join(again)}"]
 
 
 def _frame(form: Form, names: list[str], text: Collection[str], path: AnyPath) -> pd.DataFrame:

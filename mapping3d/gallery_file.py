@@ -24,6 +24,8 @@ from imuscribe.signals.readers.parquet import save, scan
 from imuscribe.signals.recording import METADATA, Array, Recording
 
 FORMAT = 2
+# Bytes that any gallery may have; of larger ones signals pack to a third, never to a hundredth.
+_SMALL, _MOST_PACKED = 1 << 26, 100
 _KEY, _EMBEDDING = b"imuscribe", "embedding"
 
 
@@ -117,6 +119,10 @@ def _read_zip(path: Path) -> Content:
     import pyarrow.parquet as pq
 
     with zipfile.ZipFile(path) as file:
+        # No part is unpacked before it is known how large they become.
+        size = sum(part.file_size for part in file.infolist())
+        if size > max(_SMALL, _MOST_PACKED * path.stat().st_size):
+            raise ValueError(f"its parts would unpack to {size:,} bytes")
         about = json.loads(file.read("about.json"))
         sums = about.pop("sha256")
         parts = {name: file.read(name) for name in sums}

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from imuscribe.prompts.ask.templates import PromptBuilder
 from imuscribe.prompts.ask.tokens import count_tokens
 from imuscribe.prompts.serialize import Features, Format, TextConfig, View, build_serializer
+from imuscribe.prompts.serialize.numbers import TOO_LONG
 from imuscribe.prompts.serialize.text import STEPS_PER_SAMPLE
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Array, Recording
@@ -158,7 +159,12 @@ def _numbers(
     n = len(base.channels)
     for resolution in resolutions:
         bare = base.model_copy(update={**resolution, "stats": False})
-        features = [build_serializer(bare).features(rec) for rec in compared]
+        try:
+            features = [build_serializer(bare).features(rec) for rec in compared]
+        except InputError as error:
+            if error.reason != TOO_LONG:
+                raise
+            continue
         for precision in precisions:
             config = base.model_copy(update={**resolution, **precision})
             errors = _errors(bare.model_copy(update=precision), compared, features)

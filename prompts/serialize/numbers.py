@@ -13,6 +13,11 @@ from imuscribe.signals.recording import Array, Recording
 
 _LINE = re.compile(r"([+-]\d+)([+-]\d+):(\d+)")
 
+MOST_NUMBERS = 250_000
+"""Numbers of one csv text: with four tokens or more a number, a million tokens."""
+TOO_LONG = "too long for a text"
+"""Reason of the error of a recording with more numbers."""
+
 
 class Csv(Serializer):
     """One row a sample, values with a fixed number of decimals, as in the two-person letter study.
@@ -26,6 +31,18 @@ class Csv(Serializer):
         if self.config.rate is None:
             return (None,)
         return (max(1, round(rec.duration * self.config.rate)),)
+
+    def features(self, rec: Recording) -> Features:
+        """Return what is written; of hours at a high rate nothing is, no model reads so much."""
+        rows, channels = self.steps(rec)[0] or rec.n_samples, len(self.config.channels)
+        if rows * channels > MOST_NUMBERS:
+            raise InputError(
+                f"recording '{rec.id}': {rec.duration:,.0f} s are {rows * channels:,} numbers as "
+                f"csv, more than a model reads ({MOST_NUMBERS:,}): cut windows of it, or set rate "
+                f"to {MOST_NUMBERS / channels / rec.duration:.2g} rows a second or less",
+                TOO_LONG,
+            )
+        return super().features(rec)
 
     def _write(self, columns: Sequence[Sequence[Array]]) -> list[str]:
         row = ",".join([f"%.{self.config.decimals}f"] * len(self.config.channels)) + "\n"

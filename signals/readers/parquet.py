@@ -59,10 +59,13 @@ def scan(path: AnyPath) -> tuple[list[Recording], list[InputError]]:
     """Read like `load`, but return the errors of rows whose time goes back instead of judging."""
     recordings: list[Recording] = []
     refused: list[InputError] = []
+    n = 0
     with _opened(path) as file:
         _check_columns(file.schema_arrow.names, path)
         for batch in file.iter_batches(_BATCH):
-            for row in _rows(batch, path):
+            rows = _rows(batch, path, n)
+            n += batch.num_rows
+            for row in rows:
                 try:
                     recordings.append(Recording(**row))
                 except InputError as error:
@@ -82,9 +85,11 @@ def labels_of(path: AnyPath, sessions: Sequence[str] = ()) -> tuple[str, ...]:
     """
     with _opened(path) as file:
         names = [name for name in ("label", "session") if name in file.schema_arrow.names]
-        rows = file.read(columns=names).to_pylist()
+        table = file.read(columns=names)
+        columns = {name: _texts(table[name], name, path) for name in names}
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     chosen = [row for row in rows if not sessions or row.get("session") in sessions]
-    found = {str(row.get("label") or "").strip() for row in chosen} - {""}
+    found = {row.get("label", "") for row in chosen} - {""}
     if not found:
         of = f" of session {', '.join(sessions)}" if sessions else ""
         raise InputError(f"{path}: no recording{of} has a label: name the labels in the recipe")
@@ -141,6 +146,8 @@ def _opened(path: AnyPath) -> Iterator[Any]:
             yield file
     except FileNotFoundError:
         raise InputError(f"{path}: no such file: {_siblings(path)}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: the name of a column is not UTF-8: write it again") from None
     except (OSError, pa.ArrowException):
         raise InputError(
             f"{path}: not a readable Parquet file: convert other formats with "
@@ -173,11 +180,11 @@ def _check_columns(names: Sequence[str], path: AnyPath) -> None:
         raise InputError(f"{path}: column '{Counter(names).most_common(1)[0][0]}' occurs twice")
 
 
-def _rows(batch: Any, path: AnyPath) -> Iterator[dict[str, Any]]:
-    """Yield the fields of one `Recording` a row, in SI units."""
+def _rows(batch: Any, path: AnyPath, first: int) -> Iterator[dict[str, Any]]:
+    """Yield the fields of one `Recording` a row, in SI units; `first` counts the rows before."""
     names = batch.schema.names
     text = {
-        name: ["" if v is None else str(v).strip() for v in batch[name].to_pylist()]
+        name: _texts(batch[name], name, path, first)
         for name in (*METADATA, *_UNITS)
         if name in names
     }
@@ -189,7 +196,7 @@ def _rows(batch: Any, path: AnyPath) -> Iterator[dict[str, Any]]:
             fields |= {"device": device, "placement": site.lower()}
         where = f"{path}: recording '{fields['id']}'"
         if not fields["id"]:
-            raise InputError(f"{path}: row {i} of a row group has an empty id: ids name recordings")
+            raise InputError(f"{path}: row {first + i} has an empty id: ids name recordings")
         if (t := lists["t"][i]) is None:
             raise InputError(f"{where}: has no times: t must be a list of seconds")
         present = {
@@ -214,6 +221,21 @@ def _rows(batch: Any, path: AnyPath) -> Iterator[dict[str, Any]]:
             except InputError as error:
                 raise InputError(f"{where}: {unit}: {error}") from None
         yield {**fields, "data": np.concatenate(data), "channels": tuple(present), "t": t}
+
+
+def _texts(column: Any, name: str, path: AnyPath, first: int = 0) -> list[str]:
+    """Return the cells of a column of text; empty where there is none."""
+    cells = []
+    for i, cell in enumerate(column):
+        try:
+            value = cell.as_py()
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{path}: column '{name}', row {first + i}: is not UTF-8 ({error.reason}): write "
+                "the text again as UTF-8"
+            ) from None
+        cells.append("" if value is None else str(value).strip())
+    return cells
 
 
 def _lists(column: Any, name: str, path: AnyPath) -> list[Any]:

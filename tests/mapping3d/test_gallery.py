@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -331,3 +333,16 @@ def test_one_neighbour_is_the_study_s_retrieval_and_an_empty_class_is_named():
     assert ranks(distances, labels, ["B", "A"]).tolist() == [2, 2]
     with pytest.raises(InputError, match="label 'C': no item in the gallery"):
         nearness(distances, labels, "ABC")
+
+
+def test_a_file_that_would_unpack_to_far_more_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "bomb.imu"
+    deflated = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+    with deflated as file, file.open("about.json", "w") as part:
+        for _ in range(300):
+            part.write(bytes(1 << 20))
+    tracemalloc.start()
+    with pytest.raises(InputError, match="would unpack to 314,572,800 bytes"):
+        Gallery.load(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 25
+    tracemalloc.stop()

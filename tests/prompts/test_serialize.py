@@ -164,6 +164,19 @@ def test_csv_rows_are_samples():
     assert text == "1.00,2.25,9.81\n0.00,3.00,10.00"
 
 
+def test_hours_are_refused_before_they_are_written_out():
+    n = 3 * 3600 * 50
+    data = np.broadcast_to(np.array([[0.0], [0.0], [9.81]], np.float32), (3, n))
+    hours = Recording("long", data, ACC, np.arange(n) / 50)
+    config = TextConfig(format="csv", channels=ACC)
+    with pytest.raises(InputError, match="10,800 s are 1,620,000 numbers as csv") as caught:
+        build_serializer(config).text(hours)
+    assert len(str(caught.value)) < 300
+    assert "set rate to 7.7 rows a second or less" in str(caught.value)
+    fewer = build_serializer(config.model_copy(update={"rate": 1.0})).text(hours)
+    assert fewer.count("\n") == 10_799
+
+
 def test_csv_at_a_lower_rate_averages():
     rec = recording([np.tile([0.0, 2.0], 50), np.ones(100), np.arange(100) * 0.02])
     text = build_serializer(TextConfig(format="csv", rate=1, decimals=1)).text(rec)

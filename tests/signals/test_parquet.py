@@ -33,7 +33,8 @@ def row(**changes):
 
 
 def write(path, *rows):
-    pq.write_table(pa.Table.from_pylist(list(rows)), path)
+    table = pa.Table.from_pylist(list(rows))
+    pq.write_table(table, path, compression="none", store_schema=False)
     return path
 
 
@@ -199,3 +200,28 @@ def test_real_recordings_load_in_si_units(shared_data, name, count, channels):
 def test_pen_trajectories_are_sent_to_the_simulator(shared_data):
     with pytest.raises(InputError, match=r"pen trajectories.*strokes"):
         load(shared_data("unipen_capitals_digits.parquet"))
+
+
+def not_utf8(path, plain, broken):
+    """Write a file and put bytes that are no text into it, as a damaged program would."""
+    write(path, row(id="r1-plain", subject="who-plain"))
+    raw = path.read_bytes()
+    assert plain in raw
+    path.write_bytes(raw.replace(plain, broken))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("plain", "broken", "message"),
+    [
+        (b"who-plain", b"who-pl\xb9in", "column 'subject', row 0: is not UTF-8"),
+        (b"r1-plain", b"r1-pl\xb5in", "column 'id', row 0: is not UTF-8"),
+        (b"subject", b"subj\xb9ct", "the name of a column is not UTF-8"),
+    ],
+)
+def test_text_that_is_not_utf8_is_one_line(tmp_path, plain, broken, message):
+    path = not_utf8(tmp_path / "a.parquet", plain, broken)
+    for read in (load, scan):
+        with pytest.raises(InputError, match=message) as caught:
+            read(path)
+        assert "\n" not in str(caught.value)

@@ -9,6 +9,34 @@ Shows = Literal["all", "tokens", "text"]
 """What of a signal stands in a prompt: all that the recipe says, or one alone."""
 
 
+MethodName = Literal[
+    "zero-shot",
+    "few-shot",
+    "adapter",
+    "fine-tuned",
+    "fine-tuned-tokens",
+    "fine-tuned-text",
+    "fine-tuned-few-shot",
+    "fine-tuned-retrieval",
+    "fine-tuned-own",
+    "encoder",
+    "encoder-own",
+    "generate",
+    "fine-tuned-generate",
+    "random-forest",
+    "svm",
+    "extra-trees",
+    "dtw-1nn",
+    "dtw-1nn-own",
+    "minirocket",
+    "cnn",
+    "resnet",
+    "text-ngram",
+    "text-svm",
+]
+"""What a recipe of labels may compare."""
+
+
 @dataclass(frozen=True)
 class Method:
     """What a method is and what it is given."""
@@ -60,6 +88,7 @@ METHODS = {
     "fine-tuned-retrieval": Method("language", tuned=True, neighbours=True),
     "fine-tuned-own": Method("language", tuned=True, neighbours=True, own=True),
     "encoder": Method("encoder", tuned=True),
+    "encoder-own": Method("encoder", tuned=True, own=True),
     "generate": Method("language", generates=True),
     "fine-tuned-generate": Method("language", tuned=True, generates=True),
     **{name: Method("baseline", classifier=name) for name in _CLASSIFIERS},

@@ -18,6 +18,7 @@ from imuscribe.models.config import PATCH, SensorConfig
 from imuscribe.prompts.ask.templates import PromptConfig
 from imuscribe.prompts.captions.questions import QaConfig
 from imuscribe.prompts.serialize import TextConfig
+from imuscribe.recipes.methods import MethodName
 from imuscribe.signals.cleaning import CleanConfig
 from imuscribe.signals.config import Config
 from imuscribe.signals.errors import InputError, nearest
@@ -28,30 +29,7 @@ from imuscribe.signals.motion.views import View
 from imuscribe.signals.simulate import SimulateConfig
 from imuscribe.signals.windows import WindowConfig
 
-Method = Literal[
-    "zero-shot",
-    "few-shot",
-    "adapter",
-    "fine-tuned",
-    "fine-tuned-tokens",
-    "fine-tuned-text",
-    "fine-tuned-few-shot",
-    "fine-tuned-retrieval",
-    "fine-tuned-own",
-    "encoder",
-    "generate",
-    "fine-tuned-generate",
-    "random-forest",
-    "svm",
-    "extra-trees",
-    "dtw-1nn",
-    "dtw-1nn-own",
-    "minirocket",
-    "cnn",
-    "resnet",
-    "text-ngram",
-    "text-svm",
-]
+_NEED_SENSOR = ("encoder", "encoder-own", "fine-tuned-tokens", "fine-tuned-text")
 
 
 def as_names(given: Any) -> Any:
@@ -188,7 +166,7 @@ class SplitConfig(Config):
 class EvalConfig(Config):
     """What is compared on the test people."""
 
-    methods: Annotated[tuple[Method, ...], BeforeValidator(as_names), Field(min_length=1)] = (
+    methods: Annotated[tuple[MethodName, ...], BeforeValidator(as_names), Field(min_length=1)] = (
         "zero-shot",
         "few-shot",
         "fine-tuned",
@@ -336,12 +314,12 @@ class Recipe(RecordingsExperiment):
             )
         mistakes += self._sensor_mistakes()
         for name, members in self.evaluate.pools.items():
-            if name in get_args(Method):
+            if name in get_args(MethodName):
                 mistakes.append(f"'evaluate.pools' names one {name}, which is a method: rename it")
             mistakes += [
-                f"'evaluate.pools.{name}' names {member}: {nearest(member, get_args(Method))}"
+                f"'evaluate.pools.{name}' names {member}: {nearest(member, get_args(MethodName))}"
                 for member in members
-                if member not in get_args(Method)
+                if member not in get_args(MethodName)
             ]
         if "adapter" in self.evaluate.methods and self.train.start_from is None:
             mistakes.append(
@@ -360,7 +338,7 @@ class Recipe(RecordingsExperiment):
         """Return what a ``sensor`` section and the rest of the recipe cannot have together."""
         asked = set(self.evaluate.methods)
         if self.sensor is None:
-            needing = sorted(asked & {"encoder", "fine-tuned-tokens", "fine-tuned-text"})
+            needing = sorted(asked & set(_NEED_SENSOR))
             if needing:
                 return [
                     f"'evaluate.methods' names {needing[0]} but 'sensor' is null: there are no "

@@ -106,6 +106,10 @@ class Predictors:
         readings = [asked(read) for read in self._readings(given, test)]
         each, seconds = timed(lambda: [scores(about) for about in readings], len(test))
         log_probs = np.logaddexp.reduce(each) - np.log(len(each))
+        if given.kind == "encoder" and own:
+            log_probs = log_probs + self._nearest_own(test, own, fold.train, reader)
+            log_probs -= np.logaddexp.reduce(log_probs, axis=1, keepdims=True)
+            notes += own_note(own)
         if len(each) > 1:
             notes.append(f"averaged over the recording and {len(each) - 1} varied copies")
         if known := self._calibrating(given, fold):
@@ -116,6 +120,26 @@ class Predictors:
         if given.kind == "encoder":
             tokens[:] = 0
         return Predictions.of(test, labels, log_probs, tokens, seconds, note="; ".join(notes))
+
+    def _nearest_own(
+        self,
+        test: Sequence[Recording],
+        own: Sequence[Recording],
+        train: Sequence[Recording],
+        reader: Reader,
+    ) -> NDArray[np.float64]:
+        """Return what each person's own recordings say of theirs, by the encoder's features."""
+        labels, known = self.recipe.label_set, reader.signals(train)
+        # A label that the person did not show is as likely as one among all.
+        found = np.full((len(test), len(labels)), -np.log(len(labels)))
+        for subject in {rec.subject for rec in own}:
+            shown = [rec for rec in own if rec.subject == subject]
+            rows = [i for i, rec in enumerate(test) if rec.subject == subject]
+            of, to = reader.signals([test[i] for i in rows]), reader.signals(shown)
+            assert known is not None and of is not None and to is not None
+            columns = [labels.index(rec.label) for rec in shown]
+            found[np.ix_(rows, columns)] = reader.nearest(of, to, known)
+        return found
 
     def _asker(
         self, given: Method, fold: Fold, own: Sequence[Recording], reader: Reader
@@ -161,7 +185,9 @@ class Predictors:
 
     def _calibrating(self, given: Method, fold: Fold) -> list[Recording]:
         """Draw the training recordings that a tuned model is calibrated on."""
-        k = self.recipe.evaluate.calibrate if given.tuned else 0
+        # What a person's own recordings say of somebody else is nothing to calibrate on.
+        shows_own = given.kind == "encoder" and given.own
+        k = self.recipe.evaluate.calibrate if given.tuned and not shows_own else 0
         taken: Counter[str] = Counter()
         drawn = []
         for i in generator_of(self.recipe.seed, fold.name).permutation(len(fold.train)):

@@ -117,7 +117,7 @@ def sweep(
     Run it again after an interruption: finished cells are kept.
     """
     from imuscribe.recipes.load import load_as, resolve
-    from imuscribe.recipes.schema import Method
+    from imuscribe.recipes.methods import MethodName
     from imuscribe.recipes.sweep import SweepRecipe
 
     whole = {"steps": steps, "levels": levels, "digits": digits, "decimals": decimals}
@@ -138,7 +138,7 @@ def sweep(
         values["name"] = f"{values['name']}-sweep"
         method = method or _METHODS
     if method is not None:
-        methods = _known("--method", method, get_args(Method))
+        methods = _known("--method", method, get_args(MethodName))
         values["evaluate"] = (values.get("evaluate") or {}) | {"methods": methods}
     values["grid"] = (values.get("grid") or {}) | axes
     if tokenizer is not None:

@@ -56,8 +56,7 @@ class Classifier(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """Return what the features say of every label, (n, n_labels)."""
-        whole = torch.cat([features.mean(dim=2), features.amax(dim=2)], dim=1)
-        said: Tensor = self.head(whole)
+        said: Tensor = self.head(_whole(features))
         return said
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,6 +71,15 @@ class Classifier(nn.Module):
         parts = torch.split(torch.from_numpy(x), batch_size)
         logits = torch.cat([self.logits(self.features(part.to(device))) for part in parts])
         return np.asarray(logits.float().log_softmax(dim=1).cpu().numpy(), dtype=np.float32)
+
+    @torch.inference_mode()
+    def embed(self, x: Array, batch_size: int = 512) -> Array:
+        """Return the whole of each sequence's features, from which the head reads labels."""
+        self.eval()
+        device = self.head.weight.device
+        parts = torch.split(torch.from_numpy(x), batch_size)
+        found = torch.cat([_whole(self.features(part.to(device))) for part in parts])
+        return np.asarray(found.float().cpu().numpy(), dtype=np.float32)
 
     def learn(
         self,
@@ -109,3 +117,8 @@ class Classifier(nn.Module):
                 progress=progress,
                 keep=keep,
             )
+
+
+def _whole(features: Tensor) -> Tensor:
+    """Return the mean and the maximum of features (n, features, positions) over the positions."""
+    return torch.cat([features.mean(dim=2), features.amax(dim=2)], dim=1)

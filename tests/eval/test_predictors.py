@@ -9,6 +9,7 @@ from imuscribe.eval.methods.language import Predictors
 from imuscribe.eval.predictions import Predictions, load, save
 from imuscribe.eval.splits import make_folds
 from imuscribe.finetune.reading import most_likely
+from imuscribe.models.config import SensorConfig
 from imuscribe.prompts.ask.shots import draw_shots
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.cleaning import clean
@@ -92,6 +93,23 @@ def test_fine_tuned_is_trained_once_and_differs_from_the_base(recipe, fold, tmp_
     for names, row in zip(ranked, tuned.log_probs, strict=False):
         assert [label for label, _ in names] == [recipe.label_set[i] for i in np.argsort(-row)[:2]]
         assert names[0][1] == pytest.approx(np.exp(row.max()), abs=1e-4)
+
+
+def test_a_persons_own_letters_are_found_again_by_what_the_encoder_makes_of_them(
+    recipe, letters, tmp_path
+):
+    sensor = {"tokens": 2, "steps": 32, "width": 16, "hidden": [], "warm_up": 4}
+    recipe = recipe.model_copy(update={"sensor": SensorConfig.parse(sensor)})
+    cleaned = [clean(rec) for rec in letters(2, 4, "A-C")]
+    fold = make_folds(cleaned, recipe.split, recipe.label_set)[0]
+    predictors = Predictors(recipe, progress=False)
+    head = predictors.predict("encoder", fold, tmp_path)
+    own = predictors.predict("encoder-own", fold, tmp_path)
+    # Those that were shown are not tested; a simulated person writes a letter nearly always alike.
+    assert set(own.ids) < set(head.ids) and len(own.ids) == len(head.ids) - 3
+    assert np.mean(own.correct) >= 0.85 and not own.tokens.any()
+    np.testing.assert_allclose(np.exp(own.log_probs).sum(axis=1), 1)
+    assert "shown 3 recordings" in own.note
 
 
 def test_a_prompt_over_its_budget_is_an_error(recipe, fold, tmp_path):

@@ -11,7 +11,6 @@ import pytest
 
 from imuscribe.eval.methods.baselines import BASELINES
 from imuscribe.recipes import mapping
-from imuscribe.recipes import schema as recipe_schema
 from imuscribe.recipes.load import (
     KINDS,
     dump,
@@ -24,7 +23,7 @@ from imuscribe.recipes.load import (
     recipe_text,
     schema,
 )
-from imuscribe.recipes.methods import METHODS, is_baseline, is_tuned, method_of
+from imuscribe.recipes.methods import METHODS, MethodName, is_baseline, is_tuned, method_of
 from imuscribe.recipes.schema import Experiment, Recipe, fingerprint
 from imuscribe.recipes.words import AdaptRecipe, WordsRecipe
 from imuscribe.signals.errors import InputError
@@ -33,7 +32,7 @@ from imuscribe.signals.recording import Recording
 
 
 def test_every_method_that_a_recipe_may_name_is_in_the_one_registry() -> None:
-    written = {*get_args(recipe_schema.Method), *get_args(mapping.Method)}
+    written = {*get_args(MethodName), *get_args(mapping.Method)}
     assert written == set(METHODS)
     assert {m.classifier for m in METHODS.values() if m.kind == "baseline"} == set(BASELINES)
     assert METHODS["dtw-1nn-own"].own and is_baseline("dtw-1nn-own") and is_tuned("fine-tuned-own")

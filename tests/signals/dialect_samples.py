@@ -240,13 +240,17 @@ def _realworld(folder: Path) -> None:
             put(path, "id,attr_time,attr_x,attr_y,attr_z", *rows(table))
 
 
-@sample("pdiot", 25, "g, deg/s", "walking lying_back", "s5", 2)
+@sample("pdiot", 25, "g, deg/s", "walking lying_back upstairs", "s5 s1701", 4)
 def _pdiot(folder: Path) -> None:
     names = "timestamp,accel_x,accel_y,accel_z,gyro_x,gyro_y,gyro_z"
     for kind, label in (("respeck", "normalWalking"), ("thingy", "lyingBack")):
         table = [[1665410000000 + i * 40, 0, 0, 1, 0, 0, DEG] for i in range(75)]
         inner = folder / kind.title() / "s5"
         put(inner / f"s5_{kind}_{label}_breathingNormal.csv", names, *rows(table))
+    about = ["# Sensor type: Respeck", "# Activity type: Climbing stairs", "# Activity code: 5"]
+    for text in ("Climbing stairs", "Lying down on back"):
+        name = f"Respeck_s1701_{text}_04-10-2022_10-48-49.csv.csv"
+        put(folder / "2022" / "clean" / name, *about, names, *rows(table))
 
 
 @sample("umafall", 20, "g, deg/s", "Walking", "01", 2)
@@ -288,7 +292,7 @@ def _edge_impulse(folder: Path) -> None:
     put(folder / "circle.12.json", json.dumps(whole))
 
 
-@sample("movesense", 52, "m/s², deg/s")
+@sample("movesense", 52, "m/s², deg/s", recordings=2)
 def _movesense(folder: Path) -> None:
     packets = []
     for i in range(26):
@@ -297,6 +301,8 @@ def _movesense(folder: Path) -> None:
         at = 5000 + round(i * 4000 / 52)
         packets.append({"imu6": {"Timestamp": at, "ArrayAcc": still, "ArrayGyro": turn}})
     put(folder / "20240301T101112_174630000192_imu6.json", json.dumps({"data": packets}))
+    logged = {"Meas": {"IMU9": [packet["imu6"] for packet in packets], "HR": []}}
+    put(folder / "MovesenseLog_2_625.json", json.dumps(logged))
 
 
 # Loggers that write one table.
@@ -359,7 +365,7 @@ def _axivity(folder: Path) -> None:
     put(folder / "AX6_6011408.csv", names, *rows(table))
 
 
-@sample("actigraph", 30, "g", gyro=False)
+@sample("actigraph", 30, "g", recordings=2, gyro=False)
 def _actigraph(folder: Path) -> None:
     about = [
         "------------ Data File Created By ActiGraph GT3X+ ActiLife v6.11.9 Firmware v3.2.1 "
@@ -375,6 +381,9 @@ def _actigraph(folder: Path) -> None:
         "Accelerometer X,Accelerometer Y,Accelerometer Z",
         *table,
     )
+    timed = [f"6/14/2018 12:08:0{t:.3f},{row}" for t, row in zip(times(90, 30), table, strict=True)]
+    names = "Timestamp,Accelerometer X,Accelerometer Y,Accelerometer Z"
+    put(folder / "CLE2B20130009RAW.csv", *about, names, *timed)
 
 
 @sample("picoquake", 200, "g, deg/s")
@@ -390,17 +399,21 @@ def _picoquake(folder: Path) -> None:
     put(folder / "run_1.csv", *about, "count,a_x,a_y,a_z,g_x,g_y,g_z", *rows(table))
 
 
-@sample("nano33ble", 119, "g, deg/s", "flex punch", recordings=5)
+@sample("nano33ble", 119, "g, deg/s", "flex punch tap", recordings=8)
 def _nano33ble(folder: Path) -> None:
     gesture = rows([["0.000", "0.000", "1.000", "0.000", "0.000", f"{DEG:.3f}"]] * 119)
     put(folder / "flex.csv", "aX,aY,aZ,gX,gY,gZ", *gesture, "", *gesture, "", *gesture, "")
     put(folder / "punch.csv", "aX,aY,aZ,gX,gY,gZ", *gesture, *gesture)
+    cells = ["0.000", "0.000", "1.000", "0.000", "0.000", f"{DEG:.3f}"]
+    quoted = [",".join(f'"{cell}"' for cell in row) for row in [cells] * 118 + [[""] * 6]]
+    header = ",".join(f'"{k}{a}"' for k in "ag" for a in "XYZ")
+    put(folder / "tap.csv", header, *quoted * 3)
 
 
 # Devices.
 
 
-@sample("shimmer", 51.2, "m/(s^2), deg/s")
+@sample("shimmer", 51.2, "m/(s^2), deg/s", recordings=2)
 def _shimmer(folder: Path) -> None:
     start = "Shimmer_8665_"
     names = ["Timestamp_Unix_CAL", *(f"Accel_{k}_{a}_CAL" for k in ("LN", "WR") for a in "XYZ")]
@@ -410,9 +423,10 @@ def _shimmer(folder: Path) -> None:
         [f"{1.6e12 + t:.3f}", 0, 0, G, 0, 0, 9.5, 0, 0, DEG, ""]
         for t in times(100, 51.2, size=1e-3)
     ]
-    header = "\t".join(start + name for name in names) + "\t"
-    path = folder / "Session1_Shimmer_8665_Calibrated_SD.csv"
-    put(path, "sep=\t", header, "\t".join(units) + "\t", *rows(table, "\t"))
+    for i, (mark, first) in enumerate((("\t", "sep=\t"), (";", '"sep=;"'))):
+        header = mark.join(start + name for name in names) + mark
+        path = folder / f"Session{i}_Shimmer_8665_Calibrated_SD.csv"
+        put(path, first, header, mark.join(units) + mark, *rows(table, mark))
 
 
 @sample("xsens-dot", 60, "m/s², deg/s")
@@ -431,6 +445,7 @@ def _xsens_dot(folder: Path) -> None:
         [i + 1, (start + int(t)) % 2**32, 0, 0, 40, 0, 0, G, 0, 0, f"{DEG:.6f}", 0]
         for i, t in enumerate(times(120, 60, size=1e-6))
     ]
+    table[0][5:11] = [0] * 6
     put(folder / "1_20250711_200600_086.csv", *about, ",".join(names), *rows(table))
 
 
@@ -438,10 +453,10 @@ def _xsens_dot(folder: Path) -> None:
 def _xsens_mtw(folder: Path) -> None:
     about = ["// Start Time: Unknown", "// Update Rate: 100.0Hz", "// Filter Profile: human (46.1)"]
     about += ["// Option Flags: AHS Disabled ICC Disabled", "// Firmware Version: 4.0.2"]
-    names = ["PacketCounter", "SampleTimeFine"]
-    names += [f"{k}_{a}" for k in ("Acc", "Gyr", "Mag") for a in "XYZ"]
+    names = ["PacketCounter", "SampleTimeFine", "Year", "Month"]
+    names += [f"{k}_{a}" for k in ("Acc", "FreeAcc", "Gyr", "Mag") for a in "XYZ"]
     table = [
-        [(65500 + i) % 65536, "", "0.000000", "0.000000", G, 0, 0, TURN, 1, 1, 1]
+        [f"{(65500 + i) % 65536:05d}", *[""] * 3, 0, 0, G, *[""] * 3, 0, 0, TURN, *[""] * 3]
         for i in range(150)
     ]
     put(folder / "MT_012005D6_000-000_00B40B91.txt", *about, "\t".join(names), *rows(table, "\t"))

@@ -120,6 +120,36 @@ def test_what_is_said_goes_before_what_files_say(tmp_path):
         dialect("androsensor").read(tmp_path, label="{foler}")
 
 
+def test_numbered_dashes_of_the_magic_wand_mean_100_samples_a_second(tmp_path):
+    still = ["0.0,0.0,1000.0 "] * 50
+    put(tmp_path / "output_ring_ann.txt", "-,-,-,1", *still, "", "-,-,-,2 ", *still)
+    recordings = dialect("magic-wand").read(tmp_path)
+    assert [rec.rate for rec in recordings] == pytest.approx([100, 100])
+    assert recordings[0].acc.mean(axis=1) == pytest.approx([0, 0, G], abs=1e-3)
+
+
+def test_acceleration_without_gravity_is_left_out_beside_that_with_it(tmp_path, caplog):
+    for name in ("Accelerometer", "Linear Acceleration"):
+        table = [[t, 0, 0, G * (name[0] == "A")] for t in times(150, 100)]
+        header = ",".join(f'"{a}"' for a in ("Time (s)", *(f"{a} (m/s^2)" for a in "XYZ")))
+        put(tmp_path / f"{name}.csv", header, *rows(table))
+    (rec,) = dialect("phyphox").read(tmp_path)
+    assert rec.acc[2] == pytest.approx(G) and not caplog.text
+    (tmp_path / "Accelerometer.csv").unlink()
+    assert recognise(tmp_path)[0] == "phyphox"
+    with pytest.raises(InputError, match="record 'Acceleration with g'"):
+        dialect("phyphox").read(tmp_path)
+
+
+def test_the_first_exports_of_sensorlog_have_no_units(tmp_path):
+    names = ["loggingTime", "loggingSample", *(f"accelerometerAcceleration{a}" for a in "XYZ")]
+    table = [[f"2014-03-31 13:41:0{t:.3f} +0200", i, 0, 0, -1] for i, t in enumerate(times(99, 50))]
+    put(tmp_path / "my_iPhone.csv", ",".join(names), *rows(table))
+    assert recognise(tmp_path)[0] == "sensorlog"
+    (rec,) = dialect("sensorlog").read(tmp_path)
+    assert rec.acc[2] == pytest.approx(G, abs=1e-3) and rec.rate == pytest.approx(50)
+
+
 def sensor_logger(folder, sensors, about=()):
     for name, (z, rate) in sensors.items():
         table = [[1709287200 * 10**9 + round(t * 1e9), t, z, 0, 0] for t in times(200, rate)]

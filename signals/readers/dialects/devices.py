@@ -21,6 +21,7 @@ Names = Mapping[str, str]
 
 # Empatica's counts at ±2 g.
 _E4 = STANDARD_GRAVITY / 64
+_DASHES = r"^\s*-\s*,\s*-\s*,\s*-\s*"
 
 
 def _shimmer(path: Path, names: Names) -> Iterator[Take]:
@@ -36,10 +37,12 @@ def _shimmer(path: Path, names: Names) -> Iterator[Take]:
     if f"{start}Gyro_X_CAL" in there:
         columns |= {f"gyro_{a}": f"{start}Gyro_{a.upper()}_CAL" for a in "xyz"}
     unit = {"m/(s^2)": "m/s^2"}.get(found.units.get(columns["acc_x"], ""), "m/s^2")
-    clock = next(n for n in there if re.search(r"Timestamp\w*_(Unix|FormattedUnix)_CAL$", n))
-    dates = "FormattedUnix" in clock
+    clocks = [n for n in there if re.search(r"Timestamp\w*_(Unix|FormattedUnix)_CAL$", n)]
+    if not clocks:
+        raise InputError(f"{path}: has no Timestamp_Unix_CAL: export it with a clock")
+    dates = "FormattedUnix" in clocks[0]
     layout = TableLayout(
-        columns={"t": clock, **columns},
+        columns={"t": clocks[0], **columns},
         acc_unit=unit,
         gyro_unit="deg/s",
         time_unit="%Y/%m/%d %H:%M:%S.%f" if dates else "ms",
@@ -66,7 +69,9 @@ def _xsens_dot(path: Path, names: Names) -> Iterator[Take]:
         raise InputError(f"{path}: has neither Acc_X nor FreeAcc_X", "no acceleration")
     if "Gyr_X" in there:
         sensors["gyro"] = stream(t, _rows(found, "Gyr_{}"), "deg/s", "gyro")
-    yield Take(sensors)
+    # A first row may hold zeros alone.
+    begun = int(np.argmax(sensors["acc"].values.any(axis=0)))
+    yield Take({name: one.cut(slice(begun, None)) for name, one in sensors.items()})
 
 
 def _attitude(found: Table) -> object:
@@ -113,12 +118,15 @@ def _magic_wand(path: Path, names: Names) -> Iterator[Take]:
     about = {"label": names["label"]}
     if not names["who"].isdigit():  # movements that are none are numbered, people are named
         about["subject"] = names["who"]
-    for block in re.split(r"^\s*-\s*,\s*-\s*,\s*-\s*$", read_text(path), flags=re.MULTILINE):
+    text = read_text(path)
+    # One published copy numbers the lines of dashes, and says 100 Hz.
+    rate = 100.0 if re.search(rf"{_DASHES},\s*\d", text, re.MULTILINE) else 25.0
+    for block in re.split(rf"{_DASHES}(?:,\s*\d+)?\s*$", text, flags=re.MULTILINE):
         lines = [line.strip() for line in block.splitlines()]
         some = [line for line in lines if line.count(",") == 2]
         if some:
             rows = matrix(path, ",", "\n".join(some))
-            t = np.arange(len(rows)) / 25.0
+            t = np.arange(len(rows)) / rate
             yield Take({"acc": stream(t, rows.T, "mg", "acc")}, about)
 
 
@@ -136,7 +144,7 @@ DIALECTS = (
         what=".csv of Consensys with <name>_Accel_LN_X_CAL and a row of units",
         files=r"[^/]+\.(?:csv|txt|dat)",
         takes=_shimmer,
-        source="exports described in public code: sep=, names, units (m/(s^2), deg/s), Unix ms; "
+        source="exports in public code: sep=, names, units (m/(s^2), deg/s), Unix ms; "
         "low-noise before wide-range; raw counts are refused",
         head=r"Accel_(?:LN|WR)_X_(?:CAL|RAW|UNCAL)",
         device="shimmer",
@@ -146,8 +154,9 @@ DIALECTS = (
         what=".csv with PacketCounter,SampleTimeFine",
         files=r"[^/]+\.csv",
         takes=_xsens_dot,
-        source="headers in public code (Xsens and Movella): µs, m/s², deg/s; FreeAcc gets "
-        "gravity back from the attitude; not confirmed: deg/s, FreeAcc in the earth's frame",
+        source="exports in public code (Xsens and Movella): µs, m/s², deg/s, gravity on the axis "
+        "that the Euler angles say; FreeAcc gets gravity back from the attitude; not confirmed: "
+        "FreeAcc in the earth's frame",
         head=r"^PacketCounter,\s*SampleTimeFine",
         device="xsens-dot",
     ),
@@ -156,7 +165,7 @@ DIALECTS = (
         what=".txt of MT Manager with '// Update Rate'",
         files=r"[^/]+\.(?:txt|csv)",
         takes=_xsens_mtw,
-        source="headers in public code and a data set's manual: packets at the update rate, m/s²; "
+        source="exports in public code and a data set's manual: packets at the update rate, m/s²; "
         "not confirmed: rad/s",
         head=r"^//\s*Update Rate",
         device="xsens-mtw",
@@ -177,8 +186,8 @@ DIALECTS = (
         what="output_<gesture>_<person>.txt with lines '-,-,-'",
         files=r"output_(?P<label>[A-Za-z]+)_(?P<who>[^/]+)\.txt",
         takes=_magic_wand,
-        source="the training scripts of the magic wand example: a line of dashes before each, no "
-        "times; not confirmed: mg, 25 Hz",
-        head=r"^\s*-\s*,\s*-\s*,\s*-",
+        source="the magic wand example's scripts and copies of its files: a line of dashes before "
+        "each, mg, no times; not confirmed: 25 Hz, or 100 where the dashes are numbered",
+        head=_DASHES,
     ),
 )

@@ -16,6 +16,7 @@ from imuscribe.signals.recording import METADATA, Recording
 
 _DATA = (".csv", ".txt", ".log", ".dat", ".json", ".mat", ".zip", ".tsv", ".xlsx", ".xls")
 _SHOWN = 5
+_UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, OSError, RecursionError)
 _HEAD = 8192
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ class Dialect:
     a_folder : bool
         One folder is one recording: `takes` gets its first file alone.
     beside : str
-        Regular expression of files that belong to the others, and are not named as left out.
+        Regular expression of files that belong to the others: not read where there are others, and
+        not named as left out.
     """
 
     name: str
@@ -64,9 +66,10 @@ class Dialect:
     a_folder: bool = False
     beside: str = ""
 
-    def find(self, root: AnyPath) -> Iterator[tuple[Path, Mapping[str, str]]]:
-        """Yield the files of this dialect with the texts of their names."""
+    def find(self, root: AnyPath) -> list[tuple[Path, Mapping[str, str]]]:
+        """Return the files of this dialect with the texts of their names."""
         folders: set[Path] = set()
+        found: list[tuple[Path, Mapping[str, str]]] = []
         for path in data_files(root):
             match = re.search(f"(?:^|/){self.files}$", path.resolve().as_posix())
             if match is None or (self.head and not re.search(self.head, head_of(path), re.M)):
@@ -74,7 +77,12 @@ class Dialect:
             if self.a_folder and path.parent in folders:
                 continue
             folders.add(path.parent)
-            yield path, {k: v for k, v in match.groupdict().items() if v is not None}
+            found.append((path, {k: v for k, v in match.groupdict().items() if v is not None}))
+        own = {path.parent for path, _ in found if not self._is_beside(path)}
+        return [one for one in found if one[0].parent not in own or not self._is_beside(one[0])]
+
+    def _is_beside(self, path: Path) -> bool:
+        return bool(self.beside and re.search(f"/{self.beside}$", path.resolve().as_posix()))
 
     def read(
         self,
@@ -99,7 +107,7 @@ class Dialect:
         from tqdm import tqdm
 
         root = Path(source)
-        found = list(self.find(root))
+        found = self.find(root)
         if not found:
             raise InputError(f"{root}: holds no {self.what}: not {self.name}")
         given = {"label": label, "subject": subject, "session": session}
@@ -133,7 +141,7 @@ class Dialect:
                 yield take
         except InputError:
             raise
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, OSError) as error:
+        except _UNREADABLE as error:
             why = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
             raise InputError(f"{path}: not {self.name}: {why}") from None
         if empty:
@@ -156,8 +164,7 @@ class Dialect:
         known = set(used)
         folders = {path.parent for path in used} if self.a_folder else set()
         left = [p for p in data_files(root) if p not in known and p.parent not in folders]
-        if self.beside:
-            left = [p for p in left if not re.search(f"/{self.beside}$", p.resolve().as_posix())]
+        left = [path for path in left if not self._is_beside(path)]
         if left:
             more = f" and {len(left) - _SHOWN:,} more" if len(left) > _SHOWN else ""
             shown = ", ".join(path.relative_to(root).as_posix() for path in left[:_SHOWN])

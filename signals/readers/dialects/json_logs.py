@@ -58,14 +58,23 @@ def _edge_impulse(path: Path, names: Names) -> Iterator[Take]:
 
 def _movesense(path: Path, names: Names) -> Iterator[Take]:
     packets: dict[str, list[tuple[float, Numbers]]] = {}
-    for item in _loaded(path)["data"]:
-        for body in item.values() if isinstance(item, dict) else ():
-            for key, name in (("ArrayAcc", "acc"), ("ArrayGyro", "gyro")):
-                if isinstance(body, dict) and body.get(key):
-                    rows = np.array([[one[axis] for axis in "xyz"] for one in body[key]], float)
-                    packets.setdefault(name, []).append((float(body["Timestamp"]) / 1000, rows))
+    for body in _packets(_loaded(path)):
+        for key, name in (("ArrayAcc", "acc"), ("ArrayGyro", "gyro")):
+            if body.get(key):
+                rows = np.array([[one[axis] for axis in "xyz"] for one in body[key]], float)
+                packets.setdefault(name, []).append((float(body["Timestamp"]) / 1000, rows))
     units = {"acc": "m/s^2", "gyro": "deg/s"}
     yield Take({name: _unpacked(found, units[name], name) for name, found in packets.items()})
+
+
+def _packets(whole: Any) -> Iterator[dict[str, Any]]:
+    """Yield what holds samples: the app's files and the logger's nest it differently."""
+    inner = whole.values() if isinstance(whole, dict) else whole if isinstance(whole, list) else ()
+    if isinstance(whole, dict) and "Timestamp" in whole:
+        yield whole
+        return
+    for part in inner:
+        yield from _packets(part)
 
 
 def _unpacked(packets: list[tuple[float, Numbers]], unit: str, name: str) -> Stream:
@@ -100,8 +109,9 @@ DIALECTS = (
         what="a .json of packets with ArrayAcc and ArrayGyro",
         files=r"[^/]+\.json",
         takes=_movesense,
-        source="public readers of the showcase app's files: Timestamp in ms, m/s², deg/s; not "
-        "confirmed: that a packet's time is that of its first sample",
+        source="logs in public code, of the app (data) and of the logger (Meas): Timestamp in ms; "
+        "m/s², deg/s agree with one that was looked at; not confirmed: that a packet's time is "
+        "that of its first sample",
         head=r'"ArrayAcc"',
         device="movesense",
     ),

@@ -133,15 +133,25 @@ def said(path: Path, pattern: str, what: str) -> str:
 
 
 def _nano(path: Path, names: Names) -> Iterator[Take]:
-    columns = {"acc": "a{A}", "gyro": "g{A}"}
     found = read_table(path, TableLayout(header=1))
-    made = _there(columns, list(found.frame.columns))
-    if found.frame.shape[0] % 119 == 0 and not found.breaks:
-        split = ("rows:119",)
-    else:
-        split = ("blank-lines",)
+    made = _there({"acc": "a{A}", "gyro": "g{A}"}, list(found.frame.columns))
+    if not made:
+        raise InputError(f"{path}: has no columns aX, aY, aZ", "no acceleration")
+    # A spreadsheet makes a row of empty cells of an empty line.
+    empty = np.logical_and.reduce(found.frame.isna().to_numpy(), axis=1)
+    kept = found.frame.loc[~empty].reset_index(drop=True)
+    gone = np.cumsum(empty)
+    after = [*found.breaks, *(np.flatnonzero(empty[:-1] & ~empty[1:]) + 1)]
+    breaks = sorted({int(i - gone[i]) for i in after} - {0})
+    found = Table(kept, found.where, {}, tuple(breaks))
+    whole = len(kept) % 119 == 0 and not found.breaks
     layout = TableLayout(
-        columns=made, acc_unit="g", gyro_unit="deg/s", rate=119.0, split=split, missing="drop"
+        columns=made,
+        acc_unit="g",
+        gyro_unit="deg/s",
+        rate=119.0,
+        split=("rows:119",) if whole else ("blank-lines",),
+        missing="drop",
     )
     yield from of_table(found, layout, path, {"label": path.stem})
 
@@ -219,7 +229,7 @@ DIALECTS = (
     ),
     Dialect(
         name="sensorlog",
-        what=".csv with accelerometerAccelerationX(G) or motionUserAccelerationX(G)",
+        what=".csv with accelerometerAccelerationX or motionUserAccelerationX",
         files=r"[^/]+\.(?:csv|txt)",
         takes=table(
             *(
@@ -233,12 +243,13 @@ DIALECTS = (
                 for gyro in (_LOG_GYRO, "gyroRotation{A}")
             ),
             prepare=_sensor_log,
+            acc_unit="g",
             acc_sign="down",
             gyro_unit="rad/s",
         ),
         source="headers of exports in public code (iPhone, Apple Watch): G, rad/s, seconds since "
         "reboot; −1 G on z with the face up, turned over here",
-        head=r"(?:accelerometer|motionUser)AccelerationX\(G\)",
+        head=r"(?:accelerometer|motionUser)AccelerationX\b",
     ),
     Dialect(
         name="core-motion",
@@ -268,8 +279,8 @@ DIALECTS = (
         what="RAW .csv of ActiLife with 'Data File Created By ActiGraph'",
         files=r"[^/]+\.csv",
         takes=_acti_graph,
-        source="headers in public code: ten lines, 'at … Hz', g; deg/s of the GT9X; counts of "
-        "epochs are refused",
+        source="exports in public code: ten lines, 'at … Hz', g, with and without times and "
+        "names; deg/s of the GT9X; counts of epochs are refused",
         head=r"Data File Created By ActiGraph",
         device="actigraph",
     ),
@@ -293,9 +304,9 @@ DIALECTS = (
         what="<gesture>.csv with aX,aY,aZ,gX,gY,gZ",
         files=r"[^/]+\.(?:csv|txt)",
         takes=_nano,
-        source="the IMU capture sketch in public code: g, deg/s, 119 rows a gesture, an empty line "
-        "after each; 119 Hz is nominal, there are no times",
-        head=r"^aX,\s*aY,\s*aZ",
+        source="the IMU capture sketch and its files in public code: g, deg/s, 119 rows a gesture, "
+        "an empty line after each; 119 Hz is nominal, there are no times",
+        head=r'^"?aX"?,\s*"?aY"?,\s*"?aZ',
         device="nano33ble",
     ),
 )

@@ -227,8 +227,8 @@ DIALECTS = (
         what="S[AE]<nn>/<code>_S[AE]<nn>_R<nn>.txt",
         files=r"(?P<label>[DF]\d\d)_(?P<subject>S[AE]\d\d)_R(?P<session>\d\d)\.txt",
         takes=_sisfall,
-        source="public loaders: counts of ADXL345 (±16 g, 13 bit) and ITG3200, 200 Hz; labels are "
-        "its codes D01 to F15; not confirmed: ±2000 deg/s in 16 bit",
+        source="public loaders: counts of ADXL345 (1/256 g agrees with its files) and ITG3200, 200 "
+        "Hz; labels are its codes D01 to F15; not confirmed: ±2000 deg/s in 16 bit",
         device="imu",
         placement="waist",
         a_set=True,

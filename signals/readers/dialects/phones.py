@@ -163,7 +163,7 @@ DIALECTS = (
     Dialect(
         name="phyphox",
         what="'Raw Data.csv', or Accelerometer.csv beside Gyroscope.csv, with 'Time (s)'",
-        files=r"(?!Linear)[^/]+\.(?:csv|txt)",
+        files=r"[^/]+\.(?:csv|txt)",
         takes=_phyphox,
         source="phyphox-ios ExperimentSensorInput.swift and exports in public code: m/s², rad/s, "
         "s; the app turns iPhones' values over, its first versions did not",

@@ -34,6 +34,8 @@ _PDIOT = {
     **{"normalWalking": "walking", "shuffleWalking": "shuffle_walking"},
     **{"ascending": "upstairs", "descending": "downstairs", "miscMovement": "misc_movement"},
     **{f"lying{side}": f"lying_{side.lower()}" for side in ("Back", "Left", "Right", "Stomach")},
+    **{"walking_at_normal_speed": "walking", "movement": "misc_movement"},
+    **{"climbing_stairs": "upstairs", "descending_stairs": "downstairs"},
 }
 _SHOAIB = ("left_pocket", "right_pocket", "wrist", "upper_arm", "belt")
 _UMA = {"0": "pocket", "1": "chest", "2": "waist", "3": "wrist", "4": "ankle"}
@@ -218,10 +220,14 @@ def _pdiot(path: Path, names: Names) -> Iterator[Take]:
     if "gyro_x" in frame.columns:
         turn = np.stack([frame[f"gyro_{a}"].to_numpy(np.float64) for a in "xyz"])
         sensors["gyro"] = stream(t, turn, "deg/s", "gyro")
-    device = names["kind"].lower()
-    site = {"respeck": "chest", "thingy": "pocket"}[device]
-    label = _PDIOT.get(names["code"], names["code"])
-    yield Take(sensors, {"label": label, "device": device, "placement": site})
+    about = dict(names)
+    if "kind" not in names:  # before 2023: Respeck_<person>_<Activity in words>_<date>_<time>.csv
+        kind, person, text, when = path.name.split("_", 3)
+        code = re.sub(r"_down(?:_on)?(?:_the)?_", "_", re.sub(r"\W+", "_", text.strip().lower()))
+        about = {"kind": kind, "subject": person, "code": code, "session": when.split(".")[0]}
+    device = about.pop("kind").lower()
+    about |= {"device": device, "placement": {"respeck": "chest", "thingy": "pocket"}[device]}
+    yield Take(sensors, {**about, "label": _PDIOT.get(about["code"], about["code"])})
 
 
 def _uma_fall(path: Path, names: Names) -> Iterator[Take]:
@@ -314,12 +320,13 @@ DIALECTS = (
     ),
     Dialect(
         name="pdiot",
-        what="<person>_<respeck|thingy>_<activity>_<breathing>.csv",
-        files=r"(?P<subject>[^/_]+)_(?P<kind>[Rr]especk|[Tt]hingy)_(?P<code>[A-Za-z]+)_"
-        r"(?P<session>[A-Za-z]+)[^/]*\.csv",
+        what="<person>_<respeck|thingy>_<activity>_<breathing>.csv, or "
+        "<Respeck|Thingy>_<person>_<Activity>_<date>_<time>.csv",
+        files=r"(?:(?P<subject>[^/_]+)_(?P<kind>[Rr]especk|[Tt]hingy)_(?P<code>[A-Za-z]+)_"
+        r"(?P<session>[A-Za-z]+)[^/]*|(?:Respeck|Thingy)_[^/_]+_[^/_]+_\d\d-\d\d-\d{4}_[^/]*)\.csv",
         takes=_pdiot,
-        source="public loaders of the 2023 release: names, accel_x …; g, deg/s, 25 Hz agree with "
-        "recordings that were looked at; lines with # are left out",
+        source="files of the releases of 2018 to 2023: names, accel_x …; g, deg/s, 25 Hz agree "
+        "with them; lines with # are left out",
         head=r"accel_x,\s*accel_y,\s*accel_z",
         a_set=True,
     ),

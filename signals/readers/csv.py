@@ -74,8 +74,8 @@ class _Piece(NamedTuple):
 def read_tables(source: AnyPath, layout: TableLayout, most: float = 0.0) -> list[Recording]:
     """Read the recordings of a text file, or of every text file in a folder.
 
-    In a folder, files with none of the columns are left out and named. What was taken, renamed or
-    left out otherwise is told in warnings.
+    In a folder, files with none of the columns, or no text at all, are left out and named. What was
+    taken, renamed or left out otherwise is told in warnings.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def read_tables(source: AnyPath, layout: TableLayout, most: float = 0.0) -> list
         _log.warning("%s%s: %s", files[0], more, note)
     if foreign:
         shown = ", ".join([*foreign][:_SHOWN]) + (", …" if len(foreign) > _SHOWN else "")
-        _log.warning("files left out, without any of the columns (%d): %s", len(foreign), shown)
+        _log.warning("files left out, without such a table (%d): %s", len(foreign), shown)
     name = Path(source).name
 
     def made(piece: _Piece) -> Recording:
@@ -193,27 +193,32 @@ def read_csv(
 def check_layout(layout: TableLayout) -> None:
     """Refuse what is wrong before a file is read."""
     columns = layout.columns
+    clocks = {f"{sensor}_t" for sensor in layout.files}
     for name in columns:
-        if name not in _NAMES:
+        if name not in _NAMES and name not in clocks:
             raise InputError(f"column '{name}' is unknown: {nearest(name, _NAMES)}")
     check_sign(layout.acc_sign)
     check_attitude(layout.attitude, columns)
-    rates = {"": layout.rate} if layout.rate is not None else dict(layout.rates)
+    rates = layout.rates | ({} if layout.rate is None else {"": layout.rate})
     for sensor, rate in rates.items():
-        if not (rate is not None and rate > 0 and np.isfinite(rate)):
+        if not (rate > 0 and np.isfinite(rate)):
             raise InputError(f"{sensor} rate is {rate:g} Hz: it must be above 0".strip())
-    if "t" not in columns and not rates:
-        raise InputError("no time column is named: give t=COLUMN or a rate in Hz")
-    if "t" in columns and rates:
-        raise InputError(f"has times in '{columns['t']}': leave the rate out")
-    if "t" not in columns and layout.rate is None and set(rates) != set(layout.files):
-        raise InputError("a rate is needed for every sensor that has a file of its own")
+    timed = [name for name in ("t", *clocks) if name in columns]
+    for sensor in layout.files or [""]:
+        if not {"", sensor} & set(rates) and not {"t", f"{sensor}_t"} & set(columns):
+            raise InputError(
+                f"no time column is named{f' for {sensor}' if sensor else ''}: give t=COLUMN or a "
+                "rate in Hz"
+            )
+    if timed and rates:
+        raise InputError(f"has times in '{columns[timed[0]]}': leave the rate out")
     wanted = LIN_ACC if layout.attitude else ACC
     sensors = [names for names in SENSORS.values() if names == wanted or set(names) & set(columns)]
     if missing := [name for names in sensors for name in names if name not in columns]:
         raise InputError(f"no column is named for {', '.join(missing)}: a sensor has three")
     if layout.files:
-        odd = [name for name in columns if name != "t" and _sensor(name) not in layout.files]
+        named = [name for name in columns if name != "t" and name not in clocks]
+        odd = [name for name in named if _sensor(name) not in layout.files]
         if odd:
             raise InputError(
                 f"column '{odd[0]}' is in no file: name one with --sensor-file {_sensor(odd[0])}="
@@ -224,11 +229,7 @@ def _read(source: Source, layout: TableLayout, notes: list[str]) -> list[_Piece]
     """Read one file, or the files of sensors that belong together."""
     found: list[list[_Piece]] = []
     for sensor, path in source.files.items():
-        columns = {
-            ours: theirs
-            for ours, theirs in layout.columns.items()
-            if not sensor or ours == "t" or _sensor(ours) == sensor
-        }
+        columns = _columns_of(sensor, layout)
 
         def fits(headers: Sequence[str], columns: Mapping[str, str] = columns) -> bool:
             try:
@@ -323,6 +324,15 @@ def _text_columns(layout: TableLayout, names: Collection[str]) -> list[str]:
     named = [mark for text in layout.texts.values() for mark in marks(text) if mark not in names]
     split = [rule.removeprefix("column:") for rule in layout.split if rule.startswith("column:")]
     return list(dict.fromkeys([*named, *split]))
+
+
+def _columns_of(sensor: str, layout: TableLayout) -> dict[str, str]:
+    """Return the columns that are looked for in the file of a sensor, its own clock as ``t``."""
+    if not sensor:
+        return layout.columns
+    found = {name: layout.columns[name] for name in SENSORS[sensor] if name in layout.columns}
+    clock = layout.columns.get(f"{sensor}_t", layout.columns.get("t"))
+    return found if clock is None else {"t": clock, **found}
 
 
 def _sensor(channel: str) -> str:

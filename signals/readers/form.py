@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import AnyPath
+from imuscribe.signals.readers.columns import FOREIGN
 from imuscribe.signals.readers.layout import TableLayout
 
 # The first wins where two fit alike: a tab is white space too.
@@ -34,7 +35,7 @@ class Form:
     rows: tuple[str, ...]
     """Lines with cells, without what ends a line."""
     breaks: tuple[int, ...]
-    """Rows that empty lines stand before."""
+    """Rows that empty lines, or the names again, stand before."""
     left_out: str = ""
     """A last line that is cut off or no row at all."""
 
@@ -54,14 +55,15 @@ def form_of(
         separator, first = separator or said[1] or "\t", first + 1
     body = [i for i in range(first, len(lines)) if _holds(lines[i], layout.comment)]
     if not body:
-        raise InputError(f"{path}: is empty: a header line and rows are needed")
+        raise InputError(f"{path}: is empty: a header line and rows are needed", FOREIGN)
     sample = [lines[i] for i in body[:_LOOKED_AT]][-_SAMPLE:]
     separator = separator or _separator(sample)
     decimal = layout.decimal or _decimal(sample, separator)
     header = _header_line(lines, body, layout, separator, fits, sample, path)
     start = max(header + 1, layout.units_row or 0, first)
     units = _line(lines, layout.units_row, "units_row", path) if layout.units_row else ""
-    rows, breaks, last = _rows(lines[start:], separator, layout.comment)
+    again = lines[header] if header >= 0 else ""
+    rows, breaks, last = _rows(lines[start:], separator, layout.comment, again)
     cut = len(rows) > 1 and _is_cut(last, rows[-_SAMPLE - 1 : -1], separator, open_end)
     left_out = rows.pop() if cut else ""
     if header >= 0:
@@ -176,15 +178,15 @@ def _line(lines: Sequence[str], number: int, option: str, path: AnyPath) -> str:
 
 
 def _rows(
-    lines: Sequence[str], separator: str, comment: str
+    lines: Sequence[str], separator: str, comment: str, header: str
 ) -> tuple[list[str], tuple[int, ...], str]:
-    """Return rows, which of them empty lines stand before, and the last as it stands."""
+    """Return rows, which of them empty lines or the header stand before, and the last as it is."""
     rows: list[str] = []
     breaks: list[int] = []
     empty, last = False, ""
     for line in lines:
         # A separator that ends a line opens no column; a cell left out there is missing anyway.
-        row = line.rstrip().rstrip(separator + ";")
+        row = line.rstrip().rstrip(separator + ";") if line != header else ""
         if comment and row.lstrip().startswith(comment):
             continue
         if row and empty and rows:

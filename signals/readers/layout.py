@@ -25,7 +25,8 @@ class TableLayout(Config):
     """Our name (``t``, ``acc_x`` … ``gyro_z``, ``lin_acc_*``, an attitude's) to the file's column.
     A unit in brackets may be left out: ``ax`` is also found as ``ax (g)``. Columns may be added and
     turned over: ``gravity.x+user.x``, ``-ay``. Without a header line, columns are numbers, the
-    first is ``1``; with one, a name that occurs again is ``X.1``, then ``X.2``."""
+    first is ``1``; with one, a name that occurs again is ``X.1``, then ``X.2``. ``gyro_t`` and the
+    like are the times in the file of a sensor, where they are called otherwise than ``t``."""
     acc_unit: str = ""
     """As `signals.units` reads it; beats a unit in the header."""
     gyro_unit: str = ""

@@ -37,7 +37,7 @@ def pieces(
     layout : TableLayout
         Of which `split` matters here.
     breaks : sequence of int
-        Rows that empty lines stand before.
+        Rows that empty lines, or the names of columns again, stand before.
     keys : mapping of str to sequence of str
         Columns, by name, at whose every change a recording ends.
     where : str
@@ -52,8 +52,9 @@ def pieces(
     split = layout.split
     if breaks and not split:
         raise InputError(
-            f"{where}: {len(breaks):,} empty lines stand between rows, the first before data row "
-            f"{breaks[0] + 1}: --split blank-lines makes recordings there, --split none reads on"
+            f"{where}: {len(breaks):,} empty lines, or names again, stand between rows, the first "
+            f"before data row {breaks[0] + 1}: --split blank-lines makes recordings there, "
+            "--split none reads on"
         )
     starts = {0, *(breaks if "blank-lines" in split else ())}
     for column in keys.values():

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import AnyPath
+from imuscribe.signals.readers.columns import FOREIGN
 from imuscribe.signals.readers.form import Form, distinct, form_of
 from imuscribe.signals.readers.layout import TableLayout
 from imuscribe.signals.units import Quantity, unit_factor
@@ -37,7 +38,7 @@ class Table:
     units: Mapping[str, str] = field(default_factory=dict)
     """Column to what a row of units says of it."""
     breaks: tuple[int, ...] = ()
-    """Rows that empty lines stand before."""
+    """Rows that empty lines, or the names again, stand before."""
     notes: tuple[str, ...] = ()
     """What was left out or renamed, to be told."""
 
@@ -65,21 +66,28 @@ def read_text(path: AnyPath, encoding: str = "") -> str:
         raw = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    try:
-        text = raw.decode(encoding or _encoding(raw))
-    except LookupError:
-        raise InputError(f"{path}: encoding '{encoding}' is unknown: utf-8, utf-16, …") from None
-    except UnicodeDecodeError as error:
-        if encoding or _encoding(raw) != "utf-8-sig":
-            raise InputError(
-                f"{path}: is not {error.encoding}: byte {error.start} is none"
-            ) from None
-        text = raw.decode("latin-1")
+    text = _decoded(raw, encoding, path)
     # A card that loses power leaves zeros behind the last row.
     text = text.rstrip("\0")
     if "\0" in text:
-        raise InputError(f"{path}: is not text: holds a NUL byte at {text.index(chr(0))}")
+        where = text.index("\0")
+        raise InputError(f"{path}: is not text: holds a NUL byte at {where}", FOREIGN)
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _decoded(raw: bytes, encoding: str, path: AnyPath) -> str:
+    known = encoding or _encoding(raw)
+    try:
+        return raw.decode(known)
+    except LookupError:
+        raise InputError(f"{path}: encoding '{encoding}' is unknown: utf-8, utf-16, …") from None
+    except UnicodeDecodeError as error:
+        if len(raw) - error.start < 4 and error.start:  # cut in the middle of a character
+            return raw[: error.start].decode(known, "ignore")
+        if encoding or known != "utf-8-sig":
+            why = f"is not {error.encoding}: byte {error.start} is none"
+            raise InputError(f"{path}: {why}", FOREIGN) from None
+        return raw.decode("latin-1")
 
 
 def _encoding(raw: bytes) -> str:

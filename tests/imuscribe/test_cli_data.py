@@ -109,9 +109,47 @@ def test_import_names_the_columns_it_does_not_read(tmp_path, caplog):
     assert "log.csv: columns not read: gx, gy, gz" in caplog.text
 
 
+def test_import_of_takes_in_one_file_and_of_sensors_in_files_of_their_own(tmp_path):
+    takes = [("0", "A", "007"), ("1", "B", "1e3")]
+    rows = [
+        f"{','.join(take)},{10 * i},{i % 5 / 100},0,1,{i % 7},0,0"
+        for take in takes
+        for i in range(60)
+    ]
+    source = tmp_path / "all.csv"
+    source.write_text("\n".join(["take,letter,person,ms,ax,ay,az,gx,gy,gz", *rows, ""]))
+    out = tmp_path / "a.parquet"
+    run(
+        *("data", "import", source, "--layout", "csv", "--out", out, *COLUMNS, *UNITS),
+        *("--label", "{letter}", "--subject", "{person}", "--split", "column:take"),
+    )
+    assert [(r.id, r.label, r.subject) for r in load(out)] == [
+        ("all-1", "A", "007"),
+        ("all-2", "B", "1e3"),
+    ]
+    for name in ("acc", "gyro"):
+        path = tmp_path / "apart" / "A_1" / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [f"{i / 100},0,0,{9.81 if name == 'acc' else 0}" for i in range(60)]
+        path.write_text("\n".join(["t,x,y,z", *rows, ""]))
+    options = [f"{s}_{a}={a}" for s in ("acc", "gyro") for a in "xyz"]
+    run(
+        *("data", "import", tmp_path / "apart", "--layout", "csv", "--out", out, "--column", "t=t"),
+        *(word for option in options for word in ("--column", option)),
+        *("--sensor-file", "acc=acc.csv", "--sensor-file", "gyro=gyro.csv", "--acc-unit", "m/s2"),
+        *("--gyro-unit", "rad/s", "--offset", "gyro=0.1", "--name-pattern", "{label}_*/*"),
+    )
+    (rec,) = load(out)
+    assert (rec.label, rec.n_samples, len(rec.channels)) == ("A", 50, 6)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--layout", "csv", *COLUMNS, *UNITS, "--split", "lines"], "did you mean 'blank-lines'"),
+        (["--layout", "csv", *COLUMNS, *UNITS, "--offset", "gyro=x"], "--offset: 'x' is not a num"),
+        (["--layout", "csv", *COLUMNS, *UNITS, "--header", "0"], "a line of the file, from 1"),
+        (["--layout", "charsense", "--split", "none"], "--split: layout 'charsense' takes no such"),
         (["--layout", "cvs", *COLUMNS, *UNITS], "layout 'cvs' is unknown: did you mean 'csv'"),
         (["--layout", "csv", *COLUMNS], "the unit of acceleration is missing"),
         (["--layout", "csv", "--column", "t"], "'t' has no two sides"),

@@ -39,7 +39,7 @@ def test_empty_lines_end_recordings_if_that_is_said(tmp_path):
     rows = ["0,0,1"] * 20
     path = write(tmp_path / "three.csv", "ax,ay,az", *rows, "", *rows, " ", ",,", *rows)
     counted = layout(columns=ACCS, acc_unit="g", rate=20)
-    with pytest.raises(InputError, match="2 empty lines stand between rows, the first before data"):
+    with pytest.raises(InputError, match="2 empty lines, or names again, stand between rows"):
         read_tables(path, counted)
     found = read_tables(path, counted.model_copy(update={"split": ("blank-lines",)}))
     assert [(rec.id, rec.n_samples) for rec in found] == [
@@ -49,6 +49,21 @@ def test_empty_lines_end_recordings_if_that_is_said(tmp_path):
     ]
     (whole,) = read_tables(path, counted.model_copy(update={"split": ("none",)}))
     assert whole.n_samples == 60
+
+
+def test_names_written_again_stand_between_recordings(tmp_path):
+    path = write(tmp_path / "a.csv", *["t,ax,ay,az", *still()] * 3)
+    with pytest.raises(InputError, match="2 empty lines, or names again"):
+        read_tables(path, layout())
+    assert [rec.n_samples for rec in read_tables(path, layout(split=("blank-lines",)))] == [30] * 3
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_file_cut_within_a_character_keeps_its_encoding(tmp_path, encoding):
+    rows = [f"{row},zoë" for row in still()]
+    path = write(tmp_path / "a.csv", "t,ax,ay,az,who", *rows, encoding=encoding)
+    path.write_bytes(path.read_bytes()[: -2 if encoding == "utf-8" else -3])
+    assert read_tables(path, layout(subject="{who}", split=("none",)))[0].subject == "zoë"
 
 
 def test_line_ends_written_twice_end_no_recordings(tmp_path):
@@ -133,7 +148,11 @@ def test_foreign_files_in_a_folder_are_left_out_and_named(tmp_path, caplog):
     write(tmp_path / "people.csv", "person,age", "007,30")
     write(tmp_path / "notes.md", "t,ax,ay,az")
     assert [rec.id for rec in read_tables(tmp_path, layout())] == ["1", "2", "3", "4"]
-    assert "files left out, without any of the columns (1): people.csv" in caplog.text
+    (tmp_path / "._1.csv").write_bytes(b"Mac OS X\0\0 binary")
+    write(tmp_path / "empty.log")
+    assert len(read_tables(tmp_path, layout())) == 4
+    assert "files left out, without such a table (1): people.csv" in caplog.text
+    assert "(3): ._1.csv, empty.log, people.csv" in caplog.text
     write(tmp_path / "half.csv", "t,ax,ay", "0,0,0")
     with pytest.raises(InputError, match=r"half.csv: has no column 'az'"):
         read_tables(tmp_path, layout())
@@ -182,7 +201,7 @@ def test_a_row_that_is_cut_elsewhere_is_refused_with_what_helps(tmp_path, caplog
 def test_sensors_in_turns_are_filled_from_their_own_samples(tmp_path):
     # Acceleration in even rows, rotation in odd ones; both rise along a line.
     rows = [
-        f"{i / 100:.2f}," + (f"{i / 100:.2f},0,9.81,,," if i % 2 == 0 else f",,,{i / 10:.1f},0,0")
+        f"{i / 100:.2f}," + (f"{i / 100:.2f},0,9.81,,," if i % 2 == 0 else f",,,{i / 1000:.3f},0,0")
         for i in range(41)
     ]
     path = write(tmp_path / "a.csv", "t,ax,ay,az,gx,gy,gz", *rows)
@@ -190,7 +209,7 @@ def test_sensors_in_turns_are_filled_from_their_own_samples(tmp_path):
     (rec,) = read_tables(path, layout(columns=columns, gyro_unit="rad/s", missing="fill"))
     assert rec.t[-1] == pytest.approx(0.38, abs=0.011)
     assert np.diff(rec.acc[0]) == pytest.approx(np.diff(rec.t), abs=1e-5)
-    assert np.diff(rec.gyro[0]) == pytest.approx(10 * np.diff(rec.t), abs=1e-4)
+    assert np.diff(rec.gyro[0]) == pytest.approx(0.1 * np.diff(rec.t), abs=1e-6)
 
 
 LINES = {
@@ -358,7 +377,7 @@ def test_a_sensor_may_be_moved_in_time(tmp_path):
 def test_files_of_sensors_side_by_side_and_rates_of_their_own(tmp_path):
     for take in ("7_A", "8_B"):
         write(tmp_path / f"{take}_acc.csv", "x,y,z", *["0,0,9.81"] * 101)
-        write(tmp_path / f"{take}_gyro.csv", "x,y,z", *[f"{i / 10},0,0" for i in range(51)])
+        write(tmp_path / f"{take}_gyro.csv", "x,y,z", *[f"{i / 1000},0,0" for i in range(51)])
     said = layout(
         columns={ours: theirs for ours, theirs in JOINED.items() if ours != "t"},
         gyro_unit="rad/s",
@@ -368,10 +387,19 @@ def test_files_of_sensors_side_by_side_and_rates_of_their_own(tmp_path):
     )
     first, second = read_tables(tmp_path, said)
     assert (first.id, first.subject, first.label, second.label) == ("7_A", "7", "A", "B")
-    assert first.gyro[0] == pytest.approx(5 * first.t, abs=1e-4)
+    assert first.gyro[0] == pytest.approx(0.05 * first.t, abs=1e-6)
     (tmp_path / "8_B_gyro.csv").unlink()
     with pytest.raises(InputError, match=r"8_B_acc.csv: has no \*_gyro.csv beside it"):
         read_tables(tmp_path, said)
+
+
+def test_times_may_be_called_otherwise_in_each_file(tmp_path):
+    apart(tmp_path / "A")
+    lines = (tmp_path / "A" / "Gyro.csv").read_text().replace("s,z,y,x", "time,z,y,x").splitlines()
+    write(tmp_path / "A" / "Gyro.csv", *lines)
+    said = {"columns": JOINED | {"gyro_t": "time"}, "gyro_unit": "rad/s", "files": SENSORS}
+    (rec,) = read_tables(tmp_path, layout(**said))
+    assert rec.gyro[0] == pytest.approx(2 * rec.acc[0], abs=1e-4)
 
 
 def test_a_gap_of_one_sensor_is_not_made_up(tmp_path):

@@ -14,7 +14,9 @@ import numpy as np
 
 from imuscribe.finetune.lineage import KEY, Lineage, lineage
 from imuscribe.finetune.rows import select, signals_of
-from imuscribe.recipes.schema import ModelConfig, Recipe, fingerprint
+from imuscribe.models.config import SensorConfig
+from imuscribe.recipes.fingerprint import fingerprint
+from imuscribe.recipes.schema import ModelConfig, Recipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import whole_folder
 from imuscribe.signals.recording import Array, Recording
@@ -78,8 +80,7 @@ def pretrain(
     from imuscribe.models.fit import Checkpoint, seeded
     from imuscribe.models.sensor.files import SETTINGS, save_encoder
 
-    if recipe.sensor is None:
-        raise InputError("'sensor' is null: there is no encoder to train: set sensor={}")
+    sensor = _taught(recipe)
     sources = {recipe.data: recordings} | dict(beside or {})
     chosen = [rec for some in sources.values() for rec in some]
     if objective == "labels":
@@ -90,11 +91,11 @@ def pretrain(
         if objective == "labels":
             from imuscribe.models.sensor.classifier import Classifier
 
-            network = Classifier(recipe.sensor, signals.shape[1], len(recipe.label_set))
+            network = Classifier(sensor, signals.shape[1], len(recipe.label_set))
         else:
             from imuscribe.models.sensor.masked import MaskedPatches
 
-            network = MaskedPatches(recipe.sensor, signals.shape[1])
+            network = MaskedPatches(sensor, signals.shape[1])
     if torch.cuda.is_available():
         network = network.cuda()
     keep = Checkpoint(
@@ -107,7 +108,7 @@ def pretrain(
     about |= _learn(network, recipe, chosen, signals, epochs, progress, keep)
     about[KEY] = _known(recipe, sources, chosen)
     with whole_folder(out, SETTINGS) as folder:
-        save_encoder(network.encoder, recipe.sensor, folder, about)
+        save_encoder(network.encoder, sensor, folder, about)
     keep.path.unlink(missing_ok=True)
     return out
 
@@ -143,6 +144,18 @@ def worn_at_once(recordings: Sequence[Recording]) -> list[tuple[int, int]]:
         for a, b in combinations(sorted(there), 2)
         if len(sources[tuple(known)][a]) == len(sources[tuple(known)][b]) == 1
     ]
+
+
+def _taught(recipe: Recipe) -> SensorConfig:
+    """Return the section of the encoder that is to learn; InputError if none can."""
+    if recipe.sensor is None:
+        raise InputError("'sensor' is null: there is no encoder to train: set sensor={}")
+    if not recipe.sensor.learns:
+        raise InputError(
+            "sensor: its encoder is frozen, there is nothing to train: set sensor.encoder=patch "
+            "or sensor.freeze=false"
+        )
+    return recipe.sensor
 
 
 def _learn(

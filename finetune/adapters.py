@@ -19,7 +19,13 @@ from imuscribe.finetune.base import (
     weights_folder,
 )
 from imuscribe.models.config import SensorConfig
-from imuscribe.models.sensor.files import ABOUT_TOKENS, SHAPE, TOKENS, about_tokens, has_tokens
+from imuscribe.models.sensor.files import (
+    ABOUT_TOKENS,
+    TOKENS,
+    TOKENS_SHAPE,
+    about_tokens,
+    has_tokens,
+)
 from imuscribe.prompts.ask.sensor import SENSOR_ID
 from imuscribe.recipes.load import dump, load_recipe
 from imuscribe.recipes.schema import Recipe
@@ -248,7 +254,7 @@ def check_tokens(config: SensorConfig | None, folder: Path, name: str) -> None:
     """
     theirs = about_tokens(folder)[0].model_dump(mode="json")
     ours = {} if config is None else config.model_dump(mode="json")
-    shape = (*SHAPE, "tokens", "hidden", "levels")
+    shape = [*TOKENS_SHAPE, "chronos"] if ours.get("encoder") == "chronos" else TOKENS_SHAPE
     differ = [key for key in shape if ours.get(key) != theirs.get(key)]
     if differ:
         here = "null" if not ours else ", ".join(f"sensor.{k}={_said(ours[k])}" for k in differ)

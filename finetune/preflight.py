@@ -38,6 +38,8 @@ class Preflight:
     tokens: int
     parameters: int
     trainable: int
+    sensor: tuple[int, int]
+    """Parameters of sensor encoder and projector, and how many of them learn."""
     memory: dict[str, float]
     """Estimated bytes of one process at its peak, by what takes them; right within a third."""
     example: str
@@ -46,6 +48,8 @@ class Preflight:
         train = self.recipe.train
         parts = ", ".join(f"{part} {n / GIB:.2f}" for part, n in self.memory.items())
         start = f"from {train.start_from}" if train.start_from else "fresh"
+        start += ", frozen" * self.recipe.lora.frozen
+        sensor = self.recipe.sensor
         lines = [
             f"recipe      {self.recipe.name}, seed {self.recipe.seed}",
             f"data        {self.recipe.data}: {self.rows} recordings of {len(self.people)} people "
@@ -64,6 +68,14 @@ class Preflight:
             f"model       {self.recipe.model.base}: {self.parameters:,} parameters, "
             f"{self.trainable:,} trainable ({100 * self.trainable / self.parameters:.2f} %)",
             f"adapter     {start}: r {self.recipe.lora.r}, alpha {self.recipe.lora.alpha:g}",
+            *(
+                [
+                    f"sensor      {sensor.encoder}: {self.sensor[0]:,} parameters, "
+                    f"{self.sensor[1]:,} trainable; {sensor.length} tokens a signal"
+                ]
+                if sensor is not None
+                else []
+            ),
             f"memory      about {sum(self.memory.values()) / GIB:.1f} GiB: {parts}",
             "",
             "first row",
@@ -88,10 +100,11 @@ def preflight(
     lengths = check_lengths(rows, recipe, tokenizer)
     network = skeleton(recipe.model)
     lora = recipe.lora
-    trainable = sum(  # with DoRA, a magnitude for each output more
+    trainable = (not lora.frozen) * sum(  # with DoRA, a magnitude for each output more
         lora.r * (layer.in_features + layer.out_features) + lora.dora * layer.out_features
         for layer in adapted(network, lora).values()
     )
+    sensor = _sensor(recipe, network)
     by_label: dict[str, list[int]] = {label: [] for label in recipe.label_set}
     for row, length in zip(rows, lengths, strict=True):
         by_label[row["label"]].append(length)
@@ -105,7 +118,8 @@ def preflight(
         steps=n_steps(len(seen), recipe, processes),
         parameters=sum(p.numel() for p in network.parameters()),
         trainable=trainable,
-        memory=_memory(recipe, network, trainable, max(lengths)),
+        sensor=sensor,
+        memory=_memory(recipe, network, trainable, max(lengths), sensor),
         example=rows[0]["prompt"] + rows[0]["completion"],
     )
 
@@ -144,8 +158,27 @@ def n_steps(rows: int, recipe: Recipe, processes: int = 1) -> int:
     return math.ceil(rows / (recipe.train.batch_size * recipe.train.accumulate * processes))
 
 
+def _sensor(recipe: Recipe, network: PreTrainedModel) -> tuple[int, int]:
+    """Return the parameters of encoder and projector, and how many learn; no weight is made."""
+    if recipe.sensor is None:
+        return 0, 0
+    import torch
+
+    from imuscribe.models.sensor.projector import SensorTokens
+
+    with torch.device("meta"):
+        table = network.get_input_embeddings().weight
+        tokens = SensorTokens(recipe.sensor, len(recipe.label_set), table)
+    sizes = [(weight.numel(), weight.requires_grad) for weight in tokens.parameters()]
+    return sum(n for n, _ in sizes), sum(n for n, learns in sizes if learns)
+
+
 def _memory(
-    recipe: Recipe, network: PreTrainedModel, trainable: int, longest: int
+    recipe: Recipe,
+    network: PreTrainedModel,
+    trainable: int,
+    longest: int,
+    sensor: tuple[int, int],
 ) -> dict[str, float]:
     config: PretrainedConfig = network.config.get_text_config()
     width = 2 if precision(recipe.model) == "bf16" else 4
@@ -169,9 +202,12 @@ def _memory(
     kept = 3 if recipe.train.loss == "label" else recipe.prompt.max_tokens
     # Logits, their softmax and its gradient in fp32.
     logits = recipe.train.batch_size * min(kept, longest) * config.vocab_size * 12
+    # Encoder and projector are always fp32.
+    reading = {"sensor tokens": 4.0 * (sensor[0] + 3 * sensor[1])} if sensor[0] else {}
     return {
         "weights": weights,
         "adapter and optimiser": adapter,
+        **reading,
         "activations": float(activations + logits),
         "process": PROCESS,
     }

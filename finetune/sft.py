@@ -31,8 +31,9 @@ from imuscribe.finetune.rows import (
 from imuscribe.models.sensor.files import encoder_hash
 from imuscribe.prompts.ask.tokens import load_tokenizer
 from imuscribe.prompts.serialize import build_serializer
+from imuscribe.recipes.fingerprint import fingerprint
 from imuscribe.recipes.load import dump, load_recipe, name_labels
-from imuscribe.recipes.schema import Recipe, fingerprint
+from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import write_text
 from imuscribe.signals.recording import Recording

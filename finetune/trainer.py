@@ -90,7 +90,7 @@ def make_trainer(
         if place is not None and about_tokens(place)[1] != list(recipe.label_set):
             tokens.new_head(len(recipe.label_set))  # the old one told other labels apart
         tokens.config = recipe.sensor  # how it trains is this recipe's
-        tokens.encoder.requires_grad_(not recipe.sensor.freeze)
+        tokens.encoder.requires_grad_(recipe.sensor.learns)
     data = tokenised(
         rows[: recipe.train.max_rows], tokenizer, 0 if tokens is None else tokens.config.length
     )
@@ -127,6 +127,7 @@ def make_trainer(
     dtype = torch_dtype(adapter_precision(recipe))
     for name, weight in network.named_parameters():
         if weight.requires_grad and not name.startswith("sensor."):
+            weight.requires_grad_(not recipe.lora.frozen)
             # DoRA's magnitudes are large and change little: bf16 would freeze them.
             weight.data = weight.data.to(torch.float32 if "magnitude" in name else dtype)
     return trainer
@@ -239,10 +240,12 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         named = [(n, w) for n, w in self.model.named_parameters() if w.requires_grad]
         sensor = [w for n, w in named if n.startswith("sensor.")]
         adapter = [w for n, w in named if not n.startswith("sensor.")]
+        # Beside a frozen encoder there is only the projector, which decays as the recipe says.
+        decay = WEIGHT_DECAY if self.recipe.sensor.learns else self.args.weight_decay
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": adapter, "weight_decay": self.args.weight_decay},
-                {"params": sensor, "lr": self.recipe.sensor.lr, "weight_decay": WEIGHT_DECAY},
+                {"params": sensor, "lr": self.recipe.sensor.lr, "weight_decay": decay},
             ],
             lr=self.args.learning_rate,
         )

@@ -7,7 +7,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 
 from imuscribe.signals.config import Config
-from imuscribe.signals.motion.views import View
+from imuscribe.signals.motion.views import Groups, View, groups, n_channels
+
+BORROWED, MARK = "borrowed", "mark"
+"""What an encoder calls weights that are not its own, so that they are not saved with it, and their
+hash, which is."""
 
 Mining = Literal["hard", "semi-hard", "all"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -62,16 +66,35 @@ class VaryConfig(Config):
     """Most of the sequence that is missing at the end."""
 
 
+class ChronosConfig(Config):
+    """A Chronos encoder, which is used as it comes: its weights are never trained."""
+
+    base: Annotated[str, Field(min_length=1)] = "amazon/chronos-t5-small"
+    """A folder, or a hub id: ``amazon/chronos-t5-tiny``, ``-mini``, ``-small``, ``-base`` or
+    ``-large``."""
+    scale: Literal["mean", "standard"] = "standard"
+    """What values are made comparable by before they are put into bins: ``mean`` divides by the
+    mean size, as Chronos was trained; ``standard`` takes the mean off and divides by the deviation
+    (SensorLLM), so that gravity doesn't push movement into a few bins."""
+
+
 class SensorConfig(Config):
     """An encoder whose features a language model reads as tokens (SensorLLM, arXiv 2410.10624).
 
     So many positions of the prompt hold what a projector makes of them.
     """
 
-    encoder: Literal["residual", "patch"] = "residual"
+    encoder: Literal["residual", "patch", "chronos"] = "residual"
     """``residual``: convolutions over one view of a gesture (`models.cnn.ResidualEncoder`);
     ``patch``: a transformer over patches of a window in physical units, for activities
-    (`models.sensor.patch.PatchEncoder`)."""
+    (`models.sensor.patch.PatchEncoder`); ``chronos``: one pretrained on time series of all kinds,
+    frozen, which reads every channel by itself (`models.sensor.chronos.ChronosEncoder`)."""
+    chronos: ChronosConfig = ChronosConfig()
+    """Which one; ``chronos`` only."""
+    groups: Groups = "one"
+    """``one`` block of tokens for all channels; one for each ``signal`` (acceleration, rotation);
+    or one for each ``channel``, as SensorLLM has it. All blocks are read by the same encoder and
+    projector, and each has a start and an end of its own, which say what it is of."""
     view: View = "movement"
     """What it sees of a recording."""
     steps: Annotated[int, Field(ge=16, le=1024)] = 64
@@ -81,8 +104,9 @@ class SensorConfig(Config):
     """Channels of its first stage, half as many as it has features; or the width of its patches."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of its hidden values zeroed while training."""
-    tokens: Annotated[int, Field(ge=1, le=256)] = 8
-    """Positions of the prompt that its features take, beside a start and an end."""
+    tokens: Annotated[int, Field(ge=1, le=513)] = 8
+    """Positions of the prompt that its features take, beside a start and an end; in each of the
+    `groups`. SensorLLM: one a sample, and one more."""
     levels: bool = False
     """Each token is also told every channel's mean over its time, so that values can be read from
     it and not only shapes; for questions (`imuscribe align train`)."""
@@ -105,14 +129,19 @@ class SensorConfig(Config):
     lr: Positive = 1e-3
     """Peak learning rate of encoder and projector; the adapter's is `train.lr`."""
     freeze: bool = False
-    """Train projector and head only."""
+    """Train projector and head only; ``chronos`` always is."""
     vary: VaryConfig | None = VaryConfig()
     """Vary every sequence afresh each time it is seen, beside `train.augment`; null does not."""
 
     @property
     def length(self) -> int:
-        """Positions of the prompt that a signal takes, start and end included."""
-        return self.tokens + 2
+        """Positions of the prompt that a signal takes, every start and end included."""
+        return len(groups(self.view, self.groups, n_channels(self.view))) * (self.tokens + 2)
+
+    @property
+    def learns(self) -> bool:
+        """Whether the encoder is trained, and not only what reads its features."""
+        return not self.freeze and self.encoder != "chronos"
 
 
 class LossConfig(Config):

@@ -6,9 +6,6 @@ value out of range is reported with every other mistake, before any work starts.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -74,6 +71,9 @@ class LoraConfig(Config):
     """Rank-stabilised scaling (Kalajdzievski 2023, arXiv 2312.03732)."""
     dora: bool = False
     """Learn magnitude and direction apart (Liu et al. 2024, arXiv 2402.09353); slower."""
+    frozen: bool = False
+    """Leave the adapter as it begins, which is to change nothing: only what reads a sensor learns,
+    and the language model stays as it is (SensorLLM)."""
     dtype: Precision = "auto"
     """Precision of the adapter. bf16 rounds small updates away, so ``auto`` is the model's
     precision for learning rates from 1e-4 and fp32 below."""
@@ -338,6 +338,8 @@ class Recipe(RecordingsExperiment):
         """Return what a ``sensor`` section and the rest of the recipe cannot have together."""
         asked = set(self.evaluate.methods)
         if self.sensor is None:
+            if self.lora.frozen:
+                return ["'lora.frozen' is true but 'sensor' is null: nothing would learn"]
             needing = sorted(asked & set(_NEED_SENSOR))
             if needing:
                 return [
@@ -363,16 +365,3 @@ class Recipe(RecordingsExperiment):
                 "prompt.shots=0 and leave out fine-tuned-few-shot"
             )
         return mistakes
-
-
-def fingerprint(recipe: Recipe, sections: Iterable[str]) -> str:
-    """Return the SHA-256 of the named top-level sections, as hexadecimal digits.
-
-    `train.start_from` and `evaluate.pools` are left out.
-    """
-    values = recipe.model_dump(mode="json", include=set(sections))
-    # Where an adapter lies is not what it is: who goes on from one adds the hash of its weights.
-    values.get("train", {}).pop("start_from", None)
-    # Pools are made of answers, they change none.
-    values.get("evaluate", {}).pop("pools", None)
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

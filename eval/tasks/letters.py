@@ -15,8 +15,9 @@ from imuscribe.eval.report.methods import letters_page
 from imuscribe.eval.splits import Fold, make_folds
 from imuscribe.eval.task import Answers, Unit, Values
 from imuscribe.models.sensor.files import encoder_hash
+from imuscribe.recipes.fingerprint import fingerprint
 from imuscribe.recipes.methods import is_baseline, is_tuned, method_of
-from imuscribe.recipes.schema import EvalConfig, Recipe, TrainConfig, fingerprint
+from imuscribe.recipes.schema import EvalConfig, Recipe, TrainConfig
 from imuscribe.signals.files import inside
 
 

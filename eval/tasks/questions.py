@@ -14,8 +14,8 @@ from imuscribe.eval.result import Result, origin
 from imuscribe.eval.splits import Fold
 from imuscribe.eval.task import Answers, Task, Unit, Values
 from imuscribe.eval.tasks.letters import folds_of
+from imuscribe.recipes.fingerprint import fingerprint
 from imuscribe.recipes.questions import QuestionsRecipe
-from imuscribe.recipes.schema import fingerprint
 from imuscribe.signals.files import inside
 
 _SECTIONS = (

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imuscribe.models.config import SensorConfig
+from imuscribe.models.config import BORROWED, MARK, SensorConfig
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path, sha256, write_text
 
@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 WEIGHTS, SETTINGS = "encoder.safetensors", "encoder.json"
 TOKENS, ABOUT_TOKENS = "sensor.safetensors", "sensor.json"
 
-SHAPE = ("encoder", "view", "steps", "width")
+SHAPE = ("encoder", "view", "steps", "width", "groups")
 """What an encoder has to have in common with the recipe that goes on from it."""
+TOKENS_SHAPE = (*SHAPE, "tokens", "hidden", "levels")
+"""And sensor tokens."""
+LATER = {"groups": "one"}
+"""What an encoder of before says, when there was no choice."""
 
 
 def save_encoder(encoder: nn.Module, config: SensorConfig, folder: Path, about: Any) -> None:
@@ -41,7 +45,7 @@ def load_encoder(folder: Path, config: SensorConfig) -> dict[str, Tensor]:
     InputError
         If there is none, or it is of another width or sees other channels.
     """
-    theirs = about_encoder(folder)["sensor"]
+    theirs = LATER | about_encoder(folder)["sensor"]
     ours = config.model_dump(mode="json")
     if differ := [key for key in SHAPE if theirs.get(key) != ours[key]]:
         here = ", ".join(f"sensor.{key}={ours[key]}" for key in differ)
@@ -97,7 +101,14 @@ def restore_tokens(tokens: SensorTokens, folder: Path) -> None:
             f"{folder / TOKENS}: '{name}' is {there.get(name, 'missing')}, the recipe's 'sensor' "
             f"section needs {here.get(name, 'none')}: give the recipe that it was trained with"
         )
-    tokens.load_state_dict(weights)
+    for name, value in _weights(tokens).items():
+        # Names the very weights that were borrowed (`models.sensor.chronos`).
+        if name.endswith(MARK) and not value.cpu().equal(weights[name].to(value.dtype)):
+            raise InputError(
+                f"{folder / TOKENS}: was trained with another Chronos than "
+                f"'{tokens.config.chronos.base}': set sensor.chronos.base to that one"
+            )
+    tokens.load_state_dict(weights, strict=False)  # all but what is borrowed, as compared above
 
 
 def has_tokens(folder: Path) -> bool:
@@ -147,6 +158,7 @@ def _write(network: nn.Module, path: Path) -> None:
         save_file(weights, temporary, metadata={"format": "pt"})
 
 
-def _weights(encoder: nn.Module) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = encoder.state_dict()
-    return found
+def _weights(network: nn.Module) -> dict[str, Tensor]:
+    """Return the weights that a network owns."""
+    found: dict[str, Tensor] = network.state_dict()
+    return {name: value for name, value in found.items() if BORROWED not in name.split(".")}

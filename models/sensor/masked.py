@@ -49,9 +49,10 @@ class MaskedPatches(nn.Module):
         encoder = make_encoder(config, channels)
         if not isinstance(encoder, PatchEncoder) or config.steps < 3 * PATCH:
             raise InputError(
-                f"sensor.encoder={config.encoder}, sensor.steps={config.steps}: hiding patches "
-                f"needs a patch encoder of three or more: set sensor.encoder=patch "
-                f"sensor.view=upright sensor.steps={max(config.steps, 3 * PATCH)}"
+                f"sensor.encoder={config.encoder}, sensor.steps={config.steps}, "
+                f"sensor.groups={config.groups}: hiding patches needs one patch encoder of three "
+                f"or more: set sensor.encoder=patch sensor.view=upright sensor.groups=one "
+                f"sensor.steps={max(config.steps, 3 * PATCH)}"
             )
         self.encoder = encoder
         self.turning = device_rows(config.view, channels) or 0

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from imuscribe.models.config import SensorConfig
 from imuscribe.models.sensor.classifier import Classifier
 from imuscribe.prompts.ask.sensor import SENSOR_ID
-from imuscribe.signals.motion.views import n_channels
+from imuscribe.signals.motion.views import groups, n_channels
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,38 +33,50 @@ class SensorTokens(Classifier):
     n_labels : int
         Outputs of the head.
     embeddings : Tensor, shape (vocabulary, size)
-        Of the language model: the tokens get their spread, start and end begin as their mean.
+        Of the language model: the tokens get their spread, starts and ends begin as their mean.
     """
 
     said: Tensor
     """What the head said of the signals of the last forward pass, (n, n_labels)."""
 
     def __init__(self, config: SensorConfig, n_labels: int, embeddings: Tensor) -> None:
-        super().__init__(config, n_channels(config.view), n_labels)
+        channels = n_channels(config.view)
+        super().__init__(config, channels, n_labels)
         rows = embeddings.detach().float()
         size = rows.shape[1]
+        self.groups = groups(config.view, config.groups, channels)
         self.means = nn.AdaptiveAvgPool1d(config.tokens)
         self.peaks = nn.AdaptiveMaxPool1d(config.tokens)
-        told = n_channels(config.view) if config.levels else 0
-        sizes = (2 * self.encoder.features + told, *config.hidden, size)
+        # A token of Chronos is one state of its encoder, as it comes, or a mean of some.
+        self.peaked = config.encoder != "chronos"
+        told = len(self.groups[0]) if config.levels else 0
+        seen = (1 + self.peaked) * self.encoder.features // len(self.groups)
+        sizes = (seen + told, *config.hidden, size)
         layers: list[nn.Module] = [nn.LayerNorm(sizes[0])]
         for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after), nn.GELU()]
         self.projector = nn.Sequential(*layers[:-1], nn.LayerNorm(size, elementwise_affine=False))
         self.scale = nn.Parameter(rows.std().clone())
-        self.edges = nn.Parameter(rows.mean(dim=0).repeat(2, 1))
-        self.encoder.requires_grad_(not config.freeze)
+        self.edges = nn.Parameter(rows.mean(dim=0).repeat(2 * len(self.groups), 1))
+        self.encoder.requires_grad_(config.learns)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return embeddings (n, length, size) of sequences (n, n_channels, n_steps)."""
+        """Return embeddings (n, length, size) of sequences (n, n_channels, n_steps).
+
+        The tokens of one group of channels after the other, each between its start and its end.
+        """
         features = self.features(x)
         self.said = self.logits(features)
-        parts = [self.means(features), self.peaks(features)]
+        n, parts = len(x), len(self.groups)
+        each = features.reshape(n * parts, -1, features.shape[2])
+        seen = [self.means(each), self.peaks(each)] if self.peaked else [self.means(each)]
         if self.config.levels:
-            parts.append(self.means(x / getattr(self.encoder, "units", 1.0)))
-        tokens = self.projector(torch.cat(parts, dim=1).transpose(1, 2)) * self.scale
-        edges = self.edges.expand(len(x), -1, -1)
-        return torch.cat([edges[:, :1], tokens, edges[:, 1:]], dim=1)
+            values = (x / getattr(self.encoder, "units", 1.0))[:, self.groups]
+            seen.append(self.means(values.flatten(0, 1)))
+        tokens = self.projector(torch.cat(seen, dim=1).transpose(1, 2)) * self.scale
+        blocks = tokens.view(n, parts, *tokens.shape[1:])
+        edges = self.edges.view(parts, 2, -1).expand(n, -1, -1, -1)
+        return torch.cat([edges[:, :, :1], blocks, edges[:, :, 1:]], dim=2).flatten(1, 2)
 
 
 def attach(network: PreTrainedModel, tokens: SensorTokens) -> None:

@@ -21,6 +21,9 @@ The rotation rate of a few people is a copy of their velocity, because they swin
 the elbow: a network that is given it learns the swing and is lost with anybody who moves otherwise.
 """
 
+Groups = Literal["one", "signal", "channel"]
+"""Which rows of a view belong together: all, those of one physical quantity, or each alone."""
+
 Quantity = Literal["velocity", "acceleration", "rotation"]
 QUANTITIES: dict[str, tuple[Quantity, ...]] = {
     "movement": ("velocity", "acceleration"),
@@ -73,3 +76,19 @@ def device_rows(view: View, channels: int) -> int | None:
     if view in QUANTITIES:
         return None
     return channels // 2 if view == "upright" else channels
+
+
+def groups(view: View, kind: Groups, channels: int) -> tuple[tuple[int, ...], ...]:
+    """Return the rows of each group of a view of so many rows; all groups are equally large.
+
+    ``signal`` gives one group a quantity of the writing frame, else one a sensor: acceleration,
+    then rotation, in ``upright`` with what of it is along gravity and across it.
+    """
+    if kind == "one":
+        return (tuple(range(channels)),)
+    if kind == "channel":
+        return tuple((row,) for row in range(channels))
+    axes = 2 if view in QUANTITIES else 3
+    blocks = [tuple(range(row, row + axes)) for row in range(0, channels, axes)]
+    sensors = (device_rows(view, channels) or channels) // axes
+    return tuple(sum(blocks[sensor::sensors], ()) for sensor in range(sensors))

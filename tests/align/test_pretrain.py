@@ -217,6 +217,8 @@ def test_two_places_are_learnt_from_training_people_and_a_recipe_goes_on_from_it
     [
         ({"encoder": "residual", "view": "movement"}, ["masked"], "set sensor.encoder=patch"),
         ({"steps": 32}, ["masked"], "sensor.steps=48"),
+        ({"groups": "signal"}, ["masked"], "set .* sensor.groups=one"),
+        ({"encoder": "chronos"}, ["labels"], "is frozen, there is nothing to train"),
         ({}, ["mask"], "did you mean 'masked'"),
     ],
 )

@@ -186,6 +186,39 @@ def test_preflight_counts_what_training_will_do(
     assert "12 updates" in page and "no row is dropped" in page
 
 
+def test_a_sensor_is_counted_without_its_weights(
+    recipe: Callable[..., Recipe],
+    letters: Letters,
+    tokenizer: Any,
+    tiny_chronos_dir: Path,
+    tmp_path: Path,
+) -> None:
+    from shutil import copytree
+
+    from imuscribe.finetune.base import load_base
+    from imuscribe.models.sensor.files import fresh_tokens
+
+    weightless = copytree(tiny_chronos_dir, tmp_path / "chronos")
+    (weightless / "model.safetensors").unlink()
+    sensor = {"encoder": "chronos", "groups": "signal", "steps": 16, "tokens": 17}
+
+    def asking(base: Path) -> Recipe:
+        return recipe(sensor=sensor | {"chronos": {"base": str(base)}}, lora={"frozen": True})
+
+    figures = preflight(asking(weightless), letters(1, 1, "A-D"), tokenizer)
+    network, _ = load_base(recipe().model)
+    config = asking(tiny_chronos_dir).sensor
+    assert config is not None
+    tokens = fresh_tokens(config, "ABCD", network)
+    sizes = [(w.numel(), w.requires_grad) for w in tokens.parameters()]
+    assert figures.sensor[0] == sum(n for n, _ in sizes)
+    assert figures.sensor[1] == sum(n for n, learns in sizes if learns) < figures.sensor[0]
+    assert figures.trainable == 0 and figures.memory["adapter and optimiser"] == 0
+    page = str(figures)
+    assert "38 tokens a signal" in page and "frozen" in page
+    assert min(map(min, figures.lengths.values())) > 38
+
+
 def test_rows_that_are_too_long_are_refused_by_label(
     recipe: Callable[..., Recipe], letters: Letters, tokenizer: Any
 ) -> None:

@@ -30,6 +30,8 @@ from imuscribe.prompts.serialize import build_serializer
 from imuscribe.recipes.load import dump
 from imuscribe.recipes.schema import ModelConfig, Recipe
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.motion.views import groups as groups_of
+from imuscribe.signals.motion.views import n_channels
 from imuscribe.signals.readers.parquet import save
 from imuscribe.signals.recording import Recording
 
@@ -110,6 +112,54 @@ def test_a_wrong_number_of_places_is_an_error(reading: tuple[Any, Any]) -> None:
         network(input_ids=torch.tensor([[5, -1, -1, -1]]), signals=torch.from_numpy(signals(1)))
 
 
+@pytest.mark.parametrize(
+    ("view", "groups", "blocks"),
+    [
+        ("movement", "one", 1),
+        ("movement", "signal", 2),
+        ("physical", "signal", 2),
+        ("upright", "signal", 2),
+        ("writing", "channel", 6),
+        ("upright", "channel", 12),
+    ],
+)
+def test_every_group_of_channels_has_its_own_start_end_and_block(
+    tiny_model_dir: Path, view: str, groups: str, blocks: int
+) -> None:
+    network, tokenizer = load_base(ModelConfig(base=str(tiny_model_dir), dtype="fp32"))
+    config = SensorConfig.parse(SMALL | {"view": view, "groups": groups})
+    sensor = fresh_tokens(config, "ABCD", network).eval()
+    attach(network, sensor)
+    with torch.no_grad():
+        sensor.edges.copy_(torch.arange(len(sensor.edges))[:, None].expand_as(sensor.edges))
+    assert config.length == blocks * 4
+    assert prompt_ids(tokenizer, PLACE, config.length).count(SENSOR_ID) == blocks * 4
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(2, n_channels(view), 32)))
+    with torch.inference_mode():
+        found = sensor(x.float()).view(2, blocks, 4, -1)
+    for block in range(blocks):
+        assert torch.all(found[:, block, 0] == 2 * block)
+        assert torch.all(found[:, block, 3] == 2 * block + 1)
+    # What one group shows stands in its own block alone.
+    own = n_channels(view) // blocks
+    changed = x.clone()
+    rows = list(sensor.groups[-1])
+    assert len(rows) == own
+    changed[:, rows] += torch.randn(own, 32)
+    with torch.inference_mode():
+        other = sensor(changed.float()).view(2, blocks, 4, -1)
+    assert torch.equal(other[:, :-1], found[:, :-1])
+    assert not torch.allclose(other[:, -1, 1:3], found[:, -1, 1:3], atol=1e-3)
+
+
+def test_the_groups_of_a_view_are_its_sensors_and_divide_it() -> None:
+    assert groups_of("upright", "signal", 12) == ((0, 1, 2, 6, 7, 8), (3, 4, 5, 9, 10, 11))
+    assert groups_of("upright", "signal", 6) == (tuple(range(6)),)  # no gyroscope
+    assert groups_of("raw", "signal", 6) == ((0, 1, 2), (3, 4, 5))
+    assert groups_of("writing", "signal", 6) == ((0, 1), (2, 3), (4, 5))
+    assert groups_of("movement", "channel", 4) == ((0,), (1,), (2,), (3,))
+
+
 def test_tokens_have_the_spread_of_the_models_embeddings(reading: tuple[Any, Any]) -> None:
     network, _ = reading
     table = network.get_input_embeddings().weight
@@ -158,10 +208,11 @@ def test_rows_hold_text_tokens_or_both(
     assert all(row["signal"].shape == (4, 32) for row in rows)
 
 
+@pytest.mark.parametrize("groups", ["one", "channel"])
 def test_training_learns_and_what_is_saved_reads_the_same(
-    recipe: Callable[..., Recipe], letters: Any, tmp_path: Path
+    recipe: Callable[..., Recipe], letters: Any, tmp_path: Path, groups: str
 ) -> None:
-    settings = recipe({"warm_up": 8}, train={"epochs": 8})
+    settings = recipe({"warm_up": 8, "groups": groups}, train={"epochs": 8})
     recordings = letters(2, 2, "A-D")
     adapter = train(settings, recordings, tmp_path)
     kept, labels = about_tokens(adapter)
@@ -173,7 +224,8 @@ def test_training_learns_and_what_is_saved_reads_the_same(
     assert prompts == [f"{PLACE}\nLetter:"] * len(recordings)
     again = Reader(adapter, settings)
     assert np.array_equal(reader.score(prompts, signals=x), again.score(prompts, signals=x))
-    assert set(reader.tokens(prompts)) == {len(prompt_ids(reader._loaded[1], prompts[0], 4))}
+    length = {"one": 4, "channel": 16}[groups]
+    assert set(reader.tokens(prompts)) == {len(prompt_ids(reader._loaded[1], prompts[0], length))}
     right = [rec.label for rec in recordings]
     said = [labels[i] for i in reader.said(x).argmax(axis=1)]
     assert np.mean([a == b for a, b in zip(said, right, strict=True)]) > 0.5
@@ -182,12 +234,45 @@ def test_training_learns_and_what_is_saved_reads_the_same(
     assert torch.equal(untouched.get_input_embeddings().weight, table)
 
 
+def test_beside_a_frozen_model_and_chronos_only_projector_edges_and_head_learn(
+    recipe: Callable[..., Recipe], letters: Any, tmp_path: Path, tiny_chronos_dir: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    chronos = {"encoder": "chronos", "chronos": {"base": str(tiny_chronos_dir)}}
+    shape = chronos | {"groups": "channel", "tokens": 3, "vary": None}
+    frozen = {"lora": {"r": 4, "dtype": "fp32", "frozen": True}, "train": {"epochs": 6}}
+    settings = recipe(shape, **frozen)
+    recordings = letters(2, 2, "A-D")
+    adapter = train(settings, recordings, tmp_path)
+    steps = [json.loads(line)["loss"] for line in (tmp_path / "train-log.jsonl").open()]
+    assert np.mean(steps[-4:]) < np.mean(steps[:4])
+    changed = load_file(adapter / "adapter_model.safetensors")
+    assert all(not w.any() for name, w in changed.items() if "lora_B" in name)
+    reader, again = Reader(adapter, settings), Reader(adapter, settings)
+    prompts, x = reader.prompts(reader.texts(recordings)), reader.signals(recordings)
+    found = reader.score(prompts, signals=x)
+    assert np.array_equal(found, again.score(prompts, signals=x))
+    edges = reader._loaded[0].sensor.edges
+    assert edges.shape[0] == 8 and len(torch.unique(edges, dim=0)) == 8, "each learnt its own"
+    plain, _ = load_base(settings.model)
+    table = plain.get_input_embeddings().weight
+    assert torch.equal(table, reader._loaded[0].get_input_embeddings().weight)
+    other = recipe(
+        shape | {"chronos": {"base": str(tiny_chronos_dir), "scale": "mean"}},
+        lora=frozen["lora"],
+        train={"start_from": str(adapter)},
+    )
+    with pytest.raises(InputError, match=r"sensor.chronos=.*'mean'.* another shape"):
+        train(other, recordings, tmp_path / "other")
+
+
 def test_killed_and_resumed_is_bit_identical_to_uninterrupted(
     recipe: Callable[..., Recipe], letters: Any, tmp_path: Path, cut_training: Any
 ) -> None:
     from safetensors.torch import load_file
 
-    settings = recipe({"text": True, "warm_up": 2}, train={"augment": {}})
+    settings = recipe({"text": True, "warm_up": 2, "groups": "signal"}, train={"augment": {}})
     recordings = letters(2, 2, "A-D")
     whole = train(settings, recordings, tmp_path / "whole")
     cut_training(8, lambda: train(settings, recordings, tmp_path / "cut"))
@@ -279,6 +364,7 @@ def test_a_pretrained_encoder_is_gone_on_from_and_says_whom_it_knows(
         ({"sensor": None, "evaluate": {"methods": ["encoder"]}}, "encoder but 'sensor' is null"),
         ({"evaluate": {"methods": ["fine-tuned-text"]}}, "set sensor.text=true"),
         ({"prompt": {"shots": 2}}, "set prompt.shots=0"),
+        ({"sensor": None, "lora": {"frozen": True}}, "nothing would learn"),
         ({"prompt": {"max_tokens": 8}}, "exceed prompt.max_tokens=8"),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 
 from imuscribe.eval.methods.baselines import BASELINES
 from imuscribe.recipes import mapping
+from imuscribe.recipes.fingerprint import fingerprint
 from imuscribe.recipes.load import (
     KINDS,
     dump,
@@ -24,7 +25,7 @@ from imuscribe.recipes.load import (
     schema,
 )
 from imuscribe.recipes.methods import METHODS, MethodName, is_baseline, is_tuned, method_of
-from imuscribe.recipes.schema import Experiment, Recipe, fingerprint
+from imuscribe.recipes.schema import Experiment, Recipe
 from imuscribe.recipes.words import AdaptRecipe, WordsRecipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import save
@@ -72,6 +73,34 @@ def test_the_production_recipe_trains_as_the_study_did() -> None:
     recipe = load_recipe("llama3-8b-qlora")
     assert (recipe.train.epochs, recipe.train.lr) == (5, 1e-5)
     assert recipe.model.load_in_4bit
+
+
+def test_the_paper_recipe_is_sensorllm_and_its_run_can_be_planned(
+    tiny_model_dir: Path, tiny_chronos_dir: Path
+) -> None:
+    from imuscribe.finetune.sft import plan
+
+    recipe = load_recipe("sensorllm-paper")
+    assert recipe.sensor is not None and recipe.sensor.length == 6 * (129 + 2)
+    assert recipe.lora.frozen and not recipe.sensor.learns
+    small = [
+        f"model.base={tiny_model_dir}",
+        f"sensor.chronos.base={tiny_chronos_dir}",
+        "data=simulated",
+        "labels=A-B",
+        "simulate.people=1",
+        "simulate.repetitions=1",
+        "windows=null",
+        "split.protocol=leave-one-person-out",
+        "split.train=[]",
+        "split.test=[]",
+    ]
+    _, figures = plan(load_recipe("sensorllm-paper", small))
+    # Projector 16 -> 2048 -> 32 with a norm before it, starts and ends, a scale, a head of two.
+    projector = 2 * 16 + 17 * 2048 + 2049 * 32
+    assert figures.sensor[1] == projector + 12 * 32 + 1 + (2 * 6 * 16 + 1) * 2
+    assert figures.trainable == 0
+    assert max(map(max, figures.lengths.values())) < recipe.prompt.max_tokens
 
 
 def test_overrides_are_typed_nested_and_read_as_meant() -> None:

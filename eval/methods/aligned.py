@@ -59,6 +59,7 @@ def evaluate(
             "about: set split.protocol=given and both lists"
         )
     start = recipe.train.model_copy(update={"start_from": str(adapter)})
+    Reader(adapter, recipe)  # refuses tokens of another shape before anything else is told
     check_held_out(recipe.model_copy(update={"train": start}), recordings, test)
     asked = rows_about(test, recipe)
     settings = recipe.evaluate.max_new_tokens, recipe.model.model_dump(mode="json")

@@ -31,6 +31,7 @@ from imuscribe.prompts.ask.templates import Shot
 from imuscribe.prompts.serialize import build_serializer
 from imuscribe.recipes.methods import METHODS, Method
 from imuscribe.recipes.schema import Recipe
+from imuscribe.signals.errors import InputError
 from imuscribe.signals.motion.augment import AugmentConfig, augment
 from imuscribe.signals.recording import Array, Recording
 
@@ -67,6 +68,11 @@ class Predictors:
         own = draw_own_shots(fold.test, self.recipe.seed, fold.name) if given.own else []
         shown = {rec.id for rec in own}
         test = [rec for rec in fold.test if rec.id not in shown]
+        if not test:
+            raise InputError(
+                f"fold '{fold.name}': {method} shows one recording a label of each test person, "
+                "which leaves none to test: raise split.max_test_per_label, or leave it out"
+            )
         if given.kind == "baseline":
             return self._baseline(given, fold, own, test)
         begin = time.perf_counter()

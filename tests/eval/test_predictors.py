@@ -1,6 +1,7 @@
 """Predictors: examples come from training people, and one model answers in every way."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,6 +119,13 @@ def test_a_prompt_over_its_budget_is_an_error(recipe, fold, tmp_path):
     )
     with pytest.raises(InputError, match="max_tokens"):
         Predictors(tight, progress=False).predict("zero-shot", fold, tmp_path)
+
+
+def test_showing_all_that_a_person_wrote_leaves_nothing_to_test(recipe, fold, tmp_path):
+    one = {rec.label: rec for rec in fold.test}
+    few = replace(fold, test=list(one.values()))
+    with pytest.raises(InputError, match=r"leaves none to test: raise split.max_test_per_label"):
+        Predictors(recipe, progress=False).predict("dtw-1nn-own", few, tmp_path)
 
 
 def test_a_folder_without_an_adapter_is_an_error(fold, tmp_path):

@@ -82,12 +82,15 @@ def _decoded(raw: bytes, encoding: str, path: AnyPath) -> str:
     except LookupError:
         raise InputError(f"{path}: encoding '{encoding}' is unknown: utf-8, utf-16, …") from None
     except UnicodeDecodeError as error:
-        if len(raw) - error.start < 4 and error.start:  # cut in the middle of a character
+        utf = known.lower().startswith(("utf-8", "utf8", "utf-16", "utf16"))
+        if utf and 0 < error.start > len(raw) - 4:  # cut in the middle of a character
             return raw[: error.start].decode(known, "ignore")
         if encoding or known != "utf-8-sig":
             why = f"is not {error.encoding}: byte {error.start} is none"
             raise InputError(f"{path}: {why}", FOREIGN) from None
         return raw.decode("latin-1")
+    except UnicodeError:
+        raise InputError(f"{path}: cannot be read as {encoding}", FOREIGN) from None
 
 
 def _encoding(raw: bytes) -> str:
@@ -164,7 +167,10 @@ def in_seconds(table: pd.DataFrame, column: str, unit: str, path: AnyPath) -> ND
         return in_si(table, column, unit or "s", "time", path)
     form = unit if "%" in unit else "ISO8601"
     text = table[column].astype(str).str.strip().str.replace(r",(\d+)", r".\1", regex=True)
-    times = pd.to_datetime(text, format=form, errors="coerce", utc=True)
+    try:
+        times = pd.to_datetime(text, format=form, errors="coerce", utc=True)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"--time-unit '{form}': {str(error)[:99]}: such as '%H:%M:%S'") from None
     wrong = np.flatnonzero(times.isna() & table[column].notna())
     if wrong.size:
         cell = str(table[column].iloc[int(wrong[0])])
@@ -180,7 +186,7 @@ def numbers(table: pd.DataFrame, column: str, path: AnyPath) -> NDArray[np.float
     """Return a column as numbers; an empty cell is NaN, any other that is none is refused."""
     import pandas as pd
 
-    found = pd.to_numeric(table[column], errors="coerce")
+    found = pd.to_numeric(table[column], errors="coerce").astype(np.float64)
     wrong = np.flatnonzero(found.isna() & table[column].notna())
     if wrong.size:
         cell = str(table[column].iloc[int(wrong[0])])
@@ -224,7 +230,7 @@ def _frame(form: Form, names: list[str], text: Collection[str], path: AnyPath) -
             f"{path}: rows have more cells than the header has names: name every column; decimals "
             "need a point"
         ) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (ValueError, OverflowError) as error:  # pandas' own errors are values of no kind
         raise InputError(f"{path}: not a table: {str(error).strip().splitlines()[-1]}") from None
     for name in names:
         if name in text:

@@ -26,6 +26,7 @@ from imuscribe.cli.options import (
     Rate,
     SensorFile,
     SensorRate,
+    SensorRows,
     Skip,
     Split,
     TimeUnit,
@@ -45,6 +46,7 @@ _SHOWN = 40
 _PAIRS = {
     "column": ("columns", "OURS=THEIRS"),
     "sensor_file": ("files", "SENSOR=PATTERN"),
+    "sensor_rows": ("rows", "SENSOR=COLUMN=VALUE"),
     "sensor_rate": ("rates", "SENSOR=NUMBER"),
     "offset": ("offsets", "SENSOR=NUMBER"),
     "person": ("people", "SESSION=WRITER"),
@@ -126,6 +128,7 @@ def import_(
     split: Split = None,
     missing: Missing = "",
     sensor_file: SensorFile = None,
+    sensor_rows: SensorRows = None,
     sensor_rate: SensorRate = None,
     offset: Offset = None,
     name_pattern: NamePattern = "",

@@ -63,6 +63,13 @@ SensorFile = Annotated[
         help="CSV: SENSOR=PATTERN, such as gyro=Gyroscope.csv or acc='*_acc.csv'; repeat."
     ),
 ]
+SensorRows = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="CSV: SENSOR=COLUMN=VALUE, such as gyro=type=Gyroscope, where sensors share columns; "
+        "repeat."
+    ),
+]
 SensorRate = Annotated[
     list[str] | None, typer.Option(help="CSV: SENSOR=HZ, for such files without times; repeat.")
 ]

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.motion.attitude import ANGLES, QUATERNION, Attitude, needed, up
-from imuscribe.signals.recording import ACC, LIN_ACC, STANDARD_GRAVITY
+from imuscribe.signals.readers.layout import TableLayout
+from imuscribe.signals.recording import ACC, CHANNELS, LIN_ACC, SENSORS, STANDARD_GRAVITY
 
 Float = NDArray[np.float64]
 _WITH_UNIT = re.compile(r"(.*\S)\s*[(\[]((?:[^()\[\]]|\([^()]*\))+)[)\]]")
+_NAMES = ("t", *CHANNELS, *ANGLES, *QUATERNION)
 ACC_SIGNS = ("up", "down")
 
 FOREIGN = "foreign"
@@ -79,6 +81,54 @@ def parts_of(
             f"{where}: column '{twice[0]}' is named twice: each is part of one channel"
         )
     return made
+
+
+def check_layout(layout: TableLayout) -> None:
+    """Refuse what is wrong before a file is read."""
+    columns = layout.columns
+    clocks = {f"{sensor}_t" for sensor in layout.apart}
+    for name in columns:
+        if name not in _NAMES and name not in clocks:
+            raise InputError(f"column '{name}' is unknown: {nearest(name, _NAMES)}")
+    check_sign(layout.acc_sign)
+    check_attitude(layout.attitude, columns)
+    rates = layout.rates | ({} if layout.rate is None else {"": layout.rate})
+    for sensor, rate in rates.items():
+        if not (rate > 0 and np.isfinite(rate)):
+            raise InputError(f"{sensor} rate is {rate:g} Hz: it must be above 0".strip())
+    timed = [name for name in ("t", *clocks) if name in columns]
+    for sensor in layout.apart or [""]:
+        if not {"", sensor} & set(rates) and not {"t", f"{sensor}_t"} & set(columns):
+            raise InputError(
+                f"no time column is named{f' for {sensor}' if sensor else ''}: give t=COLUMN or a "
+                "rate in Hz"
+            )
+    if timed and rates:
+        raise InputError(f"has times in '{columns[timed[0]]}': leave the rate out")
+    wanted = LIN_ACC if layout.attitude else ACC
+    sensors = [names for names in SENSORS.values() if names == wanted or set(names) & set(columns)]
+    if missing := [name for names in sensors for name in names if name not in columns]:
+        raise InputError(f"no column is named for {', '.join(missing)}: a sensor has three")
+    if layout.apart:
+        named = [name for name in columns if name != "t" and name not in clocks]
+        odd = [name for name in named if _sensor(name) not in layout.apart]
+        if odd:
+            raise InputError(
+                f"column '{odd[0]}' is of no file: name it with --sensor-file {_sensor(odd[0])}="
+            )
+
+
+def columns_of(sensor: str, layout: TableLayout) -> dict[str, str]:
+    """Return the columns that are looked for in the file of a sensor, its own clock as ``t``."""
+    if not sensor:
+        return layout.columns
+    found = {name: layout.columns[name] for name in SENSORS[sensor] if name in layout.columns}
+    clock = layout.columns.get(f"{sensor}_t", layout.columns.get("t"))
+    return found if clock is None else {"t": clock, **found}
+
+
+def _sensor(channel: str) -> str:
+    return next((sensor for sensor, names in SENSORS.items() if channel in names), "acc")
 
 
 def check_sign(acc_sign: str, attitude: str = "") -> str:

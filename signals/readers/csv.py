@@ -17,8 +17,8 @@ from imuscribe.signals.quality import check_units
 from imuscribe.signals.readers.columns import (
     FOREIGN,
     Part,
-    check_attitude,
-    check_sign,
+    check_layout,
+    columns_of,
     completed,
     parts_of,
 )
@@ -32,13 +32,10 @@ from imuscribe.signals.readers.sources import (
     sources,
 )
 from imuscribe.signals.readers.split import joined, pieces, without_gaps
-from imuscribe.signals.readers.tables import Table, in_seconds, in_si, numbers, read_table
+from imuscribe.signals.readers.tables import Table, in_seconds, in_si, numbers, read_table, rows_of
 from imuscribe.signals.recording import (
-    ACC,
     CHANNELS,
     GYRO,
-    LIN_ACC,
-    SENSORS,
     Recording,
 )
 from imuscribe.signals.units import Quantity, known_factor, unit_factor
@@ -51,7 +48,6 @@ _UNIT_OPTIONS: dict[Quantity, tuple[str, str, str]] = {
     "time": ("--time-unit", "s, ms, us or ns", "t (ms)"),
     "angle": ("--angle-unit", "rad or deg", "roll (deg)"),
 }
-_NAMES = ("t", *CHANNELS, *ANGLES, *QUATERNION)
 _QUANTITIES: dict[str, Quantity] = {
     "t": "time",
     **dict.fromkeys(GYRO, "rotation"),
@@ -190,46 +186,11 @@ def read_csv(
     return found[0]
 
 
-def check_layout(layout: TableLayout) -> None:
-    """Refuse what is wrong before a file is read."""
-    columns = layout.columns
-    clocks = {f"{sensor}_t" for sensor in layout.files}
-    for name in columns:
-        if name not in _NAMES and name not in clocks:
-            raise InputError(f"column '{name}' is unknown: {nearest(name, _NAMES)}")
-    check_sign(layout.acc_sign)
-    check_attitude(layout.attitude, columns)
-    rates = layout.rates | ({} if layout.rate is None else {"": layout.rate})
-    for sensor, rate in rates.items():
-        if not (rate > 0 and np.isfinite(rate)):
-            raise InputError(f"{sensor} rate is {rate:g} Hz: it must be above 0".strip())
-    timed = [name for name in ("t", *clocks) if name in columns]
-    for sensor in layout.files or [""]:
-        if not {"", sensor} & set(rates) and not {"t", f"{sensor}_t"} & set(columns):
-            raise InputError(
-                f"no time column is named{f' for {sensor}' if sensor else ''}: give t=COLUMN or a "
-                "rate in Hz"
-            )
-    if timed and rates:
-        raise InputError(f"has times in '{columns[timed[0]]}': leave the rate out")
-    wanted = LIN_ACC if layout.attitude else ACC
-    sensors = [names for names in SENSORS.values() if names == wanted or set(names) & set(columns)]
-    if missing := [name for names in sensors for name in names if name not in columns]:
-        raise InputError(f"no column is named for {', '.join(missing)}: a sensor has three")
-    if layout.files:
-        named = [name for name in columns if name != "t" and name not in clocks]
-        odd = [name for name in named if _sensor(name) not in layout.files]
-        if odd:
-            raise InputError(
-                f"column '{odd[0]}' is in no file: name one with --sensor-file {_sensor(odd[0])}="
-            )
-
-
 def _read(source: Source, layout: TableLayout, notes: list[str]) -> list[_Piece]:
     """Read one file, or the files of sensors that belong together."""
     found: list[list[_Piece]] = []
     for sensor, path in source.files.items():
-        columns = _columns_of(sensor, layout)
+        columns = columns_of(sensor, layout)
 
         def fits(headers: Sequence[str], columns: Mapping[str, str] = columns) -> bool:
             try:
@@ -239,6 +200,8 @@ def _read(source: Source, layout: TableLayout, notes: list[str]) -> list[_Piece]
 
         names = path_names(source.first, layout.name_pattern)
         table = read_table(path, layout, fits, _text_columns(layout, names))
+        if layout.rows:
+            table = rows_of(table, *layout.rows[sensor].split("=", 1))
         rate = layout.rates.get(sensor, layout.rate) if sensor else layout.rate
         own = _pieces(table, layout, columns, rate, names, notes)
         shift = layout.offsets.get(sensor, 0.0) if sensor else 0.0
@@ -320,23 +283,11 @@ def _named(pieces: Sequence[_Piece], name: str) -> list[_Piece]:
 
 
 def _text_columns(layout: TableLayout, names: Collection[str]) -> list[str]:
-    """Return the columns whose cells stay text: those in names and those that are split at."""
+    """Return the columns whose cells stay text: in names, split at, or telling sensors apart."""
     named = [mark for text in layout.texts.values() for mark in marks(text) if mark not in names]
     split = [rule.removeprefix("column:") for rule in layout.split if rule.startswith("column:")]
-    return list(dict.fromkeys([*named, *split]))
-
-
-def _columns_of(sensor: str, layout: TableLayout) -> dict[str, str]:
-    """Return the columns that are looked for in the file of a sensor, its own clock as ``t``."""
-    if not sensor:
-        return layout.columns
-    found = {name: layout.columns[name] for name in SENSORS[sensor] if name in layout.columns}
-    clock = layout.columns.get(f"{sensor}_t", layout.columns.get("t"))
-    return found if clock is None else {"t": clock, **found}
-
-
-def _sensor(channel: str) -> str:
-    return next((sensor for sensor, names in SENSORS.items() if channel in names), "acc")
+    rows = [rule.split("=", 1)[0] for rule in layout.rows.values()]
+    return list(dict.fromkeys([*named, *split, *rows]))
 
 
 def _values(

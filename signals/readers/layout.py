@@ -65,6 +65,9 @@ class TableLayout(Config):
     files: dict[str, str] = Field(default_factory=dict)
     """Sensor to the pattern of its file, such as ``Gyroscope.csv`` or ``*_gyro.csv``, where every
     sensor has a file of its own."""
+    rows: dict[str, str] = Field(default_factory=dict)
+    """Sensor to the rows that are its own, such as ``type=Gyroscope``, where sensors share a file
+    and columns."""
     offsets: dict[str, float] = Field(default_factory=dict)
     """Seconds added to the times of a sensor that has a file of its own."""
     name_pattern: str = ""
@@ -83,6 +86,11 @@ class TableLayout(Config):
     def texts(self) -> dict[str, str]:
         """What is said of every recording, before names are filled in."""
         return {name: text for name in METADATA[1:] if (text := getattr(self, name))}
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """The sensors that have files, or rows, of their own."""
+        return (*self.files, *self.rows)
 
     @property
     def separator(self) -> str:
@@ -120,9 +128,13 @@ class TableLayout(Config):
                 f"delimiter is '{self.delimiter}': {nearest(self.delimiter, _DELIMITERS)}, "
                 "or one character"
             )
-        for sensor in (*self.files, *self.offsets, *self.rates):
+        for sensor in (*self.apart, *self.offsets, *self.rates):
             if sensor not in SENSORS:
                 raise ValueError(f"sensor '{sensor}' is unknown: {nearest(sensor, SENSORS)}")
-            if sensor not in self.files:
+            if sensor not in self.apart:
                 raise ValueError(f"sensor {sensor} has no file of its own: --sensor-file names it")
+        if self.files and self.rows:
+            raise ValueError("sensors have files of their own or rows, not both")
+        if odd := [rule for rule in self.rows.values() if not re.fullmatch("[^=]+=.+", rule)]:
+            raise ValueError(f"rows '{odd[0]}': write COLUMN=VALUE, such as type=Gyroscope")
         return self

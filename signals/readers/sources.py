@@ -26,7 +26,7 @@ class Source:
     id: str
     """Unique within the folder: the path inside it, without the ending."""
     files: dict[str, Path]
-    """Sensor to its file; the only one is under ``""`` where sensors share a file."""
+    """Sensor to its file; the only one is under ``""`` where sensors share a file and its rows."""
 
     @property
     def first(self) -> Path:
@@ -45,8 +45,9 @@ def sources(root: AnyPath, layout: TableLayout) -> list[Source]:
     base = Path(root)
     if layout.files:
         return _together(base, layout.files)
+    sensors = tuple(layout.rows) or ("",)
     if not base.is_dir():
-        return [Source(base.stem, {"": base})]
+        return [Source(base.stem, dict.fromkeys(sensors, base))]
     files = sorted(
         path for path in base.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file()
     )
@@ -55,7 +56,10 @@ def sources(root: AnyPath, layout: TableLayout) -> list[Source]:
     ids = [path.relative_to(base).with_suffix("").as_posix() for path in files]
     twice = Counter(ids)
     return [
-        Source(name if twice[name] == 1 else path.relative_to(base).as_posix(), {"": path})
+        Source(
+            name if twice[name] == 1 else path.relative_to(base).as_posix(),
+            dict.fromkeys(sensors, path),
+        )
         for name, path in zip(ids, files, strict=True)
     ]
 

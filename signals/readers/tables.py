@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.signals.errors import InputError
+from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import AnyPath
 from imuscribe.signals.readers.columns import FOREIGN
 from imuscribe.signals.readers.form import Form, distinct, form_of
@@ -142,6 +142,21 @@ def read_table(
     return Table(_frame(form, names, text, path), str(path), units, form.breaks, tuple(notes))
 
 
+def rows_of(table: Table, column: str, value: str) -> Table:
+    """Return the rows of a table whose cell in a column of text is a value."""
+    if column not in table.frame.columns:
+        raise InputError(
+            f"{table.where}: has no column '{column}': {nearest(column, table.frame.columns)}"
+        )
+    cells = table.frame[column].astype(str)
+    kept = np.flatnonzero(cells == value)
+    if not kept.size:
+        there = list(dict.fromkeys(cells))[:9]
+        raise InputError(f"{table.where}: no row has {column}={value}: {nearest(value, there)}")
+    breaks = tuple(sorted({int(i) for i in np.searchsorted(kept, table.breaks)} - {0, len(kept)}))
+    return replace(table, frame=table.frame.iloc[kept].reset_index(drop=True), breaks=breaks)
+
+
 def in_si(
     table: pd.DataFrame, column: str, unit: str, quantity: Quantity, path: AnyPath
 ) -> NDArray[np.float64]:
@@ -186,7 +201,7 @@ def numbers(table: pd.DataFrame, column: str, path: AnyPath) -> NDArray[np.float
     """Return a column as numbers; an empty cell is NaN, any other that is none is refused."""
     import pandas as pd
 
-    found = pd.to_numeric(table[column], errors="coerce").astype(np.float64)
+    found = pd.to_numeric(table[column], errors="coerce")
     wrong = np.flatnonzero(found.isna() & table[column].notna())
     if wrong.size:
         cell = str(table[column].iloc[int(wrong[0])])

@@ -393,6 +393,23 @@ def test_files_of_sensors_side_by_side_and_rates_of_their_own(tmp_path):
         read_tables(tmp_path, said)
 
 
+def test_sensors_may_share_columns_and_take_turns_in_rows(tmp_path):
+    rows = [f"{i / 100:.2f},Acc,{i / 100:.2f},0,9.81" for i in range(60)]
+    rows += [f"{i / 50:.2f},Gyro,{i / 5000:.4f},0,0" for i in range(30)]
+    rows.sort(key=lambda row: float(row.split(",")[0]))
+    path = write(tmp_path / "a.csv", "s,type,x,y,z", *rows)
+    said = {"columns": JOINED, "gyro_unit": "rad/s"}
+    (rec,) = read_tables(path, layout(**said, rows={"acc": "type=Acc", "gyro": "type=Gyro"}))
+    assert rec.duration == pytest.approx(0.58)
+    assert rec.gyro[0] == pytest.approx(rec.acc[0] / 100, abs=1e-6)
+    for rule, message in (
+        ("type=Gyr", "no row has type=Gyr: did you mean 'Gyro'"),
+        ("typ=Gyro", r"typ\S* is unknown: did you mean '\{type\}'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_tables(path, layout(**said, rows={"acc": "type=Acc", "gyro": rule}))
+
+
 def test_times_may_be_called_otherwise_in_each_file(tmp_path):
     apart(tmp_path / "A")
     lines = (tmp_path / "A" / "Gyro.csv").read_text().replace("s,z,y,x", "time,z,y,x").splitlines()
@@ -447,6 +464,8 @@ def test_a_rate_below_two_is_called_slow(tmp_path):
         ({"header": 3, "units_row": 2}, "comes after the header line"),
         ({"delimiter": "comm"}, "did you mean 'comma'"),
         ({"files": {"accel": "a.csv"}}, "sensor 'accel' is unknown: did you mean 'acc'"),
+        ({"rows": {"acc": "type"}}, "write COLUMN=VALUE, such as type=Gyroscope"),
+        ({"rows": {"acc": "a=b"}, "files": {"acc": "*"}}, "not both"),
         ({"offsets": {"gyro": 1.0}}, "has no file of its own"),
         ({"missing": "interpolate"}, "valid: refuse, drop, fill"),
         ({"encoding": "utf-99"}, "encoding 'utf-99' is unknown"),

@@ -109,7 +109,7 @@ def signals_of(recordings: Sequence[Recording], recipe: Recipe) -> Array:
                 f"{PATCH_SECONDS:g} s: give one of {PATCH_SECONDS:g} s or more",
                 "shorter than a patch",
             )
-        rows = sequence(rec, sensor.view, sensor.steps, recipe.text.frame)
+        rows = sequence(rec, sensor.view, sensor.steps, recipe.text.frame, sensor.seconds)
         if len(rows) != n_channels(sensor.view):
             raise InputError(
                 f"recording '{rec.id}': has {', '.join(rec.channels)}, the encoder's "

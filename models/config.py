@@ -100,6 +100,9 @@ class SensorConfig(Config):
     steps: Annotated[int, Field(ge=16, le=1024)] = 64
     """Samples it sees, whatever the recording's length. ``patch`` takes 16 for half a second: 128
     for a window of 4 s."""
+    seconds: Positive | None = None
+    """What the steps span, from the beginning, with zeros behind a shorter recording: each token
+    then has a time of its own, as questions about moments need. Null: the whole recording."""
     width: Annotated[int, Field(ge=16, multiple_of=16)] = 96
     """Channels of its first stage, half as many as it has features; or the width of its patches."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 WEIGHTS, SETTINGS = "encoder.safetensors", "encoder.json"
 TOKENS, ABOUT_TOKENS = "sensor.safetensors", "sensor.json"
 
-SHAPE = ("encoder", "view", "steps", "width", "groups")
+SHAPE = ("encoder", "view", "steps", "seconds", "width", "groups")
 """What an encoder has to have in common with the recipe that goes on from it."""
 TOKENS_SHAPE = (*SHAPE, "tokens", "hidden", "levels")
 """And sensor tokens."""
-LATER = {"groups": "one"}
+LATER = {"groups": "one", "seconds": None}
 """What an encoder of before says, when there was no choice."""
 
 

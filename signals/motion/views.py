@@ -37,9 +37,15 @@ PHYSICAL = ("physical", "upright")
 
 
 def sequence(
-    rec: Recording, view: View, steps: int = 64, frame: FrameConfig = FrameConfig()
+    rec: Recording,
+    view: View,
+    steps: int = 64,
+    frame: FrameConfig = FrameConfig(),
+    seconds: float | None = None,
 ) -> Array:
     """Return one view of a cleaned recording, float32 of shape (n_channels, steps).
+
+    The steps divide the whole recording, or its first `seconds`, with zeros behind a shorter one.
 
     Every physical quantity is divided by its root mean square over the recording: size and speed
     of writing are personal, direction is not; but not in ``physical`` and ``upright``, where
@@ -58,7 +64,8 @@ def sequence(
     else:
         motion = writing_motion(rec, frame)
         quantities = [motion.plane(name) for name in QUANTITIES[view]]
-    return equally_long(quantities, rec.t, steps, relative=view not in PHYSICAL)
+    relative = view not in PHYSICAL
+    return equally_long(quantities, rec.t, steps, relative, seconds)
 
 
 def n_channels(view: View) -> int:

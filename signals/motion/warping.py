@@ -30,17 +30,27 @@ def warping_distances(x: Array | Float, y: Array | Float, band: float = 0.1) -> 
     return np.asarray(flat, dtype=np.float64).reshape(len(x), len(y))
 
 
-def equally_long(quantities: Sequence[Array], t: Float, steps: int, relative: bool = True) -> Array:
+def equally_long(
+    quantities: Sequence[Array],
+    t: Float,
+    steps: int,
+    relative: bool = True,
+    seconds: float | None = None,
+) -> Array:
     """Return all rows of some quantities at `steps` equal times, shape (n_rows, steps).
 
     Every physical quantity (n_axes, n_samples) is divided by its root mean square over the
     recording: size and speed of writing are personal, direction is not. Where strength says what
-    was done, `relative` is false and the units stay.
+    was done, `relative` is false and the units stay. The times are those of the whole recording, or
+    the middles of steps of `seconds`, with zeros where it has ended.
     """
     where = np.linspace(t[0], t[-1], steps)
+    if seconds is not None:
+        where = t[0] + (np.arange(steps) + 0.5) * (seconds / steps)
     rows = [
         np.interp(where, t, row / (np.sqrt(np.mean(quantity**2)) + 1e-9 if relative else 1.0))
         for quantity in quantities
         for row in quantity
     ]
-    return np.stack(rows).astype(np.float32)
+    over = where > t[-1] + (t[-1] - t[0]) / (len(t) - 1)  # a sample lasts until the next
+    return np.where(over, 0.0, np.stack(rows)).astype(np.float32)

@@ -17,7 +17,7 @@ from imuscribe.eval.task import Task, Unit
 from imuscribe.recipes.load import KINDS, dump, name_labels
 from imuscribe.recipes.schema import Experiment
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.signals.files import write_text
+from imuscribe.signals.files import held, write_text
 
 log = logging.getLogger(__name__)
 
@@ -50,21 +50,22 @@ def run(recipe: Experiment, command: str = "", progress: bool = True) -> Path:
     Raises
     ------
     InputError
-        For anything wrong with the recipe, the data or the split, and for an adapter to start
-        from that has learnt from somebody who is tested.
+        For anything wrong with the recipe, the data or the split, for an adapter to start from
+        that has learnt from somebody who is tested, and where another command writes there.
     """
     recipe = name_labels(recipe)
     folder = recipe.folder
     task, units, store = plan(recipe, progress)
     facts = environment(command) | task.source()
-    _begin(folder, recipe, facts)
-    answers = work(units, store, progress)
-    about = {"kind": recipe.kind, "name": recipe.name, "seed": recipe.seed}
-    values = about | task.judge(answers)
-    values["results"] = [result.row() for result in task.results(values, facts)]
-    task.write_tables(answers)
-    write_text(folder / METRICS, as_json(values))
-    write_report(folder)
+    with held(folder):
+        _begin(folder, recipe, facts)
+        answers = work(units, store, progress)
+        about = {"kind": recipe.kind, "name": recipe.name, "seed": recipe.seed}
+        values = about | task.judge(answers)
+        values["results"] = [result.row() for result in task.results(values, facts)]
+        task.write_tables(answers)
+        write_text(folder / METRICS, as_json(values))
+        write_report(folder)
     return folder
 
 

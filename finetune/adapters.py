@@ -26,6 +26,7 @@ from imuscribe.models.sensor.files import (
     about_tokens,
     has_tokens,
 )
+from imuscribe.models.weights import ADAPTER, adapter_settings, read_weights
 from imuscribe.prompts.ask.sensor import SENSOR_ID
 from imuscribe.recipes.load import dump, load_recipe
 from imuscribe.recipes.schema import Recipe
@@ -101,7 +102,7 @@ def adapter_path(name_or_path: str | Path | None = None) -> Path:
 def weights_hash(name_or_path: str | Path) -> str:
     """Return the SHA-256 of an adapter's or a merged model's weights; InputError if it has none."""
     folder = adapter_path(name_or_path)
-    name = "model*.safetensors" if is_merged(folder) else "adapter_model.safetensors"
+    name = "model*.safetensors" if is_merged(folder) else ADAPTER
     files = [*sorted(folder.glob(name)), *folder.glob(TOKENS)]
     if not files or files[0].name == TOKENS:
         raise InputError(f"adapter '{name_or_path}': no {name} there: train one first")
@@ -115,7 +116,7 @@ def pack(adapter: Path, name: str, shelf: Path | None = None) -> Path:
     bf16. An adapter of that name is replaced.
     """
     import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     place = (shelf or FOLDER) / safe_name(name)
     with weights_folder(place, "adapter_config.json") as folder:
@@ -123,7 +124,8 @@ def pack(adapter: Path, name: str, shelf: Path | None = None) -> Path:
             if path.suffix != ".safetensors":
                 shutil.copy(path, folder / path.name)
                 continue
-            small = {k: v.to(torch.bfloat16).contiguous() for k, v in load_file(path).items()}
+            weights = read_weights(path, f"adapter '{adapter}'")
+            small = {k: v.to(torch.bfloat16).contiguous() for k, v in weights.items()}
             save_file(small, folder / path.name, metadata={"format": "pt"})
     return place
 
@@ -226,7 +228,7 @@ def check_start(recipe: Recipe) -> Path | None:
         )
     check_adapter(folder, recipe.model.base)
     weights_hash(folder)
-    config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+    config = adapter_settings(folder)
     lora = recipe.lora
     ours, theirs = _layers(recipe, config.get("target_modules"))
     shape = {

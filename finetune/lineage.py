@@ -53,10 +53,12 @@ def lineage(recipe: Recipe, recordings: Sequence[Recording], start: Path | None)
 
 def read(adapter: Path) -> Lineage | None:
     """Return what ``training.json`` says the adapter has learnt from; None if it does not."""
-    path = adapter / "training.json"
-    found = json.loads(path.read_text(encoding="utf-8")).get(KEY) if path.is_file() else None
-    whole = isinstance(found, list) and all(item.keys() >= _ITEM for item in found)
-    return found if found and whole else None
+    try:
+        found = json.loads((adapter / "training.json").read_text(encoding="utf-8")).get(KEY)
+        whole = bool(found) and all(item.keys() >= _ITEM for item in found)
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None
+    return found if whole else None
 
 
 def source(recipe: Recipe) -> str:

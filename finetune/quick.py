@@ -26,8 +26,24 @@ from torch.nn.functional import linear, scaled_dot_product_attention, silu
 from imuscribe.finetune.base import PACKAGED, converted, is_merged
 from imuscribe.models.sensor.files import find_tokens, has_tokens
 from imuscribe.models.sensor.projector import SensorTokens, embedded
+from imuscribe.models.weights import (
+    ADAPTER,
+    adapter_settings,
+    check_base,
+    check_shapes,
+    is_whole,
+    lora_shapes,
+    read_weights,
+    shapes,
+)
 from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.files import cache_dir
+
+_UNUSUAL = (
+    *("use_dora", "rank_pattern", "alpha_pattern", "layers_to_transform", "exclude_modules"),
+    *("modules_to_save", "fan_in_fan_out", "lora_bias", "trainable_token_indices"),
+)
+"""Settings of an adapter that are left to peft."""
 
 
 def load_quick(
@@ -42,27 +58,31 @@ def load_quick(
     merged = is_merged(adapter)
     folder = adapter if merged else converted()
     words = cache_dir() / "tokenizers" / PACKAGED / "tokenizer.json"
-    config = {} if merged else json.loads((adapter / "adapter_config.json").read_text("utf-8"))
+    config = {} if merged else adapter_settings(adapter)
     if (
         model.base != PACKAGED
         or model.load_in_4bit
-        or config.get("use_dora")
+        or any(config.get(key) for key in _UNUSUAL)
+        or isinstance(config.get("target_modules"), str)
         or torch.cuda.is_available()
-        or not (folder.is_dir() and words.is_file())
+        or not is_whole(folder / "model.safetensors")
     ):
         return None
-    tokenizer = QuickTokenizer(words)
+    try:
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        tokenizer = QuickTokenizer(words)
+    except Exception:  # some are a library's own: `load_base` makes a damaged file again
+        return None
     if any(len(ids) != 1 for ids in tokenizer(labels, add_special_tokens=False)["input_ids"]):
         return None
     # bf16 would round what the adapter adds.
     weights = {k: w.float() for k, w in load_file(folder / "model.safetensors").items()}
     root = math.sqrt(config.get("r", 1)) if config.get("use_rslora") else config.get("r", 1)
-    lora = {} if merged else load_file(adapter / "adapter_model.safetensors")
+    lora = {} if merged else _lora(adapter, config, weights)
     for name in [key for key in lora if key.endswith(".lora_A.weight")]:
         change = lora[name.replace("lora_A", "lora_B")].float() @ lora[name].float()
         target = name.removeprefix("base_model.model.").replace(".lora_A", "")
         weights[target] += config["lora_alpha"] / root * change
-    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     network = QuickLlama(weights, settings)
     if has_tokens(adapter):
         network.sensor = find_tokens(adapter, network)
@@ -167,6 +187,16 @@ class QuickTokenizer:
         if isinstance(text, str):
             return {"input_ids": encode(text, add_special_tokens=add_special_tokens).ids}
         return {"input_ids": [encode(t, add_special_tokens=add_special_tokens).ids for t in text]}
+
+
+def _lora(adapter: Path, config: dict[str, Any], weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return what an adapter adds to the weights of its base: all of it, to that very base."""
+    what = f"adapter '{adapter}'"
+    check_base(adapter, weights.items())
+    lora = read_weights(adapter / ADAPTER, what)
+    layers = {k.removesuffix(".weight"): size for k, size in shapes(weights).items() if size[1:]}
+    check_shapes(shapes(lora), lora_shapes(layers, config["target_modules"], config["r"]), what)
+    return lora
 
 
 def _rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from imuscribe.finetune.adapters import adapter_path, check_tokens
 from imuscribe.finetune.base import check_adapter, load_base, tokens_folder
 from imuscribe.finetune.rows import prompt_builder, signals_of
+from imuscribe.models.sensor.files import has_tokens
 from imuscribe.prompts.ask.sensor import PLACE
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize import build_serializer
@@ -41,6 +42,8 @@ class Reader:
     recipe : Recipe, optional
         Which model reads, and how signals are cleaned, written and asked about, instead of what the
         adapter's own recipe says. Without an adapter it is the base model as it comes.
+    base : str, optional
+        Where the adapter's base model is now, if it has moved.
 
     Raises
     ------
@@ -49,12 +52,17 @@ class Reader:
         are of another shape than the adapter's.
     """
 
-    def __init__(self, adapter: str | Path | None = None, recipe: Recipe | None = None) -> None:
+    def __init__(
+        self,
+        adapter: str | Path | None = None,
+        recipe: Recipe | None = None,
+        base: str | None = None,
+    ) -> None:
         bare = recipe is not None and adapter is None
         self.adapter = None if bare else adapter_path(adapter)
         # Figures of experiments are those of the real libraries, whoever reads.
         self._may_be_quick = recipe is None
-        self.recipe = _recipe_of(adapter_path(adapter)) if recipe is None else recipe
+        self.recipe = _recipe_of(adapter_path(adapter), base) if recipe is None else recipe
         self.labels = self.recipe.label_set
         if self.adapter is not None:
             check_adapter(self.adapter, self.recipe.model.base)
@@ -172,7 +180,9 @@ class Reader:
 
 
 def most_likely(
-    recordings: Sequence[Recording], adapter: str | Path | None = None, n: int = 5
+    recordings: Sequence[Recording],
+    adapter: str | Path | Reader | None = None,
+    n: int = 5,
 ) -> list[list[tuple[str, float]]]:
     """Read recordings with a trained adapter.
 
@@ -180,8 +190,8 @@ def most_likely(
     ----------
     recordings : sequence of Recording
         As recorded.
-    adapter : str or Path, optional
-        As `Reader` takes it.
+    adapter : str, Path or Reader, optional
+        As `Reader` takes it, or one.
     n : int
         Labels to name.
 
@@ -195,15 +205,20 @@ def most_likely(
     InputError
         If there is no such adapter, or a recording cannot be used.
     """
-    reader = Reader(adapter)
+    reader = adapter if isinstance(adapter, Reader) else Reader(adapter)
     return [
         [(reader.labels[i], float(np.exp(row[i]))) for i in np.argsort(-row)[:n]]
         for row in reader.log_probs(recordings)
     ]
 
 
-def _recipe_of(folder: Path) -> Recipe:
+def _recipe_of(folder: Path, base: str | None) -> Recipe:
     path = folder / "recipe.yaml"
     if not path.is_file():
         raise InputError(f"{folder}: holds no recipe.yaml: give the folder of a trained adapter")
-    return load_recipe(str(path))
+    recipe = load_recipe(str(path))
+    if recipe.sensor is not None and not has_tokens(folder):
+        raise InputError(f"adapter '{folder}': has no sensor tokens left: copy it again")
+    if base is None:
+        return recipe
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"base": base})})

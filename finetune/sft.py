@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +30,14 @@ from imuscribe.finetune.rows import (
     training_rows,
 )
 from imuscribe.models.sensor.files import encoder_hash
+from imuscribe.models.weights import BASE, about_base
 from imuscribe.prompts.ask.tokens import load_tokenizer
 from imuscribe.prompts.serialize import build_serializer
 from imuscribe.recipes.fingerprint import fingerprint
 from imuscribe.recipes.load import dump, load_recipe, name_labels
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import write_text
+from imuscribe.signals.files import held, write_text
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
@@ -83,10 +85,21 @@ def train(
     ------
     InputError
         If a label has no recording, a row is too long, the adapter to start from does not suit the
-        recipe, `out` holds a checkpoint of another recipe, or the loss stops being a number.
+        recipe, `out` holds a checkpoint of another recipe or another command trains there, or the
+        loss stops being a number.
     """
     out = Path(out)
-    _make(out)
+    with held(out) if _is_first() else nullcontext():
+        return _train(recipe, recordings, out, resume, rows)
+
+
+def _train(
+    recipe: Recipe,
+    recordings: Sequence[Recording],
+    out: Path,
+    resume: bool,
+    rows: Sequence[Row] | None,
+) -> Path:
     start = check_start(recipe)
     identity = _identity(recipe, recordings, rows)
     if resume and _read(out / "adapter" / "training.json") == identity:
@@ -148,16 +161,14 @@ def main(arguments: Sequence[str]) -> Path:
         raise InputError("no recipe given: python -m imuscribe.finetune.sft RECIPE [key=value …]")
     recipe = name_labels(load_recipe(arguments[0], arguments[1:]))
     recordings, figures = plan(recipe)
-    if os.environ.get("RANK", "0") == "0":
+    if _is_first():
         sys.stderr.write(f"{figures}\n")
-    return train(recipe, recordings, Path(recipe.out) / recipe.name)
+    return train(recipe, recordings, recipe.folder)
 
 
-def _make(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {out}: {error.strerror}: give another 'out'") from error
+def _is_first() -> bool:
+    """Whether this is the process that writes."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _identity(
@@ -175,10 +186,10 @@ def _identity(
         identity["rows"] = hashlib.sha256(texts.encode()).hexdigest()
     if recipe.train.start_from is not None:
         identity["start_from"] = weights_hash(recipe.train.start_from)
-    if (base := merged_base(recipe.model)) is not None:
-        identity["base"] = weights_hash(base)
     if recipe.sensor is not None and recipe.sensor.pretrained is not None:
         identity["encoder"] = encoder_hash(Path(recipe.sensor.pretrained))
+    if (base := merged_base(recipe.model)) is not None:
+        identity["base"] = weights_hash(base)
     return identity
 
 
@@ -187,8 +198,8 @@ def _processes() -> int:
 
 
 def _checkpoint(out: Path, identity: Identity) -> Path | None:
-    """Return the last checkpoint that was written to its end, if it is of this very training."""
-    from imuscribe.finetune.trainer import COMPLETE
+    """Return the last checkpoint that is as it was written, if it is of this very training."""
+    from imuscribe.finetune.trainer import COMPLETE, damage
 
     whole = [marker.parent for marker in (out / "checkpoints").glob(f"checkpoint-*/{COMPLETE}")]
     if not whole:
@@ -201,14 +212,22 @@ def _checkpoint(out: Path, identity: Identity) -> Path | None:
             f"'{out}' holds a checkpoint of another training (different: {', '.join(differ)}): "
             "give the recipe it began with, another 'out', or start over with --restart"
         )
-    return max(whole, key=lambda folder: int(folder.name.rsplit("-", 1)[1]))
+    whole.sort(key=lambda folder: int(folder.name.rsplit("-", 1)[1]), reverse=True)
+    for i, folder in enumerate(whole):
+        wrong = damage(folder)
+        if not wrong:
+            return folder
+        before = f"going on from {whole[i + 1].name}" if whole[i + 1 :] else "starting over"
+        log.warning("%s: %s is damaged: %s", folder, wrong, before)
+    return None
 
 
 def _read(path: Path) -> Identity:
-    """Return the identity in a ``training.json``, empty where there is none."""
-    if not path.is_file():
+    """Return the identity in a ``training.json``, empty where there is none or it is damaged."""
+    try:
+        values: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return {}
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     values.pop(KEY, None)
     return values
 
@@ -228,7 +247,8 @@ def _save(network: PreTrainedModel, recipe: Recipe, final: Path, texts: Mapping[
         config["target_modules"] = sorted(config["target_modules"])
         config["base_model_name_or_path"] = recipe.model.base
         path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
-        for name, text in texts.items():
+        about = about_base(network.named_parameters(), recipe.model.base)
+        for name, text in {BASE: about, **texts}.items():
             (folder / name).write_text(text, encoding="utf-8")
 
 

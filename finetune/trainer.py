@@ -50,11 +50,11 @@ from imuscribe.models.sensor.files import (
 from imuscribe.models.sensor.projector import attach, sensor_of
 from imuscribe.recipes.schema import LoraConfig, Recipe
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import write_text
+from imuscribe.signals.files import sha256, write_text
 from imuscribe.signals.recording import Array
 
 COMPLETE = "complete"
-"""Marker in a checkpoint folder: everything in it was written."""
+"""Marker in a checkpoint folder: everything in it was written, and the hash of every file."""
 
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 
@@ -164,6 +164,22 @@ def settings(recipe: Recipe, folder: Path) -> SFTConfig:
         disable_tqdm=True,
         report_to="none",
     )
+
+
+def damage(folder: Path) -> str:
+    """Return the first file of a checkpoint that is not as it was written; empty if all are.
+
+    Checkpoints of earlier versions do not say, and are trusted.
+    """
+    try:
+        text = (folder / COMPLETE).read_text(encoding="utf-8")
+        hashes = dict(json.loads(text)) if text else {}
+    except (OSError, ValueError, TypeError):
+        return COMPLETE
+    for name, known in hashes.items():
+        if not (folder / name).is_file() or sha256(folder / name) != known:
+            return str(name)
+    return ""
 
 
 def collate(
@@ -284,7 +300,9 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
             tokens = sensor_of(self.accelerator.unwrap_model(model))
             if tokens is not None and self.recipe is not None:
                 save_tokens(tokens, self.recipe.label_set, folder)
-            (folder / COMPLETE).touch()
+            (folder / COMPLETE).unlink(missing_ok=True)
+            hashes = {path.name: sha256(path) for path in sorted(folder.iterdir())}
+            write_text(folder / COMPLETE, json.dumps(hashes, indent=1))
 
     def _load_from_checkpoint(self, folder: str, model: torch.nn.Module | None = None) -> None:
         # Not peft's load_adapter, which turns a bf16 adapter into fp32.

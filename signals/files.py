@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -114,6 +115,40 @@ def whole_folder(path: AnyPath, marker: str = "") -> Iterator[Path]:
             old.unlink()
         else:
             shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def held(folder: AnyPath) -> Iterator[None]:
+    """Keep a folder to this process: another one that would write there too is refused.
+
+    The folder is created when missing. Nothing is left behind, however the process ends.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {folder}: {error.strerror}: give another 'out'"
+        ) from error
+    if sys.platform == "win32":  # where a folder cannot be locked
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"'{folder}' is being written by another imuscribe command: wait until it ends, "
+                "or give another name or 'out'"
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: AnyPath, text: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from imuscribe.signals.recording import ACC, GYRO, Recording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def plot_recording(rec: Recording, path: AnyPath) -> None:
@@ -42,9 +44,23 @@ def plot_recording(rec: Recording, path: AnyPath) -> None:
             axes.set_axis_off()
     gyro.set_xlabel("seconds")
     about = (f"label {rec.label}" if rec.label else "", rec.subject, rec.device, rec.case)
-    figure.suptitle(", ".join((rec.id, *filter(None, about))))
+    figure.suptitle(plain(", ".join((rec.id, *filter(None, about))), 100))
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
+        save_png(figure, temporary, dpi=110)
+
+
+def plain(text: str, most: int = 40) -> str:
+    """Return text from data as a figure shows it as it is, without formulas, in its middle cut."""
+    if len(text) > most:
+        text = f"{text[: most // 2 - 1]}…{text[-(most // 2 - 1) :]}"
+    return text.replace("$", r"\$")
+
+
+def save_png(figure: Figure, file: AnyPath | BinaryIO, **options: Any) -> None:
+    """Write a figure; characters that its font lacks are boxes, not warnings."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(file, format="png", **options)
 
 
 def _channels(axes: Axes, rec: Recording, names: tuple[str, ...], title: str) -> None:

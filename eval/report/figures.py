@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from imuscribe.eval.report.page import Values
 from imuscribe.signals.files import atomic_path
+from imuscribe.signals.plot import plain, save_png
 from imuscribe.signals.recording import Array
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 MODEL, BASELINE, FAINT = "#1f5f8b", "#b3661a", "#9aa0a6"
 
+MARKERS = "os^DvPX*"
+_LINES = (5.0, -10.0, 11.0)
+"""Points above a dot at which its name may stand."""
+_WIDE = 0.011
+"""Width of a small character, as a share of the axis of accuracies."""
 _MOST = 1500
 """Points of an embedding plot: t-SNE takes seconds for so many, minutes for all."""
 
@@ -38,8 +44,9 @@ def confusion_matrix(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> 
         shade = "white" if share[i, j] > 0.6 else "black"
         axes.text(j, i, str(matrix[i, j]), ha="center", va="center", fontsize=small, color=shade)
     turn = 90 if max(map(len, labels)) > 2 else 0
-    axes.set_xticks(range(len(labels)), labels, rotation=turn, fontsize=small)
-    axes.set_yticks(range(len(labels)), labels, fontsize=small)
+    names = list(map(plain, labels))
+    axes.set_xticks(range(len(labels)), names, rotation=turn, fontsize=small)
+    axes.set_yticks(range(len(labels)), names, fontsize=small)
     axes.set(xlabel="answered", ylabel="true")
     return png(figure)
 
@@ -51,14 +58,17 @@ def tokens_against_accuracy(
     figure = new_figure(7.2, 3.6)
     axes = figure.add_subplot()
     asked = [(name, method) for name, method in methods.items() if method["tokens"]]
+    taken: Counter[tuple[float, float]] = Counter()
     for i, (name, method) in enumerate(asked):
-        # A few percent to the right each, so that equally long prompts do not hide one another.
-        x = method["tokens"]["median"] * 1.04**i
-        _with_bounds(axes, [x], [method["accuracy"]], color=f"C{i}", capsize=3, label=name)
+        at = method["tokens"]["median"], method["accuracy"]["value"]
+        # Points stand where they are: those in one place differ in form, the later the smaller.
+        look = {"marker": MARKERS[i % len(MARKERS)], "ms": max(3.0, 8 - 2 * taken[at])}
+        taken[at] += 1
+        _with_bounds(axes, at[:1], [method["accuracy"]], color=f"C{i}", label=name, **look)
     if baselines:
-        best = max(baselines, key=lambda name: methods[name]["accuracy"]["value"])
-        value = methods[best]["accuracy"]["value"]
-        axes.axhline(value, color=BASELINE, lw=1, label=f"{best} (no prompt)")
+        value = max(methods[name]["accuracy"]["value"] for name in baselines)
+        best = [name for name in baselines if methods[name]["accuracy"]["value"] == value]
+        axes.axhline(value, color=BASELINE, lw=1, label=f"{' = '.join(best)} (no prompt)")
     _over_tokens(axes, chance, "tokens of a prompt (median)")
     axes.margins(x=0.2)
     axes.set_ylabel("accuracy")
@@ -81,15 +91,11 @@ def tokens_against_accuracy_by_format(found: Values) -> bytes:
             for cell in found["cells"]
             if "accuracy" in cell["methods"][method]
         ]
-        seen: Counter[float] = Counter()
         for i, form in enumerate(formats):
-            xs = []
-            for x in (x for x, _, of in points if of == form):
-                # A few percent to the right each, so that equal prices do not hide one another.
-                xs.append(x * 1.02 ** seen[x])
-                seen[x] += 1
+            xs = [x for x, _, of in points if of == form]
             ys = [y for _, y, of in points if of == form]
-            look = {"ms": 4, "color": f"C{i}", "ecolor": (f"C{i}", 0.4), "capsize": 2}
+            look = {"marker": MARKERS[i % len(MARKERS)], "ms": 4, "color": f"C{i}"}
+            look |= {"ecolor": (f"C{i}", 0.4), "capsize": 2}
             _with_bounds(axes, xs, ys, label=form, **look)
         front = _front([(x, y["value"]) for x, y, _ in points])
         end = max((x for x, _, _ in points), default=1)
@@ -108,7 +114,7 @@ def accuracy_by_person(
 ) -> bytes:
     """Draw the accuracy of every person: one row a method, one dot a person."""
     names = list(methods)
-    figure = new_figure(6.4, 0.34 * len(names) + 1.1)
+    figure = new_figure(6.4, 0.4 * len(names) + 1.1)
     axes = figure.add_subplot()
     for row, (name, method) in enumerate(methods.items()):
         people = {person: one["value"] for person, one in method["per_person"].items()}
@@ -116,12 +122,12 @@ def accuracy_by_person(
         axes.plot([*people.values()], [row] * len(people), "o", color=colour, alpha=0.65, ms=6)
         axes.plot(method["people"]["value"], row, "|", color="black", ms=14, mew=2)
         if len(people) <= 6:
-            look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6, "ha": "center"}
-            for person, value in people.items():
-                axes.annotate(person, (value, row), (0, 6), **look)
+            for value, person, height in _apart(people):
+                look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6}
+                axes.annotate(person, (value, row), (0, height), ha="center", **look)
     axes.axvline(chance, color=FAINT, lw=1, ls="--")
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.6))
+    axes.set(xlim=(-0.02, 1.02), ylim=(len(names) - 0.5, -0.6))
     axes.set_xlabel("accuracy: a dot a person, the bar their mean, dashed chance")
     return png(figure)
 
@@ -138,7 +144,7 @@ def drawings(rows: Sequence[Sequence[tuple[str, Array]]]) -> bytes:
     for i, row in enumerate(rows):
         for axes, (title, path) in zip(grid[i], row, strict=False):
             stroke(axes, path, dot=3)
-            axes.set_title(title, fontsize=7)
+            axes.set_title(plain(title), fontsize=7)
     return png(figure)
 
 
@@ -169,7 +175,7 @@ def embedding(
     if max(map(len, names)) == 1:
         axes.scatter(right, up, s=0)  # so that the axes reach as far as the letters
         for (x, y), name in zip(queries, labels, strict=True):
-            axes.text(x, y, name, color=colour[name], fontsize=6, **middle)
+            axes.text(x, y, plain(name), color=colour[name], fontsize=6, **middle)
     else:
         shade = [colour[name] for name in labels]
         axes.scatter(right, up, c=shade, s=12, marker="x", lw=0.8)
@@ -178,7 +184,7 @@ def embedding(
         mine = items[[label == name for label in item_labels]]
         if len(mine):
             x, y = np.median(mine, axis=0)
-            axes.text(x, y, name, fontsize=9, weight="bold", bbox=box, **middle)
+            axes.text(x, y, plain(name), fontsize=9, weight="bold", bbox=box, **middle)
     axes.set(xticks=[], yticks=[])
     axes.set_xlabel(
         "queries: small letters or crosses; gallery items: pale dots, their middle bold"
@@ -226,14 +232,34 @@ def png(figure: Figure) -> bytes:
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    save_png(figure, buffer)
     return buffer.getvalue()
 
 
 def _with_bounds(axes: Axes, xs: Sequence[float], ys: Sequence[Values], **look: Any) -> None:
     """Draw figures as dots with their intervals."""
     value, low, high = (np.array([y[key] for y in ys]) for key in ("value", "low", "high"))
-    axes.errorbar(xs, value, np.array([value - low, high - value]), fmt="o", **look)
+    look = {"ls": "", "capsize": 3, **look}
+    axes.errorbar(xs, value, np.array([value - low, high - value]), **look)
+
+
+def _apart(people: Mapping[str, float]) -> list[tuple[float, str, float]]:
+    """Return where, what and how high (points) to write the names of a row, so that none overlap.
+
+    People of one accuracy share a name; names that would touch stand on another line.
+    """
+    together: dict[float, list[str]] = {}
+    for person, value in sorted(people.items(), key=lambda one: one[1]):
+        together.setdefault(value, []).append(person)
+    free = [-1.0] * len(_LINES)
+    placed = []
+    for value, names in together.items():
+        name = plain(", ".join(names), 24)
+        half = 0.5 * _WIDE * len(name)
+        line = next((i for i, end in enumerate(free) if end < value - half), len(free) - 1)
+        free[line] = value + half
+        placed.append((value, name, _LINES[line]))
+    return placed
 
 
 def _front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

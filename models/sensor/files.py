@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imuscribe.models.config import BORROWED, MARK, SensorConfig
+from imuscribe.models.weights import read_weights
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path, sha256, write_text
 
@@ -51,12 +52,14 @@ def load_encoder(folder: Path, config: SensorConfig) -> dict[str, Tensor]:
         here = ", ".join(f"sensor.{key}={ours[key]}" for key in differ)
         there = " ".join(f"sensor.{key}={theirs.get(key)}" for key in differ)
         raise InputError(f"{here}, but encoder '{folder}' is another: set {there}")
-    return _read(folder / WEIGHTS)
+    return read_weights(folder / WEIGHTS, f"encoder '{folder}'")
 
 
 def encoder_hash(folder: Path) -> str:
     """Return the SHA-256 of an encoder's weights; InputError where the folder holds none."""
     about_encoder(folder)
+    if not (folder / WEIGHTS).is_file():
+        raise InputError(f"sensor.pretrained '{folder}': has no {WEIGHTS}: copy it again")
     return sha256(folder / WEIGHTS)
 
 
@@ -92,7 +95,8 @@ def save_tokens(tokens: SensorTokens, labels: Sequence[str], folder: Path) -> No
 
 def restore_tokens(tokens: SensorTokens, folder: Path) -> None:
     """Read the weights that `save_tokens` wrote into sensor tokens of the same shape."""
-    weights = {name: value.float() for name, value in _read(folder / TOKENS).items()}
+    stored = read_weights(folder / TOKENS, f"adapter '{folder}'")
+    weights = {name: value.float() for name, value in stored.items()}
     here = {name: tuple(value.shape) for name, value in _weights(tokens).items()}
     there = {name: tuple(value.shape) for name, value in weights.items()}
     if here != there:
@@ -137,17 +141,6 @@ def about_tokens(folder: Path) -> tuple[SensorConfig, list[str]]:
         raise InputError(
             f"{folder / ABOUT_TOKENS}: cannot be read ({error}): train again"
         ) from None
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        said = str(error).splitlines()[0]
-        raise InputError(f"{path}: cannot be read ({said}): copy the whole folder anew") from None
 
 
 def _write(network: nn.Module, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -59,6 +60,9 @@ def run(recipe: Experiment, command: str = "", progress: bool = True) -> Path:
     facts = environment(command) | task.source()
     with held(folder):
         _begin(folder, recipe, facts)
+        pending = [unit.names for unit in units if not store.has(unit.names)]
+        if progress and (said := task.announcement(pending)):
+            sys.stderr.write(f"{said}\n")
         answers = work(units, store, progress)
         about = {"kind": recipe.kind, "name": recipe.name, "seed": recipe.seed}
         values = about | task.judge(answers)

@@ -59,6 +59,10 @@ class Store:
             save(found, path, names[0], names[-1], _digest(key))
         return found
 
+    def has(self, names: Sequence[str]) -> bool:
+        """Whether there is an answer under these names, whatever its key."""
+        return any(self.path(names, ending).is_file() for ending in (".json", ".parquet"))
+
     def path(self, names: Sequence[str], ending: str) -> Path:
         """Return the file that is named so."""
         return inside(self.folder, *names[:-1], names[-1] + ending)

@@ -72,6 +72,10 @@ class Task(ABC, Generic[R]):
     def judge(self, answers: Answers) -> Values:
         """Return everything measured as plain values: the content of ``metrics.json``."""
 
+    def announcement(self, pending: Sequence[tuple[str, ...]]) -> str:
+        """Return what is said before hours of work: what these pieces take; empty for nothing."""
+        return ""
+
     def write_tables(self, answers: Answers) -> None:
         """Write what else the folder holds, such as ``predictions.parquet``."""
 

@@ -23,7 +23,7 @@ from imuscribe.models.weights import (
     read_weights,
     shapes,
 )
-from imuscribe.prompts.ask.tokens import load_tokenizer, packaged_gguf
+from imuscribe.prompts.ask.tokens import check_hub, load_tokenizer, packaged_gguf
 from imuscribe.recipes.schema import LoraConfig, ModelConfig, Recipe
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import cache_dir, whole_folder
@@ -344,6 +344,8 @@ def _found(base: str) -> Iterator[None]:
             f"model.base '{base}': no such folder: {nearest(base, _local(base))}; one "
             "that has moved is named with --base, or model.base"
         )
+    if base != PACKAGED:
+        check_hub(base)
     try:
         yield
     except InputError:

@@ -61,6 +61,19 @@ def read(adapter: Path) -> Lineage | None:
     return found if whole else None
 
 
+def known_people(adapter: Path, data: Path, recordings: Sequence[Recording]) -> list[str]:
+    """Return whom of a file an adapter has learnt from: the file itself, or recordings tell."""
+    learnt, here = read(adapter) or [], {rec.id for rec in recordings}
+    hashed = sha256(data) if data.is_file() else ""
+    known: set[str] = set()
+    for training in learnt:
+        # A window is called after its recording: r1@12.80.
+        ids = {name.rpartition("@")[0] or name for name in training["recordings"]}
+        if training["data"] == hashed or not here.isdisjoint(ids):
+            known |= set(training["subjects"])
+    return sorted(known & {rec.subject for rec in recordings if rec.subject})
+
+
 def source(recipe: Recipe) -> str:
     """Return what tells one collection of people from another: the data by content, not by name."""
     if recipe.data != "simulated":

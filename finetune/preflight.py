@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,14 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from imuscribe.finetune.base import adapted, adapter_precision, context, precision, skeleton
+from imuscribe.finetune.base import (
+    adapted,
+    adapter_precision,
+    context,
+    precision,
+    skeleton,
+    torch_dtype,
+)
 from imuscribe.finetune.rows import Row, prompt_builder, tokenised, training_rows
 from imuscribe.prompts.serialize import build_serializer
 from imuscribe.recipes.schema import LoraConfig, Recipe
@@ -21,6 +29,9 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 GIB = 2**30
+_TRIALS = 5
+_START = 10.0
+"""Seconds until weights are loaded and training begins."""
 PROCESS = 1.2 * GIB
 """Bytes that Python, torch and the other libraries take whatever the model."""
 
@@ -42,6 +53,8 @@ class Preflight:
     """Parameters of sensor encoder and projector, and how many of them learn."""
     memory: dict[str, float]
     """Estimated bytes of one process at its peak, by what takes them; right within a third."""
+    seconds: float
+    """Estimated time of training here; right within a factor of two on an idle machine."""
     example: str
 
     def __str__(self) -> str:
@@ -77,6 +90,7 @@ class Preflight:
                 else []
             ),
             f"memory      about {sum(self.memory.values()) / GIB:.1f} GiB: {parts}",
+            f"time        about {spoken(self.seconds)} here; a stopped one goes on where it was",
             "",
             "first row",
             *(f"    {line}" for line in self.example.splitlines()),
@@ -120,6 +134,7 @@ def preflight(
         trainable=trainable,
         sensor=sensor,
         memory=_memory(recipe, network, trainable, max(lengths), sensor),
+        seconds=seconds(recipe, sum(seen), network) / processes,
         example=rows[0]["prompt"] + rows[0]["completion"],
     )
 
@@ -171,6 +186,43 @@ def _sensor(recipe: Recipe, network: PreTrainedModel) -> tuple[int, int]:
         tokens = SensorTokens(recipe.sensor, len(recipe.label_set), table)
     sizes = [(weight.numel(), weight.requires_grad) for weight in tokens.parameters()]
     return sum(n for n, _ in sizes), sum(n for n, learns in sizes if learns)
+
+
+def seconds(recipe: Recipe, tokens: int, network: PreTrainedModel | None = None) -> float:
+    """Estimate how long training on so many tokens takes on this machine.
+
+    A layer's product is measured for a moment. A token costs about four floating-point operations
+    a weight: two forward and, the weights being frozen, two back; half as much again for the rest.
+    """
+    import torch
+
+    network = skeleton(recipe.model) if network is None else network
+    config: PretrainedConfig = network.config.get_text_config()
+    width = config.hidden_size
+    inner = getattr(config, "intermediate_size", 4 * width)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = torch_dtype(precision(recipe.model))
+    x = torch.ones(min(recipe.train.batch_size * 32, 1024), width, dtype=dtype, device=device)
+    weight = torch.ones(width, inner, dtype=dtype, device=device)
+    x @ weight  # the first one also sets up
+    times = []
+    for _ in range(_TRIALS):
+        begin = time.perf_counter()
+        float((x @ weight)[0, 0])  # waits for a GPU
+        times.append(time.perf_counter() - begin)
+    rate = 2 * x.shape[0] * width * inner / max(median(times), 1e-9)
+    vocabulary = config.vocab_size * width
+    layers = sum(p.numel() for p in network.parameters()) - vocabulary
+    return _START + 1.5 * 4 * layers * tokens / rate
+
+
+def spoken(seconds: float) -> str:
+    """Return a time as people say it."""
+    if seconds < 90:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours"
 
 
 def _memory(

@@ -14,6 +14,7 @@ from imuscribe.finetune.adapters import adapter_path, check_tokens
 from imuscribe.finetune.base import check_adapter, load_base, tokens_folder
 from imuscribe.finetune.rows import prompt_builder, signals_of
 from imuscribe.models.sensor.files import has_tokens
+from imuscribe.models.weights import FAMILIAR, read_object
 from imuscribe.prompts.ask.sensor import PLACE
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize import build_serializer
@@ -22,7 +23,9 @@ from imuscribe.recipes.methods import Shows
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.motion.familiar import Ranges, doubt
 from imuscribe.signals.recording import Array, Recording
+from imuscribe.signals.windows import cut
 
 if TYPE_CHECKING:
     from imuscribe.finetune.scoring import LabelScorer
@@ -78,11 +81,47 @@ class Reader:
     ) -> NDArray[np.float32]:
         """Return the natural-log probability of every label, shape (n_recordings, n_labels).
 
-        Recordings come as recorded and are cleaned as the training data was; it is an InputError if
-        one cannot be used.
+        Recordings come as recorded and are cleaned, and cut into windows, as the training data was;
+        of several windows the probabilities are averaged. It is an InputError if one cannot be
+        used.
         """
-        cleaned = [clean(rec, self.recipe.clean) for rec in recordings]
-        return self.score(self.prompts(self.texts(cleaned)), progress, self.signals(cleaned))
+        parts = [self.parts(rec) for rec in recordings]
+        cleaned = [part for several in parts for part in several]
+        each = self.score(self.prompts(self.texts(cleaned)), progress, self.signals(cleaned))
+        if self.recipe.windows is None:
+            return each
+        ends = np.cumsum([len(several) for several in parts])[:-1]
+        return np.stack([np.logaddexp.reduce(x) - np.log(len(x)) for x in np.split(each, ends)])
+
+    def parts(self, rec: Recording) -> list[Recording]:
+        """Return what is read of a recording as it came: it, cleaned, or windows of that."""
+        cleaned = clean(rec, self.recipe.clean)
+        windows = self.recipe.windows
+        if windows is None:
+            return [cleaned]
+        return cut([cleaned], windows.model_copy(update={"short": "keep"}))
+
+    def doubt(self, rec: Recording) -> str:
+        """Say in what most of a recording is unlike everything learnt from; empty if it is like it.
+
+        Adapters of earlier versions do not know what they learnt from.
+        """
+        found = [doubt(part, self._known) for part in self.parts(rec)] if self._known else []
+        said = [text for text in found if text]
+        return said[0] if 2 * len(said) > len(found) else ""
+
+    @cached_property
+    def _known(self) -> Ranges:
+        path = None if self.adapter is None else self.adapter / FAMILIAR
+        if path is None or not path.is_file():
+            return {}
+        try:
+            found = read_object(path, f"adapter '{self.adapter}'")
+            return {name: (float(low), float(high)) for name, (low, high) in found.items()}
+        except (TypeError, ValueError):
+            raise InputError(
+                f"adapter '{self.adapter}': {FAMILIAR} is damaged: copy it again"
+            ) from None
 
     def texts(self, recordings: Sequence[Recording], shows: Shows = "all") -> list[str]:
         """Return what stands in the prompts for cleaned recordings.

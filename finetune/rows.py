@@ -128,6 +128,7 @@ def training_rows(
     builder: PromptBuilder,
     serializer: Serializer,
     epochs: int | None = None,
+    progress: bool = True,
 ) -> list[Row]:
     """Return every row the model will see, in that order, one epoch after the other.
 
@@ -148,7 +149,8 @@ def training_rows(
         retriever = Retriever(chosen, recipe.prompt.retrieve, recipe.text.frame)
     rows: list[Row] = []
     signals = None
-    with tqdm(total=epochs * len(chosen), desc="writing prompts", unit="row") as bar:
+    bar = tqdm(total=epochs * len(chosen), desc="writing prompts", unit="row", disable=not progress)
+    with bar:
         for epoch in range(epochs):
             varied = [_vary(rec, recipe, epoch) for rec in chosen]
             texts = _texts(varied, recipe, serializer, epoch)

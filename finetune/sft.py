@@ -30,7 +30,7 @@ from imuscribe.finetune.rows import (
     training_rows,
 )
 from imuscribe.models.sensor.files import encoder_hash
-from imuscribe.models.weights import BASE, about_base
+from imuscribe.models.weights import BASE, FAMILIAR, about_base
 from imuscribe.prompts.ask.tokens import load_tokenizer
 from imuscribe.prompts.serialize import build_serializer
 from imuscribe.recipes.fingerprint import fingerprint
@@ -38,6 +38,7 @@ from imuscribe.recipes.load import dump, load_recipe, name_labels
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import held, write_text
+from imuscribe.signals.motion.familiar import ranges
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ def _train(
             "README.md": model_card(recipe, used, *figures, rows[0]),
             "recipe.yaml": dump(recipe),
             "training.json": json.dumps(training, indent=2),
+            FAMILIAR: json.dumps(ranges(used), indent=2),
         }
         _save(trainer.model, recipe, out / "adapter", texts)
         shutil.rmtree(out / "checkpoints", ignore_errors=True)

@@ -18,8 +18,9 @@ from imuscribe.signals.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-ADAPTER, BASE = "adapter_model.safetensors", "base.json"
-"""Files of an adapter's folder: its weights, and what tells its base from others of that name."""
+ADAPTER, BASE, FAMILIAR = "adapter_model.safetensors", "base.json", "familiar.json"
+"""Files of an adapter's folder: its weights, what tells its base from others of that name, and how
+the recordings moved that it learnt from (`signals.motion.familiar`)."""
 
 Shape = tuple[int, ...]
 

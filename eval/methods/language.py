@@ -17,6 +17,7 @@ from imuscribe.eval.predictions import Predictions, timed
 from imuscribe.eval.splits import Fold, check_disjoint
 from imuscribe.finetune.adapters import check_start
 from imuscribe.finetune.reading import Reader
+from imuscribe.finetune.rows import prompt_builder, tokenised, training_rows
 from imuscribe.finetune.sft import train
 from imuscribe.models.calibrate import Calibration
 from imuscribe.prompts.ask.retrieval import Retriever
@@ -28,6 +29,7 @@ from imuscribe.prompts.ask.shots import (
     own_note,
 )
 from imuscribe.prompts.ask.templates import Shot
+from imuscribe.prompts.ask.tokens import load_tokenizer
 from imuscribe.prompts.serialize import build_serializer
 from imuscribe.recipes.methods import METHODS, Method
 from imuscribe.recipes.schema import Recipe
@@ -86,6 +88,17 @@ class Predictors:
         else:
             answers = self._score(given, fold, own, test, reader)
         return replace(answers, fit_seconds=fit_seconds)
+
+    def typical_tokens(self, fold: Fold) -> int:
+        """Return the tokens of a training row, the median of a few."""
+        recipe = self.recipe.model_copy(
+            update={"train": self.recipe.train.model_copy(update={"max_per_label": 4})}
+        )
+        tokenizer = load_tokenizer(recipe.model.base)
+        builder = prompt_builder(recipe, tokenizer)
+        rows = training_rows(fold.train, recipe, builder, build_serializer(recipe.text), 1, False)
+        length = 0 if recipe.sensor is None else recipe.sensor.length
+        return int(np.median([len(row["input_ids"]) for row in tokenised(rows, tokenizer, length)]))
 
     def _score(
         self,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MODEL, BASELINE, FAINT = "#1f5f8b", "#b3661a", "#9aa0a6"
 
 MARKERS = "os^DvPX*"
-_LINES = (5.0, -10.0, 11.0)
+_LINES = (4.0, -11.0, 12.0)
 """Points above a dot at which its name may stand."""
 _WIDE = 0.011
 """Width of a small character, as a share of the axis of accuracies."""
@@ -114,7 +114,7 @@ def accuracy_by_person(
 ) -> bytes:
     """Draw the accuracy of every person: one row a method, one dot a person."""
     names = list(methods)
-    figure = new_figure(6.4, 0.4 * len(names) + 1.1)
+    figure = new_figure(6.4, 0.43 * len(names) + 1.1)
     axes = figure.add_subplot()
     for row, (name, method) in enumerate(methods.items()):
         people = {person: one["value"] for person, one in method["per_person"].items()}

@@ -55,7 +55,12 @@ def letters_page(values: Values, facts: Values, folder: Path) -> Page:
     ]
     if models:
         drawn = figures.tokens_against_accuracy(methods, baselines, chance)
-        sections.append(Picture(drawn, "Tokens against accuracy", "Tokens against accuracy"))
+        caption = (
+            f"Accuracy over all {_over(values)}, 95 % interval; where points coincide, the smaller "
+            "lies on the larger. Logarithmic axis."
+        )
+        title = "Tokens against accuracy"
+        sections.append(Picture(drawn, title, title, caption))
     summary: Columns = {
         "method": COLUMNS["method"],
         "accuracy [95 %]": COLUMNS["accuracy"],
@@ -153,7 +158,7 @@ def _methods_table(methods: Mapping[str, Values], chance: float, over: str) -> T
         f"Accuracy: {pooled}. Over people: mean of each person's "
         "accuracy, 95 % bootstrap interval over people. Seconds: to answer one recording once its "
         "signals are prepared. Macro-F1 averages over the labels tested.",
-        best=list(methods).index(best(methods, methods)),
+        best=[i for i, name in enumerate(methods) if name in _leading(methods)],
     )
 
 
@@ -184,14 +189,17 @@ def _cases_table(methods: Mapping[str, Values]) -> Table | None:
 
 def _people(methods: Mapping[str, Values], chance: float) -> Picture:
     drawn = figures.accuracy_by_person(methods, list(filter(is_baseline, methods)), chance)
-    return Picture(drawn, "Accuracy of every person", "People")
+    caption = (
+        "A dot a test person; people of equal accuracy share a dot and are named together. "
+        "Classical methods are brown."
+    )
+    return Picture(drawn, "Accuracy of every person", "People", caption)
 
 
 def _closing(values: Values, shown: Iterable[str]) -> list[Section]:
-    """Return what such reports end with: the best one's confusions, the folds, the notes."""
+    """Return what such reports end with: every method's confusions, the folds, the notes."""
     methods = values["methods"]
     first = best(methods, shown)
-    picture = figures.confusion_matrix(methods[first]["labels"], methods[first]["confusion"])
     folds = [
         [
             fold["name"],
@@ -202,12 +210,39 @@ def _closing(values: Values, shown: Iterable[str]) -> list[Section]:
         for fold in values["folds"]
     ]
     head = ("fold", "training recordings", "test recordings", "left out")
-    said = [f"{name}: {note}" for name, method in methods.items() for note in method["notes"]]
+    said = _notes(methods)
     return only(
-        Picture(picture, f"Confusion matrix of {first}", f"What {first} answers"),
+        _confusions(first, methods[first], f"What {first} answers"),
+        *(_confusions(name, methods[name]) for name in methods if name != first),
         Table(head, folds, "Folds", text=True),
         Text(heading="Notes", points=said) if said else None,
     )
+
+
+def _confusions(name: str, method: Values, heading: str = "") -> Picture:
+    """Return a method's confusion matrix; folded away where it has no heading."""
+    picture = figures.confusion_matrix(method["labels"], method["confusion"])
+    about = "Rows are true, columns answers; shaded by the share of the row." if heading else ""
+    folded = "" if heading else f"What {name} answers"
+    return Picture(picture, f"Confusion matrix of {name}", heading, about, folded)
+
+
+def _notes(methods: Mapping[str, Values]) -> list[str]:
+    """Return what is noted, each remark once, before it the methods that it is about."""
+    about: dict[str, list[str]] = {}
+    for name, method in methods.items():
+        for note in method["notes"]:
+            about.setdefault(note, []).append(name)
+    return [
+        f"{'all methods' if len(names) == len(methods) > 1 else ', '.join(names)}: {note}"
+        for note, names in about.items()
+    ]
+
+
+def _leading(methods: Mapping[str, Values]) -> list[str]:
+    """Return the most accurate methods: several where they tie."""
+    most = methods[best(methods, methods)]["accuracy"]["value"]
+    return [name for name, method in methods.items() if method["accuracy"]["value"] == most]
 
 
 def _tested(values: Values) -> int:

@@ -16,15 +16,15 @@ Columns = dict[str, Callable[[Any], str]]
 class Table:
     """A table of texts; the first column is read as names, the others as figures.
 
-    A table of facts has no `head`. `heading` stands above it, `caption` below; `best` is the row to
-    stand out; with `text`, cells are sentences rather than figures.
+    A table of facts has no `head`. `heading` stands above it, `caption` below; `best` are the rows
+    to stand out; with `text`, cells are sentences rather than figures.
     """
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     heading: str = ""
     caption: str = ""
-    best: int | None = None
+    best: Sequence[int] = ()
     text: bool = False
 
     @classmethod
@@ -38,11 +38,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with what it shows."""
+    """A PNG with what it shows; with `folded`, the title under which it is folded away."""
 
     png: bytes
     shows: str
     heading: str = ""
+    caption: str = ""
+    folded: str = ""
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,24 @@ class Letters(LabelTask[Recipe]):
             found[name] = [replace(Predictions.pooled(said), note=note) for said in each]
         return found
 
+    def announcement(self, pending: Sequence[tuple[str, ...]]) -> str:
+        """Say how long training is going to take, which is most of a run's time."""
+        folds = {names[0] for names in pending if is_tuned(names[-1])}
+        rows = [
+            len(fold.train) * self.recipe.train.epochs for fold in self.folds if fold.name in folds
+        ]
+        if not rows:
+            return ""
+        from imuscribe.finetune.preflight import seconds, spoken
+
+        most = self.recipe.train.max_rows or max(rows)
+        tokens = sum(min(n, most) for n in rows) * self.predictors.typical_tokens(self.folds[0])
+        return (
+            f"{len(pending)} parts to do, {len(rows)} with a training of their own: together about "
+            f"{spoken(seconds(self.recipe, tokens))} of training here; a stopped run goes on where "
+            "it was"
+        )
+
     def judge(self, answers: Answers) -> Values:
         """Return every method's figures and how the best of them compare."""
         recipe = self.recipe

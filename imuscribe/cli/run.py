@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +35,8 @@ RunFolder = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
 LEDGER = Path("docs/results.json")
 _LONGEST = 10.0
 """Seconds. Letters take one to three; activities are read by adapters of their own."""
+_NAMED = 40
+"""Labels that are named."""
 _STILL = 0.2
 """m/s²: what a sensor lying on a table stays below."""
 
@@ -147,30 +151,82 @@ def predict(
     time_unit: TimeUnit = "",
     rate: Rate = None,
     acc_sign: AccSign = "",
+    base: Annotated[
+        str | None, typer.Option(help="Folder of the adapter's base model, if it has moved.")
+    ] = None,
 ) -> None:
     """Show the most likely labels of a recording with their probabilities.
 
-    A CSV says its units in options or in its header, such as "acc_x (m/s²)".
+    A CSV says its units in options or in its header, such as "acc_x (m/s²)". What the adapter
+    knows, what is unlike everything it has learnt from, and how often it is right where labels are
+    known goes to standard error.
     """
     from imuscribe.finetune.adapters import adapter_path
-    from imuscribe.finetune.reading import most_likely
+    from imuscribe.finetune.reading import Reader, most_likely
+    from imuscribe.signals.errors import usable
 
     folder = adapter_path(adapter)
     said = column or acc_unit or gyro_unit or time_unit or acc_sign or rate is not None
     if said and not is_csv(file):
         raise InputError(f"{file}: Parquet says its columns and units itself: leave them out")
-    recordings = recordings_of(file, column, acc_unit, gyro_unit, time_unit, rate, acc_sign)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    reader = Reader(folder, base=base)
+    found = recordings_of(file, column, acc_unit, gyro_unit, time_unit, rate, acc_sign)
+    pairs = usable(found, lambda rec: (rec, reader.parts(rec)), file.name)
+    recordings = [rec for rec, _ in pairs]
+    for line in _about(folder, file, recordings, reader.labels):
+        typer.echo(line, err=True)
     for doubt in disagreements(recordings):
         typer.echo(f"{file.name}: {doubt}", err=True)
     for rec in recordings:
-        if adapter is None and (doubt := _doubt(rec)):
+        if doubt := (adapter is None and _doubt(rec)) or reader.doubt(rec):
             typer.echo(f"{rec.id}: {doubt}", err=True)
-    for rec, ranked in zip(recordings, most_likely(recordings, folder, top), strict=True):
+    answers = most_likely(recordings, reader, top)
+    for rec, ranked in zip(recordings, answers, strict=True):
         if as_json:
-            answers = [{"label": label, "probability": p} for label, p in ranked]
-            typer.echo(json.dumps({"id": rec.id, "answers": answers}, ensure_ascii=False))
+            named = [{"label": label, "probability": p} for label, p in ranked]
+            typer.echo(json.dumps({"id": rec.id, "answers": named}, ensure_ascii=False))
         else:
             typer.echo("  ".join([rec.id, *(f"{label} {p:.1%}" for label, p in ranked)]))
+    if right := _right(recordings, [ranked[0][0] for ranked in answers], reader.labels):
+        typer.echo(right, err=True)
+
+
+def _about(
+    folder: Path, file: Path, recordings: Sequence[Recording], labels: Sequence[str]
+) -> list[str]:
+    """Say what an adapter knows: its labels, and whom of these people."""
+    from imuscribe.finetune.lineage import known_people
+
+    lines = [f"{folder.name} knows {len(labels)} labels: {_first(labels, _NAMED)}"]
+    if known := known_people(folder, file, recordings):
+        people = {rec.subject for rec in recordings}
+        lines.append(
+            f"it has learnt from {len(known)} of the {len(people)} people here ({_first(known)}): "
+            "how well it reads others is for 'imuscribe run' to say"
+        )
+    return lines
+
+
+def _right(recordings: Sequence[Recording], answers: Sequence[str], labels: Sequence[str]) -> str:
+    """Say how often the first answer is the label there; empty where no recording has one."""
+    named = [
+        (rec.label, answer) for rec, answer in zip(recordings, answers, strict=True) if rec.label
+    ]
+    if not named:
+        return ""
+    known = [truth == answer for truth, answer in named if truth in labels]
+    text = f"right: {sum(known):,} of {len(known):,} whose label it knows"
+    if known:
+        text += f" ({sum(known) / len(known):.1%})"
+    if others := sorted({truth for truth, _ in named} - set(labels)):
+        text += f"; {len(named) - len(known):,} have others: {_first(others)}"
+    return text
+
+
+def _first(names: Sequence[str], most: int = 5) -> str:
+    more = f" … and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _doubt(rec: Recording) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import logging
+import socket
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from imuscribe.prompts.tables import tables
 from imuscribe.signals.errors import InputError, nearest
@@ -14,6 +18,10 @@ from imuscribe.signals.files import cache_dir, whole_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+_PATIENCE = 5.0
+"""Seconds until a hub that does not answer counts as out of reach."""
+_log = logging.getLogger(__name__)
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -38,6 +46,7 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
             f"tokenizer '{name}': no such directory and no hub id 'owner/name': "
             f"{nearest(name, _PACKAGED)}"
         )
+    check_hub(name)
     from transformers import AutoTokenizer
 
     try:
@@ -49,6 +58,37 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
             "give a directory saved by save_pretrained, or smollm2, or llama3"
         ) from error
     return tokenizer
+
+
+def check_hub(name: str) -> None:
+    """Refuse a hub id in seconds where the hub cannot be reached and nothing of it is kept here.
+
+    The libraries would try again for minutes, file by file. Folders are not looked at.
+    """
+    if Path(name).is_dir():
+        return
+    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        kept = isinstance(try_to_load_from_cache(name, "config.json"), str)
+    except HFValidationError:
+        raise InputError(
+            f"'{name}': is neither a folder nor a hub id 'owner/name': {nearest(name, _PACKAGED)}"
+        ) from None
+    if kept or constants.HF_HUB_OFFLINE:
+        return
+    hub = urlsplit(constants.ENDPOINT)
+    proxy = urlsplit(getproxies().get(hub.scheme, ""))
+    asked = proxy if proxy.hostname else hub
+    port = asked.port or (443 if asked.scheme == "https" else 80)
+    try:
+        socket.create_connection((asked.hostname or "", port), timeout=_PATIENCE).close()
+    except OSError:
+        raise InputError(
+            f"'{name}': no such folder, and the hub ({hub.hostname}) cannot be reached: give a "
+            f"folder, or {nearest(name, _PACKAGED)}"
+        ) from None
 
 
 def count_tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[int]:
@@ -77,10 +117,18 @@ def _packaged(module: str, pattern: str, name: str, requirement: str) -> Path:
 def _cached(name: str, convert: Callable[[], PreTrainedTokenizerBase]) -> PreTrainedTokenizerBase:
     """Load ``cache_dir()/tokenizers/name``, converting and saving it first when it is not there."""
     folder = cache_dir() / "tokenizers" / name
-    if not folder.is_dir():
-        converted = convert()
-        with whole_folder(folder) as temporary:
-            converted.save_pretrained(temporary)
+    if folder.is_dir():
+        try:
+            return _kept(folder)
+        except Exception as error:  # of many kinds, some the library's own: it is made again
+            _log.warning("%s: is damaged (%s): made again", folder, type(error).__name__)
+    converted = convert()
+    with whole_folder(folder) as temporary:
+        converted.save_pretrained(temporary)
+    return _kept(folder)
+
+
+def _kept(folder: Path) -> PreTrainedTokenizerBase:
     from transformers import PreTrainedTokenizerFast
 
     # The concrete class: the automatic one imports every architecture, four seconds of it.

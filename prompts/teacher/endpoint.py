@@ -9,13 +9,16 @@ has it struck out.
 from __future__ import annotations
 
 import email.utils
+import ipaddress
 import json
 import logging
 import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -57,6 +60,9 @@ class EndpointConfig(Config):
     """Seconds before the second attempt; doubled each time, up to a minute, and scattered."""
     give_up_after: int = Field(default=50, ge=1)
     """Failed attempts in a row, over all requests, after which the server counts as down."""
+    allow_private: bool = False
+    """Also ask servers in a private network, and those by plain http. Otherwise plain http goes to
+    this machine alone: whoever listens would read the key and every recording."""
     extra: Mapping[str, Any] = {}
     """Further fields of every request; null removes one, as in ``{"seed": null}``."""
 
@@ -65,12 +71,13 @@ class Endpoint:
     """Asks a server, patiently, from any number of threads.
 
     `wait` sleeps for so many seconds; true ends the run, as `threading.Event.wait` says it.
-    InputError if the address is no plain http(s) address, or the key cannot be sent.
+    InputError if the address is no plain http(s) address or one that must be asked for, or the key
+    cannot be sent.
     """
 
     def __init__(self, config: EndpointConfig, wait: Callable[[float], Any] = time.sleep) -> None:
         self.config = config
-        base_url = _checked(config.base_url)
+        base_url = _checked(config.base_url, config.allow_private)
         self._host = urlsplit(base_url).netloc
         self._key = os.environ.get(config.key_env, "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
@@ -241,7 +248,7 @@ class _Passing(Exception):
         self.retry_after = retry_after
 
 
-def _checked(base_url: str) -> str:
+def _checked(base_url: str, allow_private: bool) -> str:
     """Return the address without a slash at the end, refusing what could carry a secret."""
     try:
         parts = urlsplit(base_url.strip())
@@ -257,7 +264,39 @@ def _checked(base_url: str) -> str:
             "the server's address holds a user, a password or a query: give the address alone and "
             "the key in the environment"
         )
+    if not allow_private:
+        _check_public(parts.scheme, host)
     return base_url.strip().rstrip("/")
+
+
+def _check_public(scheme: str, host: str) -> None:
+    """Refuse what must be asked for: plain http beyond this machine, and private networks."""
+    asked = "if it is meant, set endpoint.allow_private=true"
+    addresses = _addresses(host)
+    if addresses and all(address.is_loopback for address in addresses):
+        return
+    if any(not address.is_global for address in addresses):
+        raise InputError(f"the server's address '{host}' is in a private network: {asked}")
+    if scheme == "http":
+        raise InputError(
+            f"the server's address '{host}' is asked by plain http, which sends key and recordings "
+            f"readable: give https; {asked}"
+        )
+
+
+def _addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Return where a host is, however it is written; nothing where nobody knows."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return [ipaddress.ip_address("127.0.0.1")]
+    with suppress(OSError):
+        # Also what browsers take: 2130706433, 0x7f.1
+        return [ipaddress.ip_address(socket.inet_aton(host))]
+    try:
+        found = {str(info[4][0]).partition("%")[0] for info in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return []
+    mapped = [ipaddress.ip_address(text) for text in found]
+    return [getattr(address, "ipv4_mapped", None) or address for address in mapped]
 
 
 def _seconds(retry_after: str) -> float | None:

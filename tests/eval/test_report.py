@@ -95,7 +95,7 @@ def test_every_method_has_its_row_with_interval_and_cost(html):
 def test_nothing_is_fetched_and_every_picture_is_inside(html):
     assert not re.search(r"https?://|<link|<script", html)
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
-    assert len(pictures) == html.count("<img") == 3
+    assert len(pictures) == html.count("<img") == 5
     assert all(base64.b64decode(p).startswith(b"\x89PNG") for p in pictures)
 
 
@@ -191,3 +191,14 @@ def test_the_markdown_says_what_the_page_says():
     text = as_markdown(letters_page(example(), FACTS, Path()))
     assert text.startswith("# demo <1>") and "## Methods" in text
     assert "- fine-tuned against zero-shot: +50.0 points [+25.0, +75.0]" in text
+
+
+def test_ties_stand_out_together_and_a_note_is_said_once():
+    values = example()
+    for one in values["methods"].values():
+        one["accuracy"] = values["methods"]["svm"]["accuracy"]
+        one["notes"] = ["drawn with seed 0"]
+    html = page(values, FACTS, "")
+    assert html.count('<tr class="best">') == 3
+    assert html.count("drawn with seed 0") == 1 and "all methods: drawn" in html
+    assert html.count("Confusion matrix of") == 3

@@ -68,9 +68,8 @@ def every_other(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def another(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {
-        name.replace("layers.1", "layers.7"): value for name, value in weights.items()
-    } | weights
+    more = {name.replace("layers.1", "layers.7"): v.clone() for name, v in weights.items()}
+    return more | weights
 
 
 def wider(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -222,3 +222,39 @@ def test_addresses_that_are_none_or_hold_a_secret_are_refused(url):
     with pytest.raises(InputError) as caught:
         Endpoint(EndpointConfig(base_url=url, model="m"))
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("http://169.254.169.254/v1", "private network"),
+        ("https://169.254.169.254/v1", "private network"),
+        ("http://10.0.0.1/v1", "private network"),
+        ("https://192.168.1.7:8000/v1", "private network"),
+        ("http://172.16.0.1/v1", "private network"),
+        ("https://[fd00::1]/v1", "private network"),
+        ("https://[fe80::1]/v1", "private network"),
+        ("https://[::ffff:10.0.0.1]/v1", "private network"),
+        ("http://0.0.0.0:8000/v1", "private network"),
+        ("http://2852039166/v1", "private network"),  # 169.254.169.254
+        ("http://0xa9.0xfe.0xa9.0xfe/v1", "private network"),
+        ("http://8.8.8.8/v1", "plain http"),
+        ("http://models.invalid/v1", "plain http"),
+    ],
+)
+def test_plain_http_and_private_networks_must_be_asked_for(address, expected):
+    with pytest.raises(InputError, match=expected) as caught:
+        Endpoint(EndpointConfig(base_url=address, model="m"))
+    assert "\n" not in str(caught.value) and "allow_private=true" in str(caught.value)
+    Endpoint(EndpointConfig(base_url=address, model="m", allow_private=True))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://localhost:8000/v1", "http://127.0.0.1/v1", "http://127.1.2.3/v1", "http://[::1]/v1",
+        "http://0x7f.1/v1", "https://8.8.8.8/v1", "https://models.invalid/v1",
+    ],
+)  # fmt: skip
+def test_this_machine_and_the_open_net_need_no_asking(address):
+    Endpoint(EndpointConfig(base_url=address, model="m"))

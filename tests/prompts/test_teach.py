@@ -409,11 +409,20 @@ def test_no_key_and_no_path_is_written_anywhere(run, tmp_path, monkeypatch, capl
         (["--teacher", "http://localhost:1/v1"], "name the model"),
         (["--teacher", "smollm2", "--model", "m"], "drop --model"),
         (["--teacher", "computed", "--paraphrases", "99"], "choose 1 to"),
-        (["--teacher", "http://h/v1", "--model", "m", "--extra", "{"], "--extra is '{': no JSON"),
-        (["--teacher", "http://h/v1", "--model", "m", "--extra", "[]"], "give a JSON object"),
-        (["--teacher", "http://h/v1", "--model", "m", "--prompts", "nowhere"], "no such folder"),
         (
-            ["--teacher", "http://h/v1", "--model", "m", "--temperature", "9"],
+            ["--teacher", "https://h.invalid/v1", "--model", "m", "--extra", "{"],
+            "--extra is '{': no JSON",
+        ),
+        (
+            ["--teacher", "https://h.invalid/v1", "--model", "m", "--extra", "[]"],
+            "give a JSON object",
+        ),
+        (
+            ["--teacher", "https://h.invalid/v1", "--model", "m", "--prompts", "nowhere"],
+            "no such folder",
+        ),
+        (
+            ["--teacher", "https://h.invalid/v1", "--model", "m", "--temperature", "9"],
             "'teacher.teach.temperature' is 9",
         ),
         (["--teacher", "./nowhere"], "no such folder"),

@@ -133,3 +133,34 @@ class FullDisk:
         self.tokenizer.save_pretrained(folder)
         (Path(folder) / "tokenizer_config.json").unlink()
         raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("name", ["nobody/model", "nonexist/model"])
+def test_a_hub_out_of_reach_is_given_up_at_once(monkeypatch, name):
+    from huggingface_hub import constants
+
+    tried = []
+
+    def refuse(address, timeout):
+        tried.append((address, timeout))
+        raise OSError
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "https://hub.invalid")
+    monkeypatch.setattr(tokens, "getproxies", dict)
+    monkeypatch.setattr(tokens.socket, "create_connection", refuse)
+    with pytest.raises(InputError, match=r"hub .hub.invalid. cannot be reached"):
+        load_tokenizer(name)
+    assert [address for address, _ in tried] == [("hub.invalid", 443)]
+    assert tried[0][1] <= 5
+
+
+def test_a_damaged_cache_is_made_again(monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv("IMUSCRIBE_CACHE", str(tmp_path))
+    ids = load_tokenizer("smollm2")("north N")["input_ids"]
+    kept = tmp_path / "tokenizers" / "smollm2" / "tokenizer.json"
+    kept.write_bytes(kept.read_bytes()[:1000])
+    assert load_tokenizer("smollm2")("north N")["input_ids"] == ids
+    assert "made again" in caplog.text
+    kept.unlink()
+    assert load_tokenizer("smollm2")("north N")["input_ids"] == ids

@@ -213,7 +213,7 @@ def seconds(recipe: Recipe, tokens: int, network: PreTrainedModel | None = None)
     rate = 2 * x.shape[0] * width * inner / max(median(times), 1e-9)
     vocabulary = config.vocab_size * width
     layers = sum(p.numel() for p in network.parameters()) - vocabulary
-    return _START + 1.5 * 4 * layers * tokens / rate
+    return float(_START + 1.5 * 4 * layers * tokens / rate)
 
 
 def spoken(seconds: float) -> str:

@@ -43,6 +43,8 @@ from imuscribe.signals.readers.dialects import NAMES
 _LAYOUTS = "; ".join(f"{name}: {what}" for name, (_, what) in READERS.items())
 _LAYOUTS = f"Recognised unless said. {_LAYOUTS}; or {', '.join(NAMES)} (docs/data-format.md)"
 _SHOWN = 40
+_LONG = 5.0
+"""Seconds at the median: longer recordings are activities, shorter ones gestures."""
 _PAIRS = {
     "column": ("columns", "OURS=THEIRS"),
     "sensor_file": ("files", "SENSOR=PATTERN"),
@@ -166,7 +168,9 @@ def import_(
         given = {"layout": TableLayout.parse(given, "data import")}
     recordings = [check_units(rec) for rec in read(source, **given)]
     save(recordings, out)
-    _show(out.name, summarise(recordings))
+    summary = summarise(recordings)
+    _show(out.name, summary)
+    typer.echo(_next_step(out, summary))
 
 
 @command(data_app, "imuscribe data plot recordings.parquet ann-A-03 --out A.png")
@@ -278,6 +282,23 @@ def _said(params: Mapping[str, Any]) -> dict[str, Any]:
             pairs = {key: number_of(text, option) for key, text in pairs.items()}
         named[name] = pairs
     return {name: value for name, value in named.items() if value not in ("", None, {}, [], ())}
+
+
+def _next_step(path: Path, summary: dict[str, Any]) -> str:
+    """Say what may be done with a file that was made: what to train, or what it lacks for that."""
+    labels, people = set(summary["labels"]) - {""}, set(summary["people"]) - {""}
+    if len(labels) < 2:
+        return (
+            "next: imuscribe predict, to read them; to learn from them, import them again with "
+            "labels of two kinds or more (--label)"
+        )
+    recipe = "activities" if summary["duration"][1] > _LONG else "gestures"
+    if len(people) < 2:
+        return f"next: imuscribe train {recipe} data={path}; to be judged, two people are needed"
+    return (
+        f"next: imuscribe train {recipe} data={path}, or imuscribe run {recipe} data={path} to see "
+        "how well people are read that it did not learn from"
+    )
 
 
 def _show(name: str, summary: dict[str, Any]) -> None:

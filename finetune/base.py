@@ -224,7 +224,7 @@ def check_adapter(adapter: Path, base: str) -> None:
     trained_on = values.get("base_model_name_or_path")
     if not trained_on or Path(trained_on).name == Path(base).name:
         return
-    if Path(base).is_dir() and (adapter / BASE).is_file():
+    if trained_on != PACKAGED and Path(base).is_dir() and (adapter / BASE).is_file():
         return
     raise InputError(
         f"adapter '{adapter}': was trained on '{trained_on}', not on '{base}': "

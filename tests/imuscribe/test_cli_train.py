@@ -26,7 +26,8 @@ def small(tiny_model_dir: Path, tmp_path: Path) -> list[str]:
     return [
         "demo", "labels=A-C", "simulate.people=2", "simulate.repetitions=1",
         "split.train=sim-001", "split.test=sim-002", "train.epochs=1",
-        f"model.base={tiny_model_dir}", f"out={tmp_path}",
+        f"model.base={tiny_model_dir}", "train.start_from=null",
+        "evaluate.methods=[fine-tuned]", f"out={tmp_path}",
     ]  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def test_train_writes_an_adapter_and_says_where(tiny_model_dir: Path, tmp_path: 
     assert "labels: A-C" not in page, "the recipe is written beside the adapter"
     adapter = Path(page.strip().splitlines()[-1])
     assert adapter == tmp_path / "demo" / "adapter"
-    assert json.loads((adapter / "adapter_config.json").read_text())["r"] == 16
+    assert json.loads((adapter / "adapter_config.json").read_text())["r"] == 8
     assert load_recipe(str(adapter / "recipe.yaml")).label_set == ("A", "B", "C")
 
 

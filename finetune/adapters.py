@@ -32,7 +32,6 @@ from imuscribe.recipes.load import dump, load_recipe
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.files import safe_name, sha256
-from imuscribe.signals.motion.views import n_channels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -201,7 +200,7 @@ def _probed(network: Any) -> Tensor:
     if (sensor := sensor_of(network)) is not None:
         places = torch.full((1, sensor.config.length), SENSOR_ID)
         ids = torch.cat([ids[:, :4], places, ids[:, 4:]], dim=1)
-        shape = (1, n_channels(sensor.config.view), sensor.config.steps)
+        shape = (1, sensor.config.channels, sensor.config.steps)
         given["signals"] = torch.randn(shape, generator=drawn).to(network.device)
     with torch.inference_mode():
         logits: Tensor = network(input_ids=ids.to(network.device), **given).logits[0, -1]

@@ -17,10 +17,11 @@ from imuscribe.prompts.ask.shots import draw_own, draw_places
 from imuscribe.prompts.ask.templates import PromptBuilder, Shot
 from imuscribe.prompts.serialize import Serializer
 from imuscribe.recipes.schema import Recipe
+from imuscribe.signals.cleaning import without_gyroscope
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.labels import said
 from imuscribe.signals.motion.augment import augment
-from imuscribe.signals.motion.views import n_channels, sequence
+from imuscribe.signals.motion.views import sequence
 from imuscribe.signals.recording import ACC, GYRO, Array, Recording
 from imuscribe.signals.windows import cut
 
@@ -103,6 +104,7 @@ def signals_of(recordings: Sequence[Recording], recipe: Recipe) -> Array:
     sensor = recipe.sensor
 
     def seen(rec: Recording) -> Array:
+        rec = rec if sensor.gyroscope else without_gyroscope(rec)
         if sensor.encoder == "patch" and rec.n_samples < PATCH_SECONDS * rec.rate:
             raise InputError(
                 f"recording '{rec.id}': lasts {rec.duration:.2f} s, less than a patch of "
@@ -110,11 +112,11 @@ def signals_of(recordings: Sequence[Recording], recipe: Recipe) -> Array:
                 "shorter than a patch",
             )
         rows = sequence(rec, sensor.view, sensor.steps, recipe.text.frame, sensor.seconds)
-        if len(rows) != n_channels(sensor.view):
+        if len(rows) != sensor.channels:
             raise InputError(
                 f"recording '{rec.id}': has {', '.join(rec.channels)}, the encoder's "
                 f"sensor.view={sensor.view} needs {', '.join((*ACC, *GYRO))}: give a recording "
-                "with a gyroscope",
+                "with a gyroscope, or train with sensor.gyroscope=false",
                 "no gyroscope",
             )
         return rows

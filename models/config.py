@@ -97,6 +97,9 @@ class SensorConfig(Config):
     projector, and each has a start and an end of its own, which say what it is of."""
     view: View = "movement"
     """What it sees of a recording."""
+    gyroscope: bool = True
+    """Whether that holds a rotation rate; false for recordings of the accelerometer alone. Nothing
+    changes for ``movement``, which holds none."""
     steps: Annotated[int, Field(ge=16, le=1024)] = 64
     """Samples it sees, whatever the recording's length. ``patch`` takes 16 for half a second: 128
     for a window of 4 s."""
@@ -137,9 +140,14 @@ class SensorConfig(Config):
     """Vary every sequence afresh each time it is seen, beside `train.augment`; null does not."""
 
     @property
+    def channels(self) -> int:
+        """Rows of the view."""
+        return n_channels(self.view, self.gyroscope)
+
+    @property
     def length(self) -> int:
         """Positions of the prompt that a signal takes, every start and end included."""
-        return len(groups(self.view, self.groups, n_channels(self.view))) * (self.tokens + 2)
+        return len(groups(self.view, self.groups, self.channels)) * (self.tokens + 2)
 
     @property
     def learns(self) -> bool:

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from imuscribe.signals.config import Config
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.recording import SENSORS, Recording
+from imuscribe.signals.recording import GYRO, SENSORS, Recording
 
 Float = NDArray[np.float64]
 
@@ -27,6 +27,8 @@ class CleanConfig(Config):
 
     rate: float = Field(default=50.0, ge=2, le=20_000)
     """Hz after cleaning; handwriting has little above 10 Hz."""
+    gyroscope: bool = True
+    """Use the gyroscope where there is one; false reads everything by its accelerometer alone."""
     drop_repeats: bool = True
     """Undo sample-and-hold: rows written faster than the sensor delivers."""
     trim: bool = True
@@ -68,12 +70,20 @@ def clean(rec: Recording, config: CleanConfig = CleanConfig()) -> Recording:
             "are needed (clean.min_duration)",
             "too short",
         )
+    if not config.gyroscope:
+        rec = without_gyroscope(rec)
     if config.drop_repeats:
         rec = drop_repeats(rec)
     rec = resample(rec, config.rate, config.max_gap)
     if config.trim:
         rec = trim_idle(rec, config)
     return rec
+
+
+def without_gyroscope(rec: Recording) -> Recording:
+    """Return a recording with what its accelerometer alone tells."""
+    kept = tuple(name for name in rec.channels if name not in GYRO)
+    return rec if kept == rec.channels else rec.replace(data=rec.select(kept), channels=kept)
 
 
 def drop_repeats(rec: Recording) -> Recording:

@@ -13,6 +13,7 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 _SHOWN = 10
+_PEOPLE = 40
 _LONGEST = 280
 """Characters of a line of a message; the command line puts its name before."""
 _log = logging.getLogger(__name__)
@@ -26,12 +27,13 @@ class InputError(ValueError):
     given, a line stays under 300 characters (its middle goes) and holds no control character.
 
     `reason` is what is wrong in two or three words, such as ``"too short"``: recordings that are
-    left out are counted by it.
+    left out are counted by it. `who` is the person whose recording it is, where known.
     """
 
-    def __init__(self, message: str, reason: str = "unusable") -> None:
+    def __init__(self, message: str, reason: str = "unusable", who: str = "") -> None:
         super().__init__("\n".join(map(_line, message.split("\n"))))
         self.reason = reason
+        self.who = who
 
 
 def nearest(given: str, valid: Iterable[str]) -> str:
@@ -107,7 +109,10 @@ def usable(
     shown += f"{len(refused):,} of {total:,} recordings"
     if not made or len(refused) > most * total:
         raise InputError(f"{shown} cannot be used: {reasons}: {refused[0]}", refused[0].reason)
-    lines = [f"{shown} left out: {reasons}", *map(str, refused[:_SHOWN])]
+    lines = [f"{shown} left out: {reasons}"]
+    if people := Counter(error.who for error in refused if error.who):
+        lines.append("of " + ", ".join(f"{who} ({n:,})" for who, n in people.most_common(_PEOPLE)))
+    lines += map(str, refused[:_SHOWN])
     if len(refused) > _SHOWN:
         lines.append(f"… and {len(refused) - _SHOWN:,} more")
     _log.warning("%s", "\n  ".join(lines))

@@ -109,10 +109,17 @@ def clean_all(
     most: float = 1.0,
 ) -> list[Recording]:
     """Clean recordings; at most a share `most` of them may be left out, each reason counted."""
+    turning = any(rec.gyro is not None for rec in recordings) and config.gyroscope
 
     def cleaned(rec: Recording) -> Recording:
         rec = clean(rec, config)
         if frame is not None:
+            if turning and rec.gyro is None:
+                raise InputError(
+                    f"recording '{rec.id}': has no gyroscope, others have: clean.gyroscope=false "
+                    "reads all of them by their accelerometers alone",
+                    "no gyroscope",
+                )
             writing_motion(rec, frame)
         return rec
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.signals.cleaning import CleanConfig, fresh_samples
-from imuscribe.signals.errors import InputError
+from imuscribe.signals.errors import InputError, usable
 from imuscribe.signals.motion.plausible import (
     NO_GRAVITY,
     ONLY_GRAVITY,
@@ -103,23 +103,28 @@ def check_units(rec: Recording, units: Mapping[Quantity, str] | None = None) -> 
     `units` are those it was read in, where they are known: no hint names one that is in use.
     """
     for kind, detail in _impossible(rec, units):
-        raise InputError(f"recording '{rec.id}': {detail}", kind)
+        raise InputError(f"recording '{rec.id}': {detail}", kind, rec.subject)
     return rec
 
 
-def usable_people(recordings: Sequence[Recording]) -> tuple[list[Recording], list[InputError]]:
-    """Return the recordings of people who have gravity in theirs, and an error for each other.
+def keep_usable(
+    recordings: Sequence[Recording], where: str = "", most: float = 0.0
+) -> list[Recording]:
+    """Return recordings that can be what they say; a share `most` of them may be left out.
 
-    One recording is judged by `check_units`; what is doubtful in one is clear in many.
+    One recording is judged by `check_units`; whether a person's have gravity is clear in many.
+    `where` is what they are from. Who is left out is told in a warning; it is an InputError if more
+    than `most` cannot be used, or all.
     """
     lacking = without_gravity(recordings)
-    kept = [rec for rec in recordings if rec.subject not in lacking]
-    refused = [
-        InputError(f"recording '{rec.id}' of '{rec.subject}': {lacking[rec.subject]}", NO_GRAVITY)
-        for rec in recordings
-        if rec.subject in lacking
-    ]
-    return kept, refused
+
+    def checked(rec: Recording) -> Recording:
+        check_units(rec)
+        if said := lacking.get(rec.subject):
+            raise InputError(f"recording '{rec.id}': {said}", NO_GRAVITY, rec.subject)
+        return rec
+
+    return usable(recordings, checked, where, most)
 
 
 def axes(recordings: Sequence[Recording]) -> tuple[Verdict, dict[tuple[str, str], str]]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from imuscribe.models.calibrate import fit_temperature, log_posterior
 from imuscribe.models.estimators import NearestByWarping, ResidualCNN, SmallCNN
+from imuscribe.signals.errors import InputError
 from imuscribe.signals.motion.frames import FrameConfig
 from imuscribe.signals.motion.gravity import features
 from imuscribe.signals.motion.views import View as Signals
@@ -54,13 +55,21 @@ class Views:
         """Return equally long sequences, shape (n, n_channels, steps).
 
         Except in ``physical`` every quantity is divided by its root mean square over the
-        recording: size and speed of writing are personal, direction is not. ``writing`` needs a
-        gyroscope.
+        recording: size and speed of writing are personal, direction is not. Without gyroscopes
+        there is no rotation rate; it is an InputError if only some have one.
         """
         for rec in recordings:
             if rec not in self._known:
                 self._known[rec] = self._sequence(rec)
-        return np.stack([self._known[rec] for rec in recordings])
+        rows = [self._known[rec] for rec in recordings]
+        if len({len(row) for row in rows}) > 1:
+            bare = next(rec for rec in recordings if rec.gyro is None)
+            raise InputError(
+                f"recording '{bare.id}': has no gyroscope, others have: clean.gyroscope=false "
+                "reads all of them by their accelerometers alone",
+                "no gyroscope",
+            )
+        return np.stack(rows)
 
     def movement(self, recordings: Sequence[Recording]) -> Array:
         """Return `sequences`, in the writing frame without the rotation rate."""

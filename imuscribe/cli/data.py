@@ -55,6 +55,10 @@ _PAIRS = {
 }
 
 
+_NOT_READ = ("source", "layout", "out", "leave_out_unusable")
+"""Parameters of an import that are not the reader's."""
+
+
 app = typer.Typer()
 data_app = typer.Typer(help="Look at recordings, convert them, draw them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
@@ -140,6 +144,13 @@ def import_(
         list[str] | None,
         typer.Option(help="motion-pen: SESSION=WRITER, where one person wrote several; repeat."),
     ] = None,
+    leave_out_unusable: Annotated[
+        bool,
+        typer.Option(
+            "--leave-out-unusable",
+            help="Keep the others where some lack gravity or are in another unit; list who went.",
+        ),
+    ] = False,
 ) -> None:
     """Convert recordings to the canonical Parquet layout, in m/s², rad/s and seconds.
 
@@ -148,7 +159,7 @@ def import_(
     """
     from inspect import signature
 
-    from imuscribe.signals.quality import check_units, summarise
+    from imuscribe.signals.quality import keep_usable, summarise
     from imuscribe.signals.readers.layout import TableLayout
     from imuscribe.signals.readers.parquet import save
 
@@ -166,7 +177,16 @@ def import_(
         raise InputError(f"--{option}: layout '{layout}' takes no such option: leave it out")
     if tables:
         given = {"layout": TableLayout.parse(given, "data import")}
-    recordings = [check_units(rec) for rec in read(source, **given)]
+    most = float(leave_out_unusable)
+    if most and "most" in takes:
+        given["most"] = most
+    try:
+        recordings = keep_usable(read(source, **given), source.name, most)
+    except InputError as error:
+        if leave_out_unusable or "recordings cannot be used" not in str(error):
+            raise
+        hint = "--leave-out-unusable keeps the others"
+        raise InputError(f"{error}; {hint}", error.reason) from None
     save(recordings, out)
     summary = summarise(recordings)
     _show(out.name, summary)
@@ -273,9 +293,7 @@ def _recognised(source: Path, given: Mapping[str, Any]) -> str:
 
 def _said(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of an import that were given, by the names that readers have for them."""
-    named = {
-        name: value for name, value in params.items() if name not in ("source", "layout", "out")
-    }
+    named = {name: value for name, value in params.items() if name not in _NOT_READ}
     for option, (name, form) in _PAIRS.items():
         pairs: dict[str, Any] = pairs_of(named.pop(option), f"--{option.replace('_', '-')} {form}")
         if form.endswith("NUMBER"):

@@ -84,6 +84,12 @@ NamePattern = Annotated[
 ]
 
 
+ALONE = (
+    "no gyroscope: read by gravity alone, as if the device had not turned, which is less exact; "
+    "'imuscribe train acc-letters' makes an adapter for such recordings (docs/letters.md)"
+)
+
+
 def refuse_overwriting(out: Path, *read: Path) -> None:
     """Refuse to write over a file that the command reads."""
     if any(out.resolve() == path.resolve() for path in read):
@@ -129,15 +135,25 @@ def recordings_of(
     from imuscribe.signals.quality import check_units
     from imuscribe.signals.readers.csv import read_csv
     from imuscribe.signals.readers.parquet import load
+    from imuscribe.signals.readers.tables import read_text
     from imuscribe.signals.recording import ACC, GYRO
 
     if not is_csv(file):
         return load(file)
     named = pairs_of(columns, "--column OURS=THEIRS")
-    # Who names the acceleration alone has no gyroscope.
-    usual = (*ACC, *(() if set(ACC) & set(named) else GYRO), *(() if rate is not None else ("t",)))
+    # Who names the acceleration alone has no gyroscope, nor has a file that never speaks of one.
+    alone = set(ACC) & set(named) or not any(name in read_text(file) for name in GYRO)
+    usual = (*ACC, *(() if alone else GYRO), *(() if rate is not None else ("t",)))
     names = {name: name for name in usual} | named
     return [check_units(read_csv(file, names, acc_unit, gyro_unit, time_unit, rate, acc_sign))]
+
+
+def learnt_alone(adapter: Path) -> bool:
+    """Whether an adapter has learnt from accelerometers alone."""
+    from imuscribe.recipes.load import load_recipe
+
+    path = adapter / "recipe.yaml"
+    return path.is_file() and not load_recipe(str(path)).clean.gyroscope
 
 
 def disagreements(recordings: Sequence[Recording]) -> list[str]:

@@ -12,6 +12,7 @@ import typer
 
 from imuscribe.cli.experiments import check_experiment, run_experiment
 from imuscribe.cli.options import (
+    ALONE,
     AccSign,
     AccUnit,
     Adapter,
@@ -24,6 +25,7 @@ from imuscribe.cli.options import (
     command,
     disagreements,
     is_csv,
+    learnt_alone,
     recordings_of,
 )
 from imuscribe.signals.errors import InputError
@@ -178,6 +180,8 @@ def predict(
         typer.echo(line, err=True)
     for doubt in disagreements(recordings):
         typer.echo(f"{file.name}: {doubt}", err=True)
+    if any(rec.gyro is None for rec in recordings) and not learnt_alone(folder):
+        typer.echo(f"{file.name}: {ALONE}", err=True)
     for rec in recordings:
         if doubt := (adapter is None and _doubt(rec)) or reader.doubt(rec):
             typer.echo(f"{rec.id}: {doubt}", err=True)

@@ -12,6 +12,7 @@ import typer
 
 from imuscribe.cli.experiments import run_experiment
 from imuscribe.cli.options import (
+    ALONE,
     AccSign,
     AccUnit,
     Adapter,
@@ -22,6 +23,7 @@ from imuscribe.cli.options import (
     TimeUnit,
     command,
     disagreements,
+    learnt_alone,
     recordings_of,
 )
 from imuscribe.signals.errors import InputError
@@ -135,14 +137,18 @@ def decode(
 
     After every letter: how it was read, and the likeliest words of as many letters so far.
     """
+    from imuscribe.finetune.adapters import adapter_path
     from imuscribe.words.speller import Speller
 
-    told: set[str] = set()
+    folder, told = adapter_path(adapter), set[str]()
 
     def recordings() -> Iterator[Recording]:
         for file in in_writing_order(files):
             found = recordings_of(file, column, acc_unit, gyro_unit, time_unit, rate, acc_sign)
-            for said in {*disagreements(found)} - told:
+            doubts = disagreements(found)
+            if any(rec.gyro is None for rec in found) and not learnt_alone(folder):
+                doubts.append(ALONE)
+            for said in {*doubts} - told:
                 typer.echo(f"{file.name}: {said}", err=True)
                 told.add(said)
             yield from found

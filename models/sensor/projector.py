@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from imuscribe.models.config import SensorConfig
 from imuscribe.models.sensor.classifier import Classifier
 from imuscribe.prompts.ask.sensor import SENSOR_ID
-from imuscribe.signals.motion.views import groups, n_channels
+from imuscribe.signals.motion.views import groups
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -40,7 +40,7 @@ class SensorTokens(Classifier):
     """What the head said of the signals of the last forward pass, (n, n_labels)."""
 
     def __init__(self, config: SensorConfig, n_labels: int, embeddings: Tensor) -> None:
-        channels = n_channels(config.view)
+        channels = config.channels
         super().__init__(config, channels, n_labels)
         rows = embeddings.detach().float()
         size = rows.shape[1]

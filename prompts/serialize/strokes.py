@@ -67,6 +67,12 @@ class Strokes(Serializer):
 
     def signals(self, rec: Recording) -> Features:
         """Return each view's signal along the letter's right and up; zero for a still device."""
+        if rec.gyro is None and any(view.signal == "rotation" for view in self.config.views):
+            raise InputError(
+                f"recording '{rec.id}': has no gyroscope, which the view of rotation needs: leave "
+                "that view out (text.views)",
+                "no gyroscope",
+            )
         motion = writing_motion(rec, self.config.frame)
         planes = [(view.signal, motion.plane(view.signal)) for view in self.config.views]
         return tuple(

@@ -48,7 +48,7 @@ def augment(
     Parameters
     ----------
     rec : Recording
-        At a fixed rate, with accelerometer and gyroscope.
+        At a fixed rate; with an accelerometer alone the device does not turn.
     rng : numpy.random.Generator
         Source of all randomness: the same state gives the same recording.
     config : AugmentConfig
@@ -78,7 +78,8 @@ def augment(
     varied = dict(zip(rec.channels, rec.data, strict=True))
     varied.update(zip(ACC, np.einsum("tij,jt->it", to_device, force), strict=True))
     rotation = np.einsum("tij,jt->it", to_device, speed * motion.rotation)
-    varied.update(zip(GYRO, rotation, strict=True))
+    if rec.gyro is not None:
+        varied.update(zip(GYRO, rotation, strict=True))
     warped = np.concatenate([[0.0], np.cumsum(np.diff(rec.t) / speed[0, 1:])])
     whole = resample(
         rec.replace(data=np.stack([varied[name] for name in rec.channels]), t=warped), rec.rate

@@ -5,6 +5,9 @@ gesture that starts and ends at rest is gravity alone, so it gives *up*. The hor
 comes either from a device axis or from the movement itself (`FrameConfig`). Subtracting
 gravity leaves the hand's acceleration; integrating it gives velocity and the shape of the stroke.
 
+Without a gyroscope the frame comes from gravity alone, as if the device did not turn: whatever it
+turns is read as movement, so the frame is less exact, and the heading is that of a device axis.
+
 People press "record" and write at once, often a little late: the hand already moves at the first
 sample. What it moved with is found from the arm that carries it (`_start`).
 """
@@ -107,14 +110,14 @@ def writing_motion(rec: Recording, config: FrameConfig = FrameConfig()) -> Motio
     Parameters
     ----------
     rec : Recording
-        At a fixed rate, with accelerometer and gyroscope; starts and ends near rest.
+        At a fixed rate; starts and ends near rest. Less exact without a gyroscope.
     config : FrameConfig
         How the heading is found.
 
     Raises
     ------
     InputError
-        Without a gyroscope, with fewer than three samples, or in free fall (no gravity to find).
+        With fewer than three samples, or in free fall (no gravity to find).
     """
     return _motion(rec, config)
 
@@ -122,13 +125,8 @@ def writing_motion(rec: Recording, config: FrameConfig = FrameConfig()) -> Motio
 # Text, explanation and checks of one recording are asked for close together, each from its motion.
 @lru_cache(maxsize=64)
 def _motion(rec: Recording, config: FrameConfig) -> Motion:
-    gyro = rec.gyro
-    if gyro is None:
-        raise InputError(
-            f"recording '{rec.id}': has no gyroscope: the writing frame needs gyro_x, gyro_y, "
-            "gyro_z; use the csv or digits format on raw channels",
-            "no gyroscope",
-        )
+    # Without a gyroscope the device counts as one that does not turn.
+    gyro = np.zeros((3, rec.n_samples)) if rec.gyro is None else rec.gyro
     if rec.n_samples < 3:
         said = f"recording '{rec.id}': {rec.n_samples} samples: a frame needs 3 or more"
         raise InputError(said, "too short")
@@ -155,6 +153,8 @@ def _motion(rec: Recording, config: FrameConfig) -> Motion:
         up = gravity / np.linalg.norm(gravity)
     linear = force - gravity[:, None]
     heading = config.flat_heading if rec.case == "2d" else config.heading
+    if heading == "motion" and rec.gyro is None:
+        heading = "device"  # the pivot that tells right from left shows in rotation alone
     if heading == "motion":
         right = _heading(velocity, rate, up)
     elif heading == "lean":

@@ -49,7 +49,8 @@ def sequence(
 
     Every physical quantity is divided by its root mean square over the recording: size and speed
     of writing are personal, direction is not; but not in ``physical`` and ``upright``, where
-    strength and gravity tell activities apart. ``movement`` and ``writing`` need a gyroscope.
+    strength and gravity tell activities apart. Without a gyroscope there is no rotation rate in any
+    view.
 
     Raises
     ------
@@ -63,16 +64,17 @@ def sequence(
             quantities += [np.stack(turnless(rows)) for rows in align(rec) if rows is not None]
     else:
         motion = writing_motion(rec, frame)
-        quantities = [motion.plane(name) for name in QUANTITIES[view]]
+        told = [name for name in QUANTITIES[view] if rec.gyro is not None or name != "rotation"]
+        quantities = [motion.plane(name) for name in told]
     relative = view not in PHYSICAL
     return equally_long(quantities, rec.t, steps, relative, seconds)
 
 
-def n_channels(view: View) -> int:
-    """Return the rows of a view; of the device's own channels with a gyroscope."""
+def n_channels(view: View, gyroscope: bool = True) -> int:
+    """Return the rows of a view of recordings with or without a gyroscope."""
     if view in QUANTITIES:
-        return 2 * len(QUANTITIES[view])
-    return 12 if view == "upright" else 6
+        return 2 * len({*QUANTITIES[view]} - (set() if gyroscope else {"rotation"}))
+    return (2 if view == "upright" else 1) * (6 if gyroscope else 3)
 
 
 def device_rows(view: View, channels: int) -> int | None:

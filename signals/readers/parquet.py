@@ -32,27 +32,29 @@ BODY_SITES = (
 _BATCH = 512
 
 
-def load(path: AnyPath) -> list[Recording]:
+def load(path: AnyPath, most: float = MAX_LEFT_OUT) -> list[Recording]:
     """Read recordings in the canonical layout, converted to m/s², rad/s and seconds.
 
     A row whose time goes back is two takes glued together and no recording; one that is far from
     gravity at the median is in another unit than it says. Where such rows are at most
-    `MAX_LEFT_OUT` of a file they are left out with a warning. In a file without a column
+    `most` of a file they are left out with a warning. In a file without a column
     ``placement`` a device ``phone-waist`` is a phone at the waist (`BODY_SITES`).
 
     Parameters
     ----------
     path : path-like
         A Parquet file as `save` writes it.
+    most : float
+        Share of the rows that may be left out.
 
     Raises
     ------
     InputError
         If the file is missing or not Parquet, a column or unit is missing or unknown, a row is
-        inconsistent, or more than `MAX_LEFT_OUT` of the rows cannot be used.
+        inconsistent, or more than `most` of the rows cannot be used.
     """
     found, refused = scan(path)
-    return usable(found, check_units, Path(path).name, MAX_LEFT_OUT, refused=refused)
+    return usable(found, check_units, Path(path).name, most, refused=refused)
 
 
 def scan(path: AnyPath) -> tuple[list[Recording], list[InputError]]:

@@ -79,12 +79,14 @@ def test_sequences_do_not_tell_how_large_a_letter_was(study):
     np.testing.assert_allclose(one, two, atol=1e-5)
 
 
-def test_the_writing_frame_needs_a_gyroscope_and_raw_does_not(study):
+def test_baselines_read_what_there_is_but_not_both_kinds_together(study):
     rec = study[0][0]
     bare = rec.replace(data=rec.select(ACC), channels=ACC)
     serializer = build_serializer(TextConfig())
-    with pytest.raises(InputError, match="no gyroscope"):
-        Views(serializer).sequences([bare])
+    assert Views(serializer).sequences([rec]).shape == (1, 6, 64)
+    assert Views(serializer).sequences([bare]).shape == (1, 4, 64)  # no rotation rate
+    with pytest.raises(InputError, match=r"has no gyroscope, others have: clean\.gyroscope"):
+        Views(serializer).sequences([rec, bare])
     assert Views(serializer, "raw").sequences([bare]).shape == (1, 3, 64)
     assert set(GYRO).isdisjoint(bare.channels)
 

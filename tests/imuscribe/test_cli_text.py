@@ -110,12 +110,16 @@ def test_recordings_left_out_are_listed(call, tmp_path, letters, caplog):
     assert "'blip': lasts" in caplog.text
 
 
-def test_recordings_without_gyroscope_have_numbers_but_no_strokes(call, tmp_path, letters):
+def test_recordings_without_gyroscope_have_numbers_and_strokes_but_no_rotation(
+    call, tmp_path, letters
+):
     good = letters(1, 1, "A")[0]
     bare = good.replace(id="bare", data=good.acc, channels=ACC)
     path = tmp_path / "bare.parquet"
     save([bare], path)
-    assert "no gyroscope" in str(call("serialize", path).exception)
+    assert rows(call("serialize", path))[0]["text"].startswith("velocity ")
+    refused = call("serialize", path, "--signals", "velocity,rotation")
+    assert "'bare': has no gyroscope" in str(refused.exception)
     assert rows(call("serialize", path, "--format", "digits"))[0]["id"] == "bare"
 
 

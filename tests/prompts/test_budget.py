@@ -129,8 +129,9 @@ def test_what_cannot_be_told_at_all_is_refused(recordings, tokenizer):
     with pytest.raises(InputError, match="no recordings"):
         fit_budget([], tokenizer, "csv", 100)
     no_gyro = recordings[0].replace(data=recordings[0].acc, channels=ACC)
+    rotation = TextConfig(views=(View(signal="rotation"),))
     with pytest.raises(InputError, match="no gyroscope"):
-        fit_budget([no_gyro], tokenizer, "strokes", 100)
+        fit_budget([no_gyro], tokenizer, "strokes", 100, base=rotation)
     with pytest.raises(InputError, match="has no gyro_x"):
         fit_budget([no_gyro], tokenizer, "csv", 100, base=TextConfig(channels=GYRO))
 

@@ -333,8 +333,9 @@ def test_recordings_that_cannot_be_told_are_refused():
         build_serializer(TextConfig(format="digits")).text(recording(np.ones((3, 1))))
     with pytest.raises(InputError, match="no gyro_x: it holds acc_x"):
         build_serializer(TextConfig(format="csv", channels=("gyro_x",))).text(short)
+    rotation = TextConfig(views=(View(signal="velocity"), View(signal="rotation")))
     with pytest.raises(InputError, match="no gyroscope"):
-        build_serializer(TextConfig()).text(recording(np.ones((3, 50))))
+        build_serializer(rotation).text(recording(np.ones((3, 50))))
 
 
 def test_every_signal_has_its_own_name():

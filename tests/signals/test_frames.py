@@ -161,7 +161,7 @@ def test_rotation_plane_follows_the_velocity_of_an_arm():
 @pytest.mark.parametrize(
     ("rec", "config", "words"),
     [
-        (Recording("a", np.ones((3, 9)), ACC, np.arange(9.0)), FrameConfig(), "no gyroscope"),
+        (Recording("a", np.ones((3, 2)), ACC, np.arange(2.0)), FrameConfig(), "2 samples"),
         (read_by_device(np.zeros((3, 2))), FrameConfig(), "2 samples"),
         (
             Recording("b", np.zeros((6, 9)), ACC + GYRO, np.arange(9.0)),

@@ -5,7 +5,7 @@ import pytest
 
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.load import read
-from imuscribe.signals.quality import check_units, inspect, summarise, usable_people
+from imuscribe.signals.quality import check_units, inspect, keep_usable, summarise
 from imuscribe.signals.readers.parquet import save
 from imuscribe.signals.recording import ACC, GYRO, STANDARD_GRAVITY, Recording
 
@@ -69,12 +69,15 @@ def test_a_reading_beyond_any_sensor_is_refused_by_recording_and_sample(channel,
     assert summarise(recordings)["problems"]["out of reach"]["recordings"] == 1
 
 
-def test_people_without_gravity_are_told_from_others():
+def test_people_without_gravity_are_told_from_others(caplog):
     """Their recordings may pass one by one: letters cut in motion have a mean of their own."""
     ann = [moved(seed, subject="ann") for seed in range(6)]
     bob = [moved(seed + 10, gravity=0.35, subject="bob") for seed in range(6)]
     assert all(kinds(rec) == set() for rec in bob)
-    kept, refused = usable_people([*ann, *bob])
-    assert kept == ann and len(refused) == 6
-    assert "'bob'" in str(refused[0]) and refused[0].reason == "no gravity"
+    with pytest.raises(InputError, match=r"6 of 12 .* cannot be used: no gravity \(6\)"):
+        keep_usable([*ann, *bob], "mine")
+    assert keep_usable([*ann, *bob], "mine", most=1) == ann
+    assert "mine: 6 of 12 recordings left out: no gravity (6)\n  of bob (6)" in caplog.text
+    with pytest.raises(InputError, match="cannot be used"):
+        keep_usable(bob, "mine", most=1)
     assert summarise([*ann, *bob])["problems"]["no gravity"]["recordings"] == 6

@@ -7,7 +7,7 @@ import shutil
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,6 +39,9 @@ from imuscribe.cli.options import (
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.readers import READERS, reader
 from imuscribe.signals.readers.dialects import NAMES
+
+if TYPE_CHECKING:
+    from imuscribe.signals.recording import Recording
 
 _LAYOUTS = "; ".join(f"{name}: {what}" for name, (_, what) in READERS.items())
 _LAYOUTS = f"Recognised unless said. {_LAYOUTS}; or {', '.join(NAMES)} (docs/data-format.md)"
@@ -157,36 +160,14 @@ def import_(
     Layouts of loggers, devices and public data sets are recognised. In texts such as --label,
     {file}, {folder} and {parent} name a file and its folders.
     """
-    from inspect import signature
-
-    from imuscribe.signals.quality import keep_usable, summarise
-    from imuscribe.signals.readers.layout import TableLayout
+    from imuscribe.signals.quality import summarise
     from imuscribe.signals.readers.parquet import save
 
     if out.suffix != ".parquet":
         raise InputError(f"--out {out}: ends in '{out.suffix}': what is written is .parquet")
     refuse_overwriting(out, source)
     given = _said(ctx.params)
-    layout = layout or _recognised(source, given)
-    read = reader(layout)
-    takes = set(signature(read).parameters)
-    tables = "layout" in takes
-    if wrong := sorted(given.keys() - (TableLayout.model_fields.keys() if tables else takes)):
-        option = next((o for o, (name, _) in _PAIRS.items() if name == wrong[0]), wrong[0])
-        option = option.replace("_", "-")
-        raise InputError(f"--{option}: layout '{layout}' takes no such option: leave it out")
-    if tables:
-        given = {"layout": TableLayout.parse(given, "data import")}
-    most = float(leave_out_unusable)
-    if most and "most" in takes:
-        given["most"] = most
-    try:
-        recordings = keep_usable(read(source, **given), source.name, most)
-    except InputError as error:
-        if leave_out_unusable or "recordings cannot be used" not in str(error):
-            raise
-        hint = "--leave-out-unusable keeps the others"
-        raise InputError(f"{error}; {hint}", error.reason) from None
+    recordings = _read(source, layout or _recognised(source, given), given, leave_out_unusable)
     save(recordings, out)
     summary = summarise(recordings)
     _show(out.name, summary)
@@ -289,6 +270,33 @@ def _recognised(source: Path, given: Mapping[str, Any]) -> str:
     layout, why = recognise(source)
     typer.echo(f"layout {layout}: {why}", err=True)
     return layout
+
+
+def _read(source: Path, layout: str, given: dict[str, Any], leave_out: bool) -> list[Recording]:
+    """Read what an import was given as a layout and options say, and judge it."""
+    from inspect import signature
+
+    from imuscribe.signals.quality import keep_usable
+    from imuscribe.signals.readers.layout import TableLayout
+
+    read = reader(layout)
+    takes = set(signature(read).parameters)
+    tables = "layout" in takes
+    if wrong := sorted(given.keys() - (TableLayout.model_fields.keys() if tables else takes)):
+        option = next((o for o, (name, _) in _PAIRS.items() if name == wrong[0]), wrong[0])
+        option = option.replace("_", "-")
+        raise InputError(f"--{option}: layout '{layout}' takes no such option: leave it out")
+    if tables:
+        given = {"layout": TableLayout.parse(given, "data import")}
+    if leave_out and "most" in takes:
+        given["most"] = 1.0
+    try:
+        return keep_usable(read(source, **given), source.name, float(leave_out))
+    except InputError as error:
+        if leave_out or "recordings cannot be used" not in str(error):
+            raise
+        hint = "--leave-out-unusable keeps the others"
+        raise InputError(f"{error}; {hint}", error.reason) from None
 
 
 def _said(params: Mapping[str, Any]) -> dict[str, Any]:

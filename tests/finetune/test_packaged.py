@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from imuscribe.cli import app
@@ -30,7 +31,7 @@ from imuscribe.recipes.load import dump
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import save
-from imuscribe.signals.recording import Recording
+from imuscribe.signals.recording import ACC, Recording
 
 UNITS = {"acc": "m/s²", "gyr": "rad/s", "t": "s"}
 
@@ -178,6 +179,40 @@ def test_what_a_csv_lacks_is_named_with_the_option_that_gives_it(
     other.write_text(bare.read_text().replace("t,", "seconds,", 1))
     assert "--column t=NAME" in refused("predict", other, *units)
     assert call("predict", other, *units, "--column", "t=seconds").startswith("other  ")
+
+
+def test_a_letter_without_gyroscope_goes_from_a_csv_to_an_answer_and_is_doubted(
+    shelf: Path, letters: Any, tmp_path: Path
+) -> None:
+    rec = letters(1, 1, "B")[0]
+    bare = rec.replace(data=rec.acc, channels=ACC)
+    path = write(bare, tmp_path / "bare.csv")
+    answer = CliRunner().invoke(app, ["predict", str(path)])
+    assert answer.exit_code == 0 and answer.stdout.startswith("bare  ")
+    assert "bare.csv: no gyroscope: read by gravity alone" in answer.stderr
+    assert "imuscribe train acc-letters" in answer.stderr
+    out = tmp_path / "bare.parquet"
+    named = [word for name in ("t", *ACC) for word in ("--column", f"{name}={name}")]
+    call("data", "import", path, "--layout", "csv", "--out", out, *named)
+    assert "not confirmed (no gyroscope)" in call("data", "info", out)
+    assert call("predict", out).split()[1:] == answer.stdout.split()[1:]
+    # An adapter that has learnt so is not doubted.
+    settings = yaml.safe_load((shelf / DEFAULT / "recipe.yaml").read_text())
+    settings["clean"]["gyroscope"] = False
+    (shelf / DEFAULT / "recipe.yaml").write_text(yaml.safe_dump(settings))
+    assert "no gyroscope" not in CliRunner().invoke(app, ["predict", str(path)]).stderr
+
+
+def test_axes_that_contradict_are_told_before_the_answer(
+    shelf: Path, letters: Any, tmp_path: Path
+) -> None:
+    rec = letters(1, 1, "B")[0]
+    data = rec.data.copy()
+    data[0] *= -1
+    path = write(rec.replace(data=data), tmp_path / "mirrored.csv")
+    said = CliRunner().invoke(app, ["predict", str(path)]).stderr
+    assert "mirrored.csv: gravity does not turn with the gyroscope" in said
+    assert "acc_x=-acc_x" in said
 
 
 def test_what_cannot_be_one_letter_is_answered_with_a_doubt(

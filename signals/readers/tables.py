@@ -22,7 +22,8 @@ from imuscribe.signals.units import Quantity, unit_factor
 if TYPE_CHECKING:
     import pandas as pd
 
-_DATE = re.compile(r"\s*\d{4}-?\d\d-?\d\d[T ]\d\d:?\d\d")
+_DATE = re.compile(r"\s*\d{4}[-/]?\d\d[-/]?\d\d[T ]\d\d:?\d\d")
+_OF_DAY = re.compile(r"\s*\d?\d:\d\d:\d\d([.,]\d+)?\s*")
 # What stands for a missing number; in a column of text it is text.
 _EMPTY = ("", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>")
 
@@ -134,7 +135,7 @@ def read_table(
     """
     form = form_of(read_text(path, layout.encoding), layout, fits, path)
     if not form.rows:
-        raise InputError(f"{path}: holds no rows: a recording needs samples")
+        raise InputError(f"{path}: holds no rows: a recording needs samples", FOREIGN)
     names, notes = distinct(form.names)
     if form.left_out:
         notes.append(f"the last row is incomplete and left out: '{form.left_out[:40]}'")
@@ -169,45 +170,57 @@ def in_si(
 
 
 def in_seconds(table: pd.DataFrame, column: str, unit: str, path: AnyPath) -> NDArray[np.float64]:
-    """Return a column of times in seconds; dates count from 1970.
+    """Return a column of times in seconds; dates count from 1970, times of day from midnight.
 
     `unit` is one of time, ``iso``, a pattern such as ``%H:%M:%S.%f``, or empty for what the cells
-    are: dates if they begin with a year, month and day, else seconds.
+    are: dates if they begin with a year, month and day, times of day if they are hours, minutes and
+    seconds, else seconds.
     """
     import pandas as pd
 
-    dates = table[column].dropna().astype(str)
-    looks = not dates.empty and bool(_DATE.match(dates.iloc[0]))
-    if not (unit == "iso" or "%" in unit or (not unit and looks)):
+    cells = table[column].dropna().astype(str)
+    first = cells.iloc[0] if len(cells) else ""
+    by_pattern, by_date = "%" in unit, unit == "iso" or (not unit and _DATE.match(first))
+    of_day = not unit and bool(_OF_DAY.fullmatch(first))
+    if not (by_pattern or by_date or of_day):
         return in_si(table, column, unit or "s", "time", path)
-    form = unit if "%" in unit else "ISO8601"
-    text = table[column].astype(str).str.strip().str.replace(r",(\d+)", r".\1", regex=True)
+    text = table[column].astype(str).str.strip().str.replace(r",(\d+)$", r".\1", regex=True)
+    form = unit if by_pattern else "ISO8601"
     try:
-        times = pd.to_datetime(text, format=form, errors="coerce", utc=True)
+        if of_day:
+            steps = pd.to_timedelta(text, errors="coerce")
+        else:
+            times = pd.to_datetime(text, format=form, errors="coerce", utc=True)
+            steps = times - pd.Timestamp(0, tz="UTC")
     except (ValueError, OverflowError) as error:
         raise InputError(f"--time-unit '{form}': {str(error)[:99]}: such as '%H:%M:%S'") from None
-    wrong = np.flatnonzero(times.isna() & table[column].notna())
+    wrong = np.flatnonzero(steps.isna() & table[column].notna())
     if wrong.size:
         cell = str(table[column].iloc[int(wrong[0])])
         raise InputError(
             f"{path}: column '{column}' holds {cell[:40]!r} in data row {wrong[0] + 1}: no time "
-            f"as {form}: --time-unit takes iso, or a pattern such as '%H:%M:%S.%f'"
+            f"as {'hours:minutes:seconds' if of_day else form}: --time-unit takes iso, or a "
+            "pattern such as '%H:%M:%S.%f'"
         )
-    nanoseconds = times.astype("datetime64[ns, UTC]").astype("int64").to_numpy()
-    return np.where(times.isna(), np.nan, nanoseconds / 1e9)
+    return np.asarray(steps.dt.total_seconds(), dtype=np.float64)
 
 
 def numbers(table: pd.DataFrame, column: str, path: AnyPath) -> NDArray[np.float64]:
     """Return a column as numbers; an empty cell is NaN, any other that is none is refused."""
     import pandas as pd
 
-    found = pd.to_numeric(table[column], errors="coerce")
+    cells = table[column]
+    if not pd.api.types.is_numeric_dtype(cells):
+        cells = cells.astype(object).where(cells.isna(), cells.astype(str).str.replace("−", "-"))
+    found = pd.to_numeric(cells, errors="coerce")
     wrong = np.flatnonzero(found.isna() & table[column].notna())
     if wrong.size:
         cell = str(table[column].iloc[int(wrong[0])])
         hint = ""
         if re.fullmatch(r"-?\d+,\d+", cell):
             hint = ": write decimal points, or say --decimal ','"
+        elif re.search(r"\d[:/]\d", cell):
+            hint = ": --time-unit takes a pattern, such as '%d/%m/%Y %H:%M:%S.%f'"
         elif wrong[0] == 0 and len(found) > 1:
             hint = ": --units-row says which line holds units, --header which the names"
         raise InputError(
@@ -246,7 +259,10 @@ def _frame(form: Form, names: list[str], text: Collection[str], path: AnyPath) -
             "need a point"
         ) from None
     except (ValueError, OverflowError) as error:  # pandas' own errors are values of no kind
-        raise InputError(f"{path}: not a table: {str(error).strip().splitlines()[-1]}") from None
+        why = str(error).strip().splitlines()[-1]
+        if more := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", why):
+            why = f"data row {more[2]} has {more[3]} cells, the header {more[1]} names"
+        raise InputError(f"{path}: not a table: {why}") from None
     for name in names:
         if name in text:
             frame[name] = frame[name].fillna("").str.strip()

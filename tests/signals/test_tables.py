@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import numpy as np
 import pandas as pd
@@ -150,9 +151,10 @@ def test_foreign_files_in_a_folder_are_left_out_and_named(tmp_path, caplog):
     assert [rec.id for rec in read_tables(tmp_path, layout())] == ["1", "2", "3", "4"]
     (tmp_path / "._1.csv").write_bytes(b"Mac OS X\0\0 binary")
     write(tmp_path / "empty.log")
+    write(tmp_path / "header.csv", "t,ax,ay,az")
     assert len(read_tables(tmp_path, layout())) == 4
     assert "files left out, without such a table (1): people.csv" in caplog.text
-    assert "(3): ._1.csv, empty.log, people.csv" in caplog.text
+    assert "(4): ._1.csv, empty.log, header.csv, people.csv" in caplog.text
     write(tmp_path / "half.csv", "t,ax,ay", "0,0,0")
     with pytest.raises(InputError, match=r"half.csv: has no column 'az'"):
         read_tables(tmp_path, layout())
@@ -310,15 +312,38 @@ def test_encodings(tmp_path, encoding):
         ("2024-03-01T10:00:00.{:03d}", ""),
         ("2024-03-01 10:00:00.{:03d}Z", "iso"),
         ("2024-03-01 10:00:00.{:03d}+02:00", ""),
+        ("2024/03/01 10:00:00.{:03d}", ""),
         ("10:00:00.{:03d}", "%H:%M:%S.%f"),
+        ("9:00:00,{:03d}", ""),
         ("01/03/2024 10:00:00.{:03d}", "%d/%m/%Y %H:%M:%S.%f"),
     ],
 )
 def test_dates_are_times(tmp_path, stamp, unit):
-    rows = [f"{stamp.format(10 * i)},0,0,9.81" for i in range(30)]
-    path = write(tmp_path / "a.csv", "t,ax,ay,az", *rows)
+    rows = [f"{stamp.format(10 * i)};0;0;9.81" for i in range(30)]
+    path = write(tmp_path / "a.csv", "t;ax;ay;az", *rows)
     (rec,) = read_tables(path, layout(time_unit=unit))
     assert rec.t == pytest.approx(np.arange(30) / 100, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("01.03.24 10:00:00,0,0,9.81", "--time-unit takes a pattern, such as '%d/%m/%Y"),
+        ("0.3,0,0,9.81,7", "data row 31 has 5 cells, the header 4 names"),
+        ("0.3,0,0,0x1", "'0x1' in data row 31: not a number"),
+        ("0.1,0,0,9.81", "time goes back from 0.290 s to 0.100 s in data row 31"),
+    ],
+)
+def test_rows_that_cannot_be_meant_are_named(tmp_path, row, message):
+    rows = [*still(), row, *still(3, start=0.31)]
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_tables(write(tmp_path / "a.csv", "t,ax,ay,az", *rows), layout())
+
+
+def test_a_minus_as_printers_write_it(tmp_path):
+    rows = [*still(x=1), "0.3,−1.5,0,9.81", "0.31,0,0,9.81"]
+    path = write(tmp_path / "a.csv", "t,ax,ay,az", *rows)
+    assert read_tables(path, layout())[0].acc[0].min() == pytest.approx(-1.5)
 
 
 def test_what_is_no_date_is_told(tmp_path):

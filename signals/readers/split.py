@@ -69,7 +69,7 @@ def pieces(
         i = back[0]
         raise InputError(
             f"{where}: time goes back from {t[i - 1] - t[0]:.3f} s to {t[i] - t[0]:.3f} s in data "
-            f"row {i + 1} ({len(back):,} such): --split restarts makes recordings there, unless the "
+            f"row {i + 1} ({len(back):,} such): --split restarts makes recordings there, unless "
             "rows are out of order",
             "time goes back",
         )

@@ -58,6 +58,9 @@ class SensorTokens(Classifier):
         self.projector = nn.Sequential(*layers[:-1], nn.LayerNorm(size, elementwise_affine=False))
         self.scale = nn.Parameter(rows.std().clone())
         self.edges = nn.Parameter(rows.mean(dim=0).repeat(2 * len(self.groups), 1))
+        if config.seconds is not None:
+            # A token that has a time of its own can say it.
+            self.times = nn.Parameter(rows.std() * torch.randn(config.tokens, size))
         self.encoder.requires_grad_(config.learns)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -74,6 +77,8 @@ class SensorTokens(Classifier):
             values = (x / getattr(self.encoder, "units", 1.0))[:, self.groups]
             seen.append(self.means(values.flatten(0, 1)))
         tokens = self.projector(torch.cat(seen, dim=1).transpose(1, 2)) * self.scale
+        if self.config.seconds is not None:
+            tokens = tokens + self.times
         blocks = tokens.view(n, parts, *tokens.shape[1:])
         edges = self.edges.view(parts, 2, -1).expand(n, -1, -1, -1)
         return torch.cat([edges[:, :, :1], blocks, edges[:, :, 1:]], dim=2).flatten(1, 2)

@@ -173,6 +173,18 @@ def test_levels_tell_apart_what_is_alike_but_for_its_values() -> None:
     assert seen[0][0, :, -4].tolist() == [0.0, 1.0, 2.0, -1.0]
 
 
+def test_what_is_alike_at_two_times_is_told_apart_where_tokens_have_times() -> None:
+    def rows(**changes: Any) -> torch.Tensor:
+        config = SensorConfig.parse(SENSOR | {"encoder": "residual", "vary": None} | changes)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            tokens = SensorTokens(config, 2, torch.randn(50, 8)).eval()
+            found: torch.Tensor = tokens(torch.zeros(1, 6, 32))[0, 1:-1]
+        return found
+
+    assert not torch.allclose(rows(seconds=2.0)[1], rows(seconds=2.0)[2], atol=0.1)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -25,7 +25,6 @@ from imuscribe.cli.options import (
     command,
     disagreements,
     is_csv,
-    learnt_alone,
     recordings_of,
 )
 from imuscribe.signals.errors import InputError
@@ -180,7 +179,8 @@ def predict(
         typer.echo(line, err=True)
     for doubt in disagreements(recordings):
         typer.echo(f"{file.name}: {doubt}", err=True)
-    if any(rec.gyro is None for rec in recordings) and not learnt_alone(folder):
+    expects = reader.recipe.clean.gyroscope and reader.recipe.windows is None
+    if expects and any(rec.gyro is None for rec in recordings):
         typer.echo(f"{file.name}: {ALONE}", err=True)
     for rec in recordings:
         if doubt := (adapter is None and _doubt(rec)) or reader.doubt(rec):

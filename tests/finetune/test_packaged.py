@@ -200,7 +200,7 @@ def test_a_letter_without_gyroscope_goes_from_a_csv_to_an_answer_and_is_doubted(
     settings = yaml.safe_load((shelf / DEFAULT / "recipe.yaml").read_text())
     settings["clean"]["gyroscope"] = False
     (shelf / DEFAULT / "recipe.yaml").write_text(yaml.safe_dump(settings))
-    assert "no gyroscope" not in CliRunner().invoke(app, ["predict", str(path)]).stderr
+    assert "gravity alone" not in CliRunner().invoke(app, ["predict", str(path)]).stderr
 
 
 def test_axes_that_contradict_are_told_before_the_answer(

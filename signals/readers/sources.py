@@ -16,6 +16,7 @@ from imuscribe.signals.recording import METADATA
 ENDINGS = (".csv", ".tsv", ".txt", ".log", ".dat")
 """Of files that are looked at in a folder, in small or capital letters."""
 
+_MARK = re.compile(r"\{([^{}]*)\}")
 _PATH_NAMES = ("file", "folder", "parent")
 
 
@@ -72,13 +73,13 @@ def filled_in(text: str, names: Mapping[str, str], option: str) -> str:
             raise InputError(
                 f"--{option} '{text}': {{{name}}} is unknown: {nearest(f'{{{name}}}', braces)}"
             )
-        text = text.replace(f"{{{name}}}", names[name])
-    return text.strip()
+    # In one pass: what a name stands for may hold braces itself.
+    return _MARK.sub(lambda found: names[found[1]], text).strip()
 
 
 def marks(text: str) -> list[str]:
     """Return the names that stand in braces in a text."""
-    return re.findall(r"\{([^{}]*)\}", text)
+    return _MARK.findall(text)
 
 
 def path_names(path: Path, pattern: str) -> dict[str, str]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _DATE = re.compile(r"\s*\d{4}[-/]?\d\d[-/]?\d\d[T ]\d\d:?\d\d")
 _OF_DAY = re.compile(r"\s*\d?\d:\d\d:\d\d([.,]\d+)?\s*")
+# Bytes of a text file; in memory it takes several times as much.
+_LARGEST = 4 << 30
 # What stands for a missing number; in a column of text it is text.
 _EMPTY = ("", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>")
 
@@ -64,6 +66,8 @@ def read_text(path: AnyPath, encoding: str = "") -> str:
     if not Path(path).exists():
         raise InputError(f"{path}: no such file")
     try:
+        if (size := Path(path).stat().st_size) > _LARGEST:
+            raise InputError(f"{path}: is {size / 2**30:.1f} GiB, read whole: cut it into parts")
         raw = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None

@@ -90,6 +90,19 @@ def test_columns_say_what_and_who_as_text(tmp_path):
         assert [rec.id for rec in found] == ["all-1", "all-2", "all-3", "all-4"]
 
 
+def test_braces_in_a_name_are_only_text(tmp_path):
+    path = write(tmp_path / "a.csv", "t,ax,ay,az,who", *(f"{row},{{file}}" for row in still()))
+    assert read_tables(path, layout(subject="{who} {file}"))[0].subject == "{file} a"
+
+
+def test_a_file_of_many_gigabytes_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "a.csv"
+    with path.open("wb") as file:
+        file.truncate(5 << 30)  # holds nothing, takes no room
+    with pytest.raises(InputError, match=r"is 5\.0 GiB, read whole: cut it into parts"):
+        read_tables(path, layout())
+
+
 def test_a_label_that_is_missing_is_told_and_kept(tmp_path, caplog):
     rows = [f"{row},{'null' if i < 15 else ''}" for i, row in enumerate(still())]
     path = write(tmp_path / "a.csv", "t,ax,ay,az,label", *rows)

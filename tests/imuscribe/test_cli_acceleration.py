@@ -118,3 +118,19 @@ def test_people_without_gravity_may_be_left_out_and_are_listed(tmp_path, caplog)
     assert "12 recordings" not in run(*asked, "--out", out, "--leave-out-unusable")
     assert {rec.subject for rec in load(out)} == {"ann"} and len(load(out)) == 6
     assert "6 of 12 recordings left out: no gravity (6)\n  of bob (6)" in caplog.text
+
+
+def test_an_experiment_on_accelerometers_alone_has_baselines(tmp_path, letters):
+    from imuscribe.cli import app as whole
+
+    bare = [rec.replace(data=rec.acc, channels=ACC) for rec in letters(2, 3, "A-B")]
+    save(bare, tmp_path / "bare.parquet")
+    recipe = tmp_path / "alone.yaml"
+    recipe.write_text(
+        f"kind: letters\nname: alone\ndata: {tmp_path / 'bare.parquet'}\nlabels: A-B\n"
+        f"out: {tmp_path / 'runs'}\nevaluate: {{methods: [svm, text-ngram], bootstrap: 20}}\n"
+    )
+    result = CliRunner().invoke(whole, ["run", str(recipe)])
+    assert result.exception is None, result.output
+    assert (tmp_path / "runs" / "alone" / "report.html").is_file()
+    assert "svm" in result.stdout and "text-ngram" in result.stdout

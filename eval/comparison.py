@@ -179,6 +179,7 @@ def about_labels(values: Mapping[str, Any], facts: Mapping[str, Any]) -> Values:
 def _train_data(method: str, values: Mapping[str, Any]) -> str:
     """Say what a method learnt from."""
     folds = values["folds"]
+    method = values["methods"][method].get("by", method)  # variants are answered by a method
     if method == "few-shot":
         return f"{values['shots']} examples in the prompt"
     members = values.get("pools", {}).get(method, [method])  # earlier runs knew no pools

@@ -26,6 +26,7 @@ TITLES = {
     "adaptation": "A person learnt from words, without labels",
     "explanations": "What explanations are worth to a student",
     "questions": "Questions about signals",
+    "ablation": "What each part of a recipe is worth",
 }
 """Kind → the heading of its page."""
 

@@ -15,6 +15,7 @@ from imuscribe.finetune.base import (
     load_base,
     merged_base,
     skeleton,
+    title,
     torch_dtype,
     weights_folder,
 )
@@ -167,7 +168,7 @@ def export(adapter: str | Path, out: Path, precision: str = "fp32") -> float:
     model = recipe.model.model_copy(update={"dtype": "fp32"})
     network, tokenizer = load_base(model, folder)
     before = _probed(network)
-    about = {"base_model_name_or_path": model.base, "adapter": weights_hash(folder)}
+    about = {"base_model_name_or_path": title(model), "adapter": weights_hash(folder)}
     with weights_folder(out, MERGED) as place:
         merged = network.merge_and_unload(safe_merge=True)
         merged.to(torch_dtype(precision)).save_pretrained(place)
@@ -184,7 +185,8 @@ def export(adapter: str | Path, out: Path, precision: str = "fp32") -> float:
             (place / name).write_text(text, encoding="utf-8")
         del network, merged
         gc.collect()
-        after = _probed(load_base(model.model_copy(update={"base": str(place)}))[0])
+        saved = model.model_copy(update={"base": str(place), "random": False})
+        after = _probed(load_base(saved)[0])
     return float((after - before).abs().max())
 
 
@@ -225,7 +227,7 @@ def check_start(recipe: Recipe) -> Path | None:
             f"train.start_from '{start}': is merged with its base and no adapter to go on with: "
             f"set train.start_from=null model.base={folder}"
         )
-    check_adapter(folder, recipe.model.base)
+    check_adapter(folder, title(recipe.model))
     weights_hash(folder)
     config = adapter_settings(folder)
     lora = recipe.lora

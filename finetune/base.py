@@ -44,6 +44,9 @@ PACKAGED = "smollm2"
 MERGED = "merged.json"
 """In the folder of a merged model: which base and which adapter are one there."""
 
+_RANDOM = " (random weights)"
+"""Stands behind a base model's name where its weights were drawn anew."""
+
 
 def load_base(
     model: ModelConfig, adapter: Path | None = None, trainable: bool = False
@@ -77,9 +80,9 @@ def load_base(
     from transformers import AutoModelForCausalLM
 
     if adapter is not None:
-        check_adapter(adapter, model.base)
+        check_adapter(adapter, title(model))
         if is_merged(adapter):
-            model, adapter = model.model_copy(update={"base": str(adapter)}), None
+            model, adapter = model.model_copy(update={"base": str(adapter), "random": False}), None
     options: dict[str, Any] = {"dtype": torch_dtype(precision(model))}
     if torch.cuda.is_available():
         # One process a GPU: under torchrun each takes its own.
@@ -88,14 +91,13 @@ def load_base(
         options["quantization_config"] = _four_bit(model)
     source = _convert() if model.base == PACKAGED else model.base
     with _found(model.base), _no_bar(model.base == PACKAGED):
-        network, about = AutoModelForCausalLM.from_pretrained(
-            source, output_loading_info=True, **options
-        )
-    if lacking := sorted({*about["missing_keys"], *(key for key, *_ in about["mismatched_keys"])}):
-        raise InputError(
-            f"model.base '{model.base}': {len(lacking)} of its weights are missing or of another "
-            f"shape, such as '{lacking[0]}': copy it again"
-        )
+        if model.random:
+            network = _drawn(source, options["dtype"])
+        else:
+            network, about = AutoModelForCausalLM.from_pretrained(
+                source, output_loading_info=True, **options
+            )
+            _check_whole(about, model.base)
     if adapter is not None:
         network = _on_top(network, Path(adapter), trainable)
     place = tokens_folder(model, adapter)
@@ -211,8 +213,13 @@ def torch_dtype(name: str) -> torch.dtype:
     return {"bf16": torch.bfloat16, "fp32": torch.float32}[name]
 
 
+def title(model: ModelConfig) -> str:
+    """Return what an adapter calls the base model that it belongs to."""
+    return f"{model.base}{_RANDOM}" if model.random else model.base
+
+
 def check_adapter(adapter: Path, base: str) -> None:
-    """Refuse a folder that holds no adapter, or the adapter of another base model.
+    """Refuse a folder that holds no adapter, or the adapter of another base, named by `title`.
 
     A base in a folder may have been moved and renamed: then its weights tell, once they are loaded.
     """
@@ -226,10 +233,22 @@ def check_adapter(adapter: Path, base: str) -> None:
         return
     if trained_on != PACKAGED and Path(base).is_dir() and (adapter / BASE).is_file():
         return
+    theirs, random = trained_on.removesuffix(_RANDOM), trained_on.endswith(_RANDOM)
+    change = f" model.random={str(random).lower()}" * (random != base.endswith(_RANDOM))
+    if Path(theirs).name != Path(base.removesuffix(_RANDOM)).name:
+        change = f" model.base={theirs}{change}"
     raise InputError(
-        f"adapter '{adapter}': was trained on '{trained_on}', not on '{base}': "
-        f"set model.base={trained_on}"
+        f"adapter '{adapter}': was trained on '{trained_on}', not on '{base}': set{change}"
     )
+
+
+def _check_whole(about: dict[str, Any], base: str) -> None:
+    """Refuse a base of which weights were not found, or not of their shape."""
+    if lacking := sorted({*about["missing_keys"], *(key for key, *_ in about["mismatched_keys"])}):
+        raise InputError(
+            f"model.base '{base}': {len(lacking)} of its weights are missing or of another "
+            f"shape, such as '{lacking[0]}': copy it again"
+        )
 
 
 def _on_top(network: PreTrainedModel, adapter: Path, trainable: bool) -> Any:
@@ -271,6 +290,22 @@ def _no_bar(quick: bool) -> Iterator[None]:
     finally:
         if shown:
             transformers_logging.enable_progress_bar()
+
+
+def _drawn(source: str | Path, dtype: torch.dtype) -> PreTrainedModel:
+    """Return a model with the architecture of `source` and new weights, always the same ones."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        # Drawn in fp32 and on the CPU: the same numbers whatever the model is to be held in.
+        network = AutoModelForCausalLM.from_config(
+            AutoConfig.from_pretrained(source), dtype=torch.float32
+        )
+    device = int(os.environ.get("LOCAL_RANK", "0")) if torch.cuda.is_available() else "cpu"
+    found: PreTrainedModel = network.to(device=device, dtype=dtype)
+    return found
 
 
 def _config(base: str) -> PretrainedConfig:

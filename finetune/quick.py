@@ -52,8 +52,8 @@ def load_quick(
     """Load the packaged base with an adapter merged into its weights, here or before, in fp32.
 
     Return what `LabelScorer` and `PromptBuilder` need of model and tokenizer, or None where only
-    the real ones will do: for another base, 4-bit weights, DoRA, a GPU, a base that has not been
-    converted yet, or labels (as `PromptBuilder.completion` gives them) of several tokens.
+    the real ones will do: for another base, random or 4-bit weights, DoRA, a GPU, a base that has
+    not been converted yet, or labels (as `PromptBuilder.completion` gives them) of several tokens.
     """
     merged = is_merged(adapter)
     folder = adapter if merged else converted()
@@ -61,6 +61,7 @@ def load_quick(
     config = {} if merged else adapter_settings(adapter)
     if (
         model.base != PACKAGED
+        or model.random
         or model.load_in_4bit
         or any(config.get(key) for key in _UNUSUAL)
         or isinstance(config.get("target_modules"), str)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.finetune.adapters import adapter_path, check_tokens
-from imuscribe.finetune.base import check_adapter, load_base, tokens_folder
+from imuscribe.finetune.base import check_adapter, load_base, title, tokens_folder
 from imuscribe.finetune.rows import prompt_builder, signals_of
 from imuscribe.models.sensor.files import has_tokens
 from imuscribe.models.weights import FAMILIAR, read_object
@@ -68,7 +68,7 @@ class Reader:
         self.recipe = _recipe_of(adapter_path(adapter), base) if recipe is None else recipe
         self.labels = self.recipe.label_set
         if self.adapter is not None:
-            check_adapter(self.adapter, self.recipe.model.base)
+            check_adapter(self.adapter, title(self.recipe.model))
         self.sensor = None  # the base as it comes, and an adapter of before, read text
         place = tokens_folder(self.recipe.model, self.adapter)
         if place is not None:

@@ -21,7 +21,8 @@ from imuscribe.signals.cleaning import without_gyroscope
 from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.labels import said
 from imuscribe.signals.motion.augment import augment
-from imuscribe.signals.motion.views import sequence
+from imuscribe.signals.motion.frames import FrameConfig
+from imuscribe.signals.motion.views import QUANTITIES, sequence
 from imuscribe.signals.recording import ACC, GYRO, Array, Recording
 from imuscribe.signals.windows import cut
 
@@ -41,13 +42,27 @@ def load_recordings(recipe: Recipe) -> list[Recording]:
     from imuscribe.signals.load import load_recordings as load
     from imuscribe.signals.load import same_sensors
 
-    # Windows of activities are not written, so they need no writing frame.
-    written = recipe.text.format == "strokes" and recipe.windows is None
-    frame = recipe.text.frame if written else None
-    found = load(recipe.data, recipe.labels, recipe.clean, recipe.simulate, frame, recipe.sessions)
+    found = load(
+        recipe.data,
+        recipe.labels,
+        recipe.clean,
+        recipe.simulate,
+        frame_of(recipe),
+        recipe.sessions,
+    )
     if recipe.windows is None:
         return found
     return cut(same_sensors(found, recipe.data), recipe.windows)
+
+
+def frame_of(recipe: Recipe) -> FrameConfig | None:
+    """Return how the writing frame is found that every recording must have; None: none needs one.
+
+    Windows of activities are not written, so they need none.
+    """
+    seen = recipe.sensor is not None and recipe.sensor.view in QUANTITIES
+    written = (recipe.text.format == "strokes" or seen) and recipe.windows is None
+    return recipe.text.frame if written else None
 
 
 def training_people(recordings: Sequence[Recording], recipe: Recipe) -> list[Recording]:

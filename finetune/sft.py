@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imuscribe.finetune.adapters import check_start, weights_hash
-from imuscribe.finetune.base import hush_old_names, merged_base, weights_folder
+from imuscribe.finetune.base import hush_old_names, merged_base, title, weights_folder
 from imuscribe.finetune.lineage import KEY, lineage, model_card
 from imuscribe.finetune.preflight import Preflight, check_lengths, preflight
 from imuscribe.finetune.rows import (
@@ -247,7 +247,7 @@ def _save(network: PreTrainedModel, recipe: Recipe, final: Path, texts: Mapping[
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         # peft writes a set, in an order that differs from run to run.
         config["target_modules"] = sorted(config["target_modules"])
-        config["base_model_name_or_path"] = recipe.model.base
+        config["base_model_name_or_path"] = title(recipe.model)
         path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
         about = about_base(network.named_parameters(), recipe.model.base)
         for name, text in {BASE: about, **texts}.items():

@@ -12,6 +12,7 @@ from imuscribe.recipes.schema import Recipe
 
 _LATER: dict[str, dict[str, Any]] = {
     "sensor": {"groups": "one", "chronos": ChronosConfig().model_dump(mode="json")},
+    "model": {"random": False},
     "lora": {"frozen": False},
 }
 """Settings that came later, with what they are where nothing is said: fingerprints stay."""

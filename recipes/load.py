@@ -34,6 +34,7 @@ KINDS = {
     "explanations": Kind("explanations", "PairsRecipe", "pairs study"),
     "questions": Kind("questions", "QuestionsRecipe", "align train"),
     "sweep": Kind("sweep", "SweepRecipe", "sweep"),
+    "ablation": Kind("ablation", "AblationRecipe", "run"),
 }
 """What a recipe's ``kind`` may be."""
 
@@ -76,9 +77,10 @@ def load_as(cls: type[E], path_or_name: str, overrides: Sequence[str] = ()) -> E
         values["kind"] = ours
     kind = _known(values["kind"], path_or_name)
     if kind != ours:
+        commands = [f"'imuscribe {name}'" for name in dict.fromkeys(("run", KINDS[kind].command))]
         raise InputError(
             f"recipe '{path_or_name}': its kind is '{kind}', not '{ours}': it is for "
-            f"'imuscribe run' and 'imuscribe {KINDS[kind].command}'"
+            f"{' and '.join(commands)}"
         )
     return cls.parse(values, path_or_name)
 

@@ -54,6 +54,9 @@ class ModelConfig(Config):
     else fp32: half the memory and time there, eight times the time where it must be emulated."""
     load_in_4bit: bool = False
     """Hold the frozen weights as 4-bit NF4 (QLoRA): a quarter of the memory, a little slower."""
+    random: bool = False
+    """Draw all weights anew, always the same ones, instead of loading them: what is lost then is
+    what pretraining is worth."""
 
 
 class LoraConfig(Config):
@@ -312,6 +315,8 @@ class Recipe(RecordingsExperiment):
                 f"{str(self.prompt.reasoning).lower()}: explanations need prompt.reasoning=true, "
                 "bare labels false"
             )
+        if self.model.random and self.model.load_in_4bit:
+            mistakes.append("'model.random' and 'model.load_in_4bit' are both true: keep one")
         mistakes += self._sensor_mistakes()
         for name, members in self.evaluate.pools.items():
             if name in get_args(MethodName):

@@ -34,7 +34,7 @@ class Grid(Config):
     digits: Whole = (1, 2)
     """Digits a value (``digits``)."""
     decimals: Whole = (0, 1, 2)
-    """Digits after the point (``csv``)."""
+    """Digits after the point (``csv``, ``summary``)."""
 
 
 class SweepRecipe(Recipe):

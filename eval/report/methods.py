@@ -123,6 +123,46 @@ def mapping_page(values: Values, facts: Values, folder: Path) -> Page:
     )
 
 
+def ablation_page(values: Values, facts: Values, folder: Path) -> Page:
+    """Return the report of variants of a recipe, each beside the one that it is compared with."""
+    methods, chance = values["methods"], values["chance"]
+    gaps = {one["a"]: one for one in values["comparisons"]}
+    people = {person for fold in values["folds"] for person in fold["test_people"]}
+    columns: Columns = {
+        "variant": lambda m: m["name"],
+        "accuracy [95 %]": COLUMNS["accuracy"],
+        **({"macro-F1 [95 %]": COLUMNS["macro-F1"]} if _over(values) == "windows" else {}),
+        "over people": COLUMNS["over people"],
+        "difference": lambda m: points(gaps[m["name"]]["difference"]) if m["name"] in gaps else "–",
+        "to": lambda m: gaps[m["name"]]["b"] if m["name"] in gaps else "–",
+        "n": COLUMNS["n"],
+        "tokens": COLUMNS["tokens"],
+        "trained s": COLUMNS["fit s"],
+    }
+    about = (
+        "Difference: paired on the same recordings, averaged over people, with a 95 % bootstrap "
+        "interval over people. Tokens: median of a prompt. Variants that train alike share it."
+    )
+    changes = [
+        [name, "; ".join(f"{key}: {value}" for key, value in method["changes"].items()) or "–"]
+        for name, method in methods.items()
+    ]
+    return Page(
+        f"{values['name']}: what each part is worth",
+        f"{len(values['labels'])} labels, {values['protocol']}, "
+        f"{counts(len(people), 'test person', 'test people')}, {_tested(values):,} test "
+        f"{_over(values)} from {values['data']}, the same for every variant; chance {chance:.3f}; "
+        f"{_ending(values, facts)}",
+        only(
+            Table.of(_named(methods), columns, "Variants", about),
+            Table(("variant", "changes"), changes, "What each variant changes", text=True),
+            _people(methods, chance),
+            *_closing(values, methods),
+        ),
+        [Table.of(_named(methods), columns)],
+    )
+
+
 def comparison_text(found: Values) -> str:
     """Return a comparison of two methods as one sentence."""
     gap = found["difference"]

@@ -19,6 +19,7 @@ from imuscribe.recipes.fingerprint import fingerprint
 from imuscribe.recipes.methods import is_baseline, is_tuned, method_of
 from imuscribe.recipes.schema import EvalConfig, Recipe, TrainConfig
 from imuscribe.signals.files import inside
+from imuscribe.signals.recording import Recording
 
 
 class Letters(LabelTask[Recipe]):
@@ -98,14 +99,17 @@ class Letters(LabelTask[Recipe]):
         return self.predictors.predict(method, fold, inside(self.folder, "folds", fold.name))
 
 
-def folds_of(recipe: Recipe) -> Sequence[Fold]:
-    """Return who trains and who is tested; every method learns from the very same recordings."""
+def folds_of(recipe: Recipe, recordings: Sequence[Recording] | None = None) -> Sequence[Fold]:
+    """Return who trains and who is tested; every method learns from the very same recordings.
+
+    `recordings` are the recipe's, where they are loaded already.
+    """
     from imuscribe.finetune.adapters import check_start
     from imuscribe.finetune.base import merged_base
     from imuscribe.finetune.lineage import check_held_out
     from imuscribe.finetune.rows import load_recordings, select
 
-    recordings = load_recordings(recipe)
+    recordings = load_recordings(recipe) if recordings is None else recordings
     folds = [
         replace(fold, train=select(fold.train, recipe))
         for fold in make_folds(recordings, recipe.split, recipe.label_set, recipe.seed)

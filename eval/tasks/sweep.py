@@ -34,7 +34,12 @@ from imuscribe.signals.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-PRECISION: dict[Format, str] = {"strokes": "levels", "digits": "digits", "csv": "decimals"}
+PRECISION: dict[Format, str] = {
+    "strokes": "levels",
+    "digits": "digits",
+    "csv": "decimals",
+    "summary": "decimals",
+}
 """What the precision of each format is called."""
 
 
@@ -164,7 +169,9 @@ def cells(recipe: Recipe, grid: Grid) -> list[Cell]:
         Cell(form, rate, steps, precision, _changed(recipe, form, rate, steps, precision))
         for form in grid.formats
         for rate, steps, precision in itertools.product(
-            grid.rates, (None,) if form == "csv" else grid.steps, getattr(grid, PRECISION[form])
+            grid.rates,
+            (None,) if PRECISION[form] == "decimals" else grid.steps,
+            getattr(grid, PRECISION[form]),
         )
     ]
 
@@ -174,7 +181,7 @@ def _changed(
 ) -> Recipe:
     """Return the recipe with one setting of the grid, checked."""
     text: Values = {"format": form}
-    if form == "csv":
+    if PRECISION[form] == "decimals":
         text |= {"rate": None, "decimals": precision}
     elif form == "digits":
         text |= {"steps": steps, "digits": precision}

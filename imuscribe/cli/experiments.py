@@ -24,7 +24,7 @@ _USED_BY = {
     "steps": ("strokes", "digits"),
     "levels": ("strokes",),
     "digits": ("digits",),
-    "decimals": ("csv",),
+    "decimals": ("csv", "summary"),
 }
 """Which formats have a setting; all have a rate."""
 
@@ -90,7 +90,9 @@ def show_resolved(recipe: Experiment) -> None:
 def sweep(
     recipe: RecipeName,
     overrides: Overrides = None,
-    format: Annotated[str | None, typer.Option(help="Of strokes,digits,csv; all.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="Of strokes,digits,csv,summary; the first three.")
+    ] = None,
     rate: Annotated[
         str | None, typer.Option(help="Hz after cleaning; 12.5,25,50,100. csv writes every sample.")
     ] = None,
@@ -100,7 +102,7 @@ def sweep(
     levels: Annotated[str | None, typer.Option(help="strokes: speed levels; 1,2.")] = None,
     digits: Annotated[str | None, typer.Option(help="digits: digits a value; 1,2.")] = None,
     decimals: Annotated[
-        str | None, typer.Option(help="csv: digits after the point; 0,1,2.")
+        str | None, typer.Option(help="csv, summary: digits after the point; 0,1,2.")
     ] = None,
     method: Annotated[
         str | None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from imuscribe.prompts.serialize.budget import BudgetReport
 
 Source = Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")]
-FormatName = Annotated[str, typer.Option("--format", help="csv, digits or strokes.")]
+FormatName = Annotated[str, typer.Option("--format", help="csv, digits, strokes or summary.")]
 Tokenizer = Annotated[
     str, typer.Option(help="smollm2, llama3, a directory or a hub id owner/name.")
 ]
@@ -26,7 +26,7 @@ Signals = Annotated[
     typer.Option(help="strokes: some of velocity,acceleration,rotation, in this order."),
 ]
 Channels = Annotated[
-    str | None, typer.Option(help="csv, digits, --stats: channels, such as acc_x,gyro_z.")
+    str | None, typer.Option(help="csv, digits, summary, --stats: channels, such as acc_x,gyro_z.")
 ]
 Stats = Annotated[bool, typer.Option("--stats", help="Append mean and spread of the raw channels.")]
 
@@ -54,7 +54,9 @@ def serialize(
     levels: Annotated[int | None, typer.Option(help="strokes: speed levels, 1 to 3.")] = None,
     channels: Channels = None,
     digits: Annotated[int | None, typer.Option(help="digits: digits a value, 1 to 3.")] = None,
-    decimals: Annotated[int | None, typer.Option(help="csv: digits after the point.")] = None,
+    decimals: Annotated[
+        int | None, typer.Option(help="csv, summary: digits after the point.")
+    ] = None,
     rate: Annotated[float | None, typer.Option(help="csv: rows a second.")] = None,
     stats: Stats = False,
 ) -> None:
@@ -150,6 +152,7 @@ def _config(format: str, options: dict[str, Any], stats: bool) -> TextConfig:
     used = {
         "csv": {"channels", "rate", "decimals"},
         "digits": {"channels", "steps", "digits"},
+        "summary": {"channels", "decimals"},
         "strokes": {"signals", "steps", "directions", "levels"}
         | ({"channels"} if stats else set()),
     }[format]
@@ -181,6 +184,8 @@ def _setting(config: TextConfig) -> str:
         )
     if config.format == "digits":
         return f"digits: {channels}, {config.steps} steps × {config.digits} digits"
+    if config.format == "summary":
+        return f"summary: mean and deviation of {channels}, {config.decimals} decimals"
     rate = "every sample" if config.rate is None else f"{config.rate:g} rows a second"
     return f"csv: {channels}, {rate}, {config.decimals} decimals"
 

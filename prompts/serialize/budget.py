@@ -5,7 +5,7 @@ the middles of the time bins, and compare with the signal on the recording's own
 error is its root mean square over all recordings, as a fraction of the signal's own (raw channels:
 around each recording's mean; writing-frame signals: around zero, scaled to the recording, because
 `strokes` writes no scale). A signal left out has error 1. The error of a setting is the root mean
-square over the signals asked for.
+square over the signals asked for. `summary` draws no signal: its error is that of its figures.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def fit_budget(
     tokenizer : PreTrainedTokenizerBase
         The tokenizer of the model that will read the text.
     format : str
-        ``"csv"``, ``"digits"`` or ``"strokes"``.
+        ``"csv"``, ``"digits"``, ``"strokes"`` or ``"summary"``.
     budget : int
         Most tokens.
     around : PromptBuilder or int
@@ -148,9 +148,12 @@ def _cost(tokenizer: PreTrainedTokenizerBase, around: PromptBuilder | int) -> Co
 def _numbers(
     base: TextConfig, recordings: Sequence[Recording], compared: Sequence[Recording]
 ) -> Iterator[Scored]:
-    """Yield settings of `csv` and `digits`: resolution × precision × the best k channels."""
-    if base.format == "digits":
-        resolutions: list[dict[str, Any]] = [{"steps": n} for n in _possible_steps(recordings)]
+    """Yield settings of raw channels: resolution × precision × the best k channels."""
+    if base.format == "summary":
+        resolutions: list[dict[str, Any]] = [{}]
+        precisions = [{"decimals": decimals} for decimals in _DECIMALS]
+    elif base.format == "digits":
+        resolutions = [{"steps": n} for n in _possible_steps(recordings)]
         precisions = [{"digits": digits} for digits in _DIGITS]
     else:
         slowest = min(rec.rate for rec in recordings)
@@ -244,6 +247,8 @@ def _on_clock(rec: Recording, decoded: Array, steps: int | None) -> Float:
 def _squares(format: Format, true: Array, decoded: Float) -> tuple[Float, Float]:
     """Return the squared error and the squared signal: a number a channel, or one a view."""
     exact = true.astype(np.float64)
+    if format == "summary":
+        return ((decoded - exact) ** 2).sum(axis=1), (exact**2).sum(axis=1)
     if format != "strokes":
         around_mean = exact - exact.mean(axis=1, keepdims=True)
         return ((decoded - exact) ** 2).sum(axis=1), (around_mean**2).sum(axis=1)

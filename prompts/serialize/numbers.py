@@ -1,4 +1,4 @@
-"""`csv` and `digits`: raw channels as numbers."""
+"""`csv`, `digits` and `summary`: raw channels as numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from imuscribe.prompts.serialize.text import Features, Serializer, TextConfig, stack_finite
+from imuscribe.prompts.serialize.text import (
+    Features,
+    Serializer,
+    TextConfig,
+    read_stats,
+    stack_finite,
+    statistics,
+    stats_line,
+)
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Array, Recording
 
@@ -115,3 +123,27 @@ class Digits(Serializer):
             whole = [int(line[3][i : i + width]) for i in range(0, len(line[3]), width)]
             channels.append(low + np.array(whole) * ((high - low) / self._top))
         return (np.array(channels, dtype=np.float32),)
+
+
+class Summary(Serializer):
+    """Mean and standard deviation of every raw channel: ``mean 0.1 -0.2 9.8 std 0.4 0.3 0.1``.
+
+    In m/s² with gravity and rad/s, so that how a device is held and how strongly it moves can be
+    read; the course of the signal cannot. Features are of shape (n_channels, 2). Error: at most
+    half of ``10**-decimals``.
+    """
+
+    def steps(self, rec: Recording) -> tuple[int | None, ...]:
+        """Return None: the figures are written as they are."""
+        return (None,)
+
+    def signals(self, rec: Recording) -> Features:
+        """Return the figures."""
+        return (statistics(rec, self.config.channels),)
+
+    def _write(self, columns: Sequence[Sequence[Array]]) -> list[str]:
+        figures = stack_finite(columns[0], len(self.config.channels)).astype(np.float32)
+        return [stats_line(one, self.config.decimals) for one in figures]
+
+    def _read(self, text: str) -> Features:
+        return (read_stats(text, len(self.config.channels)),)

@@ -1,4 +1,4 @@
-"""Configuration and interface shared by the three ways to write a recording as text."""
+"""Configuration and interface shared by all ways to write a recording as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imuscribe.signals.errors import InputError
 from imuscribe.signals.motion.frames import FrameConfig
 from imuscribe.signals.recording import ACC, Array, Recording
 
-Format = Literal["csv", "digits", "strokes"]
+Format = Literal["csv", "digits", "strokes", "summary"]
 Features = tuple[Array, ...]
 
 STEPS_PER_SAMPLE = 4
@@ -46,11 +46,11 @@ class TextConfig(Config):
     )
     """What `strokes` writes, in this order."""
     channels: tuple[str, ...] = ACC
-    """Channels that `csv` and `digits` write and `stats` summarises."""
+    """Channels that `csv` and `digits` write and `summary` and `stats` summarise."""
     rate: float | None = Field(default=None, gt=0, le=20_000)
     """Rows a second (`csv`); None keeps the recording's own."""
     decimals: int = Field(default=3, ge=0, le=6)
-    """Digits after the point (`csv`)."""
+    """Digits after the point (`csv`, `summary`)."""
     steps: int = Field(default=32, ge=1)
     """Equal time bins (`digits`)."""
     digits: int = Field(default=2, ge=1, le=3)
@@ -65,6 +65,8 @@ class TextConfig(Config):
             raise ValueError("views is empty: strokes needs at least one view")
         if (self.format != "strokes" or self.stats) and not self.channels:
             raise ValueError("channels is empty: name at least one, such as acc_x")
+        if self.format == "summary" and self.stats:
+            raise ValueError("stats is true but summary is these figures already: set stats=false")
         return self
 
 
@@ -95,8 +97,7 @@ class Serializer(ABC):
         )
         if not self.config.stats:
             return written
-        raw = rec.select(self.config.channels)
-        return (*written, np.stack([raw.mean(axis=1), raw.std(axis=1)], axis=1))
+        return (*written, statistics(rec, self.config.channels))
 
     def encode(self, batch: Sequence[Features]) -> list[str]:
         """Write the features of many recordings, one text each."""
@@ -108,7 +109,7 @@ class Serializer(ABC):
             columns = list(zip(*batch[start : start + _BLOCK], strict=True))
             block = self._write(columns[: self.n_signals])
             if self.config.stats:
-                lines = map(_stats_line, columns[-1])
+                lines = map(stats_line, columns[-1])
                 block = [f"{text}\n{line}" for text, line in zip(block, lines, strict=True)]
             texts += block
         return texts
@@ -118,12 +119,7 @@ class Serializer(ABC):
         if not self.config.stats:
             return self._read(text)
         body, _, line = text.rpartition("\n")
-        words = line.split()
-        n = len(self.config.channels)
-        if len(words) != 2 * n + 2 or words[0] != "mean" or words[n + 1] != "std":
-            raise InputError(f"text: its last line is not 'mean … std …' of {n} channels")
-        values = [[float(w) for w in words[1 : n + 1]], [float(w) for w in words[n + 2 :]]]
-        return (*self._read(body), np.array(values, dtype=np.float32).T)
+        return (*self._read(body), read_stats(line, len(self.config.channels)))
 
     def text(self, rec: Recording) -> str:
         """Return the text of one cleaned recording."""
@@ -187,8 +183,30 @@ def stack_finite(arrays: Sequence[Array], n_rows: int) -> NDArray[np.float64]:
     return stacked
 
 
-def _stats_line(stats: Array) -> str:
+def statistics(rec: Recording, channels: tuple[str, ...]) -> Array:
+    """Return mean and standard deviation of raw channels in their units, (n_channels, 2)."""
+    raw = rec.select(channels)
+    return np.stack([raw.mean(axis=1), raw.std(axis=1)], axis=1)
+
+
+def stats_line(stats: Array, decimals: int = 2) -> str:
+    """Write statistics (n_channels, 2) as ``mean 0.12 … std 0.34 …``."""
     if stats.ndim != 2 or stats.shape[1] != 2 or not np.isfinite(stats).all():
         raise InputError(f"features: statistics of shape {stats.shape}, finite (n, 2) expected")
-    mean, std = (" ".join(f"{v:.2f}" for v in (np.round(row, 2) + 0.0).tolist()) for row in stats.T)
+    mean, std = (
+        " ".join(f"{v:.{decimals}f}" for v in (np.round(row, decimals) + 0.0).tolist())
+        for row in stats.T
+    )
     return f"mean {mean} std {std}"
+
+
+def read_stats(line: str, n: int) -> Array:
+    """Read what `stats_line` wrote of so many channels."""
+    words = line.split()
+    if len(words) != 2 * n + 2 or words[0] != "mean" or words[n + 1] != "std":
+        raise InputError(f"text: its last line is not 'mean … std …' of {n} channels")
+    try:
+        values = [[float(w) for w in words[1 : n + 1]], [float(w) for w in words[n + 2 :]]]
+    except ValueError as error:
+        raise InputError(f"text: {error}") from None
+    return np.array(values, dtype=np.float32).T

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from imuscribe.finetune.base import check_adapter, load_base, skeleton
+from imuscribe.finetune.base import check_adapter, load_base, skeleton, title
 from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import whole_folder
@@ -67,6 +67,33 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"set model\.base=models/other"):
         check_adapter(tmp_path, "smollm2")
     check_adapter(tmp_path, "elsewhere/other")
+
+
+def test_random_weights_are_another_model_of_the_same_shape_and_always_the_same(
+    tiny_model_dir: Path,
+) -> None:
+    config = ModelConfig(base=str(tiny_model_dir), dtype="fp32")
+    drawn = config.model_copy(update={"random": True})
+    real, first, second = (
+        dict(load_base(one)[0].named_parameters()) for one in (config, drawn, drawn)
+    )
+    assert {n: w.shape for n, w in real.items()} == {n: w.shape for n, w in first.items()}
+    assert all(bool((first[name] == second[name]).all()) for name in first)
+    table = "model.embed_tokens.weight"
+    assert not bool((real[table] == first[table]).any(dim=1).all())
+
+
+def test_an_adapter_belongs_to_random_weights_or_to_real_ones(tmp_path: Path) -> None:
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps({"base_model_name_or_path": "smollm2 (random weights)"}))
+    check_adapter(tmp_path, title(ModelConfig(random=True)))
+    with pytest.raises(InputError, match=r"set model\.random=true$"):
+        check_adapter(tmp_path, "smollm2")
+    with pytest.raises(InputError, match=r"set model\.base=smollm2 model\.random=true$"):
+        check_adapter(tmp_path, "other")
+    path.write_text(json.dumps({"base_model_name_or_path": "smollm2"}))
+    with pytest.raises(InputError, match=r"set model\.random=false$"):
+        check_adapter(tmp_path, title(ModelConfig(random=True)))
 
 
 def test_a_folder_is_whole_or_as_it_was(tmp_path: Path) -> None:

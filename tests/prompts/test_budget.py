@@ -29,7 +29,9 @@ def recount(report, recordings, tokenizer):
     return count_tokens(tokenizer, [serializer.text(rec) for rec in recordings])
 
 
-@pytest.mark.parametrize(("format", "budget"), [("csv", 200), ("digits", 90), ("strokes", 250)])
+@pytest.mark.parametrize(
+    ("format", "budget"), [("csv", 200), ("digits", 90), ("strokes", 250), ("summary", 30)]
+)
 def test_the_budget_holds_for_every_recording(recordings, tokenizer, format, budget):
     report = fit_budget(recordings, tokenizer, format, budget)
     tokens = recount(report, recordings, tokenizer)
@@ -48,7 +50,7 @@ def test_a_larger_budget_never_keeps_less(recordings, tokenizer, format):
 
 def test_the_smallest_budget_named_is_one_that_fits(recordings, tokenizer):
     base = TextConfig(views=(View(),))
-    for format in ("csv", "digits", "strokes"):
+    for format in ("csv", "digits", "strokes", "summary"):
         with pytest.raises(InputError, match="the smallest that does is") as error:
             fit_budget(recordings, tokenizer, format, 1, base=base)
         smallest = int(str(error.value).rsplit(" ", 1)[1])

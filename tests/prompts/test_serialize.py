@@ -233,10 +233,27 @@ def test_statistics_keep_gravity(format, letters):
     assert 9 < np.linalg.norm(mean) < 11
 
 
+def test_a_summary_is_mean_and_deviation_in_physical_units():
+    rec = recording([[1, -1], [-0.01, -0.01], [9.7, 9.9]])
+    serializer = build_serializer(TextConfig(format="summary", decimals=1))
+    assert serializer.text(rec) == "mean 0.0 0.0 9.8 std 1.0 0.0 0.1"
+    turned = rec.replace(data=rec.data[[2, 0, 1]])  # on its side: gravity is elsewhere
+    assert serializer.text(turned) == "mean 9.8 0.0 0.0 std 0.1 1.0 0.0"
+
+
+@given(array=arrays(np.float32, (3, 2), elements=MOTION), decimals=st.integers(0, 3))
+@settings(max_examples=40)
+def test_a_summary_is_exact_to_half_a_decimal(array, decimals):
+    serializer = build_serializer(TextConfig(format="summary", decimals=decimals))
+    (back,) = serializer.decode(serializer.encode([(array,)])[0])
+    rounding = np.spacing(np.abs(array)).max()
+    assert np.abs(back.astype(float) - array).max() <= 0.5 * 10.0**-decimals + rounding
+
+
 # --- all formats -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("format", ["csv", "digits", "strokes"])
+@pytest.mark.parametrize("format", ["csv", "digits", "strokes", "summary"])
 def test_a_batch_reads_as_its_members(format, letters):
     recordings = [clean(rec) for rec in letters(2, 2, "A-C")]
     serializer = build_serializer(TextConfig(format=format))
@@ -275,6 +292,9 @@ BAD_FEATURES = [
     ("digits", (np.full((3, 4), np.nan),), "NaN or infinite"),
     ("csv", (np.full((3, 4), np.inf),), "NaN or infinite"),
     ("csv", (np.zeros((2, 4)),), "shapes"),
+    ("summary", (np.full((3, 2), np.nan),), "NaN or infinite"),
+    ("summary", (np.zeros((2, 2)),), "shapes"),
+    ("summary", (np.zeros((3, 4)),), "statistics of shape"),
 ]
 
 
@@ -294,6 +314,8 @@ BAD_TEXTS = [
     ("digits", "\n".join(["+0+10:000000"] * 3), "line 1"),
     ("csv", "1,2\n3,4", "rows of 3"),
     ("csv", "a,b,c", "rows of 3"),
+    ("summary", "mean 1 2 std 3 4", "'mean … std …' of 3 channels"),
+    ("summary", "mean 1 2 x std 3 4 5", "'x'"),
 ]
 
 
@@ -312,6 +334,8 @@ BAD_CONFIGS = [
     ({"views": [{"level": 2}]}, "did you mean 'levels'"),
     ({"views": []}, "views is empty"),
     ({"format": "csv", "channels": []}, "channels is empty"),
+    ({"format": "summary", "channels": []}, "channels is empty"),
+    ({"format": "summary", "stats": True}, "stats is true but summary is these figures already"),
     ({"decimals": 9}, "decimals"),
     ({"rate": 0}, "rate"),
 ]

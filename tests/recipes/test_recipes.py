@@ -15,6 +15,7 @@ from imuscribe.recipes.fingerprint import fingerprint
 from imuscribe.recipes.load import (
     KINDS,
     dump,
+    fingerprint,
     load_as,
     load_experiment,
     load_recipe,

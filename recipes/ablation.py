@@ -1,0 +1,85 @@
+"""The recipe of an ablation: a recipe of labels, and variants that change some of its settings."""
+
+from __future__ import annotations
+
+import copy
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from imuscribe.recipes.schema import Recipe
+from imuscribe.recipes.strict_yaml import set_dotted
+from imuscribe.signals.errors import InputError, nearest
+
+FIXED = (
+    *("kind", "name", "seed", "out", "variants", "against"),
+    *("data", "labels", "simulate", "sessions", "windows", "split"),
+)
+"""What no variant changes, so that all are asked about the same recordings of the same people."""
+
+
+def _present(given: Any) -> Any:
+    """Leave out variants that are null: ``variants.NAME=null`` runs all but that one."""
+    if not isinstance(given, dict):
+        return given
+    return {name: changes for name, changes in given.items() if changes is not None}
+
+
+VariantName = Annotated[str, StringConstraints(pattern=r"^\w[\w +-]*$", max_length=40)]
+Changes = dict[str, Any]
+"""Dotted key → value, as in a preset."""
+
+
+class AblationRecipe(Recipe):
+    """What each part of a recipe is worth: the same with one part changed at a time."""
+
+    kind: Literal["ablation"] = "ablation"  # type: ignore[assignment]
+    variants: Annotated[dict[VariantName, Changes], BeforeValidator(_present)]
+    """Name → settings that differ from this recipe's. Each is answered by one method. The others
+    are compared with the first, pair by pair of answers."""
+    against: dict[str, str] = Field(default={})
+    """Variant → the one that it is compared with instead of the first."""
+
+    def parts(self) -> dict[str, Recipe]:
+        """Return the recipe of every variant."""
+        return {name: self._part(name) for name in self.variants}
+
+    def other(self, name: str) -> str:
+        """Return the variant that one is compared with: itself, if it is the first."""
+        return self.against.get(name, next(iter(self.variants)))
+
+    def _part(self, name: str) -> Recipe:
+        where = f"variants.{name}"
+        values = self.model_dump(mode="json", exclude={"kind", "variants", "against"})
+        for key, value in self.variants[name].items():
+            if (section := key.split(".")[0]) in FIXED:
+                raise InputError(
+                    f"{where}: changes '{key}': all variants have the same '{section}', so that "
+                    "they can be compared"
+                )
+            set_dotted(values, key, copy.deepcopy(value))
+        part = Recipe.parse(values, where)
+        if len(part.evaluate.methods) != 1:
+            raise InputError(
+                f"{where}: 'evaluate.methods' names {', '.join(part.evaluate.methods)}: a variant "
+                f"is answered by one: set evaluate.methods: {part.evaluate.methods[0]}"
+            )
+        if part.evaluate.pools:
+            raise InputError(
+                f"{where}: 'evaluate.pools' are set: answers of variants are not pooled"
+            )
+        return part
+
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes()
+        if len(self.variants) < 2:
+            mistakes.append("'variants' has fewer than two: name two or more to compare")
+        for one in [name for pair in self.against.items() for name in pair]:
+            if one not in self.variants:
+                mistakes.append(f"'against' names '{one}': {nearest(one, self.variants)}")
+        for name in self.variants:
+            try:
+                self._part(name)
+            except InputError as error:
+                mistakes.append(str(error))
+        return mistakes

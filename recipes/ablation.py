@@ -5,17 +5,20 @@ from __future__ import annotations
 import copy
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, StringConstraints
 
 from imuscribe.recipes.schema import Recipe
 from imuscribe.recipes.strict_yaml import set_dotted
 from imuscribe.signals.errors import InputError, nearest
 
 FIXED = (
-    *("kind", "name", "seed", "out", "variants", "against"),
+    *("kind", "name", "seed", "out", "variants"),
     *("data", "labels", "simulate", "sessions", "windows", "split"),
 )
 """What no variant changes, so that all are asked about the same recordings of the same people."""
+
+AGAINST = "against"
+"""The key of a variant that is no setting: which variant it is compared with."""
 
 
 def _present(given: Any) -> Any:
@@ -35,10 +38,8 @@ class AblationRecipe(Recipe):
 
     kind: Literal["ablation"] = "ablation"  # type: ignore[assignment]
     variants: Annotated[dict[VariantName, Changes], BeforeValidator(_present)]
-    """Name → settings that differ from this recipe's. Each is answered by one method. The others
-    are compared with the first, pair by pair of answers."""
-    against: dict[str, str] = Field(default={})
-    """Variant → the one that it is compared with instead of the first."""
+    """Name → settings that differ from this recipe's. Each is answered by one method, and compared
+    with the first, pair by pair of answers, or with the one that its key ``against`` names."""
 
     def parts(self) -> dict[str, Recipe]:
         """Return the recipe of every variant."""
@@ -46,12 +47,18 @@ class AblationRecipe(Recipe):
 
     def other(self, name: str) -> str:
         """Return the variant that one is compared with: itself, if it is the first."""
-        return self.against.get(name, next(iter(self.variants)))
+        return str(self.variants[name].get(AGAINST, next(iter(self.variants))))
+
+    def changes(self, name: str) -> Changes:
+        """Return the settings that a variant changes."""
+        return {key: value for key, value in self.variants[name].items() if key != AGAINST}
 
     def _part(self, name: str) -> Recipe:
         where = f"variants.{name}"
-        values = self.model_dump(mode="json", exclude={"kind", "variants", "against"})
-        for key, value in self.variants[name].items():
+        if (other := self.other(name)) not in self.variants:
+            raise InputError(f"{where}: '{AGAINST}' is '{other}': {nearest(other, self.variants)}")
+        values = self.model_dump(mode="json", exclude={"kind", "variants"})
+        for key, value in self.changes(name).items():
             if (section := key.split(".")[0]) in FIXED:
                 raise InputError(
                     f"{where}: changes '{key}': all variants have the same '{section}', so that "
@@ -74,9 +81,6 @@ class AblationRecipe(Recipe):
         mistakes = super()._mistakes()
         if len(self.variants) < 2:
             mistakes.append("'variants' has fewer than two: name two or more to compare")
-        for one in [name for pair in self.against.items() for name in pair]:
-            if one not in self.variants:
-                mistakes.append(f"'against' names '{one}': {nearest(one, self.variants)}")
         for name in self.variants:
             try:
                 self._part(name)

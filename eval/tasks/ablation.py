@@ -69,7 +69,7 @@ class Ablation(LabelTask[AblationRecipe]):
             alike = [one for one, first in self.shared.items() if first == self.shared[name]]
             found["methods"][name] |= {
                 "by": _method(part),
-                "changes": recipe.variants[name],
+                "changes": recipe.changes(name),
                 "fit_seconds": max(seconds[one] for one in alike),
             }
         about = {"protocol": recipe.split.protocol, "data": recipe.data}

@@ -18,7 +18,7 @@ VARIANTS = {
     "encoder": {"evaluate.methods": "encoder"},
     "with means": {"sensor.text": True, "text.format": "summary", "text.decimals": 1},
     "LLM frozen": {"lora.freeze": True},
-    "LLM random": {"model.random": True},
+    "LLM random": {"against": "LLM frozen", "model.random": True},
     "text alone": {"sensor": None},
     "svm": {"evaluate.methods": "svm"},
 }
@@ -39,7 +39,6 @@ def settings(tiny_model_dir, tmp_path_factory):
         "split": {"protocol": "groups", "groups": 2},
         "evaluate": {"methods": ["fine-tuned"]},
         "variants": VARIANTS,
-        "against": {"LLM random": "LLM frozen"},
         "out": str(tmp_path_factory.mktemp("ablations")),
     }
 
@@ -56,7 +55,7 @@ def found(folder):
 
 def test_every_variant_is_the_recipe_with_its_changes(settings):
     parts = AblationRecipe.parse(settings).parts()
-    values = {key: settings[key] for key in settings.keys() - {"kind", "variants", "against"}}
+    values = {key: settings[key] for key in settings.keys() - {"kind", "variants"}}
     base = Recipe.parse(values)
     assert list(parts) == list(VARIANTS) and parts["tokens"] == base
     assert parts["text alone"] == base.model_copy(update={"sensor": None})
@@ -139,28 +138,28 @@ def test_its_recipe_is_read_back_and_null_leaves_a_variant_out(folder, settings,
 
 
 MISTAKES = [
-    ({"b": {"lora.rank": 4}}, {}, "variants.b: unknown key 'lora.rank': did you mean 'r'"),
-    ({"b": {"split.groups": 3}}, {}, "variants.b: changes 'split.groups': all variants have"),
+    ({"b": {"lora.rank": 4}}, "variants.b: unknown key 'lora.rank': did you mean 'r'"),
+    ({"b": {"split.groups": 3}}, "variants.b: changes 'split.groups': all variants have"),
     (
         {"b": {"evaluate.methods": "svm,encoder"}},
         {},
         "names svm, encoder: a variant is answered by",
     ),
-    ({"b": {"model.random": True, "model.load_in_4bit": True}}, {}, "are both true: keep one"),
-    ({"b": {"lora.freeze": True, "sensor": None}}, {}, "so nothing learns: set it false"),
-    ({"b": {"sensor": None, "evaluate.methods": "encoder"}}, {}, "names encoder but 'sensor' is"),
-    ({"b": {"text.format": "summry"}}, {}, "did you mean 'summary'"),
-    ({"b": {"text.format": "summary", "text.stats": True}}, {}, "stats is true but summary is"),
-    ({"a/b": {}}, {}, "variants.a/b"),
-    ({"b": None}, {}, "'variants' has fewer than two"),
-    ({"b": {}}, {"b": "c"}, "'against' names 'c': "),
+    ({"b": {"model.random": True, "model.load_in_4bit": True}}, "are both true: keep one"),
+    ({"b": {"lora.freeze": True, "sensor": None}}, "so nothing learns: set it false"),
+    ({"b": {"sensor": None, "evaluate.methods": "encoder"}}, "names encoder but 'sensor' is"),
+    ({"b": {"text.format": "summry"}}, "did you mean 'summary'"),
+    ({"b": {"text.format": "summary", "text.stats": True}}, "stats is true but summary is"),
+    ({"a/b": {}}, "variants.a/b"),
+    ({"b": None}, "'variants' has fewer than two"),
+    ({"b": {"against": "c"}}, "variants.b: 'against' is 'c': valid: a, b"),
 ]
 
 
-@pytest.mark.parametrize(("variants", "against", "reason"), MISTAKES)
-def test_a_mistake_in_a_variant_is_one_line(settings, variants, against, reason):
+@pytest.mark.parametrize(("variants", "reason"), MISTAKES)
+def test_a_mistake_in_a_variant_is_one_line(settings, variants, reason):
     with pytest.raises(InputError) as caught:
-        AblationRecipe.parse(settings | {"variants": {"a": {}} | variants, "against": against})
+        AblationRecipe.parse(settings | {"variants": {"a": {}} | variants})
     assert reason in str(caught.value) and "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
 

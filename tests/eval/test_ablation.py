@@ -140,11 +140,7 @@ def test_its_recipe_is_read_back_and_null_leaves_a_variant_out(folder, settings,
 MISTAKES = [
     ({"b": {"lora.rank": 4}}, "variants.b: unknown key 'lora.rank': did you mean 'r'"),
     ({"b": {"split.groups": 3}}, "variants.b: changes 'split.groups': all variants have"),
-    (
-        {"b": {"evaluate.methods": "svm,encoder"}},
-        {},
-        "names svm, encoder: a variant is answered by",
-    ),
+    ({"b": {"evaluate.methods": "svm,encoder"}}, "names svm, encoder: a variant is answered by"),
     ({"b": {"model.random": True, "model.load_in_4bit": True}}, "are both true: keep one"),
     ({"b": {"lora.freeze": True, "sensor": None}}, "so nothing learns: set it false"),
     ({"b": {"sensor": None, "evaluate.methods": "encoder"}}, "names encoder but 'sensor' is"),

@@ -72,9 +72,7 @@ class AblationRecipe(Recipe):
                 f"is answered by one: set evaluate.methods: {part.evaluate.methods[0]}"
             )
         if part.evaluate.pools:
-            raise InputError(
-                f"{where}: 'evaluate.pools' are set: answers of variants are not pooled"
-            )
+            raise InputError(f"{where}: 'evaluate.pools' are set: variants are not pooled")
         return part
 
     def _mistakes(self) -> list[str]:

@@ -9,7 +9,7 @@ import yaml
 from imuscribe.eval.ledger import add, read
 from imuscribe.eval.run import report, run
 from imuscribe.recipes.ablation import AblationRecipe
-from imuscribe.recipes.load import load_as, load_experiment, resolve
+from imuscribe.recipes.load import dump, load_as, load_experiment
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
 
@@ -19,7 +19,6 @@ VARIANTS = {
     "with means": {"sensor.text": True, "text.format": "summary", "text.decimals": 1},
     "LLM frozen": {"lora.freeze": True},
     "LLM random": {"against": "LLM frozen", "model.random": True},
-    "text alone": {"sensor": None},
     "svm": {"evaluate.methods": "svm"},
 }
 SENSOR = {"width": 16, "steps": 32, "tokens": 2, "hidden": [16]}
@@ -58,7 +57,8 @@ def test_every_variant_is_the_recipe_with_its_changes(settings):
     values = {key: settings[key] for key in settings.keys() - {"kind", "variants"}}
     base = Recipe.parse(values)
     assert list(parts) == list(VARIANTS) and parts["tokens"] == base
-    assert parts["text alone"] == base.model_copy(update={"sensor": None})
+    frozen = base.lora.model_copy(update={"freeze": True})
+    assert parts["LLM frozen"] == base.model_copy(update={"lora": frozen})
     assert parts["with means"].text.format == "summary"
     assert parts["encoder"].evaluate.methods == ("encoder",)
 
@@ -129,16 +129,16 @@ def test_a_second_run_trains_and_answers_nothing(folder, settings, monkeypatch):
     assert (folder / "metrics.json").read_bytes() == before
 
 
-def test_its_recipe_is_read_back_and_null_leaves_a_variant_out(folder, settings, tmp_path):
-    again = load_experiment(str(folder / "recipe.yaml"))
-    assert again == AblationRecipe.parse(settings)
-    (tmp_path / "parts.yaml").write_text(yaml.safe_dump(settings))
-    values = resolve(str(tmp_path / "parts.yaml"), ["variants.text alone=null"])
-    assert list(AblationRecipe.parse(values).variants) == [n for n in VARIANTS if n != "text alone"]
+def test_its_recipe_is_read_back_and_null_leaves_a_variant_out(settings, tmp_path):
+    path, recipe = tmp_path / "parts.yaml", AblationRecipe.parse(settings)
+    path.write_text(dump(recipe))
+    assert load_experiment(str(path)) == recipe
+    fewer = load_experiment(str(path), ["variants.with means=null"])
+    assert list(fewer.variants) == [name for name in VARIANTS if name != "with means"]
 
 
 MISTAKES = [
-    ({"b": {"lora.rank": 4}}, "variants.b: unknown key 'lora.rank': did you mean 'r'"),
+    ({"b": {"lora.rank": 4}}, "variants.b: unknown key 'lora.rank': valid: r, alpha"),
     ({"b": {"split.groups": 3}}, "variants.b: changes 'split.groups': all variants have"),
     ({"b": {"evaluate.methods": "svm,encoder"}}, "names svm, encoder: a variant is answered by"),
     ({"b": {"model.random": True, "model.load_in_4bit": True}}, "are both true: keep one"),

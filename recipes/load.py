@@ -34,7 +34,7 @@ KINDS = {
     "explanations": Kind("explanations", "PairsRecipe", "pairs study"),
     "questions": Kind("questions", "QuestionsRecipe", "align train"),
     "sweep": Kind("sweep", "SweepRecipe", "sweep"),
-    "ablation": Kind("ablation", "AblationRecipe", "run"),
+    "ablation": Kind("sweep", "AblationRecipe", "run"),
 }
 """What a recipe's ``kind`` may be."""
 

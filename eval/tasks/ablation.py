@@ -19,10 +19,10 @@ from imuscribe.eval.task import Answers, Unit, Values
 from imuscribe.eval.tasks.letters import folds_of, method_key
 from imuscribe.finetune.rows import frame_of, load_recordings
 from imuscribe.finetune.sft import SECTIONS
-from imuscribe.recipes.ablation import AblationRecipe
 from imuscribe.recipes.fingerprint import fingerprint
 from imuscribe.recipes.methods import is_tuned
 from imuscribe.recipes.schema import Recipe
+from imuscribe.recipes.sweep import AblationRecipe
 from imuscribe.signals.files import inside
 from imuscribe.signals.recording import Recording
 

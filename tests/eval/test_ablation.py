@@ -8,16 +8,16 @@ import yaml
 
 from imuscribe.eval.ledger import add, read
 from imuscribe.eval.run import report, run
-from imuscribe.recipes.ablation import AblationRecipe
 from imuscribe.recipes.load import dump, load_as, load_experiment
 from imuscribe.recipes.schema import Recipe
+from imuscribe.recipes.sweep import AblationRecipe
 from imuscribe.signals.errors import InputError
 
 VARIANTS = {
     "tokens": {},
     "encoder": {"evaluate.methods": "encoder"},
     "with means": {"sensor.text": True, "text.format": "summary", "text.decimals": 1},
-    "LLM frozen": {"lora.freeze": True},
+    "LLM frozen": {"lora.frozen": True},
     "LLM random": {"against": "LLM frozen", "model.random": True},
     "svm": {"evaluate.methods": "svm"},
 }
@@ -57,7 +57,7 @@ def test_every_variant_is_the_recipe_with_its_changes(settings):
     values = {key: settings[key] for key in settings.keys() - {"kind", "variants"}}
     base = Recipe.parse(values)
     assert list(parts) == list(VARIANTS) and parts["tokens"] == base
-    frozen = base.lora.model_copy(update={"freeze": True})
+    frozen = base.lora.model_copy(update={"frozen": True})
     assert parts["LLM frozen"] == base.model_copy(update={"lora": frozen})
     assert parts["with means"].text.format == "summary"
     assert parts["encoder"].evaluate.methods == ("encoder",)
@@ -142,7 +142,7 @@ MISTAKES = [
     ({"b": {"split.groups": 3}}, "variants.b: changes 'split.groups': all variants have"),
     ({"b": {"evaluate.methods": "svm,encoder"}}, "names svm, encoder: a variant is answered by"),
     ({"b": {"model.random": True, "model.load_in_4bit": True}}, "are both true: keep one"),
-    ({"b": {"lora.freeze": True, "sensor": None}}, "so nothing learns: set it false"),
+    ({"b": {"lora.frozen": True, "sensor": None}}, "nothing would learn"),
     ({"b": {"sensor": None, "evaluate.methods": "encoder"}}, "names encoder but 'sensor' is"),
     ({"b": {"text.format": "summry"}}, "did you mean 'summary'"),
     ({"b": {"text.format": "summary", "text.stats": True}}, "stats is true but summary is"),

@@ -15,7 +15,6 @@ from imuscribe.recipes.fingerprint import fingerprint
 from imuscribe.recipes.load import (
     KINDS,
     dump,
-    fingerprint,
     load_as,
     load_experiment,
     load_recipe,

@@ -92,12 +92,17 @@ def load_base(
     source = _convert() if model.base == PACKAGED else model.base
     with _found(model.base), _no_bar(model.base == PACKAGED):
         if model.random:
-            network = _drawn(source, options["dtype"])
+            network = _drawn(_config(model.base), options)
         else:
             network, about = AutoModelForCausalLM.from_pretrained(
                 source, output_loading_info=True, **options
             )
-            _check_whole(about, model.base)
+            lacking = {*about["missing_keys"], *(key for key, *_ in about["mismatched_keys"])}
+            if lacking:
+                raise InputError(
+                    f"model.base '{model.base}': {len(lacking)} of its weights are missing or of "
+                    f"another shape, such as '{min(lacking)}': copy it again"
+                )
     if adapter is not None:
         network = _on_top(network, Path(adapter), trainable)
     place = tokens_folder(model, adapter)
@@ -242,15 +247,6 @@ def check_adapter(adapter: Path, base: str) -> None:
     )
 
 
-def _check_whole(about: dict[str, Any], base: str) -> None:
-    """Refuse a base of which weights were not found, or not of their shape."""
-    if lacking := sorted({*about["missing_keys"], *(key for key, *_ in about["mismatched_keys"])}):
-        raise InputError(
-            f"model.base '{base}': {len(lacking)} of its weights are missing or of another "
-            f"shape, such as '{lacking[0]}': copy it again"
-        )
-
-
 def _on_top(network: PreTrainedModel, adapter: Path, trainable: bool) -> Any:
     """Put a LoRA adapter on its base: all of it, on that very base."""
     from peft import PeftModel, get_peft_model_state_dict
@@ -292,20 +288,18 @@ def _no_bar(quick: bool) -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def _drawn(source: str | Path, dtype: torch.dtype) -> PreTrainedModel:
-    """Return a model with the architecture of `source` and new weights, always the same ones."""
+def _drawn(config: PretrainedConfig, options: dict[str, Any]) -> PreTrainedModel:
+    """Return a model of this architecture with new weights, always the same ones."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
     with torch.random.fork_rng():
-        torch.manual_seed(1)
-        # Drawn in fp32 and on the CPU: the same numbers whatever the model is to be held in.
-        network = AutoModelForCausalLM.from_config(
-            AutoConfig.from_pretrained(source), dtype=torch.float32
-        )
-    device = int(os.environ.get("LOCAL_RANK", "0")) if torch.cuda.is_available() else "cpu"
-    found: PreTrainedModel = network.to(device=device, dtype=dtype)
-    return found
+        torch.manual_seed(1)  # in fp32 and on the CPU: the same wherever it is held then
+        found: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    network: PreTrainedModel = found.to(
+        options.get("device_map", {"": "cpu"})[""], options["dtype"]
+    )
+    return network
 
 
 def _config(base: str) -> PretrainedConfig:

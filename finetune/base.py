@@ -44,8 +44,7 @@ PACKAGED = "smollm2"
 MERGED = "merged.json"
 """In the folder of a merged model: which base and which adapter are one there."""
 
-_RANDOM = " (random weights)"
-"""Stands behind a base model's name where its weights were drawn anew."""
+_RANDOM = " (random weights)"  # behind a base's name where its weights were drawn anew
 
 
 def load_base(
@@ -296,9 +295,8 @@ def _drawn(config: PretrainedConfig, options: dict[str, Any]) -> PreTrainedModel
     with torch.random.fork_rng():
         torch.manual_seed(1)  # in fp32 and on the CPU: the same wherever it is held then
         found: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    network: PreTrainedModel = found.to(
-        options.get("device_map", {"": "cpu"})[""], options["dtype"]
-    )
+    place = options.get("device_map", {}).get("", "cpu")
+    network: PreTrainedModel = found.to(place, options["dtype"])
     return network
 
 

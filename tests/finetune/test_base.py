@@ -15,6 +15,8 @@ from imuscribe.recipes.schema import ModelConfig
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import whole_folder
 
+LORA = {"r": 8, "target_modules": ["q_proj"]}
+
 
 @pytest.mark.parametrize(
     ("dtype", "expected"), [("fp32", "torch.float32"), ("bf16", "torch.bfloat16")]
@@ -62,7 +64,7 @@ def test_four_bits_without_the_package_names_the_extra(
 def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no adapter_config\.json"):
         check_adapter(tmp_path, "smollm2")
-    config = {"base_model_name_or_path": "models/other"}
+    config = LORA | {"base_model_name_or_path": "models/other"}
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match=r"set model\.base=models/other"):
         check_adapter(tmp_path, "smollm2")
@@ -85,13 +87,13 @@ def test_random_weights_are_another_model_of_the_same_shape_and_always_the_same(
 
 def test_an_adapter_belongs_to_random_weights_or_to_real_ones(tmp_path: Path) -> None:
     path = tmp_path / "adapter_config.json"
-    path.write_text(json.dumps({"base_model_name_or_path": "smollm2 (random weights)"}))
+    path.write_text(json.dumps(LORA | {"base_model_name_or_path": "smollm2 (random weights)"}))
     check_adapter(tmp_path, title(ModelConfig(random=True)))
     with pytest.raises(InputError, match=r"set model\.random=true$"):
         check_adapter(tmp_path, "smollm2")
     with pytest.raises(InputError, match=r"set model\.base=smollm2 model\.random=true$"):
         check_adapter(tmp_path, "other")
-    path.write_text(json.dumps({"base_model_name_or_path": "smollm2"}))
+    path.write_text(json.dumps(LORA | {"base_model_name_or_path": "smollm2"}))
     with pytest.raises(InputError, match=r"set model\.random=false$"):
         check_adapter(tmp_path, title(ModelConfig(random=True)))
 

@@ -80,7 +80,10 @@ def add(run_dir: Path, ledger: Path = LEDGER, note: str = "") -> list[Result]:
 def results_of(run_dir: Path, note: str = "") -> list[Result]:
     """Return the headline results of a finished run, of this version or an earlier one."""
     values, facts = read_run(run_dir)
-    found = task_of(values.get("kind", "letters")).results(values, facts)
+    try:
+        found = task_of(values.get("kind", "letters")).results(values, facts)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{run_dir}: its figures lack {error}: run the recipe again") from None
     return [replace(x, note="; ".join(filter(None, (note, x.note)))) for x in found]
 
 

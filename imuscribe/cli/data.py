@@ -163,8 +163,7 @@ def import_(
     from imuscribe.signals.quality import summarise
     from imuscribe.signals.readers.parquet import save
 
-    if out.suffix != ".parquet":
-        raise InputError(f"--out {out}: ends in '{out.suffix}': what is written is .parquet")
+    _check_ending(out)
     refuse_overwriting(out, source)
     given = _said(ctx.params)
     recordings = _read(source, layout or _recognised(source, given), given, leave_out_unusable)
@@ -247,6 +246,7 @@ def simulate(
     from imuscribe.signals.simulate import SimulateConfig
     from imuscribe.signals.simulate import simulate as run
 
+    _check_ending(out)
     values = {
         "people": people,
         "labels": labels,
@@ -308,6 +308,11 @@ def _said(params: Mapping[str, Any]) -> dict[str, Any]:
             pairs = {key: number_of(text, option) for key, text in pairs.items()}
         named[name] = pairs
     return {name: value for name, value in named.items() if value not in ("", None, {}, [], ())}
+
+
+def _check_ending(out: Path) -> None:
+    if out.suffix != ".parquet":
+        raise InputError(f"{out}: ends in '{out.suffix}': what is written is .parquet")
 
 
 def _next_step(path: Path, summary: dict[str, Any]) -> str:

@@ -135,9 +135,11 @@ def sweep(
     values = resolve(recipe, overrides or [])
     kind = values.pop("kind", None) or "letters"
     if kind not in ("letters", "sweep"):
-        load_as(SweepRecipe, recipe)  # says which commands it is for
+        load_as(SweepRecipe, recipe, overrides or [])  # says which commands it is for
     if kind != "sweep":
-        values["name"] = f"{values['name']}-sweep"
+        name = getattr(values["name"], "written", values["name"])
+        if isinstance(name, str) and name:  # what is no name is refused as it was given
+            values["name"] = f"{name}-sweep"
         method = method or _METHODS
     if method is not None:
         methods = _known("--method", method, get_args(MethodName))

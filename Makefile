@@ -25,6 +25,7 @@ lint: .venv/ready-dev
 bench: .venv/ready-dev
 	$(BIN)/python -m bench.serialize
 	$(BIN)/python -m bench.scoring
+	$(BIN)/python -m bench.tokens
 	$(BIN)/python -m bench.words
 	$(BIN)/python -m bench.claims
 	$(BIN)/python -m bench.pairs

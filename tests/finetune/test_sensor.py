@@ -22,7 +22,7 @@ from imuscribe.finetune.rows import load_recordings, prompt_builder, signals_of,
 from imuscribe.finetune.scoring import LabelScorer, generate
 from imuscribe.finetune.sft import train
 from imuscribe.models.config import SensorConfig
-from imuscribe.models.sensor.files import about_tokens, fresh_tokens
+from imuscribe.models.sensor.files import about_tokens, find_tokens, fresh_tokens, save_tokens
 from imuscribe.models.sensor.projector import attach, embedded
 from imuscribe.prompts.ask.sensor import PLACE, SENSOR_ID, prompt_ids
 from imuscribe.prompts.ask.tokens import load_tokenizer
@@ -180,6 +180,20 @@ def test_scores_of_a_batch_are_those_of_each_alone(reading: tuple[Any, Any]) -> 
     other = scorer.score(prompts, signals=signals(3, seed=1)).log_probs
     assert not np.allclose(together[:2], other[:2], atol=1e-4)  # the signal is read
     assert np.allclose(together[2], other[2], atol=1e-5)  # only where it stands
+
+
+def test_what_is_saved_and_loaded_reads_to_the_last_bit_the_same(
+    reading: tuple[Any, Any], tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    network, _ = reading
+    ids, x = torch.tensor([[5, *[SENSOR_ID] * 4, 7]]), torch.from_numpy(signals(1))
+    save_tokens(network.sensor, "ABCD", tmp_path)
+    again, _ = load_base(ModelConfig(base=str(tiny_model_dir), dtype="fp32"))
+    attach(again, find_tokens(tmp_path, again))
+    with torch.inference_mode():
+        before, after = (net(input_ids=ids, signals=x).logits for net in (network, again))
+    assert torch.equal(before, after)
+    assert torch.equal(network.sensor.said, again.sensor.said)
 
 
 def test_generation_reads_the_signal_and_answers_with_new_text_only(

@@ -135,11 +135,11 @@ MISTAKES = {
     ),
     "tokens cut off": (
         "predict {room}/letters.parquet --adapter {room}/cut",
-        r"sensor.safetensors: cannot be read .*: copy the whole folder",
+        r"sensor.safetensors is damaged .*: copy it again",
     ),
     "tokens gone": (
         "predict {room}/letters.parquet --adapter {room}/gone",
-        r"sensor.safetensors: cannot be read .*: copy the whole folder",
+        r"has no sensor.safetensors: copy it again",
     ),
     "recording shorter than a patch": (
         "predict {room}/short.parquet --adapter {room}/patches",

@@ -27,6 +27,7 @@ TITLES = {
     "explanations": "What explanations are worth to a student",
     "questions": "Questions about signals",
     "ablation": "What each part of a recipe is worth",
+    "transfer": "Activities across data sets",
 }
 """Kind → the heading of its page."""
 

@@ -32,9 +32,10 @@ KINDS = {
     "segments": Kind("words", "SegmentRecipe", "words segment"),
     "adaptation": Kind("words", "AdaptRecipe", "adapt"),
     "explanations": Kind("explanations", "PairsRecipe", "pairs study"),
-    "questions": Kind("questions", "QuestionsRecipe", "align train"),
-    "sweep": Kind("sweep", "SweepRecipe", "sweep"),
-    "ablation": Kind("sweep", "AblationRecipe", "run"),
+    "questions": Kind("variants", "QuestionsRecipe", "align train"),
+    "sweep": Kind("variants", "SweepRecipe", "sweep"),
+    "ablation": Kind("variants", "AblationRecipe", "run"),
+    "transfer": Kind("transfer", "TransferRecipe", "run"),
 }
 """What a recipe's ``kind`` may be."""
 

@@ -87,7 +87,7 @@ def _explain(model: type[BaseModel], mistake: dict[str, Any]) -> str:
 def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
     """Return the keys valid at `path`, walking through nested sections and lists of them."""
     for part in path:
-        if part.isdigit():
+        if part.isdigit() or part not in model.model_fields:  # an item of a list or a mapping
             continue
         annotation: Any = model.model_fields[part].annotation
         candidates = [annotation, *getattr(annotation, "__args__", ())]

@@ -22,7 +22,7 @@ from imuscribe.finetune.sft import SECTIONS
 from imuscribe.recipes.fingerprint import fingerprint
 from imuscribe.recipes.methods import is_tuned
 from imuscribe.recipes.schema import Recipe
-from imuscribe.recipes.sweep import AblationRecipe
+from imuscribe.recipes.variants import AblationRecipe
 from imuscribe.signals.files import inside
 from imuscribe.signals.recording import Recording
 

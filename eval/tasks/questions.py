@@ -15,7 +15,7 @@ from imuscribe.eval.splits import Fold
 from imuscribe.eval.task import Answers, Task, Unit, Values
 from imuscribe.eval.tasks.letters import folds_of
 from imuscribe.recipes.fingerprint import fingerprint
-from imuscribe.recipes.questions import QuestionsRecipe
+from imuscribe.recipes.variants import QuestionsRecipe
 from imuscribe.signals.files import inside
 
 _SECTIONS = (

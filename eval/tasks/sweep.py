@@ -28,7 +28,7 @@ from imuscribe.prompts.ask.tokens import count_tokens, load_tokenizer
 from imuscribe.prompts.serialize import Format, TextConfig, View, build_serializer
 from imuscribe.recipes.methods import is_baseline
 from imuscribe.recipes.schema import Recipe
-from imuscribe.recipes.sweep import Grid, SweepRecipe
+from imuscribe.recipes.variants import Grid, SweepRecipe
 from imuscribe.signals.errors import InputError
 
 if TYPE_CHECKING:

@@ -200,8 +200,8 @@ def eval(
 def _asking(recipe: str, overrides: list[str]) -> Recipe:
     from imuscribe.align.stage import asking
     from imuscribe.recipes.load import load_as, load_experiment, name_labels
-    from imuscribe.recipes.questions import QuestionsRecipe
     from imuscribe.recipes.schema import Recipe
+    from imuscribe.recipes.variants import QuestionsRecipe
 
     found = load_experiment(recipe, overrides)
     if not isinstance(found, Recipe):

@@ -120,7 +120,7 @@ def sweep(
     """
     from imuscribe.recipes.load import load_as, resolve
     from imuscribe.recipes.methods import MethodName
-    from imuscribe.recipes.sweep import SweepRecipe
+    from imuscribe.recipes.variants import SweepRecipe
 
     whole = {"steps": steps, "levels": levels, "digits": digits, "decimals": decimals}
     axes: dict[str, Any] = {

@@ -23,8 +23,8 @@ from imuscribe.models.config import SensorConfig
 from imuscribe.models.sensor.files import about_tokens
 from imuscribe.models.sensor.projector import SensorTokens
 from imuscribe.recipes.load import load_experiment
-from imuscribe.recipes.questions import QuestionsRecipe
 from imuscribe.recipes.schema import Recipe
+from imuscribe.recipes.variants import QuestionsRecipe
 from imuscribe.signals.errors import InputError
 
 SENSOR = {

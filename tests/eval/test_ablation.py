@@ -10,7 +10,7 @@ from imuscribe.eval.ledger import add, read
 from imuscribe.eval.run import report, run
 from imuscribe.recipes.load import dump, load_as, load_experiment
 from imuscribe.recipes.schema import Recipe
-from imuscribe.recipes.sweep import AblationRecipe
+from imuscribe.recipes.variants import AblationRecipe
 from imuscribe.signals.errors import InputError
 
 VARIANTS = {

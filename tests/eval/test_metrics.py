@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imuscribe.eval.metrics import bootstrap_people, calibration_error, evaluate, wilson
+from imuscribe.eval.metrics import (
+    bootstrap_people,
+    calibration_error,
+    evaluate,
+    means_over_groups,
+    person_tables,
+    wilson,
+)
 
 
 def log(rows):
@@ -143,3 +150,17 @@ def test_figures_turn_into_json():
 
     m = evaluate("AB", "AB", log([[0.9, 0.1], [0.2, 0.8]]), "pq")
     assert json.loads(json.dumps(m))["accuracy"]["value"] == 1.0
+
+
+def test_means_over_groups_count_each_group_alike_and_pair_what_is_compared():
+    labels, people = ("a", "b"), ["p", "p", "q", "q"]
+    right = person_tables(labels, ["a", "b", "a", "b"], ["a", "b", "a", "b"], people)
+    half = person_tables(labels, ["a", "b"], ["a", ""], ["p", "q"])
+    assert half["q"].tolist() == [[0, 0, 0], [0, 0, 1]]
+    means = means_over_groups([right, half], seed=1, resamples=50)
+    assert means["accuracy"]["value"] == pytest.approx(0.75) and means["accuracy"]["n"] == 6
+    assert means["f1"]["value"] == pytest.approx((1.0 + 0.5) / 2)
+    assert 0.5 <= means["accuracy"]["low"] <= 0.75 <= means["accuracy"]["high"] <= 1
+    same = means_over_groups([right, half], [right, half], seed=1, resamples=50)
+    assert same["f1"] == {"value": 0.0, "low": 0.0, "high": 0.0, "n": 6}
+    assert means_over_groups([right], resamples=0)["f1"]["low"] is None

@@ -13,7 +13,7 @@ from imuscribe.eval.run import run
 from imuscribe.eval.tasks.sweep import cells
 from imuscribe.recipes.load import load_experiment
 from imuscribe.recipes.schema import Recipe
-from imuscribe.recipes.sweep import Grid, SweepRecipe
+from imuscribe.recipes.variants import Grid, SweepRecipe
 from imuscribe.signals.errors import InputError
 
 GRID = Grid(rates=(10.0, 50.0), steps=(4, 8), levels=(1, 2), digits=(1,), decimals=(0, 2))

@@ -1,4 +1,4 @@
-"""Recipes of labels that are run with other settings: texts of a grid, or named variants."""
+"""Recipes of labels and more: texts of a grid, named variants, questions about signals."""
 
 from __future__ import annotations
 
@@ -120,4 +120,21 @@ class AblationRecipe(Recipe):
                 self._part(name)
             except InputError as error:
                 mistakes.append(str(error))
+        return mistakes
+
+
+class QuestionsRecipe(Recipe):
+    """What is asked, and who teaches whom; `evaluate.methods` means nothing."""
+
+    kind: Literal["questions"] = "questions"  # type: ignore[assignment]
+
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes()
+        if self.sensor is None:
+            mistakes.append("'sensor' is null: there are no tokens to ask about: set sensor={}")
+        if self.questions.channels:
+            mistakes.append(
+                "'questions.channels' names some: the encoder sees all channels: set "
+                "questions.channels=[]"
+            )
         return mistakes

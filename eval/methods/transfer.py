@@ -1,0 +1,169 @@
+"""What answers windows of a data set nobody has learnt from, how it is judged, and its page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from imuscribe.eval.comparison import measure
+from imuscribe.eval.methods.baselines import Baseline, Views
+from imuscribe.eval.metrics import means_over_groups, person_tables
+from imuscribe.eval.predictions import Predictions, timed
+from imuscribe.eval.report.page import Columns, Page, Table, Text, interval, only
+from imuscribe.eval.splits import Fold
+from imuscribe.eval.task import Values
+from imuscribe.prompts.serialize import TextConfig, build_serializer
+from imuscribe.recipes.transfer import TransferRecipe
+
+Scored = Mapping[str, Mapping[str, Sequence[Predictions]]]
+"""Direction → method → its predictions with the truth, one a fold."""
+
+
+def views_of(recipe: TransferRecipe) -> Views:
+    """Return what classifiers see of a window."""
+    serializer = build_serializer(TextConfig())  # nobody reads text here
+    return Views(serializer, recipe.evaluate.signals, recipe.evaluate.steps)
+
+
+def answer(method: str, fold: Fold, classes: Sequence[str], views: Views, seed: int) -> Predictions:
+    """Learn from the source and answer the windows of the target, which have no labels yet."""
+    model = Baseline(method, views, classes, seed).fit(fold.train)
+    views.sequences(fold.test)  # prepared before the clock starts
+    log_probs, seconds = timed(lambda: model.log_proba(fold.test), len(fold.test))
+    return Predictions.of(
+        fold.test, classes, log_probs, seconds=seconds, fit_seconds=model.fit_seconds
+    )
+
+
+def judge(
+    classes: Mapping[str, Sequence[str]], scored: Scored, seed: int, resamples: int
+) -> Values:
+    """Return every method's figures in each direction, their means, and how they compare.
+
+    ``comparisons`` sets the best method, by the mean of macro F1, against each of the others.
+    """
+    methods = {
+        name: {
+            method: measure(found, classes[name], seed, resamples, windows=True)
+            for method, found in answered.items()
+        }
+        for name, answered in scored.items()
+    }
+    names = list(next(iter(scored.values())))
+    tables = {
+        method: [
+            person_tables(
+                classes[name],
+                [label for one in answered[method] for label in one.truth],
+                [label for one in answered[method] for label in one.top1],
+                [person for one in answered[method] for person in one.subjects],
+            )
+            for name, answered in scored.items()
+        ]
+        for method in names
+    }
+    means = {
+        method: means_over_groups(found, seed=seed, resamples=resamples)
+        for method, found in tables.items()
+    }
+    first = max(names, key=lambda method: means[method]["f1"]["value"])
+    return {
+        "methods": methods,
+        "means": means,
+        "comparisons": [
+            {
+                "a": first,
+                "b": other,
+                **means_over_groups(tables[first], tables[other], seed, resamples),
+                "above": sum(
+                    found[first]["f1"]["value"] > found[other]["f1"]["value"]
+                    for found in methods.values()
+                ),
+                "of": len(methods),
+            }
+            for other in names
+            if other != first
+        ],
+    }
+
+
+def transfer_page(values: Values, facts: Values) -> Page:
+    """Return the means, the directions by method, the sets, and who is in two of them."""
+    methods = list(values["means"])
+    means = Table.of(
+        values["means"].items(),
+        {
+            "method": lambda one: one[0],
+            "macro F1 [95 %]": lambda one: interval(one[1]["f1"]),
+            "accuracy [95 %]": lambda one: interval(one[1]["accuracy"]),
+            "windows": lambda one: f"{one[1]['f1']['n']:,}",
+        },
+        f"Mean over {len(values['directions'])} transfers",
+        "Each transfer counts alike; intervals by a bootstrap that weighs people, the same in all.",
+    )
+    each = [_directions(values, methods, key, title) for key, title in _FIGURES]
+    lines = [
+        f"{one['a']} against {one['b']}: macro F1 {interval(one['f1'], '+.3f')}, accuracy "
+        f"{interval(one['accuracy'], '+.3f')}, paired over people; above it in {one['above']} of "
+        f"{one['of']} transfers by macro F1"
+        for one in values["comparisons"]
+    ]
+    return Page(
+        values["name"],
+        f"{len(values['classes'])} activities ({', '.join(values['classes'])}) in windows of "
+        f"{values['windows']}, {values['protocol']}, {len(values['sets'])} data sets. No label "
+        "of a target was read before its answers were given; no window of it was learnt from. "
+        f"People in source and target: {values['shared_people']}. Seed {values['seed']}, "
+        f"{facts['date']}.",
+        only(
+            means,
+            Text(points=lines) if lines else None,
+            *each,
+            _sets(values),
+            Text(heading="People in two sets", points=values["said"]) if values["said"] else None,
+            _folds(values),
+        ),
+        [means, each[0]],
+        lines,
+    )
+
+
+_FIGURES = (("f1", "Macro F1"), ("accuracy", "Accuracy"))
+
+
+def _directions(values: Values, methods: Sequence[str], key: str, title: str) -> Table:
+    columns: Columns = {"transfer": lambda one: one["name"]}
+    for method in methods:
+        columns[method] = lambda one, m=method: interval(values["methods"][one["name"]][m][key])
+    columns["n"] = lambda one: f"{values['methods'][one['name']][methods[0]]['n']:,}"
+    return Table.of(
+        values["directions"],
+        columns,
+        f"{title} of every transfer",
+        "All windows of the target; 95 % bootstrap interval over its people.",
+    )
+
+
+def _sets(values: Values) -> Table:
+    columns: Columns = {
+        "set": lambda one: one["name"],
+        "worn at": lambda one: ", ".join(one["placements"]),
+        "people": lambda one: f"{one['people']:,}",
+        "windows": lambda one: f"{one['windows']:,}",
+    }
+    for name in values["classes"]:
+        columns[name] = lambda one, n=name: f"{one['classes'].get(n, 0):,}"
+    return Table.of(values["sets"], columns, "Data sets")
+
+
+def _folds(values: Values) -> Table:
+    rows = [
+        [
+            fold["name"],
+            f"{fold['n_train']:,} by {len(fold['train_people'])} people",
+            f"{fold['n_test']:,} by {len(fold['test_people'])} people",
+            fold["note"],
+        ]
+        for one in values["directions"]
+        for fold in one["folds"]
+    ]
+    return Table(("fold", "learnt from", "tested", "note"), rows, "Folds", text=True)

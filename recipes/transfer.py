@@ -1,0 +1,161 @@
+"""The recipe of activities across data sets: who learns from which sets and is tested on which."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
+
+from imuscribe.recipes.schema import Experiment, Names, as_names
+from imuscribe.recipes.strict_yaml import parse_mapping
+from imuscribe.signals.cleaning import CleanConfig
+from imuscribe.signals.config import Config
+from imuscribe.signals.errors import nearest
+from imuscribe.signals.motion.views import View
+from imuscribe.signals.windows import WindowConfig
+
+TransferMethod = Literal["extra-trees", "random-forest", "svm", "minirocket", "cnn", "resnet"]
+_LEAST = 1.0
+"""Seconds: less than a step or two says nothing of an activity."""
+
+
+class SetConfig(Config):
+    """One data set; a file alone may stand for it."""
+
+    data: str
+    """A Parquet file of recordings, in `data_folder` unless it says where."""
+    sessions: Names = ()
+    """Use the recordings of these sessions alone; empty uses all."""
+    placements: Names = ()
+    """Use those worn at these body sites alone; empty uses all."""
+    labels: dict[str, Names] = Field(default_factory=dict)
+    """Shared class → the set's labels that are it; empty: as ``recipes/data/activities.yaml``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _file_alone(cls, values: Any) -> Any:
+        return {"data": values} if isinstance(values, str) else values
+
+    def class_of(self, label: str, classes: tuple[str, ...]) -> str:
+        """Return the one of some classes that a label of the set is, empty if none."""
+        if self.labels:
+            found = (name for name, labels in self.labels.items() if label in labels)
+        else:
+            found = (name for name in classes if _plain(label) in spellings().get(name, ()))
+        return next((name for name in found if name in classes), "")
+
+
+def _without_null(given: Any) -> Any:
+    """Leave out sets that are null: so a packaged set is taken out on a command line."""
+    if not isinstance(given, dict):
+        return given
+    return {name: one for name, one in given.items() if one is not None}
+
+
+class TransferEvalConfig(Config):
+    """What is compared on the people of the target set."""
+
+    methods: Annotated[
+        tuple[TransferMethod, ...], BeforeValidator(as_names), Field(min_length=1)
+    ] = ("extra-trees", "minirocket", "cnn", "resnet")
+    """In the order of the report; all learn from the same windows of the source sets."""
+    signals: View = "upright"
+    """What the networks and minirocket see of a window; ``extra-trees`` reads figures along gravity
+    and across it anyway."""
+    steps: Annotated[int, Field(ge=8)] = 80
+    """Samples that every window is brought to for them."""
+    bootstrap: NonNegativeInt = 1000
+    """Resamples of people behind each interval; 0 skips it."""
+
+
+class TransferRecipe(Experiment):
+    """Learn activities from some data sets, recognise them in another."""
+
+    kind: Literal["transfer"] = "transfer"
+    sets: Annotated[dict[str, SetConfig], BeforeValidator(_without_null)] = Field(
+        default_factory=dict
+    )
+    """Name → data set; ``sets.NAME=null`` leaves one out."""
+    data_folder: str = "."
+    """Where the files of `sets` lie."""
+    data: Names = ()
+    """Further files, each a set named after it. Where there are some, they are what is tested, and
+    `sets` only teach, unless `targets` says otherwise."""
+    classes: Annotated[Names, Field(min_length=2)] = ("walking", "upstairs", "downstairs", "still")
+    """Shared classes. Source and target need two of them in common; other labels are left out."""
+    protocol: Literal["pairs", "leave-one-set-out"] = "pairs"
+    """``pairs``: every set teaches for every other; ``leave-one-set-out``: all others together."""
+    targets: Names = ()
+    """Sets that are tested; empty tests all, or those of `data`."""
+    shared_people: Literal["split", "keep"] = "split"
+    """People who are in source and target: ``split`` tests the target in two halves of its people,
+    each by a method that has learnt from nobody in that half; ``keep`` learns from them as well,
+    which is a transfer across devices and places of the body, not across people."""
+    clean: CleanConfig = CleanConfig(rate=20, trim=False, drop_repeats=False)
+    """One rate for all sets. Sitting still is an activity: nothing is trimmed."""
+    windows: WindowConfig = WindowConfig(seconds=4, stride=2)
+    """One length for all sets."""
+    max_per_label: PositiveInt | None = None
+    """Learn from at most so many windows of a class and source set, evenly over people."""
+    evaluate: TransferEvalConfig = TransferEvalConfig()
+
+    def all_sets(self) -> dict[str, SetConfig]:
+        """Return every set by name, with the path of its file."""
+        folder = Path(self.data_folder)
+        found = {
+            name: one.model_copy(update={"data": str(folder / one.data)})
+            for name, one in self.sets.items()
+        }
+        return found | {Path(path).stem: SetConfig(data=path) for path in self.data}
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """Names of the sets that are tested."""
+        return self.targets or tuple(Path(path).stem for path in self.data) or tuple(self.sets)
+
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes()
+        own = [Path(path).stem for path in self.data]
+        if twice := sorted({name for name in own if name in self.sets or own.count(name) > 1}):
+            mistakes.append(
+                f"'data' names a second set '{twice[0]}': leave it out, or set sets.{twice[0]}=null"
+            )
+        names = [*self.sets, *own]
+        if len(names) < 2 or not self.sets:
+            mistakes.append(
+                f"'sets' holds {len(self.sets)}: one learns, another is tested: name "
+                f"{'one' if own else 'two'}, such as sets.hapt=hapt.parquet"
+            )
+        mistakes += [
+            f"'targets' names {name}: {nearest(name, names)}"
+            for name in self.targets
+            if name not in names
+        ]
+        if self.windows.seconds < _LEAST:
+            mistakes.append(
+                f"'windows.seconds' is {self.windows.seconds:g}: less than a second shows no step: "
+                "set windows.seconds=4"
+            )
+        named = {*spellings(), *(name for one in self.sets.values() for name in one.labels)}
+        mistakes += [
+            f"'classes' names {name}: {nearest(name, named)}"
+            for name in self.classes
+            if name not in named
+        ]
+        return mistakes
+
+
+@cache
+def spellings() -> dict[str, frozenset[str]]:
+    """Return every shared class with its spellings, made plain."""
+    file = resources.files("imuscribe.recipes") / "data" / "activities.yaml"
+    table = parse_mapping(file.read_text(encoding="utf-8"), "activities.yaml")
+    return {name: frozenset(map(_plain, spelt)) for name, spelt in table.items()}
+
+
+def _plain(label: str) -> str:
+    return " ".join(re.split(r"[\s_-]+", label.strip().casefold()))

@@ -52,6 +52,18 @@ def chat_model(config: TeacherConfig, stop: threading.Event) -> ChatModel:
     return LocalModel(ModelConfig(base=config.name))
 
 
+def asked_once(
+    config: TeacherConfig,
+    stop: threading.Event,
+    budget: TokenBudget | None = None,
+    model: ChatModel | None = None,
+) -> CachedModel:
+    """Return the language model of a teacher's name, its answers kept and counted."""
+    model = model or chat_model(config, stop)
+    store = AnswerStore(config.cache or cache_dir() / "answers.sqlite")
+    return CachedModel(model, store, budget or TokenBudget(), stop)
+
+
 def load_teacher(
     config: TeacherConfig,
     builder: PromptBuilder,
@@ -70,9 +82,7 @@ def load_teacher(
     if config.name == COMPUTED:
         return ComputedTeacher(builder, seed, check, facts)
     prompts = RolePrompts(config.prompts, {str(role): text for role, text in config.roles.items()})
-    model = model or chat_model(config, stop)
-    store = AnswerStore(config.cache or cache_dir() / "answers.sqlite")
-    cached = CachedModel(model, store, budget, stop)
+    cached = asked_once(config, stop, budget, model)
     return LanguageTeacher(cached, builder, prompts, config.teach, seed, check, facts)
 
 

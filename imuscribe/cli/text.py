@@ -1,4 +1,4 @@
-"""`imuscribe serialize` and `imuscribe budget`."""
+"""`imuscribe serialize`, `imuscribe interpret` and `imuscribe budget`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from imuscribe.signals.errors import InputError, nearest
 if TYPE_CHECKING:
     from imuscribe.prompts.serialize import TextConfig
     from imuscribe.prompts.serialize.budget import BudgetReport
+    from imuscribe.signals.recording import Recording
+    from imuscribe.signals.windows import WindowConfig
 
 Source = Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")]
 FormatName = Annotated[str, typer.Option("--format", help="csv, digits, strokes or summary.")]
@@ -100,6 +102,92 @@ def serialize(
         tokens = count_tokens(reader, texts)
     for rec, text, n in zip(recordings, texts, tokens, strict=True):
         typer.echo(json.dumps({"id": rec.id, "text": text, "tokens": n}, ensure_ascii=False))
+
+
+@command(
+    app,
+    "imuscribe interpret hapt.parquet --limit 5",
+    "imuscribe interpret hapt.parquet --teacher smollm2 --limit 5",
+    "imuscribe interpret hapt.parquet --teacher http://localhost:8000/v1 --model qwen3-8b",
+)
+def interpret(
+    path: Source,
+    teacher: Annotated[
+        str, typer.Option(help="Who writes: rules, a local model (smollm2, …), or a server.")
+    ] = "rules",
+    model: Annotated[str | None, typer.Option(help="Model to ask at that server.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many windows.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Length of a window.")] = 4.0,
+    stride: Annotated[float, typer.Option(help="From one window to the next, seconds.")] = 4.0,
+    rate: Annotated[float | None, typer.Option(help="Hz after cleaning; as recorded.")] = None,
+    rounds: Annotated[int, typer.Option(min=0, help="Corrections a model is asked for.")] = 2,
+    seed: Annotated[int, typer.Option(help="Of a model's draws.")] = 0,
+    cache: Annotated[str | None, typer.Option(help="File that keeps a model's answers.")] = None,
+) -> None:
+    """Put windows of activities into words under seven categories, without naming the activity.
+
+    One JSON object a line: id, label, text, how many numbers it holds and how many the window bears
+    out. A model's answers are kept: a run that is stopped goes on without asking them again.
+    """
+    import threading
+    from collections import Counter
+
+    from imuscribe.prompts.captions.interpret import Interpreter, RuleInterpreter
+    from imuscribe.prompts.teacher.chat import Unanswered
+    from imuscribe.prompts.teacher.interpret import (
+        InterpretConfig,
+        LanguageInterpreter,
+        interpret_all,
+    )
+    from imuscribe.signals.windows import WindowConfig
+
+    windows = _windows(path, WindowConfig.parse({"seconds": seconds, "stride": stride}), rate)
+    windows, stop = windows[:limit], threading.Event()
+    who: Interpreter = RuleInterpreter()
+    if teacher != "rules":
+        from imuscribe.finetune.local_teacher import asked_once
+        from imuscribe.recipes.explanations import TeacherConfig
+
+        config = TeacherConfig(name=teacher, model=model, cache=cache)
+        settings = InterpretConfig.parse({"rounds": rounds})
+        who = LanguageInterpreter(asked_once(config, stop), settings, seed)
+    elif model or cache:
+        raise InputError("--model and --cache are for a language model: name --teacher too")
+    lost: Counter[str] = Counter()
+    detail = ""
+    try:
+        for rec, said in interpret_all(windows, who):
+            if isinstance(said, Unanswered):
+                lost[said.kind] += 1
+                detail = detail or str(said)
+                continue
+            told = {"id": rec.id, "label": rec.label, "text": said.text}
+            told |= {"numbers": said.claims, "supported": said.supported}
+            typer.echo(json.dumps(told, ensure_ascii=False))
+    finally:
+        stop.set()
+    if lost:
+        reasons = ", ".join(f"{kind} ({n:,})" for kind, n in lost.most_common())
+        summary = f"{path.name}: {lost.total():,} of {len(windows):,} windows set aside: {reasons}"
+        if lost.total() == len(windows):
+            raise InputError(f"{summary}: {detail}")
+        typer.echo(summary, err=True)
+
+
+def _windows(path: Path, config: WindowConfig, rate: float | None) -> list[Recording]:
+    """Return the windows of a file, each recording at its own rate or all at one."""
+    from imuscribe.signals.cleaning import CleanConfig, clean
+    from imuscribe.signals.errors import usable
+    from imuscribe.signals.load import read
+    from imuscribe.signals.windows import cut
+
+    def cleaned(rec: Recording) -> Recording:
+        values = {"rate": rate or round(rec.rate, 1), "trim": False, "drop_repeats": False}
+        return clean(rec, CleanConfig.parse(values, "options"))
+
+    return cut(usable(read(path), cleaned, path.name, progress="cleaning"), config)
 
 
 @command(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -61,10 +61,16 @@ class RolePrompts(dict[str, RolePrompt]):
             chosen |= _texts_in(Path(folder))
         chosen |= texts
         for role, text in chosen.items():
-            self[role] = _parse(text, role)
+            self[role] = _parse(text, role, VALUES[role])
         digest = hashlib.sha256("\0".join(chosen[role] for role in sorted(chosen)).encode())
         self.hash = digest.hexdigest()[:12]
         """Stands for all the texts together."""
+
+
+def packaged(role: str, values: Sequence[str]) -> RolePrompt:
+    """Return the packaged text of a role beside `VALUES`, which may use these values."""
+    text = (resources.files("imuscribe.prompts") / "teacher" / f"{role}.txt").read_text("utf-8")
+    return _parse(text, role, values)
 
 
 def _texts_in(folder: Path) -> dict[str, str]:
@@ -84,7 +90,7 @@ def _texts_in(folder: Path) -> dict[str, str]:
     return found
 
 
-def _parse(text: str, role: str) -> RolePrompt:
+def _parse(text: str, role: str, known: Sequence[str]) -> RolePrompt:
     parts = re.split(r"^\[(system|user)\][ \t]*$", text, flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
     if not sections.get("user"):
@@ -92,7 +98,7 @@ def _parse(text: str, role: str) -> RolePrompt:
     prompt = RolePrompt(Template(sections.get("system", "")), Template(sections["user"]))
     if not (prompt.system.is_valid() and prompt.user.is_valid()):
         raise InputError(f"{role}.txt: has a lone '$': write '$$' for a dollar sign")
-    for name in sorted(prompt.names - set(VALUES[role])):
-        hint = nearest(name, [f"${value}" for value in VALUES[role]])
+    for name in sorted(prompt.names - set(known)):
+        hint = nearest(name, [f"${value}" for value in known])
         raise InputError(f"{role}.txt: uses ${name}, which is not known here: {hint}")
     return prompt

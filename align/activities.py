@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 
 from imuscribe.recipes.transfer import SetConfig, TransferRecipe
@@ -107,7 +107,7 @@ def load_sets(
             name,
             [rec.replace(label="") for rec in windows],
             tuple(label for label in recipe.classes if label in held),
-            lambda truth=truth: truth,  # type: ignore[misc]
+            partial(dict, truth),
         )
     return sets, said
 

@@ -217,7 +217,8 @@ def means_over_groups(
     means = {}
     for name, figure in (("accuracy", _accuracy), ("f1", _f1)):
         values = mean(figure, groups) - (mean(figure, others) if others else 0.0)
-        low, high = None, None
+        low: float | None = None
+        high: float | None = None
         if resamples and len(people) > 1:
             low, high = map(float, np.quantile(values[1:], [0.025, 0.975]))
         means[name] = Interval(value=float(values[0]), low=low, high=high, n=n)

@@ -41,11 +41,14 @@ MethodName = Literal[
 class Method:
     """What a method is and what it is given."""
 
-    kind: Literal["language", "encoder", "baseline", "mapping", "analytic", "fusion", "other"]
+    kind: Literal[
+        "language", "encoder", "baseline", "mapping", "analytic", "fusion", "text", "other"
+    ]
     """``language``: a language model reads; ``encoder``: the linear head that was trained with its
     sensor tokens, without the language model; ``baseline``: a classifier; ``mapping``: a trained
     encoder finds the nearest item of a gallery; ``analytic``: the same without an encoder;
-    ``fusion``: mapping and language model together; ``other``: not among `METHODS`."""
+    ``fusion``: mapping and language model together; ``text``: a sentence encoder compares a signal
+    in words with labels in words; ``other``: not among `METHODS`."""
     tuned: bool = False
     """The language model is first trained on the fold's training people."""
     own: bool = False
@@ -101,6 +104,8 @@ METHODS = {
     "llm-retrieved": Method("language"),
     "llm-synthesised": Method("language"),
     "fusion": Method("fusion"),
+    "text-zero-shot": Method("text"),
+    "text-linear": Method("text"),
 }
 
 

@@ -18,7 +18,16 @@ from imuscribe.signals.errors import nearest
 from imuscribe.signals.motion.views import View
 from imuscribe.signals.windows import WindowConfig
 
-TransferMethod = Literal["extra-trees", "random-forest", "svm", "minirocket", "cnn", "resnet"]
+TransferMethod = Literal[
+    "extra-trees",
+    "random-forest",
+    "svm",
+    "minirocket",
+    "cnn",
+    "resnet",
+    "text-zero-shot",
+    "text-linear",
+]
 _LEAST = 1.0
 """Seconds: less than a step or two says nothing of an activity."""
 
@@ -62,12 +71,18 @@ class TransferEvalConfig(Config):
     methods: Annotated[
         tuple[TransferMethod, ...], BeforeValidator(as_names), Field(min_length=1)
     ] = ("extra-trees", "minirocket", "cnn", "resnet")
-    """In the order of the report; all learn from the same windows of the source sets."""
+    """In the order of the report; all learn from the same windows of the source sets.
+    ``text-zero-shot`` learns from none: a frozen sentence encoder compares a window in words with
+    labels in words; ``text-linear`` is a linear classifier on the same vectors."""
     signals: View = "upright"
     """What the networks and minirocket see of a window; ``extra-trees`` reads figures along gravity
     and across it anyway."""
     steps: Annotated[int, Field(ge=8)] = 80
     """Samples that every window is brought to for them."""
+    encoder: Literal["minilm", "words"] = "minilm"
+    """The sentence encoder of the text methods."""
+    figures: bool = False
+    """Whether it reads the numbers of an interpretation too."""
     bootstrap: NonNegativeInt = 1000
     """Resamples of people behind each interval; 0 skips it."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from imuscribe.eval.comparison import measure
 from imuscribe.eval.methods.baselines import Baseline, Views
+from imuscribe.eval.methods.interpreted import Interpreted
 from imuscribe.eval.metrics import means_over_groups, person_tables
 from imuscribe.eval.predictions import Predictions, timed
 from imuscribe.eval.report.page import Columns, Page, Table, Text, interval, only
@@ -18,20 +19,30 @@ Scored = Mapping[str, Mapping[str, Sequence[Predictions]]]
 """Direction → method → its predictions with the truth, one a fold."""
 
 
-def views_of(recipe: TransferRecipe) -> Views:
-    """Return what classifiers see of a window."""
-    serializer = build_serializer(TextConfig())  # nobody reads text here
-    return Views(serializer, recipe.evaluate.signals, recipe.evaluate.steps)
+class Answerer:
+    """Answers windows by every method; what is made of a window is made once."""
 
+    def __init__(self, recipe: TransferRecipe) -> None:
+        evaluate = recipe.evaluate
+        serializer = build_serializer(TextConfig())  # nobody reads text here
+        self.views = Views(serializer, evaluate.signals, evaluate.steps)
+        self.interpreted = Interpreted(evaluate.encoder, evaluate.figures)
+        self.seed = recipe.seed
 
-def answer(method: str, fold: Fold, classes: Sequence[str], views: Views, seed: int) -> Predictions:
-    """Learn from the source and answer the windows of the target, which have no labels yet."""
-    model = Baseline(method, views, classes, seed).fit(fold.train)
-    views.sequences(fold.test)  # prepared before the clock starts
-    log_probs, seconds = timed(lambda: model.log_proba(fold.test), len(fold.test))
-    return Predictions.of(
-        fold.test, classes, log_probs, seconds=seconds, fit_seconds=model.fit_seconds
-    )
+    def answer(self, method: str, fold: Fold, classes: Sequence[str]) -> Predictions:
+        """Learn from the source, answer the windows of the target, which have no labels yet."""
+        test, words = fold.test, self.interpreted
+        if method == "text-zero-shot":
+            words.vectors(test)  # prepared before the clock starts
+            found, seconds = timed(lambda: words.zero_shot(test, classes), len(test))
+            return Predictions.of(test, classes, found, seconds=seconds)
+        if method == "text-linear":
+            found, seconds = timed(lambda: words.linear(fold.train, test, classes), len(test))
+            return Predictions.of(test, classes, found, seconds=seconds)
+        model = Baseline(method, self.views, classes, self.seed).fit(fold.train)
+        model.represent(test)
+        found, seconds = timed(lambda: model.log_proba(test), len(test))
+        return Predictions.of(test, classes, found, seconds=seconds, fit_seconds=model.fit_seconds)
 
 
 def judge(
@@ -132,8 +143,11 @@ _FIGURES = (("f1", "Macro F1"), ("accuracy", "Accuracy"))
 
 def _directions(values: Values, methods: Sequence[str], key: str, title: str) -> Table:
     columns: Columns = {"transfer": lambda one: one["name"]}
-    for method in methods:
-        columns[method] = lambda one, m=method: interval(values["methods"][one["name"]][m][key])
+
+    def column(method: str) -> Callable[[Values], str]:
+        return lambda one: interval(values["methods"][one["name"]][method][key])
+
+    columns |= {method: column(method) for method in methods}
     columns["n"] = lambda one: f"{values['methods'][one['name']][methods[0]]['n']:,}"
     return Table.of(
         values["directions"],
@@ -150,8 +164,11 @@ def _sets(values: Values) -> Table:
         "people": lambda one: f"{one['people']:,}",
         "windows": lambda one: f"{one['windows']:,}",
     }
-    for name in values["classes"]:
-        columns[name] = lambda one, n=name: f"{one['classes'].get(n, 0):,}"
+
+    def column(name: str) -> Callable[[Values], str]:
+        return lambda one: f"{one['classes'].get(name, 0):,}"
+
+    columns |= {name: column(name) for name in values["classes"]}
     return Table.of(values["sets"], columns, "Data sets")
 
 

@@ -14,14 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from imuscribe.align.activities import ActivitySet, common_classes, load_sets
-from imuscribe.eval.comparison import fold_facts, write_predictions
+from imuscribe.eval.comparison import Answered, fold_facts, write_predictions
 from imuscribe.eval.environment import data_facts
-from imuscribe.eval.methods.transfer import answer, judge, transfer_page, views_of
+from imuscribe.eval.methods.transfer import Answerer, judge, transfer_page
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.report.page import Page
 from imuscribe.eval.result import Result, origin
 from imuscribe.eval.splits import Fold, check_disjoint
 from imuscribe.eval.task import Answers, Task, Unit, Values
+from imuscribe.recipes.methods import method_of
 from imuscribe.recipes.transfer import TransferRecipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.labels import balanced
@@ -47,7 +48,7 @@ class Transfer(Task[TransferRecipe]):
         self.facts = _files(recipe)
         self.sets, self.said = load_sets(recipe, progress)
         self.directions = list(directions_of(self.sets, recipe))
-        self.views = views_of(recipe)
+        self.answerer = Answerer(recipe)
 
     def source(self) -> dict[str, Values]:
         """Return the files of all sets as one, and each."""
@@ -65,19 +66,24 @@ class Transfer(Task[TransferRecipe]):
             mode="json",
             include={"seed", "sets", "clean", "windows", "max_per_label", "shared_people"},
         )
-        about |= recipe.evaluate.model_dump(mode="json", include={"signals", "steps"})
         about["files"] = {name: one["sha256"] for name, one in self.facts.items()}
         return [
             Unit(
                 (fold.name, method),
-                about | {"method": method, "classes": direction.classes, "fold": fold.name},
-                partial(answer, method, fold, direction.classes, self.views, recipe.seed),
+                about | self._seen(method) | {"classes": one.classes, "fold": fold.name},
+                partial(self.answerer.answer, method, fold, one.classes),
                 fold.test,
             )
-            for direction in self.directions
-            for fold in direction.folds
+            for one in self.directions
+            for fold in one.folds
             for method in recipe.evaluate.methods
         ]
+
+    def _seen(self, method: str) -> Values:
+        """Return a method and the settings that are its own."""
+        words = method_of(method).kind == "text"
+        own = {"encoder", "figures"} if words else {"signals", "steps"}
+        return {"method": method} | self.recipe.evaluate.model_dump(mode="json", include=own)
 
     def judge(self, answers: Answers) -> Values:
         """Return what every method got right in every direction, and on average."""
@@ -111,7 +117,7 @@ class Transfer(Task[TransferRecipe]):
     def write_tables(self, answers: Answers) -> None:
         """Write ``predictions.parquet``: one row a window, method and direction."""
         folds = [fold for one in self.directions for fold in one.folds]
-        answered = {
+        answered: Answered = {
             method: [
                 predictions
                 for one in self.directions
@@ -173,11 +179,12 @@ def directions_of(sets: dict[str, ActivitySet], recipe: TransferRecipe) -> Itera
     for target in recipe.tested:
         # A set that is there to be tested teaches only where every set does both.
         others = [name for name in sets if name != target and not _only_tested(name, recipe)]
+        groups: dict[str, tuple[str, ...]]
         if recipe.protocol == "pairs":
-            groups = [((name,), f"{name} to {target}") for name in others]
+            groups = {f"{name} to {target}": (name,) for name in others}
         else:
-            groups = [(tuple(others), f"others to {target}")]
-        for names, title in groups:
+            groups = {f"others to {target}": tuple(others)}
+        for title, names in groups.items():
             sources = [sets[name] for name in names]
             classes = common_classes(sources, sets[target])
             tested = sets[target].within(classes)
@@ -189,7 +196,7 @@ def folds_of(
     name: str, sources: Sequence[ActivitySet], target: ActivitySet, recipe: TransferRecipe
 ) -> list[Fold]:
     """Return who learns and who is tested: two halves of the target where people are in both."""
-    shared = target.people & frozenset().union(*(one.people for one in sources))
+    shared = target.people & {person for one in sources for person in one.people}
     train = [
         rec for one in sources for rec in balanced(one.labelled, recipe.max_per_label, recipe.seed)
     ]

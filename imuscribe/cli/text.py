@@ -163,7 +163,7 @@ def interpret(
                 lost[said.kind] += 1
                 detail = detail or str(said)
                 continue
-            told = {"id": rec.id, "label": rec.label, "text": said.text}
+            told: dict[str, Any] = {"id": rec.id, "label": rec.label, "text": said.text}
             told |= {"numbers": said.claims, "supported": said.supported}
             typer.echo(json.dumps(told, ensure_ascii=False))
     finally:

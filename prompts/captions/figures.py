@@ -67,7 +67,8 @@ def check_figures(
     tokens = [t for found in sentences(text, 0, len(text)) for t in found if t.number_like]
     numbers = [token for token in tokens if token.unit in _UNITS]
     wrong = [token for token in numbers if not _is_one(token, figures, config)]
-    supported, errors = len(numbers) - len(wrong), []
+    supported = len(numbers) - len(wrong)
+    errors: list[str] = []
     # What is no figure may still be true: how long the window lasts, at which rate it was measured.
     claims = check_claims(text, rec, config).claims if any(t.unit for t in wrong) else ()
     for token in wrong:

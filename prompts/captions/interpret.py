@@ -55,7 +55,7 @@ class Interpreter(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class RuleInterpreter:
     """Words by fixed bounds; every number is computed."""
 

@@ -9,7 +9,7 @@ is turned.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,7 @@ class _Found:
         self.by_name: dict[str, Statistic] = {}
         self.origin: Origin = "ACC"
 
-    def add(self, name: str, value: float | np.floating, unit: Unit = "") -> None:
+    def add(self, name: str, value: float | np.floating[Any], unit: Unit = "") -> None:
         if np.isfinite(value):
             self.by_name[name] = Statistic(float(value), unit, self.origin)
 

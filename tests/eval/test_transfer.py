@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from imuscribe.align.activities import one_name_a_person
+from imuscribe.eval.methods.interpreted import without_figures
 from imuscribe.eval.run import plan, report, run, work
 from imuscribe.recipes.load import load_experiment
 from imuscribe.recipes.transfer import SetConfig, TransferRecipe
@@ -171,6 +172,31 @@ def test_a_set_of_ones_own_is_tested_with_data_alone(folder, tmp_path):
     assert [one["name"] for one in found["directions"]] == ["a to mine", "b to mine", "c to mine"]
     assert all(one["labels"] == ["walking", "still"] for one in found["directions"])
     assert found["means"]["extra-trees"]["accuracy"]["value"] > 0.9
+
+
+def test_words_alone_answer_without_a_window_learnt_and_their_order_means_nothing(folder, tmp_path):
+    found = {}
+    for order in (["walking", "upstairs", "still"], ["still", "walking", "upstairs"]):
+        evaluate = {
+            "methods": ["text-zero-shot", "text-linear"],
+            "encoder": "words",
+            "bootstrap": 0,
+        }
+        changes = {"classes": order, "evaluate": evaluate, "targets": ["c"], "name": order[0]}
+        where = run(recipe(folder, tmp_path, **changes), "", False)
+        found[order[0]] = json.loads((where / "metrics.json").read_text())["means"]
+        table = pd.read_parquet(where / "predictions.parquet")
+        rest = table[(table["label"] == "still") & (table["method"] == "text-zero-shot")]
+        assert (rest["top1"] == "still").all()
+    for method in ("text-zero-shot", "text-linear"):
+        first, second = (found[name][method]["f1"]["value"] for name in ("walking", "still"))
+        assert first == pytest.approx(second)
+    assert found["walking"]["text-linear"]["f1"]["value"] > 0.7
+
+
+def test_figures_can_be_left_out_of_an_interpretation():
+    rest = without_figures("Impact: soft: -2.70 m/s² at the median (1.0 °), 0.62 of it [ACC].")
+    assert rest == "Impact: soft: at the median, of it."
 
 
 def test_labels_are_known_by_any_spelling_or_as_a_set_says():

@@ -26,6 +26,7 @@ from imuscribe.recipes.load import (
 )
 from imuscribe.recipes.methods import METHODS, MethodName, is_baseline, is_tuned, method_of
 from imuscribe.recipes.schema import Experiment, Recipe
+from imuscribe.recipes.transfer import TransferMethod
 from imuscribe.recipes.words import AdaptRecipe, WordsRecipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import save
@@ -33,7 +34,7 @@ from imuscribe.signals.recording import Recording
 
 
 def test_every_method_that_a_recipe_may_name_is_in_the_one_registry() -> None:
-    written = {*get_args(MethodName), *get_args(mapping.Method)}
+    written = {*get_args(MethodName), *get_args(mapping.Method), *get_args(TransferMethod)}
     assert written == set(METHODS)
     assert {m.classifier for m in METHODS.values() if m.kind == "baseline"} == set(BASELINES)
     assert METHODS["dtw-1nn-own"].own and is_baseline("dtw-1nn-own") and is_tuned("fine-tuned-own")

@@ -192,8 +192,8 @@ def test_the_packaged_reader_is_exported_and_predicts(
 
     def said(*words: object) -> str:
         done = CliRunner().invoke(app, [*map(str, words)], catch_exceptions=False)
-        assert done.exit_code == 0, done.output
-        return done.output
+        assert done.exit_code == 0, done.stdout
+        return done.stdout
 
     assert f"predict FILE --adapter {out}" in said("export", "air-letters", out)
     ours = said("predict", tmp_path / "letters.parquet", "--json", "--adapter", out)

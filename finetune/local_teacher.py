@@ -94,7 +94,9 @@ class LocalModel:
 
     def __init__(self, config: ModelConfig) -> None:
         self.name = f"{Path(config.base).name} in transformers"
-        loaded = ["transformers", config.model_dump(mode="json")]
+        # Answers of before the choice are found again.
+        newer = {"random"} if not config.random else set()
+        loaded = ["transformers", config.model_dump(mode="json", exclude=newer)]
         self.identity = json.dumps(loaded, sort_keys=True)
         self._network, self._tokenizer = load_base(config)
         if not self._tokenizer.chat_template:

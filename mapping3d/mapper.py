@@ -19,6 +19,7 @@ from imuscribe.mapping3d.views import views
 from imuscribe.models.config import EncoderConfig
 from imuscribe.recipes.mapping import Side, ViewConfig
 from imuscribe.signals.cleaning import CleanConfig, clean
+from imuscribe.signals.config import Config
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path
 from imuscribe.signals.recording import Array, Recording
@@ -168,10 +169,10 @@ class Mapper:
 
     def _about(self) -> dict[str, Any]:
         return {
-            "encoder": _without_newer(self.encoder.config.model_dump(mode="json")),
+            "encoder": _without(_NEWER["encoder"], self.encoder.config),
             "view": self.encoder.view.model_dump(mode="json"),
             "rate": self.encoder.rate,
-            "cleaning": self.cleaning.model_dump(mode="json"),
+            "cleaning": _without(_NEWER["cleaning"], self.cleaning),
             "source": self.source,
             "target": self.target,
             "labels": list(self.labels),
@@ -196,9 +197,17 @@ class Mapper:
         return {name: tensor.detach().contiguous() for name, tensor in named}
 
 
-def _without_newer(encoder: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what files written before did not say: their checksum is over what they said."""
-    return {k: v for k, v in encoder.items() if (k, v) != ("layers", "plain")}
+_NEWER: dict[str, dict[str, Any]] = {
+    "encoder": {"layers": "plain"},
+    "cleaning": {"gyroscope": True},
+}
+"""What files written before did not say, and meant: their checksum is over what they said."""
+
+
+def _without(newer: dict[str, Any], config: Config) -> dict[str, Any]:
+    """Return settings but for newer ones that are as they were before there was a choice."""
+    values = config.model_dump(mode="json")
+    return {k: v for k, v in values.items() if k not in newer or v != newer[k]}
 
 
 class _OneSide(torch.nn.Module):

@@ -11,7 +11,14 @@ from imuscribe.models.config import ChronosConfig
 from imuscribe.recipes.schema import Recipe
 
 _LATER: dict[str, dict[str, Any]] = {
-    "sensor": {"groups": "one", "chronos": ChronosConfig().model_dump(mode="json")},
+    "clean": {"gyroscope": True},
+    "split": {"copies": "refuse"},
+    "sensor": {
+        "groups": "one",
+        "gyroscope": True,
+        "seconds": None,
+        "chronos": ChronosConfig().model_dump(mode="json"),
+    },
     "model": {"random": False},
     "lora": {"frozen": False},
 }

@@ -57,6 +57,13 @@ def letters() -> Callable[..., list[Recording]]:
 
 @pytest.fixture(scope="session")
 def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny language model."""
+    folder = tmp_path_factory.mktemp("tiny-model")
+    save_tiny_model(folder)
+    return folder
+
+
+def save_tiny_model(folder: Path) -> None:
     """Save a random two-layer Llama and its tokenizer; every letter and digit is one token."""
     import torch
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -100,10 +107,8 @@ def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tie_word_embeddings=True,
         )
     )
-    folder = tmp_path_factory.mktemp("tiny-model")
     model.save_pretrained(folder)
     wrapped.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -245,6 +245,8 @@ def _units(rec: Recording, units: Mapping[Quantity, str] | None = None) -> Itera
             fitting = units_that_fit(1 / rec.rate, units["time"], "time", 1 / fast, 1 / slow)
             guess = f"is the time unit {' or '.join(fitting)}, not {units['time']}?"
             guess = guess if fitting else "check the times, or the rate"
+        if gap := _hole(rec, slow, fast):
+            guess = f"{gap}: --split gap:SECONDS makes recordings there"
         bound = f"slower than {slow:g} Hz" if rec.rate < slow else f"faster than {fast:g} Hz"
         yield f"rate is {rec.rate:.3g} Hz, {bound}, which no motion recording is: {guess}"
     if rec.gyro is not None:
@@ -257,6 +259,15 @@ def _units(rec: Recording, units: Mapping[Quantity, str] | None = None) -> Itera
                 guess = f"is the unit {' or '.join(fitting) or 'another'}, not {used}?"
             reading = f"{median:.3g} rad/s at the median, {most:.3g} at most"
             yield f"rotation rate is {reading}: {guess}"
+
+
+def _hole(rec: Recording, slow: float, fast: float) -> str:
+    """Name the longest pause of a recording that is sampled well but for its pauses."""
+    steps = np.diff(rec.t)
+    if not 1 / fast <= float(np.median(steps)) <= 1 / slow or rec.rate > slow:
+        return ""
+    at = int(steps.argmax())
+    return f"it pauses for {steps[at]:.4g} s at {rec.t[at]:.3f} s"
 
 
 def _little_rotation(rec: Recording) -> Iterator[Problem]:

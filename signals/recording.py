@@ -67,7 +67,8 @@ class Recording:
     def __post_init__(self) -> None:
         data = np.array(self.data, dtype=np.float32, order="C")
         t = np.array(self.t, dtype=np.float64)
-        where = f"recording '{self.id}'"
+        # A line break in a name would make two lines of the message.
+        where = "recording '{}'".format(self.id.replace("\n", "\\n"))
         if data.ndim != 2 or len(data) != len(self.channels) or data.shape[1:] != t.shape:
             raise InputError(
                 f"{where}: data {data.shape}, {len(self.channels)} channels and times {t.shape} "

@@ -158,7 +158,7 @@ def import_(
     """Convert recordings to the canonical Parquet layout, in m/s², rad/s and seconds.
 
     Layouts of loggers, devices and public data sets are recognised. In texts such as --label,
-    {file}, {folder} and {parent} name a file and its folders.
+    {file}, {folder} and {parent} name a file and its folders, {person} a column person of a CSV.
     """
     from imuscribe.signals.quality import summarise
     from imuscribe.signals.readers.parquet import save

@@ -182,6 +182,11 @@ def _header(
             f"{where}: column '{theirs}' may be {' or '.join(found)}: name it with its unit"
         )
     if not found:
+        if all(re.fullmatch(r"[-+\d.,eE]+", header) for header in matches):
+            raise InputError(
+                f"{where}: has no column '{theirs}': its first line is numbers: with --header none "
+                f"columns are called 1, 2, … (--column {ours}=1)"
+            )
         instead = " or give --rate" if ours == "t" else ""
         raise InputError(
             f"{where}: has no column '{theirs}': {nearest(theirs, matches)} "

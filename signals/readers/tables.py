@@ -137,8 +137,11 @@ def read_table(
     InputError
         If there is no such file, no row, or rows have more cells than there are names.
     """
-    form = form_of(read_text(path, layout.encoding), layout, fits, path)
+    given = read_text(path, layout.encoding)
+    form = form_of(given, layout, fits, path)
     if not form.rows:
+        if given.lstrip()[:1] in ("{", "["):
+            raise InputError(f"{path}: is JSON, not a table: leave --layout out", FOREIGN)
         raise InputError(f"{path}: holds no rows: a recording needs samples", FOREIGN)
     names, notes = distinct(form.names)
     if form.left_out:

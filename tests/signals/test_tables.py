@@ -488,6 +488,34 @@ def test_a_rate_below_two_is_called_slow(tmp_path):
         read_tables(path, layout())
 
 
+def test_a_long_pause_is_named_and_no_other_unit_of_time(tmp_path):
+    times = [*(i / 100 for i in range(30)), *(3600 + i / 100 for i in range(30))]
+    path = write(tmp_path / "a.csv", "t,ax,ay,az", *[f"{t},0,0,9.81" for t in times])
+    with pytest.raises(InputError) as caught:
+        read_tables(path, layout())
+    assert "pauses for 3600 s at 0.290 s: --split gap:SECONDS" in str(caught.value)
+    assert "unit" not in str(caught.value)
+
+
+def test_numbers_in_the_first_line_are_no_names_to_choose_from(tmp_path):
+    path = write(tmp_path / "a.csv", *[f"{i / 100},0,0,9.81" for i in range(30)])
+    with pytest.raises(InputError, match="first line is numbers: with --header none"):
+        read_tables(path, layout())
+
+
+def test_json_is_called_json(tmp_path):
+    path = write(tmp_path / "a.csv", '{"payload": {"values": [[0, 0, 9.81], [0, 0, 9.81]]}}')
+    with pytest.raises(InputError, match="is JSON, not a table: leave --layout out"):
+        read_tables(path, layout())
+
+
+def test_a_line_break_in_the_name_of_a_file_leaves_the_message_one_line(tmp_path):
+    path = write(tmp_path / "a\nb.csv", "t,ax,ay,az", *[f"{i},0,0,9.81" for i in range(30)])
+    with pytest.raises(InputError) as caught:
+        read_tables(path, layout())
+    assert "\n" not in str(caught.value) and "holds a control character" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("said", "message"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -141,11 +142,20 @@ def recordings_of(
     if not is_csv(file):
         return load(file)
     named = pairs_of(columns, "--column OURS=THEIRS")
+    text = read_text(file)
     # Who names the acceleration alone has no gyroscope, nor has a file that never speaks of one.
-    alone = set(ACC) & set(named) or not any(name in read_text(file) for name in GYRO)
-    usual = (*ACC, *(() if alone else GYRO), *(() if rate is not None else ("t",)))
+    alone = set(ACC) & set(named) or not any(name in text for name in GYRO)
+    # Times that are there are named beside a rate too: which of the two holds is not ours to guess.
+    timed = rate is None or has_times(text)
+    usual = (*ACC, *(() if alone else GYRO), *(("t",) if timed else ()))
     names = {name: name for name in usual} | named
     return [check_units(read_csv(file, names, acc_unit, gyro_unit, time_unit, rate, acc_sign))]
+
+
+def has_times(text: str) -> bool:
+    """Whether the header of a table with our names has a column of times, as t or t (ms)."""
+    header = next((line for line in text.splitlines() if "acc_x" in line), "")
+    return re.search(r"(^|[,;\s\"])t($|[,;\s\"(\[])", header) is not None
 
 
 def learnt_alone(adapter: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ from imuscribe.cli.options import (
     TimeUnit,
     command,
     disagreements,
+    is_csv,
     learnt_alone,
     recordings_of,
 )
@@ -153,9 +155,12 @@ def decode(
                 told.add(said)
             yield from found
 
+    stream = recordings()
+    # A mistake in the first file is told before the model loads; who sends names waits for them.
+    first = [] if "-" in files else [*islice(stream, 1)]
     speller = Speller.load(adapter, lexicon)
     readings, waiting = [], []
-    for recording in recordings():
+    for recording in chain(first, stream):
         waiting.append(recording)
         if len(waiting) < k:
             continue
@@ -224,8 +229,12 @@ def in_writing_order(given: Sequence[str]) -> Iterator[Path]:
         if name == "-":
             yield from (Path(line.strip()) for line in sys.stdin if line.strip())
         elif Path(name).is_dir():
-            known = (".csv", ".tsv", ".txt", ".parquet")
-            found = (f for f in Path(name).iterdir() if f.suffix.lower() in known and f.is_file())
+            files = [f for f in Path(name).iterdir() if f.is_file() and f.name[0] != "."]
+            found = [f for f in files if is_csv(f) or f.suffix.lower() == ".parquet"]
+            if others := sorted(f.name for f in files if f not in found):
+                more = f" and {len(others) - 3:,} more" if len(others) > 3 else ""
+                said = f"{', '.join(others[:3])}{more}: neither CSV nor Parquet, left out"
+                typer.echo(f"{name}: {said}", err=True)
             yield from sorted(found, key=_in_order)
         else:
             yield Path(name)

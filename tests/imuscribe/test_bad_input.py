@@ -7,6 +7,7 @@ is as bad as a traceback, so the work that would follow is cut off; nothing may 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,15 @@ ANY_RECIPE = (
 )
 
 
-@pytest.mark.parametrize("command", TAKE_RECIPES, ids=" ".join)
+def each(quick: int) -> list[Any]:
+    """Return the commands; all read recipes in one way, so but the first few are slow tests."""
+    return [
+        pytest.param(command, marks=[pytest.mark.slow] * (i >= quick), id=" ".join(command))
+        for i, command in enumerate(TAKE_RECIPES)
+    ]
+
+
+@pytest.mark.parametrize("command", each(quick=4))
 def test_settings_of_any_recipe(command: tuple[str, ...], no_work: None, tmp_path: Path) -> None:
     recipe, more = TAKE_RECIPES[command]
     check((((*command, recipe, text, *more), said) for text, said in ANY_RECIPE), tmp_path)
@@ -90,7 +99,7 @@ RECIPE_FILES = (
 )
 
 
-@pytest.mark.parametrize("command", TAKE_RECIPES, ids=" ".join)
+@pytest.mark.parametrize("command", each(quick=1))
 def test_files_that_are_no_recipe(command: tuple[str, ...], no_work: None, tmp_path: Path) -> None:
     _, more = TAKE_RECIPES[command]
     rows = []

@@ -60,10 +60,11 @@ TABLES: dict[str, tuple[dict[str, Any], str]] = {
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, str]]:
     """Files that are no recordings, with what is to be said of each."""
     folder = tmp_path_factory.mktemp("files")
-    found = [(folder / "missing.parquet", "no such file"), (folder, "is a folder")]
-    for i, (table, said) in enumerate(TABLES.values()):
-        pq.write_table(pa.table(table), folder / f"{i}.parquet")
-        found.append((folder / f"{i}.parquet", said))
+    found = [(folder / "missing.parquet", "(?i)no such file")]
+    found.append((folder, "(?i)is a folder|is a directory|no such file or packaged recipe"))
+    for name, (table, said) in TABLES.items():
+        pq.write_table(pa.table(table), folder / f"{name}.parquet")
+        found.append((folder / f"{name}.parquet", said))
     save([recording()], folder / "good.parquet")
     whole = (folder / "good.parquet").read_bytes()
     for name, content in (
@@ -95,12 +96,21 @@ READ_RECORDINGS: dict[str, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize("command", READ_RECORDINGS)
+# Those after the first two load a tokenizer or more.
+EACH = [
+    pytest.param(command, marks=[pytest.mark.slow] if i > 1 else [])
+    for i, command in enumerate(READ_RECORDINGS)
+]
+
+
+@pytest.mark.parametrize("command", EACH)
 def test_files_that_hold_no_recordings(
     command: str, files: list[tuple[Path, str]], tmp_path: Path
 ) -> None:
     rows = []
     for path, said in files:
+        if (command, path.stem) == ("data info", "far too large"):
+            continue  # listing such problems is what it is for
         out = str(tmp_path / "out")
         words = [w.replace("FILE", str(path)) for w in READ_RECORDINGS[command]]
         if path.is_dir() and command == "words decode":
@@ -121,7 +131,7 @@ CSVS: dict[str, tuple[str | bytes, tuple[str, ...], str]] = {
     "one row": (HEADER + "0,0,0,9.81,0,0,0\n", UNITS, "."),
     "no numbers": (HEADER + "a,b,c,d,e,f,g\n" * 9, UNITS, "."),
     "a cell of text": (GOOD + "2.0,x,0,9.81,0,0,0\n", UNITS, "."),
-    "another header": ("a,b\n1,2\n3,4\n", UNITS, "acc_x|no time column"),
+    "another header": ("a,b\n1,2\n3,4\n", UNITS, "acc_x|no column 't'"),
     "binary": (bytes(range(256)) * 4, UNITS, "."),
     "a Parquet file": (b"PAR1" + bytes(100), UNITS, "."),
     "no unit": (GOOD, (), "unit"),
@@ -145,23 +155,24 @@ CSVS: dict[str, tuple[str | bytes, tuple[str, ...], str]] = {
 
 def test_csv_files_that_are_none(tmp_path: Path) -> None:
     rows = []
-    for i, (content, options, said) in enumerate(CSVS.values()):
-        path = tmp_path / f"{i}.csv"
+    for name, (content, options, said) in CSVS.items():
+        path = tmp_path / f"{name}.csv"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         out = str(tmp_path / "out.parquet")
         said_of = {word.partition("=")[0] for word in options}
-        named = [f"--column={name}={name}" for name in ("t", *ACC, *GYRO) if name not in said_of]
+        named = [f"--column={ours}={ours}" for ours in ("t", *ACC, *GYRO) if ours not in said_of]
         command = ("data", "import", str(path), "--layout", "csv", "--out", out)
-        rows.append(((*command, *named, *options), said))
+        if name != "one row":  # which is kept, and told to be too short
+            rows.append(((*command, *named, *options), said))
         rows.append((("predict", str(path), *options), said))
     rows += [
         (("data", "import", "x.csv", "--layout", "cvs", "--out", "x.parquet"), "csv"),
         (
-            ("data", "import", str(tmp_path / "1.csv"), "--layout", "csv", "--out", "x.csv"),
+            ("data", "import", str(tmp_path / "no unit.csv"), "--layout", "csv", "--out", "x.csv"),
             r"\.parquet",
         ),
         (("predict", str(tmp_path / "none.csv"), *UNITS), "no such file"),
         (("predict", "x.parquet", "--acc-unit", "g"), "leave them out"),
-        (("predict", str(tmp_path / "0.csv"), "--top", "0", *UNITS), "top"),
+        (("predict", str(tmp_path / "empty.csv"), "--top", "0", *UNITS), "top"),
     ]
     check(rows, tmp_path)

@@ -88,11 +88,12 @@ def test_files_that_other_commands_made(tmp_path: Path) -> None:
             (("map", "enrol", good, "--mapping", place), "."),
             (("map", "export", f"{out}.onnx", "--mapping", place), "."),
             (("map", "gallery", place), "."),
-            (("words", "decode", place), "."),
             (("recipe", "show", place), "no such file or packaged recipe"),
             (("recipe", "cp", place, out), "no such file or packaged recipe"),
         ]
-    check([row for row in rows if row[0] != ("words", "decode", good)], tmp_path)
+    rows.append((("words", "decode", str(tmp_path / "nowhere")), "."))
+    rows.append((("words", "decode", str(tmp_path / "run0")), "no recording there"))
+    check(rows, tmp_path)
 
 
 OPTIONS: tuple[tuple[tuple[str, ...], str], ...] = (

@@ -15,9 +15,9 @@ from tests.imuscribe.mistakes import check
 
 TAKE_RECIPES: dict[tuple[str, ...], tuple[str, tuple[str, ...]]] = {
     ("train",): ("demo", ("--dry-run",)),
+    ("sweep",): ("demo", ()),
     ("run",): ("demo", ("--dry-run",)),
     ("recipe", "validate"): ("demo", ()),
-    ("sweep",): ("demo", ()),
     ("align", "pretrain"): ("demo", ()),
     ("align", "train"): ("align-hapt", ()),
     ("map", "fit"): ("map-demo", ()),
@@ -68,7 +68,7 @@ def each(quick: int) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("command", each(quick=4))
+@pytest.mark.parametrize("command", each(quick=2))
 def test_settings_of_any_recipe(command: tuple[str, ...], no_work: None, tmp_path: Path) -> None:
     recipe, more = TAKE_RECIPES[command]
     check((((*command, recipe, text, *more), said) for text, said in ANY_RECIPE), tmp_path)

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from imuscribe.signals.cleaning import CleanConfig, fresh_samples
 from imuscribe.signals.errors import InputError, usable
 from imuscribe.signals.motion.plausible import (
+    FACE_DOWN,
     NO_GRAVITY,
     ONLY_GRAVITY,
     OUT_OF_REACH,
     doubts,
+    face_down,
     without_gravity,
 )
 from imuscribe.signals.motion.turning import Verdict, judge, misfits
@@ -30,6 +32,7 @@ KINDS = {
     NO_GRAVITY: "",
     ONLY_GRAVITY: "",
     DISAGREE: "",
+    FACE_DOWN: "",
     "repeats": "of their samples",
     "irregular clock": "spread of the steps",
     "gap": "of their time",
@@ -173,6 +176,7 @@ def summarise(
             ever[sensor] = max(magnitude, ever.get(sensor, 0.0))
     lacking = without_gravity(recordings)
     verdict, contradict = axes(recordings)
+    down = face_down(recordings)
     for rec in tqdm(recordings, desc="inspect", unit="rec", disable=not progress):
         for problem in inspect(rec, reach[rec.device]):
             found.setdefault(problem.kind, []).append((problem, rec.id))
@@ -181,6 +185,8 @@ def summarise(
             found.setdefault(NO_GRAVITY, []).append((Problem(NO_GRAVITY, said), rec.id))
         if said := contradict.get((rec.device, rec.subject)):
             found.setdefault(DISAGREE, []).append((Problem(DISAGREE, said), rec.id))
+        if said := down.get((rec.device, rec.subject)):
+            found.setdefault(FACE_DOWN, []).append((Problem(FACE_DOWN, said), rec.id))
     problems = {kind: _finding(found[kind]) for kind in KINDS if kind in found}
     if refused:
         about = {"share": 1.0, "limits": {}, "example": str(refused[0])}

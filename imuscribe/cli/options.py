@@ -167,10 +167,11 @@ def learnt_alone(adapter: Path) -> bool:
 
 
 def disagreements(recordings: Sequence[Recording]) -> list[str]:
-    """Return how acceleration and rotation rate contradict each other, each way once."""
+    """Return how acceleration and rotation rate contradict each other, and who is face down."""
+    from imuscribe.signals.motion.plausible import face_down
     from imuscribe.signals.quality import axes
 
-    return sorted(set(axes(recordings)[1].values()))
+    return sorted({*axes(recordings)[1].values(), *face_down(recordings).values()})
 
 
 def examples(*lines: str) -> str:

@@ -5,6 +5,7 @@ import pytest
 
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.load import read
+from imuscribe.signals.motion.plausible import face_down
 from imuscribe.signals.quality import check_units, inspect, keep_usable, summarise
 from imuscribe.signals.readers.parquet import save
 from imuscribe.signals.recording import ACC, GYRO, STANDARD_GRAVITY, Recording
@@ -81,3 +82,19 @@ def test_people_without_gravity_are_told_from_others(caplog):
     with pytest.raises(InputError, match="cannot be used"):
         keep_usable(bob, "mine", most=1)
     assert summarise([*ann, *bob])["problems"]["no gravity"]["recordings"] == 6
+
+
+def test_who_always_holds_a_device_face_down_may_have_the_opposite_sign():
+    recordings = [moved(seed, subject="ann").replace(id=f"a{seed}") for seed in range(5)]
+    assert face_down(recordings) == {}
+    # Turned over as a whole, acceleration still goes with the rotation rate: only this tells.
+    over = [
+        rec.replace(data=np.concatenate([-rec.data[:3], rec.data[3:]]), subject="bob", id=f"b{i}")
+        for i, rec in enumerate(recordings)
+    ]
+    (said,) = face_down([*recordings, *over]).values()
+    assert "--acc-sign down" in said
+    assert summarise([*recordings, *over])["problems"]["face down"]["recordings"] == 5
+    # Now and then is how a hand moves.
+    now_and_then = [rec.replace(subject="ann") for rec in over[:1]]
+    assert face_down([*recordings, *now_and_then]) == {}

@@ -16,7 +16,10 @@ from imuscribe.signals.recording import METADATA, Recording
 
 _DATA = (".csv", ".txt", ".log", ".dat", ".json", ".mat", ".zip", ".tsv", ".xlsx", ".xls")
 _SHOWN = 5
-_UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, OSError, RecursionError)
+_UNREADABLE = (
+    *(LookupError, ValueError, TypeError, AttributeError, OSError, RecursionError),
+    OverflowError,
+)
 _HEAD = 8192
 _log = logging.getLogger(__name__)
 

@@ -64,16 +64,6 @@ def test_a_file_cut_anywhere_is_read_or_refused_in_one_line(made, tmp_path):
         path.write_bytes(whole)
 
 
-def test_a_number_too_large_for_any_clock_is_one_line(tmp_path):
-    made = next(made for made in SAMPLES if made.name == "sisfall")
-    made.write(tmp_path)
-    for path in tmp_path.rglob("*.txt"):
-        path.write_text("9" * 400 + path.read_text())
-    with pytest.raises(InputError, match="too large|cannot be used"):
-        dialect("sisfall").read(tmp_path)
-
-
-
 def androsensor(path):
     next(made for made in SAMPLES if made.name == "androsensor").write(path)
 

@@ -19,7 +19,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-W=${WORK:-/tmp/imuscribe-gpu}
+W=${WORK:-$(dirname "$(mktemp -u)")/imuscribe-gpu}
 OUT=${OUT:-$W/out}
 PENS=unipen_capitals_digits.parquet
 LETTERS=charsense.parquet

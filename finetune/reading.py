@@ -30,9 +30,6 @@ from imuscribe.signals.windows import cut
 if TYPE_CHECKING:
     from imuscribe.finetune.scoring import LabelScorer
 
-_SHARPNESS = 0.02
-"""Cosine that is worth a factor e between two sequences shown; chosen on simulated people."""
-
 
 class Reader:
     """A language model that reads recordings; it is loaded when first asked.
@@ -162,19 +159,9 @@ class Reader:
         found: NDArray[np.float32] = self._loaded[0].sensor.read(signals)
         return found
 
-    def nearest(self, signals: Array, shown: Array, known: Array) -> NDArray[np.float32]:
-        """Return log-probabilities of the nearest of some sequences shown, shape (n, n_shown).
-
-        The encoder's features decide: a softmax over their cosines, after the mean of the `known`,
-        those it has learnt from, is taken off.
-        """
-        embed = self._loaded[0].sensor.embed
-        middle = embed(known).mean(axis=0)
-        of, to = (embed(x) - middle for x in (signals, shown))
-        cosine = of @ to.T
-        cosine /= np.linalg.norm(of, axis=1)[:, None] * np.linalg.norm(to, axis=1) + 1e-9
-        scaled = cosine / _SHARPNESS
-        found: NDArray[np.float32] = scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)
+    def embed(self, signals: Array) -> Array:
+        """Return the sensor encoder's features of whole sequences, shape (n, n_features)."""
+        found: Array = self._loaded[0].sensor.embed(signals)
         return found
 
     def write(

@@ -1,38 +1,54 @@
 """Whether a killed command, started again, leaves what it leaves when nobody kills it.
 
-Each command works on tiny simulated letters. Once it runs to its end; then it is killed (SIGKILL)
-at random points of that time, sometimes twice, and started again until it ends. Every file it
-leaves is then compared byte by byte. What says when or how long is left out: ``environment.json``,
-``train-log.jsonl``, keys of JSON and columns of Parquet that are dates, seconds or speeds.
+Each command works on tiny simulated letters. Once it runs to its end in a process of its own; then
+it is killed at random points, sometimes twice, and started again until it ends. Half of the points
+are processor times, half stand right before something is written, renamed or removed. Every file
+that is left is then compared byte by byte, half-written ones that stayed too. What says when or how
+long is left out: ``environment.json``, ``report.html`` and ``report.md`` (drawn from the metrics
+compared here), keys of JSON and columns of Parquet that are dates, seconds or speeds.
 
-python -m bench.kill [--points 8] [--seed 0] [--only train] [--minutes 20]
+Libraries are imported once: a command is a fork of this process, so that no point falls on an
+import and forty take minutes on a loaded core.
+
+python -m bench.kill FOLDER [--points 8] [--seed 0] [--only train] [--minutes 20]
 """
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
 import random
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import time
+import traceback
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+ROOT = Path(__file__).resolve().parents[1]
 
-TIMED = ("environment.json", "train-log.jsonl", "report.html", ".lock")
-"""Names of files that say when or how long; a report is drawn from the metrics compared here."""
+TIMED = ("environment.json", "report.html", "report.md")
+"""Names of files that say when or how long."""
 TIMES = re.compile(r"second|date|time|speed|took|started|finished|per_s$|ms$|environment|command")
-LEARNT = ["train.epochs=2", "train.batch_size=2", "train.start_from=null", "model.dtype=fp32"]
-LEARNT += ["train.checkpoint_every=1", "evaluate.methods=[fine-tuned]"]
+WRITES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree")
+"""What Python tells of before it is done, besides a file that is opened to be written."""
+WARM = (
+    *("imuscribe.cli", "imuscribe.finetune.trainer", "imuscribe.finetune.reading"),
+    *("imuscribe.eval.tasks.letters", "imuscribe.mapping3d.fit", "imuscribe.signals.readers.csv"),
+    *("sklearn.ensemble", "pyarrow.parquet", "datasets"),
+)
 LETTERS = ["labels=A-C", "simulate.people=2", "simulate.repetitions=1", "simulate.labels=A-C"]
-SPLIT = ["split.train=sim-001", "split.test=sim-002"]
+LETTERS += ["split.train=sim-001", "split.test=sim-002", "model.dtype=fp32", "train.epochs=2"]
+LETTERS += ["train.batch_size=2", "train.checkpoint_every=1", "train.start_from=null", "out=."]
+METHODS = "evaluate.methods=[zero-shot,fine-tuned,random-forest]"
 MAPPING = ["labels=A-C", "simulate.labels=A-C", "simulate.repetitions=2", "encoder.width=8"]
 MAPPING += ["encoder.size=8", "fit.epochs=3", "fit.triplets=60", "copies=0", "view.steps=16"]
 
@@ -40,27 +56,15 @@ MAPPING += ["encoder.size=8", "fit.epochs=3", "fit.triplets=60", "copies=0", "vi
 def commands(inputs: Path) -> dict[str, list[str]]:
     """Return each command's arguments; it works in a folder of its own."""
     base, data = f"model.base={inputs / 'base'}", str(inputs / "letters.parquet")
-    methods = "evaluate.methods=[zero-shot,fine-tuned,random-forest]"
     table = ["--layout", "csv", "--acc-unit", "m/s^2", "--gyro-unit", "rad/s", "--label", "{file}"]
     names = ("t", *(f"{sensor}_{axis}" for sensor in ("acc", "gyro") for axis in "xyz"))
     table += [word for name in names for word in ("--column", f"{name}={name}")]
-    tokens = ["--max-tokens", "8000", "--reasoning-tokens", "999", "--teacher", "computed"]
+    pairs = ["--tokenizer", str(inputs / "base"), "--max-tokens", "8000"]
+    pairs += ["--reasoning-tokens", "999", "--teacher", "computed", "--out", "pairs.jsonl"]
     return {
-        "train": [
-            "train",
-            "demo",
-            *LETTERS,
-            *SPLIT,
-            *LEARNT,
-            base,
-            "train.checkpoint_every=1",
-            "out=.",
-        ],
-        "run": ["run", "demo", *LETTERS, *SPLIT, *LEARNT, base, methods, "out=."],
-        "pairs build": [
-            *("pairs", "build", data, "--out", "pairs.jsonl", "--tokenizer", str(inputs / "base")),
-            *tokens,
-        ],
+        "train": ["train", "demo", *LETTERS, "evaluate.methods=[fine-tuned]", base],
+        "run": ["run", "demo", *LETTERS, METHODS, base],
+        "pairs build": ["pairs", "build", data, *pairs],
         "map fit": ["map", "fit", "map-demo", *MAPPING, "out=."],
         "data import": ["data", "import", str(inputs / "tables"), *table, "--out", "mine.parquet"],
     }
@@ -82,21 +86,76 @@ def prepare(inputs: Path) -> None:
         (inputs / "tables" / f"{rec.id}.csv").write_text("\n".join(lines), encoding="utf-8")
 
 
-def started(arguments: list[str], place: Path) -> subprocess.Popen[bytes]:
-    """Start a command in a folder; what it says is kept in a file beside that."""
-    place.mkdir(parents=True, exist_ok=True)
-    root = str(Path(__file__).resolve().parents[1])
-    said = place.with_suffix(".log").open("ab")
+def apart(arguments: list[str], place: Path) -> int:
+    """Run a command to its end in a process of its own; return its status."""
+    place.mkdir(parents=True)
     words = [sys.executable, "-m", "imuscribe", *arguments]
-    environment = os.environ | {"PYTHONPATH": root}
-    return subprocess.Popen(words, cwd=place, env=environment, stdout=said, stderr=said)
+    with place.with_suffix(".log").open("ab") as said:
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        return subprocess.call(words, cwd=place, env=environment, stdout=said, stderr=said)
 
 
-def whole(arguments: list[str], place: Path) -> str:
-    """Run a command to its end; return the last line it says if it fails."""
-    if started(arguments, place).wait() == 0:
-        return ""
-    return place.with_suffix(".log").read_text(encoding="utf-8").strip().splitlines()[-1]
+def forked(
+    arguments: list[str], place: Path, seconds: float = 0.0, write: int = 0
+) -> tuple[int, float]:
+    """Run a command, killed after some processor time or before its n-th write.
+
+    Returns its exit status, negative where it was killed, and the processor time that it took. How
+    often it wrote is left beside the folder.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        try:
+            _become(arguments, place, seconds, write)
+        finally:
+            os._exit(70)
+    _, status, used = os.wait4(child, 0)
+    return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+
+
+def _become(arguments: list[str], place: Path, seconds: float, write: int) -> None:
+    """Be the command, in a process that was just forked; does not return."""
+    import numpy as np
+    import torch
+
+    from imuscribe.cli import main
+
+    with place.with_suffix(".log").open("ab") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+    os.chdir(place)
+    sys.argv = ["imuscribe", *arguments]
+    random.seed()  # a fork begins with its parent's draws, a process of its own does not
+    np.random.seed()
+    torch.seed()
+    writes = [0]
+
+    def tell(event: str, about: tuple[Any, ...]) -> None:
+        opened = event == "open" and isinstance(about[2], int) and about[2] & (os.O_WRONLY | os.O_RDWR)
+        if event in WRITES or opened:
+            writes[0] += 1
+            if writes[0] == write:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    status = 0
+    if seconds:
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends a process as SIGKILL does
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+    sys.addaudithook(tell)
+    try:
+        main()
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    counted = writes[0]
+    place.with_suffix(".writes").write_text(str(counted), encoding="utf-8")
+    os._exit(status)
 
 
 def contents(place: Path) -> dict[str, bytes]:
@@ -108,13 +167,15 @@ def contents(place: Path) -> dict[str, bytes]:
 
 def timeless(path: Path) -> bytes:
     """Return a file's bytes, those of JSON and Parquet without what says when or how long."""
-    if path.suffix == ".json":
-        return json.dumps(_without(json.loads(path.read_bytes()))).encode()
     data = path.read_bytes()
+    if path.suffix == ".json":
+        return json.dumps(_without(json.loads(data))).encode()
+    if path.name == "train-log.jsonl":
+        return "\n".join(json.dumps(_without(json.loads(line))) for line in data.split(b"\n")[:-1]).encode()
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        table = pq.read_table(io.BytesIO(data))
+        table = pq.read_table(io.BytesIO(data), use_threads=False)
         timed = [name for name in table.column_names if name == "seconds"]
         if timed:
             rows = table.drop_columns(timed).to_pylist()
@@ -128,62 +189,83 @@ def _without(value: Any) -> Any:
     return [_without(one) for one in value] if isinstance(value, list) else value
 
 
-def killed(arguments: list[str], place: Path, waits: list[float]) -> tuple[int, str]:
-    """Kill a command after each of some seconds, then let it end; return how often it was."""
-    times = 0
-    for wait in waits:
-        process = started(arguments, place)
-        try:
-            process.wait(wait)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            times += 1
-    return times, whole(arguments, place)
-
-
 def differing(expected: Mapping[str, bytes], found: Mapping[str, bytes]) -> list[str]:
     """Return the files that differ, are missing, or are left over."""
     names = sorted({*expected, *found})
     return [name for name in names if expected.get(name) != found.get(name)]
 
 
+def last_line(place: Path) -> str:
+    """Return the last thing a command said."""
+    return (place.with_suffix(".log").read_text(encoding="utf-8").strip() or "?").splitlines()[-1]
+
+
+def try_command(
+    name: str, arguments: list[str], home: Path, points: int, rng: random.Random, end: float
+) -> str:
+    """Kill a command at so many points; return its row of the table."""
+    # Every folder has the same name, so that nothing differs for its path alone.
+    if apart(arguments, home / "apart" / "work"):
+        sys.exit(f"{name}: {last_line(home / 'apart' / 'work')}")
+    expected = contents(home / "apart" / "work")
+    place = home / "whole" / "work"
+    status, seconds = forked(arguments, place)
+    if status:
+        sys.exit(f"{name}: {last_line(place)}")
+    wrong = [f"whole: {one}" for one in differing(expected, contents(place))]
+    writes = int(place.with_suffix(".writes").read_text(encoding="utf-8"))
+    done = kills = 0
+    for i in range(points):
+        if time.monotonic() > end:
+            break
+        place = home / str(i) / "work"
+        for _ in range(1 + (i % 4 >= 2)):
+            by = {"write": rng.randint(1, writes)} if i % 2 else {"seconds": seconds * rng.random()}
+            status, _ = forked(arguments, place, **by)
+            kills += status < 0
+        if status and forked(arguments, place)[0]:
+            differ = [last_line(place)]
+        else:
+            differ = differing(expected, contents(place))
+        wrong += [f"{i} ({by}): {one}" for one in differ]
+        done += 1
+        if not differ:
+            shutil.rmtree(place.parent)
+    row = f"{name:14}{seconds:>8.1f}{writes:>8}{done:>8}{kills:>8}{len(expected):>7}"
+    return f"{row}  {'; '.join(wrong) or 'none'}"
+
+
+def warm(modules: Iterable[str]) -> None:
+    """Import what commands need; nothing may start a thread, which a fork would lose."""
+    for module in modules:
+        importlib.import_module(module)
+
+
 def main() -> None:
     """Print a table: command, points, what was killed, what differs."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="Receives what differed, and what was said.")
     parser.add_argument("--points", type=int, default=8, help="Of each command.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=1e9, help="Begin no further point after.")
     parser.add_argument("--only", action="append", help="A command; repeat for more.")
     given = parser.parse_args()
-    end, rng = time.monotonic() + 60 * given.minutes, random.Random(given.seed)
-    with TemporaryDirectory() as folder:
-        root = Path(folder)
-        (root / "inputs").mkdir()
+    end, root = time.monotonic() + 60 * given.minutes, given.folder.resolve()
+    (root / "inputs").mkdir(parents=True)
+    warm(WARM)
+    child = os.fork()
+    if child == 0:
         prepare(root / "inputs")
-        print(f"{'command':14}{'seconds':>8}{'points':>8}{'killed':>8}{'files':>7}  differing")
-        for name, arguments in commands(root / "inputs").items():
-            if given.only and name not in given.only:
-                continue
-            # Every folder has the same name, so that nothing differs for its path alone.
-            start, home = time.monotonic(), root / name.replace(" ", "-")
-            if failed := whole(arguments, home / "whole" / "work"):
-                sys.exit(f"{name}: {failed}")
-            seconds, expected = time.monotonic() - start, contents(home / "whole" / "work")
-            points = kills = 0
-            wrong: list[str] = []
-            for i in range(given.points):
-                if time.monotonic() > end:
-                    break
-                # Imports take most of a short command: its second half has more points.
-                waits = [seconds * (1 - rng.random() ** 2) for _ in range(1 + (i % 4 == 3))]
-                place = home / str(i) / "work"
-                times, failed = killed(arguments, place, waits)
-                differ = [failed] if failed else differing(expected, contents(place))
-                wrong += [f"{i} ({waits[0]:.2f} s): {one}" for one in differ]
-                points, kills = points + 1, kills + times
-            row = f"{name:14}{seconds:>8.1f}{points:>8}{kills:>8}{len(expected):>7}"
-            print(f"{row}  {'; '.join(wrong) or 'none'}", flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    print([open(f'/proc/self/task/{t}/comm').read() for t in os.listdir('/proc/self/task')], flush=True)
+    titles = "".join(f"{title:>8}" for title in ("seconds", "writes", "points", "killed"))
+    print(f"{'command':14}{titles}{'files':>7}  differing", flush=True)
+    for name, arguments in commands(root / "inputs").items():
+        if not given.only or name in given.only:
+            rng = random.Random(f"{name} {given.seed}")
+            home = root / name.replace(" ", "-")
+            print(try_command(name, arguments, home, given.points, rng, end), flush=True)
 
 
 if __name__ == "__main__":

@@ -301,7 +301,8 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
             if tokens is not None and self.recipe is not None:
                 save_tokens(tokens, self.recipe.label_set, folder)
             (folder / COMPLETE).unlink(missing_ok=True)
-            hashes = {path.name: sha256(path) for path in sorted(folder.iterdir())}
+            written = [path for path in sorted(folder.iterdir()) if path.name[0] != "."]
+            hashes = {path.name: sha256(path) for path in written}
             write_text(folder / COMPLETE, json.dumps(hashes, indent=1))
 
     def _load_from_checkpoint(self, folder: str, model: torch.nn.Module | None = None) -> None:

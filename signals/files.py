@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
 import shutil
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +22,11 @@ AnyPath = str | os.PathLike[str]
 _LONGEST = 200
 # Names that one operating system keeps for itself.
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE)
+
+# A folder on a network may be written to from several computers.
+_HERE = f"{zlib.crc32(platform.node().encode()):08x}"
+_UNFINISHED = re.compile(rf"\.(.+)\.(\d+)-{_HERE}\.(tmp|old)")
+_swept: set[Path] = set()
 
 
 def safe_name(text: str) -> str:
@@ -64,13 +71,15 @@ def _escaped(found: re.Match[str]) -> str:
 def atomic_path(path: AnyPath) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` only if the block succeeds.
 
-    An exception, a full disk or Ctrl-C leaves the previous file as it was and no debris. The folder
-    is created when missing; what the operating system refuses to write is an `InputError`.
+    An exception, a full disk or Ctrl-C leaves the previous file as it was and no debris; that of a
+    process that was killed is removed when the next one writes there. The folder is created when
+    missing; what the operating system refuses to write is an `InputError`.
     """
     final = Path(path)
-    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    temporary = _beside(final, "tmp")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(final.parent)
         yield temporary
         os.replace(temporary, final)
     except OSError as error:
@@ -88,8 +97,8 @@ def whole_folder(path: AnyPath, marker: str = "") -> Iterator[Path]:
     Every such folder holds the file `marker`: one without it is somebody else's, and refused.
     """
     final = Path(path)
-    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-    old = final.with_name(f".{final.name}.{os.getpid()}.old")
+    temporary, old = _beside(final, "tmp"), _beside(final, "old")
+    _sweep(final.parent)
     if marker and final.is_dir() and any(final.iterdir()) and not (final / marker).is_file():
         raise InputError(
             f"{final}: holds files but no {marker}, so it is not ours to replace: "
@@ -115,6 +124,40 @@ def whole_folder(path: AnyPath, marker: str = "") -> Iterator[Path]:
             old.unlink()
         else:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(final: Path, ending: str) -> Path:
+    """Return where this process keeps what is to become, or was, a file or folder."""
+    return final.with_name(f".{final.name}.{os.getpid()}-{_HERE}.{ending}")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed left in a folder; once in a process."""
+    if folder in _swept or sys.platform == "win32":  # where asking for a process may end it
+        return
+    _swept.add(folder)
+    with suppress(OSError):
+        for path in folder.iterdir():
+            found = _UNFINISHED.fullmatch(path.name)
+            if found is None or _runs(int(found[2])):
+                continue
+            whole = folder / found[1]
+            if found[3] == "old" and not os.path.lexists(whole):  # killed between two renames
+                path.rename(whole)
+            elif path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it is somebody else's
+        pass
+    return True
 
 
 @contextmanager

@@ -1,5 +1,9 @@
 """Nothing outside the folder that was named is ever written or removed, whatever the data says."""
 
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +14,7 @@ from hypothesis import strategies as st
 from imuscribe.eval.run import run
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import inside, safe_name, text_of_name, whole_folder
+from imuscribe.signals.files import inside, safe_name, text_of_name, whole_folder, write_text
 from imuscribe.signals.readers.parquet import save
 
 HOSTILE = ["..", ".", "../x", "a/b", "/etc/x", "~", "", " ", "x.", "con", "AUX.txt", "a\0b", "a\\b"]
@@ -134,3 +138,29 @@ def test_subjects_named_like_paths_touch_nothing_outside_the_run(letters, tiny_m
     assert around() == before
     folds = {text_of_name(path.name) for path in (out / "tiny" / "folds").iterdir()}
     assert folds == set(names.values())
+
+
+def test_what_a_killed_process_left_is_swept_and_what_it_replaced_comes_back(tmp_path):
+    script = """
+import os, signal, sys
+from pathlib import Path
+from imuscribe.signals.files import atomic_path, whole_folder
+place = Path(sys.argv[1])
+with atomic_path(place / "a.txt") as temporary, whole_folder(place / "b") as folder:
+    temporary.write_text("half")
+    (folder / "x").write_text("half")
+    Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+"""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "x").write_text("whole")
+    # killed before `b` is moved away; afterwards as if it had been moved, but not replaced
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    left = sorted(path.name for path in tmp_path.iterdir() if path.name != "b")
+    assert len(left) == 2
+    (tmp_path / "b").rename(tmp_path / left[1].replace(".tmp", ".old"))
+    ours = tmp_path / left[0].replace(left[0].split(".")[-2].split("-")[0], str(os.getppid()))
+    ours.write_text("of a process that runs")
+    write_text(tmp_path / "c.txt", "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([ours.name, "b", "c.txt"])
+    assert (tmp_path / "b" / "x").read_text() == "whole"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from imuscribe.eval.result import Result
 from imuscribe.eval.run import read_run, task_of
 from imuscribe.recipes.methods import is_baseline
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import write_text
+from imuscribe.signals.files import parsed_json, write_text
 
 LEDGER = Path("docs") / "results.json"
 
@@ -98,7 +97,7 @@ def write(ledger: Path, results: Sequence[Result]) -> None:
 def read(ledger: Path) -> list[Result]:
     """Return the results of a ledger."""
     try:
-        rows = json.loads(ledger.read_text(encoding="utf-8"))
+        rows = parsed_json(ledger.read_text(encoding="utf-8"))
     except OSError:
         raise InputError(f"{ledger}: no such ledger: add a run to make it") from None
     except ValueError as error:

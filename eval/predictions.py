@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.signals.files import atomic_path
+from imuscribe.signals.files import atomic_path, parsed_json
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
@@ -190,22 +190,22 @@ def load(path: Path, key: str, asked: Sequence[Recording]) -> Predictions | None
         return None
     try:
         table = pq.read_table(path)
-    except pa.ArrowInvalid:  # damaged: it is made again
-        return None
-    meta = json.loads((table.schema.metadata or {}).get(_META, b"{}"))
-    if meta.get("key") != key:
-        return None
-    frame = table.to_pandas()
-    known = {rec.id: rec for rec in asked}
-    if not known.keys() >= set(frame["id"]):
-        return None
-    scored = [name for name in frame.columns if name.startswith(PREFIX)]
-    return Predictions.of(
-        [known[i] for i in frame["id"]],
-        [name.removeprefix(PREFIX) for name in scored],
-        frame[scored].to_numpy(dtype=np.float64),
-        frame["tokens"].to_numpy(dtype=np.int64),
-        float(frame["seconds"].iloc[0]),
-        meta["fit_seconds"],
-        meta["note"],
-    )
+        meta = parsed_json((table.schema.metadata or {}).get(_META, b"{}"))
+        if meta.get("key") != key:
+            return None
+        frame = table.to_pandas()
+        known = {rec.id: rec for rec in asked}
+        if not known.keys() >= set(frame["id"]):
+            return None
+        scored = [name for name in frame.columns if name.startswith(PREFIX)]
+        return Predictions.of(
+            [known[i] for i in frame["id"]],
+            [name.removeprefix(PREFIX) for name in scored],
+            frame[scored].to_numpy(dtype=np.float64),
+            frame["tokens"].to_numpy(dtype=np.int64),
+            float(frame["seconds"].iloc[0]),
+            meta["fit_seconds"],
+            meta["note"],
+        )
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None  # damaged: it is made again

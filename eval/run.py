@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from imuscribe.eval.task import Task, Unit
 from imuscribe.recipes.load import KINDS, dump, name_labels
 from imuscribe.recipes.schema import Experiment
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.signals.files import held, write_text
+from imuscribe.signals.files import held, parsed_json, write_text
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +137,7 @@ def _read(folder: Path, name: str) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{folder}: has no {name}: give the folder of a finished run")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parsed_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: is no JSON ({error}): run the recipe again") from None
     if not isinstance(found, dict):

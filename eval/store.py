@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from imuscribe.eval.predictions import Predictions, load, save
-from imuscribe.signals.files import inside, write_text
+from imuscribe.signals.files import inside, parsed_json, write_text
 from imuscribe.signals.recording import Recording
 
 
@@ -71,7 +71,7 @@ class Store:
 def _stored(path: Path) -> dict[str, Any]:
     """Return what a file holds: nothing if it is missing, damaged or an older version's."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = parsed_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
     return stored if isinstance(stored, dict) else {}

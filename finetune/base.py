@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from imuscribe.models.weights import (
 from imuscribe.prompts.ask.tokens import check_hub, load_tokenizer, packaged_gguf
 from imuscribe.recipes.schema import LoraConfig, ModelConfig, Recipe
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.signals.files import cache_dir, whole_folder
+from imuscribe.signals.files import cache_dir, parsed_json, whole_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,7 +183,7 @@ def converted() -> Path:
 def has_converted() -> bool:
     """Whether the packaged model has been converted and is whole; a damaged one is made again."""
     try:
-        json.loads((converted() / "config.json").read_text(encoding="utf-8"))
+        parsed_json((converted() / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return is_whole(converted() / "model.safetensors")

@@ -5,7 +5,6 @@ Nobody it knows may be tested as one whom it does not.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from imuscribe.finetune.rows import Row
 from imuscribe.recipes.load import dump
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import sha256
+from imuscribe.signals.files import parsed_json, sha256
 from imuscribe.signals.recording import Recording
 
 KEY = "learnt_from"
@@ -54,7 +53,7 @@ def lineage(recipe: Recipe, recordings: Sequence[Recording], start: Path | None)
 def read(adapter: Path) -> Lineage | None:
     """Return what ``training.json`` says the adapter has learnt from; None if it does not."""
     try:
-        found = json.loads((adapter / "training.json").read_text(encoding="utf-8")).get(KEY)
+        found = parsed_json((adapter / "training.json").read_text(encoding="utf-8")).get(KEY)
         whole = bool(found) and all(item.keys() >= _ITEM for item in found)
     except (OSError, ValueError, AttributeError, TypeError):
         return None

@@ -9,7 +9,6 @@ Imports torch: import this module only when reading begins.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +36,7 @@ from imuscribe.models.weights import (
     shapes,
 )
 from imuscribe.recipes.schema import ModelConfig
-from imuscribe.signals.files import cache_dir
+from imuscribe.signals.files import cache_dir, parsed_json
 
 _UNUSUAL = (
     *("use_dora", "rank_pattern", "alpha_pattern", "layers_to_transform", "exclude_modules"),
@@ -70,7 +69,7 @@ def load_quick(
     ):
         return None
     try:
-        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        settings = parsed_json((folder / "config.json").read_text(encoding="utf-8"))
         tokenizer = QuickTokenizer(words)
     except Exception:  # some are a library's own: `load_base` makes a damaged file again
         return None

@@ -37,7 +37,7 @@ from imuscribe.recipes.fingerprint import fingerprint
 from imuscribe.recipes.load import dump, load_recipe, name_labels
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import held, write_text
+from imuscribe.signals.files import held, parsed_json, write_text
 from imuscribe.signals.motion.familiar import ranges
 from imuscribe.signals.recording import Recording
 
@@ -105,6 +105,8 @@ def _train(
     identity = _identity(recipe, recordings, rows)
     if resume and _read(out / "adapter" / "training.json") == identity:
         log.info("%s: already trained", out)
+        if _is_first():  # may have been killed before it did so
+            shutil.rmtree(out / "checkpoints", ignore_errors=True)
         return out / "adapter"
     checkpoint = _checkpoint(out, identity) if resume else None
 
@@ -227,7 +229,7 @@ def _checkpoint(out: Path, identity: Identity) -> Path | None:
 def _read(path: Path) -> Identity:
     """Return the identity in a ``training.json``, empty where there is none or it is damaged."""
     try:
-        values: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+        values: dict[str, Any] = dict(parsed_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return {}
     values.pop(KEY, None)
@@ -244,7 +246,7 @@ def _save(network: PreTrainedModel, recipe: Recipe, final: Path, texts: Mapping[
         if (tokens := sensor_of(network)) is not None:
             save_tokens(tokens, recipe.label_set, folder)
         path = folder / "adapter_config.json"
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        config: dict[str, Any] = parsed_json(path.read_text(encoding="utf-8"))
         # peft writes a set, in an order that differs from run to run.
         config["target_modules"] = sorted(config["target_modules"])
         config["base_model_name_or_path"] = title(recipe.model)

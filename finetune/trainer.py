@@ -10,6 +10,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -50,7 +51,7 @@ from imuscribe.models.sensor.files import (
 from imuscribe.models.sensor.projector import attach, sensor_of
 from imuscribe.recipes.schema import LoraConfig, Recipe
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import sha256, write_text
+from imuscribe.signals.files import parsed_json, sha256, write_text
 from imuscribe.signals.recording import Array
 
 COMPLETE = "complete"
@@ -173,7 +174,7 @@ def damage(folder: Path) -> str:
     """
     try:
         text = (folder / COMPLETE).read_text(encoding="utf-8")
-        hashes = dict(json.loads(text)) if text else {}
+        hashes = dict(parsed_json(text)) if text else {}
     except (OSError, ValueError, TypeError):
         return COMPLETE
     for name, known in hashes.items():
@@ -337,9 +338,12 @@ class Monitor(TrainerCallback):  # type: ignore[misc]
         if state.is_world_process_zero:
             lines: list[str] = []
             if state.global_step and self._path.exists():
-                lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-            whole = [line for line in lines if line.endswith("\n")]
-            kept = [line for line in whole if json.loads(line)["step"] <= state.global_step]
+                lines = self._path.read_text(encoding="utf-8").splitlines()
+            kept = []
+            for line in lines:
+                with suppress(ValueError, LookupError, TypeError):  # one that was cut
+                    if parsed_json(line)["step"] <= state.global_step:
+                        kept.append(f"{line}\n")
             write_text(self._path, "".join(kept))
         self._bar = tqdm(
             total=state.max_steps,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from imuscribe.models.fit import History, seeded
 from imuscribe.recipes.load import dump
 from imuscribe.recipes.mapping import SIDES, MapRecipe
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.signals.files import write_text
+from imuscribe.signals.files import parsed_json, write_text
 from imuscribe.signals.labels import balanced
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ def train_or_read(
     """
     path, noted = folder / ENCODER, folder / "encoder.json"
     key = sha256(key.encode()).hexdigest()
-    known = json.loads(noted.read_text(encoding="utf-8")) if noted.is_file() else {}
+    known = _noted(noted)
     mapper = _known(path) if known.get("key") == key else None
     if mapper is None:
         noted.unlink(missing_ok=True)  # it speaks of the encoder that is about to be replaced
@@ -208,6 +209,15 @@ def thinned(kept: Prepared, most: int | None, seed: int) -> Prepared:
 def _joined(a: Samples, b: Samples) -> Samples:
     fields = ("x", "labels", "people", "weight")
     return Samples(*(np.concatenate([getattr(a, name), getattr(b, name)]) for name in fields))
+
+
+def _noted(path: Path) -> dict[str, Any]:
+    """Return what was written down of an encoder; nothing where it is missing or damaged."""
+    try:
+        known = parsed_json(path.read_text(encoding="utf-8"))
+        return known if {"key", "held_out", "epochs", "seconds"} <= known.keys() else {}
+    except (OSError, ValueError, AttributeError):
+        return {}
 
 
 def _known(path: Path) -> Mapper | None:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import atomic_path
+from imuscribe.signals.files import atomic_path, parsed_json
 from imuscribe.signals.readers.parquet import save, scan
 from imuscribe.signals.recording import METADATA, Array, Recording
 
@@ -68,7 +68,8 @@ def write(path: Path, about: Mapping[str, Any], recordings: Sequence[Recording],
         table = table.replace_schema_metadata({_KEY: json.dumps(said)})
         pq.write_table(table, temporary, compression="zstd")
         _read(temporary)
-        if _is_whole(path):
+        same = path.is_file() and temporary.read_bytes() == path.read_bytes()
+        if not same and _is_whole(path):
             with atomic_path(_previous(path)) as kept:
                 kept.write_bytes(path.read_bytes())
 
@@ -105,7 +106,7 @@ def _read_parquet(path: Path) -> Content:
     table = pq.read_table(path)
     if _KEY not in (table.schema.metadata or {}):
         raise ValueError("recordings without embeddings")
-    about = json.loads(table.schema.metadata[_KEY])
+    about = parsed_json(table.schema.metadata[_KEY])
     _check_format(about.pop("format"), FORMAT, path)
     if about.pop("sha256") != _sum(about, table):
         raise ValueError("its checksum is another")
@@ -123,7 +124,7 @@ def _read_zip(path: Path) -> Content:
         size = sum(part.file_size for part in file.infolist())
         if size > max(_SMALL, _MOST_PACKED * path.stat().st_size):
             raise ValueError(f"its parts would unpack to {size:,} bytes")
-        about = json.loads(file.read("about.json"))
+        about = parsed_json(file.read("about.json"))
         sums = about.pop("sha256")
         parts = {name: file.read(name) for name in sums}
     for name, part in parts.items():
@@ -133,7 +134,7 @@ def _read_zip(path: Path) -> Content:
     about["excluded"] = about.pop("strangers")
     x = np.load(io.BytesIO(parts["embeddings"]), allow_pickle=False)
     plain = pq.read_table(io.BytesIO(parts["recordings"]))
-    items = [Item(**item) for item in json.loads(parts["items"])]
+    items = [Item(**item) for item in parsed_json(parts["items"])]
     return Content(about, items, x, lambda: _recordings(plain))
 
 

@@ -21,7 +21,7 @@ from imuscribe.recipes.mapping import Side, ViewConfig
 from imuscribe.signals.cleaning import CleanConfig, clean
 from imuscribe.signals.config import Config
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import atomic_path
+from imuscribe.signals.files import atomic_path, parsed_json
 from imuscribe.signals.recording import Array, Recording
 
 FORMAT = "1"
@@ -147,7 +147,7 @@ class Mapper:
             raise InputError(f"encoder {path}: no such file: make one with 'imuscribe map fit'")
         try:
             with safe_open(str(path), "pt") as file:
-                stored = json.loads((file.metadata() or {})[_KEY])
+                stored = parsed_json((file.metadata() or {})[_KEY])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if stored["format"] != FORMAT:
                 raise InputError(

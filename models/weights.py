@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import parsed_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,7 +108,7 @@ def is_whole(path: Path) -> bool:
             head = int.from_bytes(file.read(_HEAD), "little")
             if not 0 < head <= size - _HEAD:
                 return False
-            about: dict[str, Any] = json.loads(file.read(head))
+            about: dict[str, Any] = parsed_json(file.read(head))
         ends = [entry["data_offsets"][1] for name, entry in about.items() if name[:2] != "__"]
         return size == _HEAD + head + max(ends, default=0)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -132,7 +133,7 @@ def adapter_settings(adapter: Path) -> dict[str, Any]:
 def read_object(path: Path, what: str) -> dict[str, Any]:
     """Return the JSON object in a file; InputError if it holds anything else."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parsed_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         values = None
     if not isinstance(values, dict):

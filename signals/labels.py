@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import parsed_json
 
 if TYPE_CHECKING:
     from imuscribe.signals.recording import Recording
@@ -79,7 +79,7 @@ def _items(text: str | Sequence[str]) -> list[str]:
     if not _is_list(text):
         return [item.strip() for item in text.split(",")]
     try:
-        return [str(item).strip() for item in json.loads(text)]
+        return [str(item).strip() for item in parsed_json(text)]
     except ValueError:
         raise InputError(
             f"labels '{text}': is no list: write '[\"walking, fast\", \"sitting\"]'"

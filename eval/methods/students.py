@@ -6,7 +6,6 @@ to answer differs.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Sequence
 from contextlib import closing
@@ -22,7 +21,7 @@ from imuscribe.prompts.ask.templates import PromptBuilder
 from imuscribe.prompts.serialize import build_serializer
 from imuscribe.prompts.teacher.pair_files import DataCard, Row, write_pairs
 from imuscribe.prompts.teacher.teach import teach
-from imuscribe.signals.files import inside
+from imuscribe.signals.files import inside, parsed_json
 from imuscribe.signals.recording import Recording
 
 if TYPE_CHECKING:
@@ -182,7 +181,7 @@ class StudentTrainer:
         ]
         adapter = train(recipe, recordings, place, rows=[taught[i] for i in order])
         tokens = sum(lengths[i] for i in order)
-        last = json.loads((place / "train-log.jsonl").read_text("utf-8").splitlines()[-1])
+        last = parsed_json((place / "train-log.jsonl").read_text("utf-8").splitlines()[-1])
         return adapter, {
             "rows": len(order),
             "passes": len(order) / len(taught),

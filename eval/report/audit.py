@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -17,7 +16,7 @@ from imuscribe.eval.report.figures import drawings
 from imuscribe.eval.report.page import Page, Picture, Section, Text, counted
 from imuscribe.eval.report.render import as_html, markdown_table
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import atomic_path, write_text
+from imuscribe.signals.files import atomic_path, parsed_json, write_text
 from imuscribe.signals.motion.audit import (
     ODD_FORM,
     ODD_RECORDING,
@@ -167,7 +166,7 @@ def _odd_recordings(
 def read_audit(path: Path, facts: Mapping[str, Any], labels: Iterable[str]) -> dict[str, set[str]]:
     """Return the flagged ids of an audit of a run's own data, by flag."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parsed_json(path.read_text(encoding="utf-8"))
         flagged = {flag: set(ids) for flag, ids in values["flagged"].items()}
         audited, sha256, labelled = values["data"], values["sha256"], set(values["labels"])
     except OSError:

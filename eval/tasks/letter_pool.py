@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
@@ -14,6 +13,7 @@ from imuscribe.eval.environment import data_facts
 from imuscribe.eval.predictions import PREFIX, Predictions
 from imuscribe.eval.store import Store
 from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.files import parsed_json
 from imuscribe.words.channel import LetterPool
 from imuscribe.words.letters import Float, log_softmax
 
@@ -77,12 +77,21 @@ def pool_of_frames(frames: Sequence[pd.DataFrame], methods: Sequence[str], name:
 
 def _predictions(folder: Path) -> list[pd.DataFrame]:
     import pandas as pd
+    import pyarrow as pa
 
     whole = folder / "predictions.parquet"
     files = [whole] if whole.is_file() else sorted(folder.glob("folds/*/*.parquet"))
     if not files:
         raise InputError(f"letters '{folder}': no predictions there: give a run's folder")
-    return [pd.read_parquet(file) for file in files]
+    found = []
+    for file in files:
+        try:
+            found.append(pd.read_parquet(file))
+        except (pa.ArrowException, OSError, ValueError):
+            raise InputError(f"{file}: is damaged: run it again") from None
+        if missing := {"id", "subject", "label", "method"} - set(found[-1].columns):
+            raise InputError(f"{file}: is no table of predictions: it has no {min(missing)}")
+    return found
 
 
 def _simulated(recipe: WordsRecipe | AdaptRecipe, store: Store, progress: bool) -> LetterPool:
@@ -135,7 +144,13 @@ def letters_source(recipe: WordsRecipe | AdaptRecipe) -> dict[str, dict[str, Any
     for folder in recipe.letters:
         path = Path(folder) / "environment.json"
         if path.is_file():
-            found.append(json.loads(path.read_text(encoding="utf-8"))["data"])
+            try:
+                about = parsed_json(path.read_text(encoding="utf-8"))["data"]
+                found.append({"path": str(about["path"]), "sha256": str(about["sha256"])})
+            except (ValueError, LookupError, TypeError):
+                raise InputError(
+                    f"{path}: does not say which data the run read: run it again"
+                ) from None
         else:  # somebody else's answers
             found.append(data_facts(str(Path(folder) / "predictions.parquet")))
     if odd := [one for one in found if one["sha256"] != found[0]["sha256"]]:

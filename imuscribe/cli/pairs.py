@@ -15,6 +15,7 @@ import typer
 
 from imuscribe.cli.options import Overrides, command, refuse_overwriting
 from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.files import parsed_json
 
 if TYPE_CHECKING:
     from imuscribe.prompts.ask.templates import PromptBuilder
@@ -251,7 +252,7 @@ def _check_people(names: Iterable[str], people: Collection[str], where: object) 
 
 def _json_object(given: str) -> Any:
     with suppress(ValueError):
-        if isinstance(fields := json.loads(given), dict):
+        if isinstance(fields := parsed_json(given), dict):
             return fields
     hint = "give a JSON object such as '{\"seed\": null}'"
     raise InputError(f"--extra is {given!r}: no JSON object: {hint}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from imuscribe.models.config import BORROWED, MARK, SensorConfig
 from imuscribe.models.weights import read_weights
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import atomic_path, sha256, write_text
+from imuscribe.signals.files import atomic_path, parsed_json, sha256, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -66,9 +66,9 @@ def encoder_hash(folder: Path) -> str:
 def about_encoder(folder: Path) -> dict[str, Any]:
     """Return what an encoder's folder says of it; InputError where it holds none."""
     try:
-        values: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        values: dict[str, Any] = parsed_json((folder / SETTINGS).read_text(encoding="utf-8"))
         values["sensor"].items()
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
             f"sensor.pretrained '{folder}': holds no pretrained encoder: make one with "
             "'imuscribe align pretrain'"
@@ -133,9 +133,9 @@ def find_tokens(folder: Path, network: Any) -> SensorTokens:
 def about_tokens(folder: Path) -> tuple[SensorConfig, list[str]]:
     """Return the configuration and the labels of the head that an adapter's folder states."""
     try:
-        values = json.loads((folder / ABOUT_TOKENS).read_text(encoding="utf-8"))
+        values = parsed_json((folder / ABOUT_TOKENS).read_text(encoding="utf-8"))
         return SensorConfig.parse(values["sensor"], str(folder / ABOUT_TOKENS)), values["labels"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(

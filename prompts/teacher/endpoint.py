@@ -27,6 +27,7 @@ from pydantic import Field
 from imuscribe.prompts.teacher.chat import Reply, Request, Stopped, Unanswered
 from imuscribe.signals.config import Config
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import parsed_json
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -180,7 +181,7 @@ class Endpoint:
     def _reply(self, data: bytes, request: Request) -> Reply:
         """Return what the server sent as an answer, if it is one."""
         try:
-            fields = json.loads(data)
+            fields = parsed_json(data)
             choice = fields["choices"][0]
             text = choice["message"]["content"] or ""
             usage = fields.get("usage") or {}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.signals.files import atomic_path, write_text
+from imuscribe.signals.files import atomic_path, parsed_json, write_text
 
 Row = dict[str, Any]
 Rows = Sequence[Mapping[str, Any]]
@@ -87,7 +87,7 @@ def _read_jsonl(path: str | os.PathLike[str]) -> list[Row]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parsed_json(line)
         except ValueError as error:
             raise InputError(f"{path} line {number}: is not JSON ({error})") from error
         _check_row(row, f"{path} line {number}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -202,6 +203,26 @@ def test_one_person_alone_has_nobody_to_learn_from(tmp_path):
     predictions(people=1).to_parquet(tmp_path / "predictions.parquet")
     with pytest.raises(InputError, match="channel is learnt from other people"):
         run(study(tmp_path, tmp_path, NOUNS), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("predictions.parquet", b"", "is damaged"),
+        ("predictions.parquet", b"PAR1", "is damaged"),
+        ("environment.json", b"{", "does not say which data"),
+        ("environment.json", b"[" * 9000, "does not say which data"),
+        ("environment.json", b'{"data": []}', "does not say which data"),
+    ],
+)
+def test_a_damaged_run_is_one_line(run_folder, tmp_path, name, content, message):
+    folder = Path(shutil.copytree(run_folder, tmp_path / "letters"))
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        run(study(folder, tmp_path, NOUNS), progress=False)
+    predictions().drop(columns="method").to_parquet(folder / "predictions.parquet")
+    with pytest.raises(InputError, match="no table of predictions: it has no method"):
+        run(study(folder, tmp_path, NOUNS), progress=False)
 
 
 def test_the_same_fold_given_twice_is_refused(run_folder, tmp_path):

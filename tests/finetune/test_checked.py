@@ -115,6 +115,8 @@ def test_weights_that_are_not_the_adapters_are_one_line(
         ("recipe.yaml", None, "holds no recipe.yaml"),
         ("recipe.yaml", b"a: [", "line 1"),
         ("base.json", b"{", "base.json is damaged"),
+        ("base.json", b"[" * 9000, "base.json is damaged"),
+        (CONFIG, b'{"r": ' + b"[" * 9000, "adapter_config.json is damaged"),
     ],
 )
 def test_a_damaged_file_is_one_line(

@@ -66,6 +66,8 @@ def test_train_learns_and_saves_a_whole_adapter(
     assert config["target_modules"] == sorted(config["target_modules"])
     card = (adapter / "README.md").read_text()
     assert "16 recordings" in card and "TODO" not in card and "{" not in card.split("## Recipe")[0]
+    (tmp_path / "checkpoints").mkdir(exist_ok=True)  # as one that is killed at last leaves it
+    assert train(recipe(epochs=8), letters(2, 2, "A-D"), tmp_path) == adapter
     assert not (tmp_path / "checkpoints").exists()
     assert not list(tmp_path.glob(".*"))
 

@@ -244,6 +244,8 @@ def test_damage_is_detected_or_harmless(tmp_path_factory, data):
 def test_the_last_good_gallery_stays(tmp_path):
     path = tmp_path / "g.imu"
     gallery(4).save(path)
+    gallery(4).save(path)
+    assert not (tmp_path / "g.imu.previous").exists()  # what replaces its like replaces nothing
     gallery(6).save(path)
     assert len(Gallery.load(tmp_path / "g.imu.previous")) == 4
     path.write_bytes(path.read_bytes()[:200])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.files import parsed_json
 from imuscribe.signals.readers.dialects.entry import Dialect
 from imuscribe.signals.readers.dialects.streams import Numbers, Stream, Take, stream
 from imuscribe.signals.readers.tables import read_text
@@ -22,8 +22,8 @@ _AXIS = re.compile(r"(acc|gyr)[a-z]*[ _.]?([xyz])", re.IGNORECASE)
 
 def _loaded(path: Path) -> Any:
     try:
-        return json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
+        return parsed_json(read_text(path))
+    except ValueError as error:
         raise InputError(f"{path}: not JSON: {str(error)[:100]}") from None
 
 

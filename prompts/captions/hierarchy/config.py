@@ -1,0 +1,66 @@
+"""What a caption tells, how long it may be, and what was noted of a recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from imuscribe.prompts.captions.hierarchy.strokes import StrokeConfig
+from imuscribe.prompts.captions.hierarchy.structure import StructureConfig
+from imuscribe.signals.config import Config
+
+Level = Literal["semantic", "structural", "statistical"]
+LEVELS: tuple[Level, ...] = ("semantic", "structural", "statistical")
+"""The levels, in the order of a caption."""
+BUDGETS: dict[frozenset[str], int] = {
+    frozenset(["statistical"]): 512,
+    frozenset(["structural"]): 512,
+    frozenset(["semantic"]): 256,
+    frozenset(["structural", "statistical"]): 1024,
+    frozenset(["semantic", "statistical"]): 1024,
+    frozenset(["semantic", "structural"]): 512,
+    frozenset(LEVELS): 1024,
+}
+"""Tokens of each combination of levels, those of SensorLM's captions."""
+
+
+class CaptionConfig(Config):
+    """What a caption tells, and how long it may be."""
+
+    levels: tuple[Level, ...] = Field(default=LEVELS, min_length=1)
+    """Some of semantic, structural and statistical."""
+    numbers: bool = True
+    """False: words alone, such as "from the start to the middle"."""
+    rate: bool = False
+    """Say the sampling rate."""
+    absent: bool = False
+    """Say what is not there: a gyroscope, peaks."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Most tokens. None: `BUDGETS` where a tokenizer is given, any number where none is."""
+    most_events: int = Field(default=8, ge=0)
+    """Most events and moods: the longest."""
+    seed: int = 0
+    """With the recording's id it decides which wordings are taken."""
+    structure: StructureConfig = StructureConfig()
+    strokes: StrokeConfig | None = StrokeConfig()
+    """How strokes are found in recordings with a case (2d or 3d); None: trends there too."""
+
+    @field_validator("levels")
+    @classmethod
+    def _once(cls, levels: tuple[Level, ...]) -> tuple[Level, ...]:
+        return tuple(level for level in LEVELS if level in levels)
+
+
+@dataclass(frozen=True)
+class Event:
+    """What somebody noted of a recording: an activity, or with ``kind="mood"`` how they felt.
+
+    `start` and `end` are seconds from the recording's first sample; `end` may be left out.
+    """
+
+    name: str
+    start: float
+    end: float | None = None
+    kind: Literal["activity", "mood"] = "activity"

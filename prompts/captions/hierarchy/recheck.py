@@ -1,0 +1,294 @@
+"""Whether a caption is true: every claim worked out again from the recording, one by one.
+
+Nothing of how captions are written is used here but the bounds of its settings and its words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imuscribe.prompts.captions.explain import UP
+from imuscribe.prompts.captions.hierarchy.config import CaptionConfig, Event
+from imuscribe.prompts.captions.hierarchy.filling import WORDS, Claim, level_word, named
+from imuscribe.prompts.captions.hierarchy.fitting import Caption
+from imuscribe.prompts.captions.hierarchy.structure import Mask, sensors_of
+from imuscribe.prompts.tables import tables
+from imuscribe.signals.motion.frames import writing_motion
+from imuscribe.signals.recording import Recording
+
+Values = NDArray[np.float64]
+_NUMBER = re.compile(r"[-−]?\d+(?:\.\d+)?")
+
+
+@dataclass(frozen=True)
+class Recount:
+    """What a check of a caption has found."""
+
+    claims: int
+    numbers: int
+    """Claims that are numbers."""
+    errors: tuple[str, ...]
+    """What is false, one sentence each."""
+
+
+def recount(
+    caption: Caption,
+    rec: Recording,
+    missing: Mask | None = None,
+    events: Sequence[Event] = (),
+) -> Recount:
+    """Check every claim of a caption, and that every number of its text is one.
+
+    Parameters
+    ----------
+    caption : Caption
+    rec : Recording
+        The recording it is about, or another one.
+    missing : ndarray of bool, optional
+        True where a value is missing, as the caption was told.
+    events : sequence of Event
+        What was noted, as the caption was told.
+
+    Returns
+    -------
+    Recount
+        One error for each claim that does not hold, and for each number that claims nothing.
+    """
+    truth, text = _Truth(rec, missing, events, caption.config), caption.text
+    errors = []
+    for claim in caption.claims:
+        said = text[claim.start : claim.end]
+        if claim.value is not None and float(said) != claim.value:
+            errors.append(f'"{said}" claims {claim.value:g}')
+        elif shown := truth.refutes(claim, said):
+            errors.append(f'"{said}" ({claim.kind} {claim.channel}): {shown}')
+    covered = [(c.start, c.end) for c in caption.claims if c.value is not None or c.word in text]
+    covered = [span for span in covered if span[1] - span[0] < 60]
+    names = {named(channel)[k] for channel in rec.channels for k in (0, 1)}
+    covered += [m.span() for name in names for m in re.finditer(re.escape(name), text)]
+    for found in _NUMBER.finditer(text):
+        if not any(start <= found.start() and found.end() <= end for start, end in covered):
+            errors.append(f'"{found[0]}" claims nothing')
+    numbers = sum(claim.value is not None for claim in caption.claims)
+    return Recount(len(caption.claims), numbers, tuple(errors))
+
+
+class _Truth:
+    """What holds of a recording, worked out when asked."""
+
+    def __init__(
+        self,
+        rec: Recording,
+        missing: Mask | None,
+        events: Sequence[Event],
+        config: CaptionConfig,
+    ) -> None:
+        self.rec, self.events, self.config = rec, events, config
+        self.t = rec.t - rec.t[0]
+        lost = np.zeros(rec.data.shape, dtype=bool) if missing is None else np.asarray(missing)
+        self.present = ~np.broadcast_to(lost, rec.data.shape)
+        step = config.structure.seconds(rec.duration)
+        n = int(rec.duration / step + 1e-6)
+        self.edges = [k * step for k in range(n)] + [float(self.t[-1])]
+        self._levels: dict[str, Values] = {}
+
+    def refutes(self, claim: Claim, said: str) -> str:
+        """Return what the recording shows instead; nothing where the claim holds."""
+        kind = claim.kind
+        if claim.value is not None:
+            shown = self._figure(claim)
+            digits = len(said.partition(".")[2])
+            slack = 0.5 * 10.0**-digits + 1e-9 * abs(shown)
+            return "" if abs(shown - claim.value) <= slack + 1e-12 else f"it is {shown:.6g}"
+        if kind in ("rises", "falls", "steady"):
+            return "" if self._goes(claim) else "it does not"
+        if kind in ("peak", "drop"):
+            return "" if self._stands_out(claim) else "there is none"
+        if kind == "point":
+            at = np.abs(np.arange(5) / 4 - claim.since / self.rec.duration)
+            words = [tables(WORDS)["points"][k] for k in np.flatnonzero(at < at.min() + 3e-3)]
+            return "" if claim.word in words else f"that is {words[0]}"
+        if kind in ("height", "spread"):
+            value = self._figure(claim._replace(kind="mean" if kind == "height" else "deviation"))
+            word = level_word(kind, claim.channel, value)
+            return "" if word == claim.word else f"it is {word}"
+        if kind == "part":
+            parts = tables(WORDS)["parts"]
+            share = self._figure(claim._replace(kind="missing"))
+            word = [parts[bound] for bound in parts if share >= float(bound)][-1]
+            return "" if word == claim.word and share > 0 else f"it is {share:.1f} %"
+        if kind == "stroke":
+            return "" if self._goes_on_paper(claim) else "the hand goes another way"
+        return "" if self._holds(claim) else "it is not so"
+
+    def _holds(self, claim: Claim) -> bool:
+        """Whether a claim without a figure holds."""
+        structure, rec = self.config.structure, self.rec
+        if claim.kind == "calm":
+            return bool(np.ptp(self._known(claim.channel)) <= structure.tolerance(claim.channel))
+        if claim.kind == "no peak":
+            return not any(self._peaks(c, sign) for c in rec.channels for sign in (1, -1))
+        if claim.kind == "nothing":
+            return not any(self._events(c) for c in rec.channels)
+        if claim.kind == "gone":
+            names = sensors_of(rec.channels).get(claim.channel, (claim.channel,))
+            return not any(self.present[rec.channels.index(name)].any() for name in names)
+        if claim.kind == "no gyroscope":
+            return not any(name.startswith("gyro_") for name in rec.channels)
+        if claim.kind == "event":
+            return any(
+                claim.word == e.name
+                and claim.since == e.start
+                and claim.until == (e.start if e.end is None else e.end)
+                for e in self.events
+            )
+        told = {"label": rec.label, "placement": rec.placement, "case": rec.case}
+        given = " ".join(told[claim.kind].replace("_", " ").split())
+        return claim.word.lower() == given.lower()
+
+    # Numbers ------------------------------------------------------------------------------------
+
+    def _figure(self, claim: Claim) -> float:
+        """Return what a number should be, in its unit."""
+        rec, kind = self.rec, claim.kind
+        seconds = 60.0 if claim.unit == "min" else 1.0
+        gap = rec.duration / (rec.n_samples - 1) if rec.n_samples > 1 else 0.0
+        if kind == "time":
+            return claim.since / seconds
+        if kind == "length":
+            return (rec.duration + gap) / seconds
+        if kind == "rate":
+            return 1 / gap
+        if kind == "period":
+            return gap
+        if kind == "missing":
+            names = sensors_of(rec.channels)[claim.channel]
+            rows = [self.present[rec.channels.index(name)] for name in names]
+            return float(100 * (1 - np.mean(rows)))
+        if kind == "level":
+            return self._mean(claim.channel, claim.since, claim.until)
+        k = rec.channels.index(claim.channel)
+        values = rec.data[k][self.present[k]].astype(np.float64)
+        if kind == "deviation":
+            return float(values.std())
+        if kind == "constant" and np.ptp(values) > 1e-6 * max(1.0, float(abs(values[0]))):
+            return float("nan")
+        return float({"least": np.min, "greatest": np.max}.get(kind, np.mean)(values))
+
+    def _mean(self, channel: str, since: float, until: float) -> float:
+        """Return the mean of the line through a channel's samples between two times."""
+        k = self.rec.channels.index(channel)
+        row, seen, t = self.rec.data[k].astype(np.float64), self.present[k], self.t
+        area = length = 0.0
+        for i in np.flatnonzero((t[:-1] < until) & (t[1:] > since) & seen[:-1] & seen[1:]):
+            a, b = max(since, t[i]), min(until, t[i + 1])
+            ends = np.interp([a, b], t[i : i + 2], row[i : i + 2])
+            area, length = area + (b - a) * float(ends.mean()), length + b - a
+        enough = length >= self.config.structure.present * (until - since) - 1e-9
+        return area / length if enough and length > 0 else float("nan")
+
+    def levels(self, channel: str) -> Values:
+        """Return the level of each bin; nan where it is missing."""
+        if channel not in self._levels:
+            spans = zip(self.edges, self.edges[1:], strict=False)
+            self._levels[channel] = np.array([self._mean(channel, *span) for span in spans])
+        return self._levels[channel]
+
+    def _known(self, channel: str) -> Values:
+        levels = self.levels(channel)
+        known: Values = levels[np.isfinite(levels)]
+        return known
+
+    # Trends -------------------------------------------------------------------------------------
+
+    def _goes(self, claim: Claim) -> bool:
+        first = int(np.argmin(np.abs(np.array(self.edges) - claim.since)))
+        last = int(np.argmin(np.abs(np.array(self.edges) - claim.until)))
+        return self._trend(claim.channel, first, last) == claim.kind
+
+    def _trend(self, channel: str, first: int, last: int) -> str:
+        """Return what a channel does from one edge of a bin to another."""
+        wide = float(np.ptp(self._known(channel)))
+        levels = self.levels(channel)[first:last]
+        edges = np.array(self.edges[first : last + 1])
+        middles, seen = 0.5 * (edges[1:] + edges[:-1]), np.isfinite(levels)
+        if wide <= self.config.structure.tolerance(channel) or not (seen[0] and seen[-1]):
+            return ""
+        slope = float(np.polyfit(middles[seen], levels[seen], 1)[0])
+        change, ends = slope * (middles[-1] - middles[0]), levels[-1] - levels[0]
+        least = self.config.structure.change * wide * (1 - 1e-3)
+        if min(change, ends) > least:
+            return "rises"
+        if max(change, ends) < -least:
+            return "falls"
+        flat = self.config.structure.flat * wide * (1 + 1e-3)
+        return "steady" if np.ptp(levels[seen]) < flat else ""
+
+    def _peaks(self, channel: str, sign: int) -> list[int]:
+        """Return the bins of peaks (1) or drops (-1)."""
+        from scipy.signal import find_peaks
+
+        config, known = self.config.structure, self._known(channel)
+        if len(known) < 3 or np.ptp(known) <= config.tolerance(channel):
+            return []
+        up, wide = sign * (self.levels(channel) - known.mean()), float(np.ptp(known))
+        walls = np.where(np.isfinite(up), up, 9 * wide)  # what is missing is no low ground
+        found, more = find_peaks(
+            walls,
+            height=config.height * wide,
+            prominence=config.prominence * wide,
+            width=0,
+        )
+        narrow = more["right_ips"] - more["left_ips"] < config.width
+        found = found[narrow]
+        return [int(k) for k in found if np.isfinite(up[k])]
+
+    def _stands_out(self, claim: Claim) -> bool:
+        place = int(np.argmin(np.abs(np.array(self.edges) - claim.since)))
+        return place in self._peaks(claim.channel, 1 if claim.kind == "peak" else -1)
+
+    def _events(self, channel: str) -> bool:
+        """Whether anything stands out in a channel."""
+        config, n = self.config.structure, len(self.edges) - 1
+        lengths = [round(s / (self.edges[1] - self.edges[0])) for s in config.windows] or [6, 8, 12]
+        trends = any(
+            self._trend(channel, a, a + length)
+            for length in lengths
+            if 3 <= length <= n
+            for a in range(0, n - length + 1, max(1, length // 2))
+        )
+        return trends or bool(self._peaks(channel, 1)) or bool(self._peaks(channel, -1))
+
+    # Strokes ------------------------------------------------------------------------------------
+
+    @cached_property
+    def _path(self) -> tuple[Values, Values]:
+        """Times and positions in the letter's plane, at the recording's own rate."""
+        assert self.config.strokes is not None
+        rows = [
+            np.interp(self.t, self.t[seen], row[seen]) if seen.any() else row * 0
+            for row, seen in zip(self.rec.data, self.present, strict=True)
+        ]
+        motion = writing_motion(self.rec.replace(data=np.stack(rows)), self.config.strokes.frame)
+        return motion.t - motion.t[0], motion.plane("position").astype(np.float64)
+
+    def _goes_on_paper(self, claim: Claim) -> bool:
+        """Whether the hand moves as a stroke says, give or take half a direction."""
+        t, path = self._path
+        inside = (t >= claim.since - 0.03) & (t <= claim.until + 0.03)
+        points = path[:, inside]
+        if " loop" in claim.word:
+            middle = points - points.mean(axis=1, keepdims=True)
+            angle = np.unwrap(np.arctan2(middle[1], middle[0]))
+            turned = float(angle[-1] - angle[0])
+            clockwise = " clockwise" in f" {claim.word.removeprefix('a ')}"
+            return abs(turned) > np.pi and (turned < 0) == clockwise
+        step = points[:, -1] - points[:, 0]
+        way = np.array(UP[claim.word.split(" ")[0]])
+        return bool(way @ step > 0.6 * np.linalg.norm(step))

@@ -333,7 +333,7 @@ def _next_step(path: Path, summary: dict[str, Any]) -> str:
 
 
 def _show(name: str, summary: dict[str, Any]) -> None:
-    from imuscribe.signals.quality import KINDS
+    from imuscribe.signals.quality.problem import KINDS
 
     width = max(60, shutil.get_terminal_size((100, 24)).columns)
     wrap = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)

@@ -167,11 +167,12 @@ def learnt_alone(adapter: Path) -> bool:
 
 
 def disagreements(recordings: Sequence[Recording]) -> list[str]:
-    """Return how acceleration and rotation rate contradict each other, and who is face down."""
+    """Return what recordings contradict: axes, gravity's sign, an axis that is stuck or clipped."""
     from imuscribe.signals.motion.plausible import face_down
-    from imuscribe.signals.quality import axes
+    from imuscribe.signals.quality import axes, faults
 
-    return sorted({*axes(recordings)[1].values(), *face_down(recordings).values()})
+    told = sorted({*axes(recordings)[1].values(), *face_down(recordings).values()})
+    return [*told, *faults(recordings)]
 
 
 def examples(*lines: str) -> str:

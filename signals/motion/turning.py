@@ -49,6 +49,12 @@ _GAIN, _SURE = 0.25, 5.0
 """Many windows: what is left over falls by a fifth on average, by five standard errors."""
 _GAIN_ALONE = 2.0
 """Few windows: what is left over falls to a seventh."""
+_MORE = 0.02
+"""A gyroscope in deg/s is one that turns a little: it fits better than one that does not turn."""
+_STILL = (
+    "gravity stays where it is though the gyroscope turns: is its unit right, and are both of one "
+    "device?"
+)
 
 
 def _turns() -> Float:
@@ -126,7 +132,10 @@ def judge(costs: Float) -> Verdict:
     if not clear.any():
         return Verdict(n, agrees, "")
     best = int(np.where(clear, mean, -np.inf).argmax()) - 1
-    return Verdict(n, False, _told(*_CANDIDATES[best]))
+    scale, turn = _CANDIDATES[best]
+    if scale < 1 and mean[best + 1] - mean[0] < _MORE:
+        return Verdict(n, False, _STILL)
+    return Verdict(n, False, _told(scale, turn))
 
 
 def _left_over(force: Float, gyro: Float, lever: bool) -> Float:

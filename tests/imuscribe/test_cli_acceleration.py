@@ -33,7 +33,7 @@ def log(path, gravity=1.0, user=1.0, sign=1.0, seed=0, n=250):
     g = np.stack([np.sin(tilt), 0 * t, np.cos(tilt)])
     u = np.stack([0.4 * np.sin(7 * t), 0.4 * np.cos(7 * t), 0.2 * np.sin(14 * t)])
     u += rng.normal(scale=0.01, size=u.shape)
-    gyro = np.stack([0 * t, -0.8 * np.cos(2 * t), 0 * t])
+    gyro = np.stack([0 * t, -0.8 * np.cos(2 * t), 0 * t]) + rng.normal(scale=0.01, size=u.shape)
     total = sign * (gravity * g + user * u)
     names = ["t", *(f"{s}.{a}" for s in ("gravity", "user", "acc", "gyro") for a in "xyz")]
     rows = np.concatenate([t[None], sign * g, sign * u, total, gyro]).T

@@ -18,10 +18,10 @@ def moved(seed=0, gravity=1.0, movement=1.0, n=250, **about):
     rng = np.random.default_rng(seed)
     t = np.arange(n) / 100
     tilt = 0.4 * np.sin(2 * t)
-    g = STANDARD_GRAVITY * np.stack([np.sin(tilt), 0 * t, np.cos(tilt)])
+    g = STANDARD_GRAVITY * np.stack([0.8 * np.sin(tilt), 0.6 * np.sin(tilt), np.cos(tilt)])
     user = 5 * np.stack([np.sin(7 * t), np.cos(7 * t), 0.4 * np.sin(14 * t)])
     user += rng.normal(scale=0.05, size=(3, n))
-    gyro = np.stack([0 * t, 0.8 * np.cos(2 * t), 0.2 * np.sin(7 * t)])
+    gyro = np.stack([-0.5 * np.cos(2 * t), 0.8 * np.cos(2 * t), 0.2 * np.sin(7 * t)])
     data = np.concatenate([gravity * g + movement * user, gyro]).astype(np.float32)
     return Recording(f"r{seed}", data, SIX, t, **about)
 

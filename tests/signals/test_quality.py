@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.quality import inspect, summarise
+from imuscribe.signals.quality import check_units, faults, inspect, summarise
 from imuscribe.signals.recording import ACC, GYRO, STANDARD_GRAVITY, Recording
 
 SIX = (*ACC, *GYRO)
@@ -117,3 +117,50 @@ def test_real_flaws_are_found(shared_data):
     spans = summarise(load(shared_data("sp_sw_har.parquet"))[::20])["problems"]
     assert {"zero steps", "gap", "irregular clock"} <= set(spans)
     assert "implausible units" not in {*pen, *phone, *watch, *spans}
+
+
+@pytest.mark.parametrize(("channel", "value"), [(1, 0.0), (2, 9.75), (5, 0.0)])
+def test_an_axis_that_stands_still_while_others_move_is_named_with_its_count(channel, value):
+    rec = jolted()
+    data = rec.data.copy()
+    data[channel] = value
+    data[4] += np.sin(3 * rec.t)
+    (problem,) = [p for p in inspect(rec.replace(data=data)) if p.kind == "stuck axis"]
+    assert f"{SIX[channel]} 200 of 200 at {value:.4g}" in problem.detail
+    assert problem.share == 1
+    (said,) = faults([rec.replace(data=data), rec])
+    assert "stuck axis: 1 of 2 recordings" in said and SIX[channel] in said
+
+
+def test_an_axis_that_stops_half_way_is_stuck_and_one_at_rest_is_not():
+    rec = jolted()
+    data = rec.data.copy()
+    data[1, 80:] = data[1, 80]
+    (problem,) = inspect(rec.replace(data=data))
+    assert problem.kind == "stuck axis" and "acc_y 120 of 200" in problem.detail
+    still = rec.data.copy()
+    still[:, 80:] = still[:, [80]]
+    assert "stuck axis" not in kinds(rec.replace(data=still))
+
+
+def test_an_axis_that_is_clipped_far_below_the_others_is_found():
+    rec = make()
+    data = rec.data.copy()
+    data[0] += 20 * np.sin(rec.t * 9)
+    data[1] = np.clip(data[1] + 15 * np.sin(rec.t * 9 + 1), -6, 6)
+    (problem,) = inspect(rec.replace(data=data), {"acc": 40.0, "gyro": 10.0})
+    assert problem.kind == "clipping" and problem.limits == ("0.61 g",)
+    assert "acc_y" in problem.detail and "acc_x" not in problem.detail
+
+
+@pytest.mark.parametrize(
+    ("written", "rate", "hint"),
+    [
+        ("ms", 1.99, "check the times"),  # 1,990 Hz would be as odd
+        ("s", 0.1, "is the time unit ms, not s"),
+        ("ms", 0.1, "is the time unit us, not ms"),
+    ],
+)
+def test_no_hint_names_a_unit_of_time_that_would_be_as_odd(written, rate, hint):
+    with pytest.raises(InputError, match=hint):
+        check_units(make(t=np.arange(200) / rate), {"time": written})

@@ -133,3 +133,13 @@ def test_what_does_not_turn_by_itself_is_not_blamed(takes):
         )
         shaken.append(rec.replace(data=data))
     assert axes(shaken)[1] == {}
+
+
+def test_gravity_that_stands_still_while_the_gyroscope_turns_is_no_matter_of_degrees():
+    # As much as a hand turns; in deg/s it would be a device that does not turn at all.
+    t = np.arange(200) / 100
+    data = np.zeros((6, 200))
+    data[2] = 9.81
+    data[3], data[4] = 0.5 * np.sin(6 * t), 1.4 * np.cos(5 * t)
+    said = judge(misfits(Recording("r", data, (*ACC, *GYRO), t))).contradiction
+    assert "57" not in said and "gravity stays where it is though the gyroscope turns" in said

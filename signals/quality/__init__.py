@@ -4,56 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imuscribe.signals.cleaning import CleanConfig, fresh_samples
+from imuscribe.signals.cleaning import CleanConfig
 from imuscribe.signals.errors import InputError, usable
 from imuscribe.signals.motion.plausible import (
     FACE_DOWN,
     NO_GRAVITY,
-    ONLY_GRAVITY,
     OUT_OF_REACH,
     doubts,
     face_down,
     without_gravity,
 )
 from imuscribe.signals.motion.turning import Verdict, judge, misfits
-from imuscribe.signals.recording import ACC, GYRO, SENSORS, STANDARD_GRAVITY, Recording
+from imuscribe.signals.quality.channels import clipping, fresh, reach_of, repeats, stuck
+from imuscribe.signals.quality.problem import CLIPPING, DISAGREE, KINDS, STUCK, Problem
+from imuscribe.signals.recording import STANDARD_GRAVITY, Recording
 from imuscribe.signals.units import Quantity, counts_of_gravity, units_that_fit
-
-DISAGREE = "axes disagree"
-KINDS = {
-    "implausible units": "",
-    OUT_OF_REACH: "",
-    NO_GRAVITY: "",
-    ONLY_GRAVITY: "",
-    DISAGREE: "",
-    FACE_DOWN: "",
-    "repeats": "of their samples",
-    "irregular clock": "spread of the steps",
-    "gap": "of their time",
-    "zero steps": "of their steps",
-    "clipping": "of their samples",
-    "little rotation": "",
-    "short": "",
-    "unusable": "",
-}
-"""Every kind of problem, the gravest first, and what its share is of."""
 
 # Hz. Slower than any motion recording, faster than any motion sensor.
 _PLAUSIBLE_RATES = (2.0, 20_000.0)
-_HELD_SHARE = 0.1
+# Seconds between samples that make another unit of time worth a hint: 10 to 1,000 Hz.
+_USUAL_STEPS = (1e-3, 0.1)
 _CLOCK_SPREAD = 0.05
 _GAP_STEPS = 5
-# No motion sensor's range ends below these, so a smaller maximum is no clipping.
-_SMALLEST_RANGE = {"acc": 1.4 * STANDARD_GRAVITY, "gyro": np.deg2rad(100)}
-_PINNED_RUN = 2
-# Axes of one sensor differ by this much in where their range ends.
-_SAME_RANGE = 0.97
 # Beyond a factor 3 from gravity at the median no writing or walking explains the reading.
 _PLAUSIBLE_ACC = (STANDARD_GRAVITY / 3, STANDARD_GRAVITY * 3)
 # Half of the time above 20 rad/s is three turns a second throughout; 70 rad/s, 4000 deg/s, is as
@@ -66,16 +43,6 @@ _MOVING, _TURNING = 2.0, 0.4
 _OF_PERSON, _OF_ALL = 24, 600
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One problem of one recording."""
-
-    kind: str  # one of `KINDS`
-    detail: str  # what was found, with figures
-    share: float = 1.0  # of the samples concerned, 0 to 1
-    limits: tuple[str, ...] = ()  # for clipping: where channels stand still, such as "2 g"
-
-
 def inspect(rec: Recording, reach: Mapping[str, float] | None = None) -> list[Problem]:
     """Look, before cleaning, for what it must handle or nothing can mend, in the order of `KINDS`.
 
@@ -85,16 +52,13 @@ def inspect(rec: Recording, reach: Mapping[str, float] | None = None) -> list[Pr
     impossible = [Problem(kind, detail) for kind, detail in _impossible(rec)]
     if any(problem.kind == OUT_OF_REACH for problem in impossible):
         return impossible  # nothing else can be computed from such numbers
-    fresh = {
-        name: fresh_samples(rec.select(channels), rec.t)
-        for name, channels in SENSORS.items()
-        if set(channels) <= set(rec.channels)
-    }
+    new = fresh(rec)
     return [
         *impossible,
-        *_repeats(fresh),
+        *stuck(rec, new),
+        *repeats(new),
         *_clock(rec),
-        *_clipping(rec, fresh, reach or _reach(rec)),
+        *clipping(rec, new, reach or reach_of(rec)),
         *_little_rotation(rec),
         *_short(rec),
     ]
@@ -153,6 +117,23 @@ def axes(recordings: Sequence[Recording]) -> tuple[Verdict, dict[tuple[str, str]
     return everything, contradict
 
 
+def faults(recordings: Sequence[Recording]) -> list[str]:
+    """Say which recordings have an axis that is stuck or clipped: how many, and the worst."""
+    reach = _reach(recordings)
+    found: dict[str, list[tuple[Problem, str]]] = {}
+    for rec in recordings:
+        new = fresh(rec)
+        for problem in (*stuck(rec, new), *clipping(rec, new, reach[rec.device])):
+            found.setdefault(problem.kind, []).append((problem, rec.id))
+    return [
+        f"{kind}: {finding['recordings']:,} of {len(recordings):,} recordings, such as "
+        f"{finding['example']}"
+        for kind in (STUCK, CLIPPING)
+        if kind in found
+        for finding in [_finding(found[kind])]
+    ]
+
+
 def summarise(
     recordings: Sequence[Recording], refused: Sequence[InputError] = (), progress: bool = False
 ) -> dict[str, Any]:
@@ -169,11 +150,7 @@ def summarise(
     from tqdm import tqdm
 
     found: dict[str, list[tuple[Problem, str]]] = {}
-    reach: dict[str, dict[str, float]] = {}
-    for rec in recordings:
-        ever = reach.setdefault(rec.device, {})
-        for sensor, magnitude in _reach(rec).items():
-            ever[sensor] = max(magnitude, ever.get(sensor, 0.0))
+    reach = _reach(recordings)
     lacking = without_gravity(recordings)
     verdict, contradict = axes(recordings)
     down = face_down(recordings)
@@ -206,6 +183,16 @@ def summarise(
         "axes": {"compared": verdict.windows, "agree": verdict.agrees and not contradict},
         "problems": problems,
     }
+
+
+def _reach(recordings: Sequence[Recording]) -> dict[str, dict[str, float]]:
+    """Return the largest magnitude that each sensor of each device ever delivered."""
+    reach: dict[str, dict[str, float]] = {}
+    for rec in recordings:
+        ever = reach.setdefault(rec.device, {})
+        for sensor, magnitude in reach_of(rec).items():
+            ever[sensor] = max(magnitude, ever.get(sensor, 0.0))
+    return reach
 
 
 def _windows(recordings: Sequence[Recording], most: int) -> NDArray[np.float64]:
@@ -246,11 +233,11 @@ def _units(rec: Recording, units: Mapping[Quantity, str] | None = None) -> Itera
         yield f"median acceleration is {median:.3g} m/s², a still device reads 9.81: {guess}"
     slow, fast = _PLAUSIBLE_RATES
     if rec.rate and not slow <= rec.rate <= fast:
-        guess = f"is the time unit {'ms or us' if rec.rate < slow else 's'}?"
-        if "time" in units:
-            fitting = units_that_fit(1 / rec.rate, units["time"], "time", 1 / fast, 1 / slow)
-            guess = f"is the time unit {' or '.join(fitting)}, not {units['time']}?"
-            guess = guess if fitting else "check the times, or the rate"
+        used, step = units.get("time", "s"), 1 / rec.rate
+        low, high = _USUAL_STEPS if rec.rate < slow else (1 / fast, 1 / slow)
+        fitting = units_that_fit(step, used, "time", low, high)
+        guess = f"is the time unit {' or '.join(fitting)}, not {used}?"
+        guess = guess if fitting else "check the times, or the rate"
         if gap := _hole(rec, slow, fast):
             guess = f"{gap}: --split gap:SECONDS makes recordings there"
         bound = f"slower than {slow:g} Hz" if rec.rate < slow else f"faster than {fast:g} Hz"
@@ -286,16 +273,6 @@ def _little_rotation(rec: Recording) -> Iterator[Problem]:
         yield Problem("little rotation", f"{detail}: is the unit rad/s?")
 
 
-def _repeats(fresh: Mapping[str, NDArray[np.bool_]]) -> Iterator[Problem]:
-    held = {name: 1 - float(new.mean()) for name, new in fresh.items()}
-    if max(held.values()) < _HELD_SHARE:
-        return
-    rows = 1 - float(np.logical_or.reduce(list(fresh.values())).mean())
-    sensors = ", ".join(f"{name} {share:.0%}" for name, share in held.items())
-    detail = f"values held from the row before: {sensors}; {rows:.0%} of rows hold nothing new"
-    yield Problem("repeats", detail, max(held.values()))
-
-
 def _clock(rec: Recording) -> Iterator[Problem]:
     dt = np.diff(rec.t)
     steps = dt[dt > 0]
@@ -318,54 +295,6 @@ def _clock(rec: Recording) -> Iterator[Problem]:
         share = 1 - len(steps) / len(dt)
         detail = f"{share:.1%} of samples have the time of the one before"
         yield Problem("zero steps", detail, share)
-
-
-def _reach(rec: Recording) -> dict[str, float]:
-    sensors = {"acc": rec.acc, "gyro": rec.gyro}
-    return {name: float(np.abs(v).max()) for name, v in sensors.items() if v is not None}
-
-
-def _clipping(
-    rec: Recording, fresh: Mapping[str, NDArray[np.bool_]], reach: Mapping[str, float]
-) -> Iterator[Problem]:
-    """Find runs of samples at a channel's extreme, where the sensor's range may end.
-
-    Held rows are left out first, or sample-and-hold would look like clipping.
-    """
-    limits, parts = [], []
-    pinned = np.zeros(rec.n_samples, bool)
-    for sensor, channels in (("acc", ACC), ("gyro", GYRO)):
-        if sensor not in fresh:
-            continue
-        rows = np.flatnonzero(fresh[sensor])
-        for name, values in zip(channels, rec.select(channels)[:, rows], strict=True):
-            for extreme in (float(values.min()), float(values.max())):
-                if abs(extreme) < max(_SMALLEST_RANGE[sensor], _SAME_RANGE * reach[sensor]):
-                    continue
-                at = _pinned(values, extreme)
-                if at.any():
-                    pinned[rows[at]] = True
-                    limits.append(_limit(abs(extreme), sensor))
-                    sign = "-" if extreme < 0 else ""
-                    parts.append(f"{name} {int(at.sum())} at {sign}{limits[-1]}")
-    if parts:
-        detail = f"{int(pinned.sum())} samples stand at a limit: {', '.join(parts)}"
-        yield Problem("clipping", detail, float(pinned.mean()), tuple(dict.fromkeys(limits)))
-
-
-def _pinned(values: NDArray[np.float32], extreme: float) -> NDArray[np.bool_]:
-    """Mark the samples in runs that stand at the extreme, shape as `values`."""
-    at = np.abs(values - extreme) <= 1e-4 * abs(extreme)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], at, [False]]).astype(np.int8)))
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        at[start:stop] = stop - start >= _PINNED_RUN
-    return np.asarray(at)
-
-
-def _limit(value: float, sensor: str) -> str:
-    if sensor == "acc":
-        return f"{float(f'{value / STANDARD_GRAVITY:.2g}'):g} g"
-    return f"{float(f'{np.rad2deg(value):.3g}'):g} deg/s"
 
 
 def _short(rec: Recording) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from imuscribe.eval.environment import data_facts
+from imuscribe.eval.methods.letter_pool import letters_source, load_pool
 from imuscribe.eval.report.adaptation import (
     TEST_WORDS,
     adaptation_page,
@@ -24,7 +25,6 @@ from imuscribe.eval.report.adaptation import (
 )
 from imuscribe.eval.store import Store
 from imuscribe.eval.task import Answers, Task, Unit, Values
-from imuscribe.eval.tasks.letter_pool import letters_source, load_pool
 from imuscribe.recipes.words import AdaptRecipe
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from imuscribe.eval.methods.letter_pool import letters_source, load_pool
 from imuscribe.eval.report.words import words_page, words_results, words_summary
 from imuscribe.eval.store import Store
 from imuscribe.eval.task import Answers, Task, Unit, Values
-from imuscribe.eval.tasks.letter_pool import letters_source, load_pool
 from imuscribe.recipes.words import WordsRecipe, WordTask
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path

@@ -20,7 +20,7 @@ from imuscribe.signals.files import parsed_json
 if TYPE_CHECKING:
     from imuscribe.prompts.ask.templates import PromptBuilder
     from imuscribe.prompts.serialize import Serializer
-    from imuscribe.recipes.pairs import BuildRecipe
+    from imuscribe.recipes.explanations import BuildRecipe
     from imuscribe.signals.recording import Recording
 
     Student = tuple[list[Recording], Serializer, PromptBuilder]
@@ -111,7 +111,7 @@ def build(
     started again: every answer is kept, none is paid for twice. Further settings are keys, such as
     teacher.teach.rounds=1 or pairs.check=false: docs/pairs.md lists them.
     """
-    from imuscribe.recipes.pairs import load_build_recipe
+    from imuscribe.recipes.explanations import load_build_recipe
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
     typed = []

@@ -290,7 +290,8 @@ def _texts(
 def _vary(rec: Recording, recipe: Recipe, epoch: int) -> Recording:
     if recipe.train.augment is None:
         return rec
-    return augment(rec, _rng(recipe, epoch, rec), recipe.train.augment, recipe.text.frame)
+    rng = _rng(recipe, epoch, rec)
+    return augment(rec, rng, recipe.train.augment, recipe.text.frame, recipe.clean)
 
 
 def _shots(

@@ -148,7 +148,11 @@ def _prepared(
         cleaned = clean(rec, recipe.clean)
         row = view(cleaned, recipe.view, side)
         varied = [
-            view(augment(cleaned, _stream(recipe.seed, rec.id, i), vary), recipe.view, side)
+            view(
+                augment(cleaned, _stream(recipe.seed, rec.id, i), vary, cleaning=recipe.clean),
+                recipe.view,
+                side,
+            )
             for i in range(copies)
             if vary is not None
         ]

@@ -228,7 +228,7 @@ class Predictors:
         """Return the recordings, and varied copies of them for an adapter that learnt from such."""
         settings = self.recipe.train.augment or AugmentConfig()
         # Nothing may be left out of the one recording there is.
-        settings = settings.model_copy(update={"late": 0.0})
+        settings = settings.model_copy(update={"late": 0.0, "habits": None})
 
         def varied(rec: Recording, i: int) -> Recording:
             rng = np.random.default_rng([self.recipe.seed, i, zlib.crc32(rec.id.encode())])
@@ -260,7 +260,7 @@ class Predictors:
         settings = recipe.train.augment or AugmentConfig()
         rng = np.random.default_rng(recipe.seed)
         varied = [
-            augment(rec, rng, settings, recipe.text.frame)
+            augment(rec, rng, settings, recipe.text.frame, recipe.clean)
             for _ in range(copies)
             for rec in fold.train
         ]

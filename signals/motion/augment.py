@@ -3,6 +3,9 @@
 The change is made to the motion, not to the numbers: linear acceleration and rotation rate are
 turned, stretched and warped in the writing frame, gravity stays what it is, and the result is read
 again by a device held a little differently. So every format downstream sees a possible recording.
+
+People record otherwise than they did, too: with lead-ins, a sensor on the wrist, a fixed window.
+`practised` puts a recording through such habits (`signals.simulate.habits`).
 """
 
 from __future__ import annotations
@@ -10,10 +13,12 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from imuscribe.signals.cleaning import resample
+from imuscribe.signals.cleaning import CleanConfig, clean, resample
 from imuscribe.signals.config import Config
 from imuscribe.signals.motion.frames import FrameConfig, writing_motion
-from imuscribe.signals.recording import ACC, GYRO, Array, Recording
+from imuscribe.signals.recording import ACC, GYRO, LIN_ACC, Array, Recording
+from imuscribe.signals.simulate.habits import HabitConfig, Habits
+from imuscribe.signals.simulate.movement import Movement
 
 
 class AugmentConfig(Config):
@@ -35,6 +40,9 @@ class AugmentConfig(Config):
     """Most of the gesture, as a share of its time, that is missing at the beginning because the
     recording started late; the share is uniform between nothing and this. On CharSense, where most
     people did so, it makes simulated writers look like real ones."""
+    habits: HabitConfig | None = Field(default=None, exclude_if=lambda given: given is None)
+    """Habits of recording that it is put through afterwards, as of another person each time; null
+    leaves it as it was recorded, and is left out of what names a result."""
 
 
 def augment(
@@ -42,6 +50,7 @@ def augment(
     rng: np.random.Generator,
     config: AugmentConfig = AugmentConfig(),
     frame: FrameConfig = FrameConfig(),
+    cleaning: CleanConfig | None = None,
 ) -> Recording:
     """Vary a cleaned recording; id, label and person stay, so splits by person stay honest.
 
@@ -55,6 +64,8 @@ def augment(
         How far to vary.
     frame : FrameConfig
         How the writing frame is found.
+    cleaning : CleanConfig, optional
+        How recordings are cleaned, which those put through habits need again.
 
     Raises
     ------
@@ -84,7 +95,50 @@ def augment(
     whole = resample(
         rec.replace(data=np.stack([varied[name] for name in rec.channels]), t=warped), rec.rate
     )
-    return _late(whole, rng.uniform(0, config.late)) if config.late else whole
+    whole = _late(whole, rng.uniform(0, config.late)) if config.late else whole
+    if config.habits is None:
+        return whole
+    read = practised(whole, rng, Habits.draw(config.habits, rng), frame)
+    return clean(read, cleaning or CleanConfig(rate=rec.rate, trim=False))
+
+
+def practised(
+    rec: Recording,
+    rng: np.random.Generator,
+    habits: Habits,
+    frame: FrameConfig = FrameConfig(),
+) -> Recording:
+    """Return what a sensor reads if a person of some habits makes the movement of a recording.
+
+    The whole recording counts as the letter; what was recorded before and after is not made up for.
+    The result is as a sensor gives it and needs cleaning.
+
+    Parameters
+    ----------
+    rec : Recording
+        Cleaned; its frame is found as for `writing_motion`, which says what it raises.
+    rng : numpy.random.Generator
+        What differs from one recording of the person to the next.
+    habits : Habits
+        Of the person; `Habits.draw` makes one up.
+    frame : FrameConfig
+        How the writing frame is found.
+    """
+    motion = writing_motion(rec, frame)
+    movement = Movement(
+        dt=1 / motion.rate,
+        position=motion.position.astype(np.float64),
+        velocity=motion.velocity.astype(np.float64),
+        acceleration=motion.acceleration.astype(np.float64),
+        orientation=np.transpose(motion.to_device, (0, 2, 1)),
+        spin=motion.rotation.astype(np.float64),
+    )
+    span = (0.0, float(movement.t[-1]))
+    movement, _ = habits.perform(movement, span, rng, flat=rec.case == "2d")
+    t, truth, read = habits.sensed(movement, motion.rate, rng)
+    linear = np.einsum("nij,in->jn", truth.orientation, truth.acceleration)
+    rows = dict(zip((*ACC, *GYRO, *LIN_ACC), np.concatenate([read, linear]), strict=True))
+    return rec.replace(data=np.stack([rows[name] for name in rec.channels]), t=t)
 
 
 def _late(rec: Recording, share: float) -> Recording:

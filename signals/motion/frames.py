@@ -131,7 +131,7 @@ def _motion(rec: Recording, config: FrameConfig) -> Motion:
         said = f"recording '{rec.id}': {rec.n_samples} samples: a frame needs 3 or more"
         raise InputError(said, "too short")
     dt = np.diff(rec.t)
-    to_start = _orientation(gyro.astype(np.float64), dt)
+    to_start = orientations(gyro.astype(np.float64), dt)
     force = np.einsum("tij,jt->it", to_start, rec.acc)
     rate = np.einsum("tij,jt->it", to_start, gyro)
     gravity = _mean(force, dt)
@@ -189,7 +189,7 @@ def _level(direction: Float, up: Float, recording: str, axis: str, least: float 
     return np.asarray(level)
 
 
-def _orientation(gyro: Float, dt: Float) -> Float:
+def orientations(gyro: Float, dt: Float) -> Float:
     """Integrate body rates to rotations from device axes at each sample to those at the first.
 
     Each step turns about the mean rate of its two samples (exact for a constant rate). The running

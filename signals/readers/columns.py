@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.signals.motion.attitude import ANGLES, QUATERNION, Attitude, needed, up
+from imuscribe.signals.readers.attitude import ANGLES, QUATERNION, Attitude, needed, up
 from imuscribe.signals.readers.layout import TableLayout
 from imuscribe.signals.recording import ACC, CHANNELS, LIN_ACC, SENSORS, STANDARD_GRAVITY
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError, nearest, usable
 from imuscribe.signals.files import AnyPath
-from imuscribe.signals.motion.attitude import ANGLES, QUATERNION
 from imuscribe.signals.quality import check_units
+from imuscribe.signals.readers.attitude import ANGLES, QUATERNION
 from imuscribe.signals.readers.columns import (
     FOREIGN,
     Part,

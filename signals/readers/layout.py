@@ -40,7 +40,7 @@ class TableLayout(Config):
     acc_sign: str = ""
     """``up`` (face up at rest reads +9.81 m/s² on z, the default) or ``down``."""
     attitude: str = ""
-    """One of `signals.motion.attitude.Attitude`, where gravity is restored from an attitude."""
+    """One of `signals.readers.attitude.Attitude`, where gravity is restored from an attitude."""
 
     header: int | Literal["none"] | None = None
     """Line of the file, from 1, that holds the names; the first that holds those in `columns`."""

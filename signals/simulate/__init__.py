@@ -12,10 +12,20 @@ from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.labels import parse_labels
 from imuscribe.signals.recording import Recording
 from imuscribe.signals.simulate.glyphs import characters
+from imuscribe.signals.simulate.habits import EVERY, HabitConfig
 from imuscribe.signals.simulate.pen import read_pen
 from imuscribe.signals.simulate.writer import Case, Writer, write_letter, write_word
 
-__all__ = ["SimulateConfig", "Writer", "simulate", "study_protocol", "write_letter", "write_word"]
+__all__ = [
+    "EVERY",
+    "HabitConfig",
+    "SimulateConfig",
+    "Writer",
+    "simulate",
+    "study_protocol",
+    "write_letter",
+    "write_word",
+]
 
 
 class SimulateConfig(Config):
@@ -36,6 +46,8 @@ class SimulateConfig(Config):
     strokes: str | None = None
     """Parquet file of pen trajectories in the UNIPEN layout; they replace the templates, and the
     people and repetitions are at most those of the file."""
+    habits: HabitConfig | None = Field(default=None, exclude_if=lambda given: given is None)
+    """How people record; null is the study's way, and left out of what names a result."""
 
 
 def study_protocol(seed: int = 0) -> SimulateConfig:
@@ -87,8 +99,10 @@ def simulate(config: SimulateConfig, progress: bool = False) -> list[Recording]:
 def _writers(config: SimulateConfig, labels: tuple[str, ...]) -> list[Writer]:
     if config.strokes is not None:
         people = read_pen(config.strokes, labels, config.people, config.repetitions)
-        return [Writer.draw(index, config.seed, name, own) for index, name, own in people]
+        return [
+            Writer.draw(index, config.seed, name, own, config.habits) for index, name, own in people
+        ]
     for label in labels:
         if label not in characters():
             raise InputError(f"no stroke template for '{label}': {nearest(label, characters())}")
-    return [Writer.draw(index, config.seed) for index in range(config.people)]
+    return [Writer.draw(index, config.seed, habits=config.habits) for index in range(config.people)]

@@ -38,17 +38,31 @@ class Trajectory:
         return np.asarray(np.einsum("nij,in->jn", self.orientation, self.acceleration + gravity))
 
 
-def _six(acc: float, gyro: float) -> Float:
+def six(acc: float, gyro: float) -> Float:
     """Return a figure of the accelerometer and one of the gyroscope for each channel, (6, 1)."""
     return np.repeat([acc, gyro], 3)[:, None]
 
 
-# In m/s² and rad/s. What exceeds the range is clipped; a step is one least significant bit.
-_NOISE = _six(150e-6 * STANDARD_GRAVITY, float(np.radians(0.014)))  # density: a unit by √Hz
-_RANGE = _six(4 * STANDARD_GRAVITY, float(np.radians(2000)))
-_STEP = _six(8 * STANDARD_GRAVITY / 2**12, float(np.radians(1 / 16.4)))
-_OFFSET = _six(0.005 * STANDARD_GRAVITY, float(np.radians(0.1)))  # σ after calibration
-_JITTER = 0.03  # standard deviation of a sample's time in sampling periods
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A sensor in m/s² and rad/s, accelerometer first; arrays of shape (6, 1)."""
+
+    noise: Float
+    """Density, a unit by √Hz."""
+    limit: Float
+    """What exceeds it is clipped."""
+    step: Float
+    """One least significant bit."""
+
+
+BMI055 = Part(
+    noise=six(150e-6 * STANDARD_GRAVITY, float(np.radians(0.014))),
+    limit=six(4 * STANDARD_GRAVITY, float(np.radians(2000))),
+    step=six(8 * STANDARD_GRAVITY / 2**12, float(np.radians(1 / 16.4))),
+)
+_OFFSET = six(0.005 * STANDARD_GRAVITY, float(np.radians(0.1)))  # σ after calibration
+JITTER = 0.03
+"""Standard deviation of a sample's time in sampling periods."""
 
 
 def zero_offsets(rng: np.random.Generator) -> Float:
@@ -56,17 +70,24 @@ def zero_offsets(rng: np.random.Generator) -> Float:
     return np.asarray(_OFFSET[:, 0] * rng.standard_normal(6))
 
 
-def sample_times(duration: float, rate: float, rng: np.random.Generator) -> Float:
+def sample_times(
+    duration: float, rate: float, rng: np.random.Generator, jitter: float = JITTER
+) -> Float:
     """Return irregular sampling times from 0 to `duration` seconds at about `rate` Hz."""
     count = max(int(duration * rate), 1) + 1
-    jitter = np.clip(_JITTER * rng.standard_normal(count), -0.4, 0.4)
-    t = np.clip((np.arange(count) + jitter) / rate, 0, duration)
+    shift = np.clip(jitter * rng.standard_normal(count), -0.4, 0.4)
+    t = np.clip((np.arange(count) + shift) / rate, 0, duration)
     t[0] = 0.0
     return np.asarray(t)
 
 
 def readings(
-    force: Float, rotation_rate: Float, rate: float, offsets: Float, rng: np.random.Generator
+    force: Float,
+    rotation_rate: Float,
+    rate: float,
+    offsets: Float,
+    rng: np.random.Generator,
+    part: Part = BMI055,
 ) -> Array:
     """Turn what acts on the device into what it reports: noisy, clipped, quantised, (6, n).
 
@@ -74,9 +95,8 @@ def readings(
     sampling `rate` in Hz.
     """
     truth = np.concatenate([force, rotation_rate])
-    noise = _NOISE * np.sqrt(rate / 2) * rng.standard_normal(truth.shape)
+    noise = part.noise * np.sqrt(rate / 2) * rng.standard_normal(truth.shape)
     noisy = truth + offsets[:, None] + noise
-    codes = np.clip(
-        np.round(noisy / _STEP), -np.floor(_RANGE / _STEP), np.floor(_RANGE / _STEP) - 1
-    )
-    return np.asarray(codes * _STEP, dtype=np.float32)
+    most = np.floor(part.limit / part.step)
+    codes = np.clip(np.round(noisy / part.step), -most, most - 1)
+    return np.asarray(codes * part.step, dtype=np.float32)

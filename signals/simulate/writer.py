@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,8 @@ from imuscribe.signals.errors import InputError, nearest
 from imuscribe.signals.recording import ACC, GYRO, Recording
 from imuscribe.signals.simulate import hand
 from imuscribe.signals.simulate.glyphs import characters, glyph, n_variants
+from imuscribe.signals.simulate.habits import HabitConfig, Habits
+from imuscribe.signals.simulate.movement import Movement
 from imuscribe.signals.simulate.pen import PenSample
 from imuscribe.signals.simulate.sensor import Trajectory, readings, sample_times, zero_offsets
 
@@ -23,7 +26,7 @@ _CASES: tuple[Case, ...] = ("2d", "3d")
 _FLAT = np.array([[1.0], [1.0], [0.0]])
 _RIGHT_UP_FORWARD = [0, 2, 1]
 # What a random stream is for; the key keeps streams apart however many others are drawn.
-_STYLE, _HABIT, _SESSION, _REPETITION = range(4)
+_STYLE, _HABIT, _SESSION, _REPETITION, _RECORDER, _RECORDED = range(6)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,9 @@ class Writer:
     sway: float  # and below 1 Hz
     variability: float  # how much repetitions differ; about 1
     strokes: Mapping[str, tuple[PenSample, ...]] = field(default_factory=dict, repr=False)
-    """Recorded strokes by label; they replace templates and habits."""
+    """Recorded strokes by label; they replace templates and habits of forming letters."""
+    habits: Habits | None = field(default=None, repr=False)
+    """Of recording: how one starts, holds the device, moves the arm; none is the study's way."""
 
     @classmethod
     def draw(
@@ -57,6 +62,7 @@ class Writer:
         seed: int = 0,
         name: str | None = None,
         strokes: Mapping[str, tuple[PenSample, ...]] | None = None,
+        habits: HabitConfig | None = None,
     ) -> Writer:
         """Make up the person number `index` of the world `seed`."""
         rng = _stream(seed, _STYLE, index)
@@ -82,6 +88,7 @@ class Writer:
             sway=float(rng.uniform(0.0005, 0.002)),
             variability=float(rng.uniform(0.7, 1.3)),
             strokes=strokes or {},
+            habits=None if habits is None else Habits.draw(habits, _stream(seed, _RECORDER, index)),
         )
 
     def writes(self, char: str) -> bool:
@@ -92,6 +99,11 @@ class Writer:
         """Return the random stream of one recording, whatever else is drawn."""
         place = (self.index, _CASES.index(case), repetition)
         return _stream(self.seed, _REPETITION, *place, *char.encode())
+
+    def recorded(self, label: str, case: Case, repetition: int) -> np.random.Generator:
+        """Return the random stream of what habits do to one recording."""
+        place = (self.index, _CASES.index(case), repetition)
+        return _stream(self.seed, _RECORDED, *place, *label.encode())
 
     def drawn(self, char: str, case: Case, repetition: int, rng: np.random.Generator) -> hand.Plane:
         """Write a character that the person `writes`, from its first to its last stroke.
@@ -176,7 +188,8 @@ def write_word(
     while the next begins, and now and then by a short pause. On a surface they stand side by side,
     in mid-air one on top of the other, as people do who write words there.
 
-    Parameters and errors as for `write_letter`. Returns a recording labelled with the word, and the
+    Habits of recording are those of letters alone. Parameters and errors as for `write_letter`.
+    Returns a recording labelled with the word, and the
     seconds (n_letters, 2) when each letter's movement begins and ends; the move to the next lies
     between.
     """
@@ -184,6 +197,7 @@ def write_word(
         raise InputError("an empty word cannot be written: give one letter or more")
     for char in word:
         _check(writer, char, case)
+    writer = replace(writer, habits=None)
     if case == "2d":
         writer = replace(writer, heights={**writer.heights, "2d": min(writer.heights["2d"], 0.05)})
     letters = [writer.drawn(char, case, repetition + i, rng) for i, char in enumerate(word)]
@@ -211,6 +225,7 @@ def _sensed(
     rate: float,
 ) -> tuple[Recording, Trajectory, float]:
     """Return what the sensor in the hand reads, the truth behind it, and the seconds of rest."""
+    n_letter = plane.shape[1]
     plane, before = hand.rest(plane, rng)
     position, angles = _in_world(writer, plane, case, rng)
 
@@ -218,6 +233,26 @@ def _sensed(
     grip = _held(case, session, rng)
     offsets = zero_offsets(session)
 
+    recorded = partial(
+        Recording,
+        id=f"{writer.name}-{case}-{label}-{repetition:02d}",
+        channels=(*ACC, *GYRO),
+        label=label,
+        subject=writer.name,
+        session=f"{writer.name}-{case}",
+        device="simulated",
+        case=case,
+    )
+    if writer.habits is not None:
+        movement = _movement(position, angles, grip)
+        then = writer.recorded(label, case, repetition)
+        span = (before, before + n_letter / hand.GRID)
+        movement, span = writer.habits.perform(movement, span, then, case == "2d")
+        t, truth, data = writer.habits.sensed(movement, rate, then)
+        trajectory = Trajectory(
+            t, truth.position, truth.acceleration, truth.orientation, truth.rotation_rate
+        )
+        return recorded(data=data, t=t), trajectory, span[0]
     grid = np.arange(position.shape[1]) / hand.GRID
     t = sample_times(float(grid[-1]), rate, rng)
     acceleration = np.diff(position, 2, axis=1) * hand.GRID**2
@@ -230,18 +265,25 @@ def _sensed(
         (orientation @ grip)[:, _RIGHT_UP_FORWARD],
         grip.T @ rotation_rate,
     )
-    recording = Recording(
-        id=f"{writer.name}-{case}-{label}-{repetition:02d}",
-        data=readings(trajectory.force, trajectory.rotation_rate, rate, offsets, rng),
-        channels=(*ACC, *GYRO),
-        t=t,
-        label=label,
-        subject=writer.name,
-        session=f"{writer.name}-{case}",
-        device="simulated",
-        case=case,
+    data = readings(trajectory.force, trajectory.rotation_rate, rate, offsets, rng)
+    return recorded(data=data, t=t), trajectory, before
+
+
+def _movement(position: Float, angles: Float, grip: Float) -> Movement:
+    """Return what a hand at `hand.GRID` does with a device held in it."""
+    velocity = np.gradient(position, axis=1) * hand.GRID
+    acceleration = np.diff(position, 2, axis=1) * hand.GRID**2
+    acceleration = np.pad(acceleration, ((0, 0), (1, 1)), mode="edge")
+    orientation, rate = hand.turn(angles, np.gradient(angles, axis=1) * hand.GRID)
+    spin = np.einsum("nij,jn->in", orientation, rate)
+    return Movement(
+        dt=1 / hand.GRID,
+        position=(position - position[:, :1])[_RIGHT_UP_FORWARD],
+        velocity=velocity[_RIGHT_UP_FORWARD],
+        acceleration=acceleration[_RIGHT_UP_FORWARD],
+        orientation=(orientation @ grip)[:, _RIGHT_UP_FORWARD],
+        spin=spin[_RIGHT_UP_FORWARD],
     )
-    return recording, trajectory, before
 
 
 def _habitual(char: str, habit: np.random.Generator) -> tuple[hand.Piece, ...]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.motion.attitude import up
+from imuscribe.signals.readers.attitude import up
 from imuscribe.signals.readers.columns import terms
 from imuscribe.signals.readers.csv import read_csv
 from imuscribe.signals.recording import ACC, GYRO, LIN_ACC, STANDARD_GRAVITY

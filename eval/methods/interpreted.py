@@ -7,54 +7,84 @@ same vectors, learnt from the source sets: what is between them is what the word
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.models.calibrate import log_posterior
 from imuscribe.models.text import Encoder, load_encoder
-from imuscribe.prompts.captions.interpret import RuleInterpreter, label_texts
+from imuscribe.prompts.captions.interpret import CATEGORIES, label_texts, parts_of
 from imuscribe.signals.recording import Recording
 
 Floats = NDArray[np.float64]
 
 _TEMPERATURE = 0.05
 """Cosines of sentences lie close together; a constant, for nothing may be fitted here."""
+_BRACKETS = re.compile(r"\s*\([^()]*\)|\s*\[(?:ACC|GYRO|SYNC)\]")
 _FIGURES = re.compile(r"[-+−]?\b\d+(?:\.\d+)?(?:\s?(?:m/s[²³]|rad/s|steps/min|Hz|rad|s|°))?(?!\w)")
-_BRACKETS = re.compile(r"\s*\[(?:ACC|GYRO|SYNC)\]|\s*\([^)\w]*\)")
 
 
 class Interpreted:
     """Windows as vectors of their interpretations, each made once.
 
-    `encoder` is one of `models.text.ENCODERS`; without `figures` numbers are left out, which a
-    sentence encoder hardly reads.
+    Parameters
+    ----------
+    encoder : str
+        One of `models.text.ENCODERS`.
+    write : callable
+        Returns the interpretation of each window.
+    figures : bool
+        Whether numbers are read, which a sentence encoder hardly does.
+    whole : bool
+        Read a text at once; else category by category, which keeps apart what seven sentences say.
     """
 
-    def __init__(self, encoder: str, figures: bool = False, seed: int = 0) -> None:
-        self.encoder, self.figures, self.seed = encoder, figures, seed
+    def __init__(
+        self,
+        encoder: str,
+        write: Callable[[Sequence[Recording]], Sequence[str]],
+        figures: bool = False,
+        whole: bool = False,
+    ) -> None:
+        self.encoder, self.write, self.figures, self.whole = encoder, write, figures, whole
         self._loaded: Encoder | None = None
-        self._known: dict[str, Floats] = {}
+        self._texts: dict[str, str] = {}
+        self._vectors: dict[str, Floats] = {}
+
+    def texts(self, windows: Sequence[Recording]) -> list[str]:
+        """Return the interpretation of each window, without figures if they are not read."""
+        new = [rec for rec in windows if rec.id not in self._texts]
+        for rec, text in zip(new, self.write(new) if new else (), strict=True):
+            self._texts[rec.id] = text if self.figures else without_figures(text)
+        return [self._texts[rec.id] for rec in windows]
 
     def vectors(self, windows: Sequence[Recording]) -> Floats:
-        """Return one row a window, of length one."""
-        new = [rec for rec in windows if rec.id not in self._known]
-        if new:
-            texts = [RuleInterpreter().interpret(rec).text for rec in new]
-            rows = self._read(texts if self.figures else list(map(without_figures, texts)))
-            self._known.update(zip((rec.id for rec in new), rows, strict=True))
-        return np.stack([self._known[rec.id] for rec in windows])
+        """Return one row a window, of length one: of the text, or the mean of its categories."""
+        texts = self.texts(windows)
+        rows = self._read(texts) if self.whole else self._by_category(texts).mean(axis=1)
+        return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
 
     def zero_shot(self, windows: Sequence[Recording], labels: Sequence[str]) -> Floats:
         """Return log-probabilities from the cosine with what each label looks like.
 
-        A label counts by the centre of its wordings, so their order and number mean nothing.
+        A label counts by the centre of its wordings, so their order and number mean nothing. By
+        category, the mean is taken over those that every label says something of.
         """
         wordings = label_texts(labels)
-        centres = np.stack([self._read(wordings[label]).mean(axis=0) for label in labels])
-        centres /= np.linalg.norm(centres, axis=1, keepdims=True)
-        return log_posterior(self.vectors(windows) @ centres.T, _TEMPERATURE)
+        parted = {
+            label: [parts for text in wordings[label] if (parts := parts_of(text))]
+            for label in labels
+        }
+        shared = [c for c in CATEGORIES if all(any(c in p for p in parted[a]) for a in labels)]
+        if self.whole or not shared:
+            rows = self._read(self.texts(windows))
+            return log_posterior(rows @ self._centres(list(wordings.values())).T, _TEMPERATURE)
+        rows, cosines = self._by_category(self.texts(windows)), []
+        for category in shared:
+            said = [[p[category] for p in parted[a] if category in p] for a in labels]
+            cosines.append(rows[:, CATEGORIES.index(category)] @ self._centres(said).T)
+        return log_posterior(np.mean(cosines, axis=0), _TEMPERATURE)
 
     def linear(
         self, train: Sequence[Recording], windows: Sequence[Recording], labels: Sequence[str]
@@ -69,12 +99,29 @@ class Interpreted:
         scores[:, [labels.index(name) for name in model.classes_]] = known
         return log_posterior(scores, 1.0)
 
+    def _centres(self, wordings: Sequence[Sequence[str]]) -> Floats:
+        """Return the centre of each label's wordings, of length one."""
+        centres = np.stack([self._read(texts).mean(axis=0) for texts in wordings])
+        return np.asarray(centres / np.linalg.norm(centres, axis=1, keepdims=True))
+
+    def _by_category(self, texts: Sequence[str]) -> Floats:
+        """Return the vector of each category, (n, 7, size); zeros where nothing is said."""
+        parts = [parts_of(text) for text in texts]
+        said = [found.get(category, "") for found in parts for category in CATEGORIES]
+        return self._read(said).reshape(len(texts), len(CATEGORIES), -1)
+
     def _read(self, texts: Sequence[str]) -> Floats:
+        """Return one row a text; the same words are read once."""
         if self._loaded is None:
             self._loaded = load_encoder(self.encoder)
-        return self._loaded(texts)
+        new = [text for text in dict.fromkeys(texts) if text and text not in self._vectors]
+        if new:
+            self._vectors.update(zip(new, self._loaded(new), strict=True))
+        nothing = np.zeros(len(next(iter(self._vectors.values()))))
+        return np.stack([self._vectors.get(text, nothing) for text in texts])
 
 
 def without_figures(text: str) -> str:
-    """Return an interpretation in words alone."""
-    return " ".join(_BRACKETS.sub("", _FIGURES.sub("", text)).split())
+    """Return an interpretation in words alone, line by line."""
+    plain = (_BRACKETS.sub("", _FIGURES.sub("", _BRACKETS.sub("", line))) for line in text.split("\n"))
+    return "\n".join(" ".join(line.split()).replace(" .", ".") for line in plain)

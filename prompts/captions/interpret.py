@@ -57,27 +57,36 @@ class Interpreter(Protocol):
 
 @dataclass
 class RuleInterpreter:
-    """Words by fixed bounds; every number is computed."""
+    """Words by fixed bounds; every number is computed.
 
+    With `site` it says where the device is worn, and chooses words by what is usual there.
+    """
+
+    site: bool = False
     name: str = field(default="rules", init=False)
 
     def interpret(self, rec: Recording) -> Interpretation:
         """Put a window into words; InputError as `signals.motion.statistics.statistics`."""
-        return Interpretation(described(statistics(rec)))
+        return Interpretation(described(statistics(rec), rec.placement if self.site else ""))
 
 
-def described(found: Mapping[str, Statistic]) -> str:
-    """Return the seven parts of an interpretation, a line each."""
-    said, words = tables(WORDINGS)["sentences"], _words(found)
+def described(found: Mapping[str, Statistic], site: str = "") -> str:
+    """Return the seven parts of an interpretation, a line each.
+
+    With `site`, a place of the body such as ``"pocket"``, it is named and counts.
+    """
+    said, words = tables(WORDINGS)["sentences"], _words(found, levels_at(site))
     figures = {name: written(name, one) for name, one in found.items()} | words
+    if site:
+        figures["site"] = site
     rhythmic = "pace" in words and "purity" in words
     lines: dict[str, list[str]] = {
         "strength": ["strength"],
         "direction": ["direction" if "direction" in words else "no direction", "rotation"],
         "rhythm": ["rhythm", "intervals"] if rhythmic else ["no rhythm"],
         "waveform": ["waveform"] if rhythmic else ["no waveform"],
-        "posture": ["posture"],
-        "synchrony": ["synchrony" if rhythmic and "together" in words else "no synchrony"],
+        "posture": ["posture", "site"],
+        "synchrony": ["synchrony" if rhythmic and "timing" in words else "no synchrony"],
         "impact": ["impact" if rhythmic and "impact" in words else "no impact"],
     }
     text = []
@@ -163,30 +172,42 @@ def names_of_activities() -> tuple[str, ...]:
 # Words -------------------------------------------------------------------------------------------
 
 
-def _words(found: Mapping[str, Statistic]) -> dict[str, str]:
+def levels_at(site: str) -> dict[str, Mapping[str, str]]:
+    """Return the bounds of every figure, those of a place of the body where they are others."""
+    found: dict[str, Mapping[str, str]] = dict(tables(WORDINGS)["levels"])
+    for region in tables(WORDINGS)["sites"].values():
+        if " ".join(re.split(r"[\s_-]+", site.casefold())) in region["worn at"]:
+            found |= {name: steps for name, steps in region.items() if name != "worn at"}
+    return found
+
+
+def _words(
+    found: Mapping[str, Statistic], levels: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
     """Return the words that hold of a window's figures."""
     of = {
         "strength": "body rms",
         "direction": "up to level",
         "purity": "rhythm to rest",
+        "evenness": "unevenness",
         "pace": "step rate",
-        "waves": "second harmonic",
+        "waves": "body frequency",
         "drift words": "drift",
-        "together": "steps with a swing",
-        "impact": "impact median",
+        "timing": "lag mean",
+        "impact": "impact to strength",
     }
     quiet = found["body rms"].value < float(tables(WORDINGS)["quiet"])
-    silent = ("direction", "purity", "pace", "waves", "together", "impact") if quiet else ()
+    loud = ("strength", "drift words")
     words = {
-        what: _level(what.removesuffix(" words"), found[name].value)
+        what: _level(levels[what.removesuffix(" words")], found[name].value)
         for what, name in of.items()
-        if name in found and what not in silent
+        if name in found and (what in loud or not quiet)
     }
     shares = {name: found[f"gyro {name} share"] for name in _AXES if f"gyro {name} share" in found}
     if shares:
         most = max(shares, key=lambda name: shares[name].value)
-        turning = str(tables(WORDINGS)["turning"][most])
-        words["turning"] = f"{turning} ({shares[most].value:.2f} of it)"
+        words["turning"] = str(tables(WORDINGS)["turning"][most])
+        words["most"] = written("share", shares[most])
     return words | _hanging(found)
 
 
@@ -203,9 +224,9 @@ def _hanging(found: Mapping[str, Statistic]) -> dict[str, str]:
     return {"axis": f"slanted {sign}{axis}" if slanted else sign + axis, "gravity": value}
 
 
-def _level(what: str, value: float) -> str:
-    steps: Mapping[str, str] = tables(WORDINGS)["levels"][what]
-    return [words for bound, words in steps.items() if value >= float(bound) - 1e-12][-1]
+def _level(steps: Mapping[str, str], value: float) -> str:
+    reached = [words for bound, words in steps.items() if value >= float(bound) - 1e-12]
+    return reached[-1] if reached else next(iter(steps.values()))
 
 
 def _filled(sentence: str, figures: Mapping[str, str]) -> str:

@@ -26,6 +26,8 @@ STEPS = (0.7, 3.0)
 """Hz between which people step."""
 TURNS = (0.5, 6.0)
 """Hz between which rotation swings; two swings a stride."""
+QUICK = (0.3, 8.0)
+"""Hz over which movement is called smooth or quick; nobody's sensor is slower than twice as many."""
 _GRAVITY = 0.3
 """Hz below which acceleration is gravity."""
 _APART = 0.25
@@ -116,6 +118,10 @@ def _acceleration(found: _Found, acc: Float, rec: Recording) -> None:
     if _rms(level) > 1e-6:
         found.add("up to level", _rms(up) / _rms(level))
     _rhythm(found, up, rate)
+    if "impact median" in found.by_name:
+        struck = found.by_name["impact median"].value
+        found.add("impact to strength", struck / max(_rms(_size(body)), 1e-9))
+    found.add("body frequency", frequency_of(body, rate, *QUICK), "Hz")
     jerk = np.diff(body, axis=1) * rate
     found.add("jerk rms", _rms(_size(jerk)), "m/s³")
     found.add("jerk high", np.quantile(_size(jerk), 0.95), "m/s³")
@@ -238,6 +244,21 @@ def power(row: Float, rate: float, low: float, high: float) -> float:
     frequency = np.fft.rfftfreq(padded, 1 / rate)
     inside = (frequency >= low) & (frequency <= high)
     return float(2 * spectrum[inside].sum() / (padded * (window @ window)))
+
+
+def frequency_of(rows: Float, rate: float, low: float, high: float) -> float:
+    """Return the root mean square frequency of some rows together, between two frequencies.
+
+    The rms of the derivative over that of the signal and 2π: how quick a movement is, however
+    strong. NaN where there is none.
+    """
+    window = np.hanning(rows.shape[-1] + 2)[1:-1]
+    centred = rows - rows.mean(axis=-1, keepdims=True)
+    spectrum = (np.abs(np.fft.rfft(centred * window, axis=-1)) ** 2).sum(axis=0)
+    frequency = np.fft.rfftfreq(rows.shape[-1], 1 / rate)
+    spectrum = spectrum * ((frequency >= low) & (frequency <= high))
+    total = spectrum.sum()
+    return float(np.sqrt(frequency**2 @ spectrum / total)) if total > 1e-6 else float("nan")
 
 
 def strongest(row: Float, rate: float, low: float, high: float) -> float | None:

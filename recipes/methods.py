@@ -76,7 +76,16 @@ class Method:
 
 
 _CLASSIFIERS = (
-    *("random-forest", "svm", "extra-trees", "dtw-1nn", "minirocket", "cnn", "resnet"),
+    *(
+        "random-forest",
+        "svm",
+        "extra-trees",
+        "relative-trees",
+        "dtw-1nn",
+        "minirocket",
+        "cnn",
+        "resnet",
+    ),
     *("text-ngram", "text-svm"),
 )
 

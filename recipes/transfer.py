@@ -20,6 +20,7 @@ from imuscribe.signals.windows import WindowConfig
 
 TransferMethod = Literal[
     "extra-trees",
+    "relative-trees",
     "random-forest",
     "svm",
     "minirocket",
@@ -83,6 +84,10 @@ class TransferEvalConfig(Config):
     """The sentence encoder of the text methods."""
     figures: bool = False
     """Whether it reads the numbers of an interpretation too."""
+    whole: bool = False
+    """Whether it reads a text at once, and not category by category."""
+    site: bool = False
+    """Whether a text says where the device is worn, and is worded by what is usual there."""
     bootstrap: NonNegativeInt = 1000
     """Resamples of people behind each interval; 0 skips it."""
 

@@ -2,8 +2,9 @@
 
 Each reads one view of a recording: ``sequences`` (channels × steps), ``table`` (those and summary
 figures), ``texts`` (the very text the language model reads), ``decoded`` (that text read back to
-numbers, so that a classifier sees what the text still says), or ``gravity`` (figures along gravity
-and across it, for activities).
+numbers, so that a classifier sees what the text still says), ``gravity`` (figures along gravity
+and across it, for activities), or ``relative`` (few of them, most of them ratios, which
+mean the same on a chest and in a pocket).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from imuscribe.models.estimators import NearestByWarping, ResidualCNN, SmallCNN
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.motion.frames import FrameConfig
 from imuscribe.signals.motion.gravity import features
+from imuscribe.signals.motion.statistics import relative
 from imuscribe.signals.motion.views import View as Signals
 from imuscribe.signals.motion.views import sequence
 from imuscribe.signals.recording import Array, Recording
@@ -29,7 +31,7 @@ from imuscribe.signals.recording import Array, Recording
 if TYPE_CHECKING:
     from imuscribe.prompts.serialize import Serializer
 
-View = Literal["sequences", "movement", "table", "texts", "decoded", "gravity"]
+View = Literal["sequences", "movement", "table", "texts", "decoded", "gravity", "relative"]
 
 
 @dataclass(eq=False)
@@ -50,6 +52,7 @@ class Views:
         self._known: WeakKeyDictionary[Recording, Array] = WeakKeyDictionary()
         self._texts: WeakKeyDictionary[Recording, str] = WeakKeyDictionary()
         self._figures: WeakKeyDictionary[Recording, Array] = WeakKeyDictionary()
+        self._ratios: WeakKeyDictionary[Recording, Array] = WeakKeyDictionary()
 
     def sequences(self, recordings: Sequence[Recording]) -> Array:
         """Return equally long sequences, shape (n, n_channels, steps).
@@ -119,6 +122,13 @@ class Views:
             if rec not in self._figures:
                 self._figures[rec] = features(rec)
         return np.stack([self._figures[rec] for rec in recordings])
+
+    def relative(self, recordings: Sequence[Recording]) -> Array:
+        """Return `signals.motion.statistics.RELATIVE` figures, one row a recording."""
+        for rec in recordings:
+            if rec not in self._ratios:
+                self._ratios[rec] = relative(rec)
+        return np.stack([self._ratios[rec] for rec in recordings])
 
     def _sequence(self, rec: Recording) -> Array:
         if callable(self.signals):
@@ -205,6 +215,11 @@ def _extra_trees(seed: int) -> Any:
     return ExtraTreesClassifier(n_estimators=500, n_jobs=-1, random_state=seed)
 
 
+def _balanced_trees(seed: int) -> Any:
+    # How often an activity occurs is a habit of the data set.
+    return _extra_trees(seed).set_params(class_weight="balanced")
+
+
 def _svm(seed: int) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -241,6 +256,7 @@ BASELINES: dict[str, tuple[View, Callable[[int], Any]]] = {
     "random-forest": ("table", _random_forest),
     "svm": ("table", _svm),
     "extra-trees": ("gravity", _extra_trees),
+    "relative-trees": ("relative", _balanced_trees),
     "dtw-1nn": ("sequences", lambda seed: NearestByWarping(seed=seed)),
     "minirocket": ("sequences", _minirocket),
     "cnn": ("sequences", lambda seed: SmallCNN(seed=seed)),

@@ -123,5 +123,7 @@ class Interpreted:
 
 def without_figures(text: str) -> str:
     """Return an interpretation in words alone, line by line."""
-    plain = (_BRACKETS.sub("", _FIGURES.sub("", _BRACKETS.sub("", line))) for line in text.split("\n"))
+    plain = (
+        _BRACKETS.sub("", _FIGURES.sub("", _BRACKETS.sub("", line))) for line in text.split("\n")
+    )
     return "\n".join(" ".join(line.split()).replace(" .", ".") for line in plain)

@@ -12,6 +12,7 @@ from imuscribe.eval.predictions import Predictions, timed
 from imuscribe.eval.report.page import Columns, Page, Table, Text, interval, only
 from imuscribe.eval.splits import Fold
 from imuscribe.eval.task import Values
+from imuscribe.prompts.captions.interpret import RuleInterpreter
 from imuscribe.prompts.serialize import TextConfig, build_serializer
 from imuscribe.recipes.transfer import TransferRecipe
 
@@ -26,7 +27,13 @@ class Answerer:
         evaluate = recipe.evaluate
         serializer = build_serializer(TextConfig())  # nobody reads text here
         self.views = Views(serializer, evaluate.signals, evaluate.steps)
-        self.interpreted = Interpreted(evaluate.encoder, evaluate.figures)
+        rules = RuleInterpreter(evaluate.site)
+        self.interpreted = Interpreted(
+            evaluate.encoder,
+            lambda windows: [rules.interpret(rec).text for rec in windows],
+            evaluate.figures,
+            evaluate.whole,
+        )
         self.seed = recipe.seed
 
     def answer(self, method: str, fold: Fold, classes: Sequence[str]) -> Predictions:

@@ -82,7 +82,7 @@ class Transfer(Task[TransferRecipe]):
     def _seen(self, method: str) -> Values:
         """Return a method and the settings that are its own."""
         words = method_of(method).kind == "text"
-        own = {"encoder", "figures"} if words else {"signals", "steps"}
+        own = {"encoder", "figures", "whole", "site"} if words else {"signals", "steps"}
         return {"method": method} | self.recipe.evaluate.model_dump(mode="json", include=own)
 
     def judge(self, answers: Answers) -> Values:

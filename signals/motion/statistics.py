@@ -27,15 +27,27 @@ STEPS = (0.7, 3.0)
 TURNS = (0.5, 6.0)
 """Hz between which rotation swings; two swings a stride."""
 QUICK = (0.3, 8.0)
-"""Hz over which movement is called smooth or quick; nobody's sensor is slower than twice as many."""
+"""Hz over which movement is called smooth or quick: what a sensor of 20 Hz still sees."""
 _GRAVITY = 0.3
 """Hz below which acceleration is gravity."""
 _APART = 0.25
 """Seconds between two steps at least."""
 _TOGETHER = 0.2
 """Seconds that a swing of the rotation may be off a step and still be its."""
+_SILENT = 0.05
+"""m/s²: what moves less is taken to move so much where something is told against its strength."""
 _SHORTEST = 8
 """Samples below which a window says nothing."""
+
+
+_STRIKES = {"impact to strength": "impact median", "high impact to strength": "impact high"}
+RELATIVE = (
+    *("body rms", "acc up most", "acc up least", "body frequency", "jerk to strength"),
+    *("impact to strength", "high impact to strength", "up to level", "step rate"),
+    *("rhythm to rest", "second harmonic", "unevenness", "drift", "gyro along share"),
+    *("gyro up share", "rate difference", "steps with a swing", "lag mean", "lag consistency"),
+)
+"""Figures that say how a body moves rather than how hard and where a sensor is shaken."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,13 @@ def statistics(rec: Recording) -> dict[str, Statistic]:
     return found.by_name
 
 
+def relative(rec: Recording) -> NDArray[np.float32]:
+    """Return the figures of `RELATIVE`, 0 for one that cannot be told; errors as `statistics`."""
+    found = statistics(rec)
+    told = [found[name].value if name in found else 0.0 for name in RELATIVE]
+    return np.array(told, dtype=np.float32)
+
+
 class _Found:
     """The figures so far; one that is not finite is none."""
 
@@ -118,12 +137,14 @@ def _acceleration(found: _Found, acc: Float, rec: Recording) -> None:
     if _rms(level) > 1e-6:
         found.add("up to level", _rms(up) / _rms(level))
     _rhythm(found, up, rate)
-    if "impact median" in found.by_name:
-        struck = found.by_name["impact median"].value
-        found.add("impact to strength", struck / max(_rms(_size(body)), 1e-9))
     found.add("body frequency", frequency_of(body, rate, *QUICK), "Hz")
     jerk = np.diff(body, axis=1) * rate
     found.add("jerk rms", _rms(_size(jerk)), "m/s³")
+    strength = max(_rms(_size(body)), _SILENT)
+    found.add("jerk to strength", _rms(_size(jerk)) / strength / (2 * np.pi), "Hz")
+    for name, of in _STRIKES.items():
+        if of in found.by_name:
+            found.add(name, found.by_name[of].value / strength)
     found.add("jerk high", np.quantile(_size(jerk), 0.95), "m/s³")
     found.add("jerk up rms", _rms(jerk[2]), "m/s³")
     found.add("jerk up high", np.quantile(np.abs(jerk[2]), 0.95), "m/s³")

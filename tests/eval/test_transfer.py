@@ -195,8 +195,8 @@ def test_words_alone_answer_without_a_window_learnt_and_their_order_means_nothin
 
 
 def test_figures_can_be_left_out_of_an_interpretation():
-    rest = without_figures("Impact: soft: -2.70 m/s² at the median (1.0 °), 0.62 of it [ACC].")
-    assert rest == "Impact: soft: at the median, of it."
+    rest = without_figures("Impact: soft (-2.70 m/s² at the median, 0.62 of it [ACC]); hard.")
+    assert rest == "Impact: soft; hard."
 
 
 def test_labels_are_known_by_any_spelling_or_as_a_set_says():

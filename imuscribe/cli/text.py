@@ -123,6 +123,9 @@ def interpret(
     stride: Annotated[float, typer.Option(help="From one window to the next, seconds.")] = 4.0,
     rate: Annotated[float | None, typer.Option(help="Hz after cleaning; as recorded.")] = None,
     rounds: Annotated[int, typer.Option(min=0, help="Corrections a model is asked for.")] = 2,
+    site: Annotated[
+        bool, typer.Option("--site", help="Rules say and heed where the device is worn.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of a model's draws.")] = 0,
     cache: Annotated[str | None, typer.Option(help="File that keeps a model's answers.")] = None,
 ) -> None:
@@ -145,7 +148,7 @@ def interpret(
 
     windows = _windows(path, WindowConfig.parse({"seconds": seconds, "stride": stride}), rate)
     windows, stop = windows[:limit], threading.Event()
-    who: Interpreter = RuleInterpreter()
+    who: Interpreter = RuleInterpreter(site)
     if teacher != "rules":
         from imuscribe.finetune.local_teacher import asked_once
         from imuscribe.recipes.explanations import TeacherConfig

@@ -13,6 +13,7 @@ from imuscribe.prompts.captions.figures import check_figures
 from imuscribe.prompts.captions.interpret import (
     CATEGORIES,
     RuleInterpreter,
+    described,
     label_texts,
     names_of_activities,
     parts_of,
@@ -22,6 +23,7 @@ from imuscribe.prompts.tables import tables
 from imuscribe.prompts.teacher.chat import Reply, Unanswered
 from imuscribe.prompts.teacher.interpret import LanguageInterpreter, interpret_all
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.motion.statistics import Statistic, statistics
 from imuscribe.signals.readers.parquet import save
 from tests.signals.test_statistics import gait, turned
 
@@ -146,3 +148,30 @@ def test_the_command_writes_a_line_a_window(tmp_path):
     assert all(row["numbers"] == row["supported"] > 10 for row in rows)
     refused = CliRunner().invoke(app, ["interpret", str(tmp_path / "a.parquet"), "--model", "x"])
     assert refused.exit_code != 0
+
+
+def test_a_site_is_said_and_its_bounds_are_its_own():
+    rec = gait().replace(placement="trouser-pocket")
+    plain, told = (RuleInterpreter(site).interpret(rec).parts for site in (False, True))
+    assert "worn at the trouser-pocket" in told["Posture"] and "worn" not in plain["Posture"]
+    ratio = statistics(rec)["up to level"].value
+    for site, words in (("pocket", "mostly vertical"), ("chest", "mostly vertical")):
+        assert words in described(statistics(rec), site) and ratio > 1.6
+    between = statistics(rec) | {"up to level": Statistic(1.2, "", "ACC")}
+    assert "mostly vertical" in described(between, "pocket")
+    assert "balanced" in described(between, "Chest") and "balanced" in described(between)
+    assert check_figures(RuleInterpreter(True).interpret(rec).text, rec).errors == ()
+    unknown = RuleInterpreter(True).interpret(rec.replace(placement="left earlobe"))
+    assert "left earlobe" in unknown.text
+
+
+def test_relative_figures_stay_when_everything_is_stronger():
+    gravity = np.array([[0], [0], [9.81], [0], [0], [0]])
+    rec = gait(size=2.0)
+    weak = statistics(rec)
+    strong = statistics(rec.replace(data=(gravity + 2 * (rec.data - gravity)).astype(np.float32)))
+    assert strong["body rms"].value == pytest.approx(2 * weak["body rms"].value, rel=0.05)
+    for name in ("body frequency", "jerk to strength", "impact to strength", "up to level"):
+        assert strong[name].value == pytest.approx(weak[name].value, rel=0.05), name
+    slow, fast = (statistics(gait(rate)) for rate in (25.0, 100.0))
+    assert slow["body frequency"].value == pytest.approx(fast["body frequency"].value, rel=0.03)

@@ -217,6 +217,11 @@ def check_start(recipe: Recipe) -> Path | None:
     would lie.
     """
     start, base = recipe.train.start_from, merged_base(recipe.model)
+    if base is not None and recipe.model.random:
+        raise InputError(
+            f"model.base '{base}': is merged with an adapter, which model.random would throw away: "
+            "set model.random=false"
+        )
     if start is None:
         if base is not None and has_tokens(base):
             check_tokens(recipe.sensor, base, f"model.base '{base}'")

@@ -234,11 +234,12 @@ def check_adapter(adapter: Path, base: str) -> None:
     trained_on = values.get("base_model_name_or_path")
     if not trained_on or Path(trained_on).name == Path(base).name:
         return
-    if trained_on != PACKAGED and Path(base).is_dir() and (adapter / BASE).is_file():
-        return
     theirs, random = trained_on.removesuffix(_RANDOM), trained_on.endswith(_RANDOM)
+    here = Path(base.removesuffix(_RANDOM))
     change = f" model.random={str(random).lower()}" * (random != base.endswith(_RANDOM))
-    if Path(theirs).name != Path(base.removesuffix(_RANDOM)).name:
+    if not change and theirs != PACKAGED and here.is_dir() and (adapter / BASE).is_file():
+        return
+    if Path(theirs).name != here.name:
         change = f" model.base={theirs}{change}"
     raise InputError(
         f"adapter '{adapter}': was trained on '{trained_on}', not on '{base}': set{change}"
@@ -292,8 +293,8 @@ def _drawn(config: PretrainedConfig, options: dict[str, Any]) -> PreTrainedModel
     from transformers import AutoModelForCausalLM
 
     with torch.random.fork_rng():
-        torch.manual_seed(1)  # in fp32 and on the CPU: the same wherever it is held then
-        found: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        torch.manual_seed(1)  # in fp32 and on the CPU, then rounded: the same in any precision
+        found: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32).bfloat16()
     place = options.get("device_map", {}).get("", "cpu")
     network: PreTrainedModel = found.to(place, options["dtype"])
     return network

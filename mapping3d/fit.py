@@ -23,7 +23,7 @@ from imuscribe.models.fit import History, seeded
 from imuscribe.recipes.load import dump
 from imuscribe.recipes.mapping import SIDES, MapRecipe
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.signals.files import parsed_json, write_text
+from imuscribe.signals.files import held, parsed_json, write_text
 from imuscribe.signals.labels import balanced
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,8 @@ def fit_and_save(recipe: MapRecipe, progress: bool = True) -> tuple[Path, Mapper
     Raises
     ------
     InputError
-        For anything wrong with the data, the training people or the gallery.
+        For anything wrong with the data, the training people or the gallery, or where another
+        command writes there.
     """
     data = prepare(recipe, progress)
     people = sorted(set(data.source.people))
@@ -51,12 +52,13 @@ def fit_and_save(recipe: MapRecipe, progress: bool = True) -> tuple[Path, Mapper
                 hint = nearest(person, people)
                 raise InputError(f"split.train: '{person}' is not in the data: {hint}")
         people = list(recipe.split.train)
-    mapper, history = fit_mapper(recipe, data, people, progress)
-    gallery = build_gallery(recipe, data, mapper, people, ())
-    folder = Path(recipe.out) / recipe.name
-    write_text(folder / "recipe.yaml", dump(recipe))
-    mapper.save(folder / ENCODER)
-    gallery.save(folder / GALLERY)
+    folder = recipe.folder
+    with held(folder):
+        mapper, history = fit_mapper(recipe, data, people, progress)
+        gallery = build_gallery(recipe, data, mapper, people, ())
+        write_text(folder / "recipe.yaml", dump(recipe))
+        mapper.save(folder / ENCODER)
+        gallery.save(folder / GALLERY)
     note = f"loss {history.loss[history.best]:.3f} after epoch {history.best + 1}"
     if history.scores:
         note += (

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from imuscribe.signals.errors import InputError, nearest
 
+_WORDS = {".": "dots", " ": "spaces", "-": "dashes", "+": "plus signs"}
+
 
 class Config(BaseModel):
     """Base of every configuration section.
@@ -77,11 +79,26 @@ def _explain(model: type[BaseModel], mistake: dict[str, Any]) -> str:
     reason = mistake["msg"].removeprefix("Value error, ")
     if mistake["type"] == "literal_error":
         reason = nearest(str(given), re.findall(r"'([^']*)'", mistake["ctx"]["expected"]))
+    elif mistake["type"] == "string_pattern_mismatch":
+        reason = _named(str(given), mistake["ctx"]["pattern"])
     elif mistake["type"] == "tuple_type":
         reason = "need a list, such as [a, b]"
     elif mistake["type"] == "string_type" and isinstance(given, bool | int | float | None):
         reason = f'a text is needed: put it in quotes: "{json.dumps(given)}"'
     return f"'{key}' is {given!r}: {reason}" if path else reason
+
+
+def _named(given: str, pattern: str) -> str:
+    r"""Say in words what a name may hold, where a pattern such as ``^\w[\w. -]*$`` says it."""
+    allowed = re.fullmatch(r"\^\\w\[\\w([. +-]*)\]\*\$", pattern)
+    if not allowed:
+        return f"it has not the form {pattern}"
+    words = ["digits", "_", *(_WORDS[character] for character in allowed[1])]
+    held = f"letters, {', '.join(words[:-1])} and {words[-1]}"
+    near = re.sub(r"[ -]*[^\w" + re.escape(allowed[1]) + "]+[ -]*", "-", given)
+    near = re.sub(r"^\W+|\W+$", "", near)[:40]
+    hint = f": did you mean '{near}'?" if near else ""
+    return f"a name begins with a letter or digit and holds {held}{hint}"
 
 
 def _fields(model: type[BaseModel], path: list[str]) -> list[str]:

@@ -175,20 +175,50 @@ def held(folder: AnyPath) -> Iterator[None]:
         raise InputError(
             f"cannot write to {folder}: {error.strerror}: give another 'out'"
         ) from error
+    with _locked(folder, f"'{folder}'", "another name or 'out'"):
+        yield
+
+
+@contextmanager
+def held_file(path: AnyPath) -> Iterator[None]:
+    """Keep a file that takes long to make to this process, by a hidden lock beside it.
+
+    The lock goes when the process is done; one that a killed process leaves holds nobody up.
+    """
+    path = Path(path)
+    lock = path.with_name(f".{path.name}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}: give another --out") from error
+    with _locked(lock, f"'{path}'", "another --out"):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(path: Path, what: str, instead: str) -> Iterator[None]:
     if sys.platform == "win32":  # where a folder cannot be locked
         yield
         return
     import fcntl
 
-    descriptor = os.open(folder, os.O_RDONLY)
+    busy = InputError(
+        f"{what} is being written by another imuscribe command: wait until it ends, or give "
+        f"{instead}"
+    )
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # the other one was just done with its lock
+        raise busy from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(
-                f"'{folder}' is being written by another imuscribe command: wait until it ends, "
-                "or give another name or 'out'"
-            ) from None
+            raise busy from None
         except OSError:  # a file system without locks
             pass
         yield

@@ -68,12 +68,20 @@ def run_resolved(recipe: Experiment, typed: str) -> None:
 def check_experiment(recipe: str, overrides: Sequence[str]) -> None:
     """Load and check all that a recipe names, and print it as it would be run."""
     from imuscribe.eval.run import plan
-    from imuscribe.recipes.load import load_experiment, name_labels
+    from imuscribe.recipes.load import load_experiment, name_labels, presets
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     resolved = name_labels(load_experiment(recipe, overrides))
-    _, units, _ = plan(resolved)
-    typer.echo(f"{recipe}: {len(units)} parts to do, into {resolved.folder}")
+    task, units, store = plan(resolved)
+    pending = [unit.names for unit in units if not store.has(unit.names)]
+    typer.echo(f"{recipe}: {len(pending)} of {len(units)} parts to do, into {resolved.folder}")
+    said = task.announcement(pending)
+    if pending and not said:
+        said = "time: not estimated for this kind, whose parts differ; a stopped run goes on"
+        if sets := presets(recipe):
+            said += f"; smaller ones to try first: preset={', preset='.join(sets)}"
+    if said:
+        typer.echo(said)
     show_resolved(resolved)
 
 

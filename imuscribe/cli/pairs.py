@@ -132,14 +132,16 @@ def _write(recipe: BuildRecipe, out: Path) -> str:
     from imuscribe.prompts.serialize import build_serializer
     from imuscribe.prompts.teacher.pair_files import write_pairs
     from imuscribe.prompts.teacher.pairs import build_pairs
+    from imuscribe.signals.files import held_file
 
     recordings, labels = _chosen(recipe)
     builder = PromptBuilder(load_tokenizer(recipe.model.base), labels, recipe.prompt)
     student = recordings, build_serializer(recipe.text), builder
-    if recipe.teacher.name:
-        return _write_taught(recipe, student, out)
-    rows = build_pairs(*student, recipe.paraphrases, recipe.seed, progress=True)
-    write_pairs(rows, out)
+    with held_file(out):
+        if recipe.teacher.name:
+            return _write_taught(recipe, student, out)
+        rows = build_pairs(*student, recipe.paraphrases, recipe.seed, progress=True)
+        write_pairs(rows, out)
     people = len({rec.subject for rec in recordings})
     return (
         f"{out}: {len(rows)} pairs of {len(recordings)} recordings, {len(labels)} labels, "

@@ -173,6 +173,23 @@ def test_an_experiment_reads_a_merged_base_and_nobody_it_knows(
         folds_of(asked.model_copy(update={"split": recipe.split.parse(known)}))
 
 
+def test_an_adapter_on_random_weights_is_merged_with_those(
+    make: Callable[..., Recipe], people: list[Recording], tmp_path: Path
+) -> None:
+    # The weights are drawn in fp32 and held in bf16: those that it was trained on are the rounded.
+    model = make().model.model_dump() | {"random": True, "dtype": "bf16"}
+    adapter = train(make(model=model), people, tmp_path)
+    merged = tmp_path / "merged"
+    assert export(adapter, merged) < 1e-4
+    live, whole = Reader(adapter), Reader(merged)
+    texts = live.prompts(live.texts(people[:4]))
+    np.testing.assert_allclose(live.score(texts), whole.score(texts), atol=0.05)
+    with pytest.raises(InputError, match=r"merged with an adapter.*set model.random=false"):
+        check_start(make(model=model | {"base": str(merged)}))
+    with pytest.raises(InputError, match=r"set model.random=true"):
+        check_start(make(train={"start_from": str(adapter)}))
+
+
 def test_an_adapter_merged_twice_or_started_from_is_told(
     both: tuple[Path, Path, Recipe], make: Callable[..., Recipe], tmp_path: Path
 ) -> None:

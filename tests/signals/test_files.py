@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from imuscribe.eval.run import run
 from imuscribe.recipes.schema import Recipe
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.files import inside, safe_name, text_of_name, whole_folder, write_text
+from imuscribe.signals.files import (
+    held_file,
+    inside,
+    safe_name,
+    text_of_name,
+    whole_folder,
+    write_text,
+)
 from imuscribe.signals.readers.parquet import save
 
 HOSTILE = ["..", ".", "../x", "a/b", "/etc/x", "~", "", " ", "x.", "con", "AUX.txt", "a\0b", "a\\b"]
@@ -164,3 +171,41 @@ with atomic_path(place / "a.txt") as temporary, whole_folder(place / "b") as fol
     write_text(tmp_path / "c.txt", "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([ours.name, "b", "c.txt"])
     assert (tmp_path / "b" / "x").read_text() == "whole"
+
+
+def test_a_file_that_takes_long_is_kept_to_one_process(tmp_path):
+    path = tmp_path / "deep" / "pairs.jsonl"
+    code = (
+        "import sys\nfrom imuscribe.signals.files import held_file\n"
+        "with held_file(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout is not None and other.stdout.readline() == "held\n"
+    with pytest.raises(InputError, match=r"pairs.jsonl' is being written by another"):  # noqa: SIM117
+        with held_file(path):
+            pass
+    with held_file(path.with_name("others.jsonl")):
+        pass
+    other.kill()  # its lock stays behind and holds nobody up
+    other.wait()
+    with held_file(path):
+        pass
+    assert not list(path.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("../../x", "x"), ("a/b", "a-b"), (".hidden", "hidden"), ("-x", "x"), ("été: 1", "été-1")],
+)
+def test_what_a_name_may_hold_is_said_in_words(name, near):
+    with pytest.raises(InputError) as caught:
+        Recipe.parse({"name": name, "labels": "A-C", "data": "x"}, "r.yaml")
+    said = str(caught.value)
+    assert "letters, digits, _, dots, spaces and dashes" in said and f"did you mean '{near}'?" in said
+    assert "pattern" not in said and "\\" not in said
+    assert Recipe.parse({"name": near, "labels": "A-C", "data": "x"}).name == near

@@ -206,6 +206,7 @@ def test_what_a_name_may_hold_is_said_in_words(name, near):
     with pytest.raises(InputError) as caught:
         Recipe.parse({"name": name, "labels": "A-C", "data": "x"}, "r.yaml")
     said = str(caught.value)
-    assert "letters, digits, _, dots, spaces and dashes" in said and f"did you mean '{near}'?" in said
+    assert "letters, digits, _, dots, spaces and dashes" in said
+    assert f"did you mean '{near}'?" in said
     assert "pattern" not in said and "\\" not in said
     assert Recipe.parse({"name": near, "labels": "A-C", "data": "x"}).name == near

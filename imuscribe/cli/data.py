@@ -161,12 +161,15 @@ def import_(
     {file}, {folder} and {parent} name a file and its folders, {person} a column person of a CSV.
     """
     from imuscribe.signals.quality import summarise
+    from imuscribe.signals.readers.packed import check_format, unpacked
     from imuscribe.signals.readers.parquet import save
 
     _check_ending(out)
     refuse_overwriting(out, source)
+    check_format(source)
     given = _said(ctx.params)
-    recordings = _read(source, layout or _recognised(source, given), given, leave_out_unusable)
+    with unpacked(source) as place:
+        recordings = _read(place, layout or _recognised(place, given), given, leave_out_unusable)
     save(recordings, out)
     summary = summarise(recordings)
     _show(out.name, summary)

@@ -51,6 +51,17 @@ def terms(text: str, known: Collection[str]) -> list[tuple[float, str]]:
     return [(-1.0 if match[1] == "-" else 1.0, match[2]) for match in found]
 
 
+def ours(headers: Iterable[str]) -> dict[str, str]:
+    """Return the columns that are called as we call them, in any case: our name to theirs."""
+    found: dict[str, str] = {}
+    for header in headers:
+        match = _WITH_UNIT.fullmatch(header)
+        name = match[1] if match else header
+        if name.lower() in ("t", *CHANNELS):
+            found.setdefault(name.lower(), name)
+    return found
+
+
 def parts_of(
     headers: Iterable[str],
     columns: Mapping[str, str],

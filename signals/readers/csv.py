@@ -20,8 +20,10 @@ from imuscribe.signals.readers.columns import (
     check_layout,
     columns_of,
     completed,
+    ours,
     parts_of,
 )
+from imuscribe.signals.readers.form import form_of
 from imuscribe.signals.readers.layout import TableLayout
 from imuscribe.signals.readers.sources import (
     Source,
@@ -32,12 +34,16 @@ from imuscribe.signals.readers.sources import (
     sources,
 )
 from imuscribe.signals.readers.split import joined, pieces, without_gaps
-from imuscribe.signals.readers.tables import Table, in_seconds, in_si, numbers, read_table, rows_of
-from imuscribe.signals.recording import (
-    CHANNELS,
-    GYRO,
-    Recording,
+from imuscribe.signals.readers.tables import (
+    Table,
+    in_seconds,
+    in_si,
+    numbers,
+    read_table,
+    read_text,
+    rows_of,
 )
+from imuscribe.signals.recording import ACC, CHANNELS, GYRO, SENSORS, Recording
 from imuscribe.signals.units import Quantity, known_factor, unit_factor
 
 Float = NDArray[np.float64]
@@ -54,6 +60,8 @@ _QUANTITIES: dict[str, Quantity] = {
     **dict.fromkeys(ANGLES, "angle"),
 }
 _SHOWN = 10
+# Files of a folder in which columns are sought that are called as ours are.
+_LOOKED_AT = 20
 _log = logging.getLogger(__name__)
 
 
@@ -90,8 +98,9 @@ def read_tables(source: AnyPath, layout: TableLayout, most: float = 0.0) -> list
     """
     from tqdm import tqdm
 
-    check_layout(layout)
     found = sources(source, layout)
+    layout = _with_our_names(layout, found)
+    check_layout(layout)
     read: list[_Piece] = []
     refused: list[InputError] = []
     foreign: dict[str, InputError] = {}
@@ -184,6 +193,31 @@ def read_csv(
             "'imuscribe data import'"
         )
     return found[0]
+
+
+def _with_our_names(layout: TableLayout, found: Sequence[Source]) -> TableLayout:
+    """Add columns that were not named and that a file calls as we do, such as ``acc_x (g)``."""
+    if layout.apart or layout.header == "none":
+        return layout
+    for source in found[:_LOOKED_AT]:
+        try:
+            text = read_text(source.first, layout.encoding)
+            own = ours(form_of(text, layout, ours, source.first).names)
+        except InputError:
+            continue  # told when the file is read
+        left = set(own) - set(layout.columns)
+        left -= {"t"} if layout.rate is not None else set()
+        left -= set(ACC) if layout.attitude else set()
+        left = {name for name in left if own[name] not in layout.columns.values()}
+        # Of the accelerometer what is there, for what is missing to be told; of others all or none.
+        for names in SENSORS.values():
+            if names != ACC and not (set(names) & set(layout.columns) or set(names) <= left):
+                left -= set(names)
+        if left:
+            return layout.model_copy(
+                update={"columns": layout.columns | {name: own[name] for name in sorted(left)}}
+            )
+    return layout
 
 
 def _read(source: Source, layout: TableLayout, notes: list[str]) -> list[_Piece]:

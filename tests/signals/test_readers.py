@@ -88,7 +88,7 @@ NO_TIME = {ours: theirs for ours, theirs in SIX.items() if ours != "t"}
         ([HEADER, "0,0,0,1,0,0,0"], {"time_unit": "hour"}, "unit 'hour' is not one of time"),
         ([HEADER, "0,0,0,1,0,0,0"], {"columns": {**SIX, "t": "tme"}}, "did you mean 'time'"),
         ([HEADER, "0,0,0,1,0,0,0"], {"columns": {**SIX, "gyr_x": "a"}}, "did you mean 'gyro_x'"),
-        ([HEADER, "0,0,0,1,0,0,0"], {"columns": {"t": "time", "acc_x": "acc_x"}}, "acc_y, acc_z"),
+        (["time,acc_x,b,c", "0,0,0,1"], {"columns": {"t": "time"}}, "for acc_y, acc_z: a sensor"),
         ([HEADER, "0,0,0,1,0,0,0"], {"columns": {"acc_x": "acc_x"}}, "no time column"),
         ([HEADER, "0,0,0,1,0,0,0"], {"lable": "A"}, "did you mean 'label'"),
         ([HEADER, "0,0,0,1,0,0,0"], {"case": "5d"}, "case '5d' is unknown"),

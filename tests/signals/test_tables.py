@@ -629,3 +629,19 @@ def test_a_table_in_any_spelling_is_the_same_recording(
     assert rec.subject == who
     assert rec.t == pytest.approx(np.arange(len(values)) / 100)
     assert pytest.approx(np.array(values), abs=1e-4) == rec.acc.T
+
+
+def test_columns_that_are_called_as_ours_need_no_naming(tmp_path):
+    rows = [f"{i / 100},{i % 5},0.2,9.81,0.1,0.{i % 7},0.3" for i in range(60)]
+    names = "time,Acc_X,Acc_Y,acc_z,gyro_x (rad/s),gyro_y (rad/s),gyro_z (rad/s)"
+    path = write(tmp_path / "a.csv", names, *rows)
+    with pytest.raises(InputError, match="no time column is named"):
+        read_tables(path, layout(columns={}))
+    (rec,) = read_tables(path, layout(columns={"t": "time"}))
+    assert rec.channels == (*ACC, *GYRO) and rec.rate == pytest.approx(100)
+    # What is named stays as it is named, and a sensor is whole or not there.
+    part = write(tmp_path / "b.csv", "t,x,acc_y,acc_z,gyro_x", *[f"{row},0.1" for row in still()])
+    (alone,) = read_tables(part, layout(columns={"acc_x": "x"}))
+    assert alone.channels == ACC and alone.rate == pytest.approx(100)
+    with pytest.raises(InputError, match="no column is named for acc_x"):
+        read_tables(part, layout(columns={}))

@@ -10,9 +10,12 @@ from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import AnyPath
 from imuscribe.signals.readers.dialects import NAMES, dialect
 from imuscribe.signals.readers.dialects.entry import data_files, head_of
+from imuscribe.signals.readers.packed import check_format
+from imuscribe.signals.readers.sources import ENDINGS
 
 # Of a folder of thousands the first few of each ending and depth tell enough.
 _LOOKED_AT = 400
+_OUR_NAMES = re.compile(r"^.*\bacc_x\b.*\bacc_y\b.*\bacc_z\b.*$", re.MULTILINE | re.IGNORECASE)
 _ANDROSENSOR = r"ACCELEROMETER X \(m/s"
 
 
@@ -69,7 +72,14 @@ def recognise(path: AnyPath) -> tuple[str, str]:
             "say which with --layout"
         )
     if not files:
-        raise InputError(f"{root}: holds no data files (.csv, .txt, .json, .mat, …)")
+        for file in sorted(root.rglob("*")):
+            check_format(file)
+        raise InputError(f"{root}: holds no data files (.csv, .txt, .json, .mat, .zip, …)")
+    for file in files:
+        if file.suffix.lower() in ENDINGS and (match := _OUR_NAMES.search(head_of(file))):
+            return "csv", f"{file.name} has our names, '{match[0].strip()[:40]}'"
+    for file in files:
+        check_format(file)
     names = ", ".join(file.name for file in files[:3])
     zipped = ": unpack it first" if all(file.suffix == ".zip" for file in files) else ""
     raise InputError(

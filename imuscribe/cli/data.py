@@ -161,7 +161,7 @@ def import_(
     {file}, {folder} and {parent} name a file and its folders, {person} a column person of a CSV.
     """
     from imuscribe.signals.quality import summarise
-    from imuscribe.signals.readers.packed import check_format, unpacked
+    from imuscribe.signals.readers.dialects.packed import check_format, unpacked
     from imuscribe.signals.readers.parquet import save
 
     _check_ending(out)

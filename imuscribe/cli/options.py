@@ -135,7 +135,7 @@ def recordings_of(
     """Read canonical Parquet, or the recording of a CSV as the options of a command describe it."""
     from imuscribe.signals.quality import check_units
     from imuscribe.signals.readers.csv import read_csv
-    from imuscribe.signals.readers.packed import check_format
+    from imuscribe.signals.readers.dialects.packed import check_format
     from imuscribe.signals.readers.parquet import load
     from imuscribe.signals.readers.tables import read_text
     from imuscribe.signals.recording import ACC, GYRO

@@ -33,7 +33,14 @@ from imuscribe.signals.readers.sources import (
     properties,
     sources,
 )
-from imuscribe.signals.readers.split import joined, pieces, without_gaps
+from imuscribe.signals.readers.split import (
+    check_clock,
+    in_turns,
+    joined,
+    pieces,
+    refuse_turns,
+    without_gaps,
+)
 from imuscribe.signals.readers.tables import (
     Table,
     in_seconds,
@@ -202,7 +209,8 @@ def _with_our_names(layout: TableLayout, found: Sequence[Source]) -> TableLayout
     for source in found[:_LOOKED_AT]:
         try:
             text = read_text(source.first, layout.encoding)
-            own = ours(form_of(text, layout, ours, source.first).names)
+            form = form_of(text, layout, lambda names: bool(ours(names)), source.first)
+            own = ours(form.names)
         except InputError:
             continue  # told when the file is read
         left = set(own) - set(layout.columns)
@@ -280,9 +288,14 @@ def _pieces(
                 f"{table.where}: {{{name}}} is unknown: {nearest(f'{{{name}}}', known)}"
             )
     keys = {name: [str(cell) for cell in frame[name]] for name in of_text}
+    if order := in_turns(keys):
+        t, values = t[order], {name: row[order] for name, row in values.items()}
+        keys = {name: [column[i] for i in order] for name, column in keys.items()}
+        notes.append(f"rows of {', '.join(keys)} stand in turns: they are put together")
     found = pieces(len(frame), t, layout, table.breaks, keys, table.where)
     read = {part.header for channel in parts.values() for part in channel} | {*of_text}
     if left := [name for name in frame.columns if name not in read]:
+        refuse_turns(frame, left, layout, table.where)
         notes.append(f"columns not read: {', '.join(left)}")
     if rest := len(frame) - sum(piece.stop - piece.start for piece in found):
         notes.append(f"{rest:,} rows at the end of recordings are left out: no whole --split rows")
@@ -293,6 +306,7 @@ def _pieces(
         filled = {name: filled_in(text, here, name) for name, text in texts.items()}
         own = {name: row[piece] for name, row in values.items()}
         own_t, own = without_gaps(t[piece], own, layout.missing, table.where, piece.start, notes)
+        check_clock(own_t, table.where)
         made.append(_Piece("", filled, own_t, own, units))
     for name, text in texts.items():
         if (n := sum(not piece.texts[name] for piece in made)) and marks(text):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +14,17 @@ from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.layout import TableLayout
 from imuscribe.signals.recording import CHANNELS, SENSORS
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Float = NDArray[np.float64]
 
+# Share of rows before which time goes back that no clock starts again so often.
+_OFTEN = 0.05
+# Columns that may tell devices apart by number, and how many devices one file may hold.
+_TELLS_APART = re.compile(r"device|sensor|node|imu|side|wrist|foot|hand|^id$", re.IGNORECASE)
+_DEVICES = 12
+_FEW, _STANDS = 20, 0.9
 MAX_GAP = 0.5
 """Seconds without a sample of a sensor over which its values are not filled in."""
 
@@ -67,10 +78,12 @@ def pieces(
         starts |= {int(i) + 1 for i in np.flatnonzero(steps > gap)}
     if back := [int(i) + 1 for i in np.flatnonzero(steps < 0) if int(i) + 1 not in starts]:
         i = back[0]
+        how = "--split restarts makes recordings there, unless rows are out of order"
+        if len(back) > _OFTEN * n:
+            how = "rows are out of order: sort them by time"
         raise InputError(
             f"{where}: time goes back from {t[i - 1] - t[0]:.3f} s to {t[i] - t[0]:.3f} s in data "
-            f"row {i + 1} ({len(back):,} such): --split restarts makes recordings there, unless "
-            "rows are out of order",
+            f"row {i + 1} ({len(back):,} such): {how}",
             "time goes back",
         )
     edges = [*sorted(starts), n]
@@ -85,6 +98,46 @@ def pieces(
         if not found:
             raise InputError(f"{where}: holds {n:,} rows, fewer than one recording of rows:{size}")
     return found
+
+
+def in_turns(keys: Mapping[str, Sequence[str]]) -> list[int]:
+    """Return the rows by what columns say of them, if rows of several stand in turns; else none.
+
+    So they do where nearly every other row is of another one than the row before.
+    """
+    if not keys:
+        return []
+    rows = list(zip(*keys.values(), strict=True))
+    changes = sum(a != b for a, b in pairwise(rows))
+    places = {row: i for i, row in enumerate(dict.fromkeys(rows))}
+    if changes <= 0.4 * len(rows) or len(places) > 0.1 * len(rows):
+        return []
+    return sorted(range(len(rows)), key=lambda i: places[rows[i]])
+
+
+def refuse_turns(
+    frame: pd.DataFrame, columns: Sequence[str], layout: TableLayout, where: str
+) -> None:
+    """Refuse a table in which rows of several devices, or sensors, stand in turns unread."""
+    for name in columns:
+        cells = [str(cell) for cell in frame[name]]
+        there = list(dict.fromkeys(cells))
+        named = frame[name].dtype == object or _TELLS_APART.search(name)
+        if named and not layout.split and 2 <= len(there) <= _DEVICES and in_turns({name: cells}):
+            raise InputError(
+                f"{where}: rows of '{name}' ({', '.join(there[:3])}) stand in turns: --device "
+                f"'{{{name}}}' tells them apart, --sensor-rows sensors; --split none reads on"
+            )
+
+
+def check_clock(t: Float, where: str) -> None:
+    """Refuse times that stand still in most rows: a clock of whole seconds says nothing of them."""
+    still = float(np.mean(np.diff(t) == 0)) if len(t) > _FEW else 0.0
+    if still > _STANDS:
+        raise InputError(
+            f"{where}: {still:.0%} of rows have the time of the row before: its clock counts too "
+            "coarsely: leave the times out and give --rate"
+        )
 
 
 def without_gaps(

@@ -26,6 +26,10 @@ _DATE = re.compile(r"\s*\d{4}[-/]?\d\d[-/]?\d\d[T ]\d\d:?\d\d")
 _OF_DAY = re.compile(r"\s*\d?\d:\d\d:\d\d([.,]\d+)?\s*")
 # Bytes of a text file; in memory it takes several times as much.
 _LARGEST = 4 << 30
+_NO_VALUES = (-999.0, -9999.0, -99999.0, 9999.0, 99999.0)
+"""What some loggers write where they have no value,"""
+_FAR = 5.0
+"""if nothing else comes near."""
 # What stands for a missing number; in a column of text it is text.
 _EMPTY = ("", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>")
 
@@ -170,6 +174,14 @@ def in_si(
 ) -> NDArray[np.float64]:
     """Return a column in m/s², rad/s, seconds or radians; an empty cell is NaN."""
     values = numbers(table, column, path)
+    for mark in _NO_VALUES if quantity in ("acceleration", "rotation") else ():
+        rows, others = np.flatnonzero(values == mark), np.abs(values[values != mark])
+        if rows.size and others.size and abs(mark) > _FAR * np.nanmax(others, initial=0.0):
+            raise InputError(
+                f"{path}: column '{column}' holds {mark:g} in {rows.size:,} rows, the first of "
+                f"them {rows[0] + 1}, far beyond the others: if it stands for no value, leave the "
+                "cells empty"
+            )
     try:
         return values * unit_factor(unit, quantity)
     except InputError as error:
@@ -226,6 +238,10 @@ def numbers(table: pd.DataFrame, column: str, path: AnyPath) -> NDArray[np.float
         hint = ""
         if re.fullmatch(r"-?\d+,\d+", cell):
             hint = ": write decimal points, or say --decimal ','"
+        elif re.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d*)?", cell):
+            hint = ": write numbers without commas between thousands"
+        elif re.match(r"#|//|%", cell):
+            hint = f": --comment '{cell[0]}' leaves such lines out"
         elif re.search(r"\d[:/]\d", cell):
             hint = ": --time-unit takes a pattern, such as '%d/%m/%Y %H:%M:%S.%f'"
         elif wrong[0] == 0 and len(found) > 1:

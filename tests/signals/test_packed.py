@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from imuscribe.cli import app
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.readers.packed import check_format, unpacked
+from imuscribe.signals.readers.dialects.packed import check_format, unpacked
 from imuscribe.signals.readers.parquet import load
 from tests.signals.dialect_samples import SAMPLES
 

@@ -645,3 +645,32 @@ def test_columns_that_are_called_as_ours_need_no_naming(tmp_path):
     assert alone.channels == ACC and alone.rate == pytest.approx(100)
     with pytest.raises(InputError, match="no column is named for acc_x"):
         read_tables(part, layout(columns={}))
+
+
+def test_rows_of_two_devices_in_turns_are_told_apart_or_refused(tmp_path):
+    rows = []
+    for i in range(40):
+        rows += [f"{i / 100},left,{i % 5},0,9.81", f"{i / 100 + 0.004:.3f},right,{i % 7},0,9.81"]
+    path = write(tmp_path / "a.csv", "t,device,ax,ay,az", *rows)
+    with pytest.raises(InputError, match=r"rows of 'device' \(left, right\) stand in turns"):
+        read_tables(path, layout())
+    found = read_tables(path, layout(device="{device}"))
+    assert [(rec.device, rec.n_samples) for rec in found] == [("left", 40), ("right", 40)]
+    assert all(rec.rate == pytest.approx(100) for rec in found)
+    assert found[1].acc[0, :8].tolist() == [0, 1, 2, 3, 4, 5, 6, 0]
+    assert len(read_tables(path, layout(split=["none"]))) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([f"{(7 * i) % 30 / 100},0,0,9.81" for i in range(30)], "out of order: sort them by time"),
+        ([f"{i // 100},0,0,9.81" for i in range(300)], "counts too coarsely.*give --rate"),
+        ([f"{i / 100},{-999 if i == 9 else i % 3},0,9.81" for i in range(60)], "holds -999 in 1"),
+        (['"1,000,000",0,0,9.81', '"1,010,000",0,0,9.81'], "commas between thousands"),
+        ([*still(), "# end", "x"], "--comment '#'"),
+    ],
+)
+def test_what_would_be_read_wrongly_is_refused_with_the_remedy(rows, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        read_tables(write(tmp_path / "a.csv", "t,ax,ay,az", *rows), layout())

@@ -10,7 +10,7 @@ from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import AnyPath
 from imuscribe.signals.readers.dialects import NAMES, dialect
 from imuscribe.signals.readers.dialects.entry import data_files, head_of
-from imuscribe.signals.readers.packed import check_format
+from imuscribe.signals.readers.dialects.packed import check_format
 from imuscribe.signals.readers.sources import ENDINGS
 
 # Of a folder of thousands the first few of each ending and depth tell enough.

@@ -29,7 +29,7 @@ BUDGETS: dict[frozenset[str], int] = {
 class CaptionConfig(Config):
     """What a caption tells, and how long it may be."""
 
-    levels: tuple[Level, ...] = Field(default=LEVELS, min_length=1)
+    levels: tuple[Level, ...] = LEVELS
     """Some of semantic, structural and statistical."""
     numbers: bool = True
     """False: words alone, such as "from the start to the middle"."""
@@ -50,6 +50,8 @@ class CaptionConfig(Config):
     @field_validator("levels")
     @classmethod
     def _once(cls, levels: tuple[Level, ...]) -> tuple[Level, ...]:
+        if not levels:
+            raise ValueError(f"no level: name one or more of {', '.join(LEVELS)}")
         return tuple(level for level in LEVELS if level in levels)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -20,12 +20,13 @@ WORDS = "captions/hierarchy/words.yaml"
 class Claim(NamedTuple):
     """What ``text[start:end]`` of a caption says.
 
-    `kind` is a figure (``mean``, ``deviation``, ``least``, ``greatest``, ``constant``), ``level``
-    (the mean from `since` to `until`, seconds), a ``time``, ``length``, ``rate``, ``period`` or
-    ``missing`` share; or without a number what a stretch does (``rises``, ``falls``, ``steady``,
-    ``peak``, ``drop``), a ``point`` of time, ``height`` or ``spread`` in words, ``part`` missing,
-    ``calm``, ``nothing``, ``no peak``, ``no gyroscope``, ``gone``, a ``stroke``, or what was told
-    (``label``, ``placement``, ``case``, ``event``).
+    `kind` is a figure (``mean``, ``deviation``, ``least``, ``greatest``, ``constant``; ``level``, a
+    mean from `since` to `until`, seconds, which also narrow down ``least`` and ``greatest``), a
+    ``time``, ``length``, ``rate``, ``period`` or ``missing`` share. Without a number it is what a
+    stretch does (``rises``, ``falls``, ``steady``, ``peak``, ``drop``), a ``point`` of time,
+    ``height`` or ``spread`` in words, the ``part`` missing, ``calm``, ``nothing``, ``no peak``,
+    ``no gyroscope``, ``gone``, a ``stroke``, or what was told (``label``, ``placement``, ``case``,
+    ``event``).
     """
 
     kind: str
@@ -41,41 +42,34 @@ class Claim(NamedTuple):
     word: str = ""
 
 
+Mark: TypeAlias = tuple[str, int, int, float | None, str, str, float, float, str]
+"""The fields of a claim: a caption has many, and most are never looked at."""
+Gap: TypeAlias = str | tuple[str, tuple[Mark, ...]]
+"""What fills a gap of a wording: a text, or one of which parts claim something."""
+
+
 class Sentence(NamedTuple):
-    """A sentence of a caption; the places of its claims count from its own start."""
+    """A sentence of a caption."""
 
     level: str
     text: str
-    claims: tuple[Claim, ...]
+    marks: tuple[Mark, ...]
     rank: float = 0.0
     """What does not fit is left out from the highest rank down."""
     wording: str = ""
     about: Stretch | Event | None = None
     """What it tells, if that has a time of its own."""
 
+    @property
+    def claims(self) -> list[Claim]:
+        """Its claims, their places counted from its start."""
+        return [Claim(*mark) for mark in self.marks]
 
-Gap: TypeAlias = str | tuple[str, Claim | list[Claim]]
-"""What fills a gap of a wording: a text, or one that claims something."""
 
-
-def fill(wording: str, gaps: dict[str, Any]) -> tuple[str, tuple[Claim, ...]]:
-    """Return a wording with its gaps filled, and the claims with their places."""
-    pieces: list[str] = []
-    claims: list[Claim] = []
-    place = 0
-    for k, part in enumerate(_parts(wording)):
-        gap = part if k % 2 == 0 else gaps[part]
-        if isinstance(gap, tuple):
-            text, claim = gap
-            if isinstance(claim, Claim):  # places by hand: `_replace` is slow
-                claims.append(Claim(claim[0], place, place + len(text), *claim[3:]))
-            else:
-                claims += [Claim(c[0], c[1] + place, c[2] + place, *c[3:]) for c in claim]
-        else:
-            text = gap
-        pieces.append(text)
-        place += len(text)
-    return "".join(pieces), tuple(claims)
+def fill(wording: str, gaps: Mapping[str, Gap]) -> tuple[str, tuple[Mark, ...]]:
+    """Return a wording with its gaps filled, and what claims something."""
+    parts = _parts(wording)
+    return joined([gaps[part] if k % 2 else part for k, part in enumerate(parts)])
 
 
 @cache
@@ -84,14 +78,29 @@ def _parts(wording: str) -> tuple[str, ...]:
     return tuple(re.split(r"\{([^}]*)\}", wording))
 
 
-def joined(parts: Sequence[tuple[str, tuple[Claim, ...]]], between: str) -> tuple[str, list[Claim]]:
-    """Return filled parts as one gap."""
-    claims: list[Claim] = []
+def joined(gaps: Sequence[Gap], between: str = "") -> tuple[str, tuple[Mark, ...]]:
+    """Return several as one."""
+    pieces: list[str] = []
+    marks: list[Mark] = []
     place = 0
-    for text, found in parts:
-        claims += [Claim(c[0], c[1] + place, c[2] + place, *c[3:]) for c in found]
+    for gap in gaps:
+        if isinstance(gap, str):
+            text = gap
+        else:
+            text, found = gap
+            marks += [
+                (k, a + place, b + place, v, u, c, s, e, w) for k, a, b, v, u, c, s, e, w in found
+            ]
+        pieces.append(text)
         place += len(text) + len(between)
-    return between.join(text for text, _ in parts), claims
+    return between.join(pieces), tuple(marks)
+
+
+def said(
+    kind: str, text: str, channel: str = "", since: float = 0.0, until: float = 0.0, word: str = ""
+) -> tuple[str, tuple[Mark, ...]]:
+    """Return a text that claims something without a number; `word` is the text if left out."""
+    return text, ((kind, 0, len(text), None, "", channel, since, until, word or text),)
 
 
 def number(
@@ -102,11 +111,12 @@ def number(
     channel: str = "",
     since: float = 0.0,
     until: float = 0.0,
-) -> Gap:
+) -> tuple[str, tuple[Mark, ...]]:
     """Return a number as it is written, with its claim."""
     # A minus before what rounds to nothing would be a claim.
     value = round(value, digits) + 0.0
-    return f"{value:.{digits}f}", Claim(kind, 0, 0, value, unit, channel, since, until)
+    text = f"{value:.{digits}f}"
+    return text, ((kind, 0, len(text), value, unit, channel, since, until, ""),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +147,7 @@ class Scale:
         if self.numbers:
             value = seconds / 60 if self.minutes else seconds
             return number("time", value, self.digits + finer, self.unit, since=seconds)
-        word = point(seconds, self.length)
-        return word, Claim("point", 0, 0, since=seconds, word=word)
+        return said("point", point(seconds, self.length), since=seconds)
 
 
 def point(seconds: float, length: float) -> str:
@@ -154,7 +163,7 @@ def stretch_sentence(
     """Say what a channel does, from `start` to `end`: those of the stretch where it is true."""
     c = about.channel
     low, high = named(c)
-    gaps: dict[str, Any] = {"channel": low, "Channel": high, "time": scale.unit}
+    gaps: dict[str, Gap] = {"channel": low, "Channel": high, "time": scale.unit}
     if about.what in ("peak", "drop"):
         gaps["middle"] = scale.time(0.5 * (start + end), finer=1)
     else:
@@ -162,30 +171,31 @@ def stretch_sentence(
     if scale.numbers and about.what != "steady":
         digits, unit = digits_of(c, max(abs(about.first), abs(about.last))), unit_of(c)
         gaps["unit"] = f" {unit}" if unit else ""
-        gaps["first"] = number("level", about.first, digits, unit, c, start, start + about.head)
-        if about.what in ("rises", "falls"):
-            gaps["last"] = number("level", about.last, digits, unit, c, end - about.tail, end)
-    text, claims = fill(wording, gaps)
-    whole = Claim(about.what, 0, len(text), channel=c, since=start, until=end, word=about.what)
-    return Sentence("structural", text, (whole, *claims), rank, wording, about)
+        if about.what in ("peak", "drop"):
+            kind = "greatest" if about.what == "peak" else "least"
+            gaps["first"] = number(kind, about.first, digits, unit, c, about.head, about.tail)
+        else:
+            head, tail = about.head - about.start, about.end - about.tail
+            gaps["first"] = number("level", about.first, digits, unit, c, start, start + head)
+            gaps["last"] = number("level", about.last, digits, unit, c, end - tail, end)
+    text, marks = fill(wording, gaps)
+    _, whole = said(about.what, text, c, start, end, about.what)
+    return Sentence("structural", text, whole + marks, rank, wording, about)
 
 
 def event_sentence(wording: str, about: Event, scale: Scale, start: float, end: float) -> Sentence:
     """Say what was noted, from `start` to `end`: its own where it is true."""
-    name = (about.name, Claim("event", 0, 0, since=start, until=end, word=about.name))
-    high = (capital(about.name), name[1])
-    gaps = {"name": name, "Name": high, "time": scale.unit, "start": scale.time(start)}
-    text, claims = fill(wording, gaps | {"end": scale.time(end)})
-    return Sentence("semantic", text, claims, 1e3 - (end - start), wording, about)
+    name = said("event", about.name, since=start, until=end)
+    high = capital(about.name), name[1]
+    gaps: dict[str, Gap] = {"name": name, "Name": high, "time": scale.unit}
+    gaps |= {"start": scale.time(start), "end": scale.time(end)}
+    return Sentence("semantic", *fill(wording, gaps), 3 + 1 / (1 + end - start), wording, about)
 
 
 def stroke_gap(strokes: list[tuple[str, float, float]]) -> Gap:
     """Say strokes in order, each from when to when."""
-    parts = []
-    for word, start, end in strokes:
-        claim = Claim("stroke", 0, len(word), since=start, until=end, word=word)
-        parts.append((word, (claim,)))
-    return joined(parts, ", then ")
+    gaps = [said("stroke", word, since=start, until=end) for word, start, end in strokes]
+    return joined(gaps, ", then ")
 
 
 # Names -------------------------------------------------------------------------------------------
@@ -208,6 +218,13 @@ def named(channel: str) -> tuple[str, str]:
     else:
         name = words["sensors"].get(channel, channel.replace("_", " "))
     return name, capital(name)
+
+
+@cache
+def short(channel: str) -> str:
+    """Return a channel beside others of its sensor: "rotation z"."""
+    sensor, _, axis = channel.rpartition("_")
+    return f"{tables(WORDS)['sensors'][sensor]} {axis}"
 
 
 def capital(text: str) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from imuscribe.prompts.captions.hierarchy.config import BUDGETS, LEVELS, CaptionConfig, Event
 from imuscribe.prompts.captions.hierarchy.filling import Claim, Scale, Sentence
+from imuscribe.prompts.captions.hierarchy.levels import Mask, present_of
 from imuscribe.prompts.captions.hierarchy.strokes import Stroke, strokes_of
-from imuscribe.prompts.captions.hierarchy.structure import Findings, Mask, analyse, present_of
+from imuscribe.prompts.captions.hierarchy.structure import Findings, analyse
 from imuscribe.prompts.captions.hierarchy.wording import Writer
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Recording
@@ -45,7 +46,7 @@ class Caption:
         found: list[Claim] = []
         place = 0
         for one in self.sentences:
-            found += [c._replace(start=c.start + place, end=c.end + place) for c in one.claims]
+            found += [Claim(m[0], m[1] + place, m[2] + place, *m[3:]) for m in one.marks]
             place += len(one.text) + 1
         return tuple(found)
 

@@ -9,11 +9,32 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from imuscribe.signals.errors import InputError
+from imuscribe.signals.recording import Recording
+
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _EXACT = 5
 """Digits of a level that count: float32 and another sampling rate change the rest."""
+
+
+def present_of(rec: Recording, missing: Mask | None) -> Mask:
+    """Return where values are present, shape (n_channels, n_samples)."""
+    if missing is None:
+        return np.ones(rec.data.shape, dtype=bool)
+    given = np.asarray(missing)
+    if given.dtype != bool or given.shape not in (rec.data.shape, rec.t.shape):
+        raise InputError(
+            f"recording '{rec.id}': a mask of {given.dtype} {given.shape}: need true and false in "
+            f"{rec.data.shape} or {rec.t.shape}, true where a value is missing"
+        )
+    present = np.broadcast_to(~given, rec.data.shape)
+    if not present.any():
+        raise InputError(
+            f"recording '{rec.id}': every value is missing: leave it out", "every value is missing"
+        )
+    return present
 
 
 def figures_of(data: Values, present: Mask | None) -> tuple[Values, Values]:

@@ -50,7 +50,7 @@ def _group(one: Sentence) -> str:
         return "point" if one.about.what in ("peak", "drop") else "trend"
     if isinstance(one.about, Event):
         return "mood" if one.about.end is None else "event"
-    return "strokes" if any(claim.kind == "stroke" for claim in one.claims) else ""
+    return "strokes" if one.marks and one.marks[-1][0] == "stroke" else ""
 
 
 def _reorder(
@@ -119,8 +119,8 @@ def _strokes(sentences: list[Sentence], place: int, rng: np.random.Generator) ->
         if any(_apart(word, true.word) for word, true in pairs):
             told = zip(words, strokes, strict=True)
             made = stroke_gap([(word, slot.since, slot.until) for word, slot in told])
-            text, claims = fill(one.wording, {"strokes": made})
-            sentences[place] = one._replace(text=text, claims=claims)
+            text, marks = fill(one.wording, {"strokes": made})
+            sentences[place] = one._replace(text=text, marks=marks)
             return True
     return False
 

@@ -11,18 +11,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imuscribe.prompts.captions.explain import UP
 from imuscribe.prompts.captions.hierarchy.config import CaptionConfig, Event
 from imuscribe.prompts.captions.hierarchy.filling import WORDS, Claim, level_word, named
 from imuscribe.prompts.captions.hierarchy.fitting import Caption
-from imuscribe.prompts.captions.hierarchy.structure import Mask, sensors_of
+from imuscribe.prompts.captions.hierarchy.levels import Mask, Values
+from imuscribe.prompts.captions.hierarchy.structure import sensors_of
 from imuscribe.prompts.tables import tables
 from imuscribe.signals.motion.frames import writing_motion
 from imuscribe.signals.recording import Recording
 
-Values = NDArray[np.float64]
 _NUMBER = re.compile(r"[-−]?\d+(?:\.\d+)?")
 
 
@@ -111,7 +110,7 @@ class _Truth:
         if kind in ("peak", "drop"):
             return "" if self._stands_out(claim) else "there is none"
         if kind == "point":
-            at = np.abs(np.arange(5) / 4 - claim.since / self.rec.duration)
+            at = np.abs(np.arange(5) / 4 - claim.since / max(self.rec.duration, 1e-9))
             words = [tables(WORDS)["points"][k] for k in np.flatnonzero(at < at.min() + 3e-3)]
             return "" if claim.word in words else f"that is {words[0]}"
         if kind in ("height", "spread"):
@@ -121,7 +120,7 @@ class _Truth:
         if kind == "part":
             parts = tables(WORDS)["parts"]
             share = self._figure(claim._replace(kind="missing"))
-            word = [parts[bound] for bound in parts if share >= float(bound)][-1]
+            word = [parts[bound] for bound in parts if share + 1e-9 >= float(bound)][-1]
             return "" if word == claim.word and share > 0 else f"it is {share:.1f} %"
         if kind == "stroke":
             return "" if self._goes_on_paper(claim) else "the hand goes another way"
@@ -131,9 +130,9 @@ class _Truth:
         """Whether a claim without a figure holds."""
         structure, rec = self.config.structure, self.rec
         if claim.kind == "calm":
-            return bool(np.ptp(self._known(claim.channel)) <= structure.tolerance(claim.channel))
+            return self._wide(claim.channel) <= structure.tolerance(claim.channel)
         if claim.kind == "no peak":
-            return not any(self._peaks(c, sign) for c in rec.channels for sign in (1, -1))
+            return not any(self._peaks(c, sign, -1e-3) for c in rec.channels for sign in (1, -1))
         if claim.kind == "nothing":
             return not any(self._events(c) for c in rec.channels)
         if claim.kind == "gone":
@@ -174,7 +173,10 @@ class _Truth:
         if kind == "level":
             return self._mean(claim.channel, claim.since, claim.until)
         k = rec.channels.index(claim.channel)
-        values = rec.data[k][self.present[k]].astype(np.float64)
+        inside = self.present[k].copy()
+        if claim.until > claim.since:
+            inside &= (self.t >= claim.since - 1e-9) & (self.t <= claim.until + 1e-9)
+        values = rec.data[k][inside].astype(np.float64)
         if kind == "deviation":
             return float(values.std())
         if kind == "constant" and np.ptp(values) > 1e-6 * max(1.0, float(abs(values[0]))):
@@ -205,6 +207,12 @@ class _Truth:
         known: Values = levels[np.isfinite(levels)]
         return known
 
+    def _wide(self, channel: str) -> float:
+        """Return the range of a channel's levels; 0 where they differ by rounding only."""
+        known = self._known(channel)
+        wide = float(np.ptp(known)) if known.size else 0.0
+        return wide if known.size and wide > 2e-5 * np.abs(known).max() else 0.0
+
     # Trends -------------------------------------------------------------------------------------
 
     def _goes(self, claim: Claim) -> bool:
@@ -214,11 +222,13 @@ class _Truth:
 
     def _trend(self, channel: str, first: int, last: int) -> str:
         """Return what a channel does from one edge of a bin to another."""
-        wide = float(np.ptp(self._known(channel)))
+        wide = self._wide(channel)
         levels = self.levels(channel)[first:last]
         edges = np.array(self.edges[first : last + 1])
         middles, seen = 0.5 * (edges[1:] + edges[:-1]), np.isfinite(levels)
         if wide <= self.config.structure.tolerance(channel) or not (seen[0] and seen[-1]):
+            return ""
+        if 3 * seen.sum() < 2 * len(seen):
             return ""
         slope = float(np.polyfit(middles[seen], levels[seen], 1)[0])
         change, ends = slope * (middles[-1] - middles[0]), levels[-1] - levels[0]
@@ -230,28 +240,33 @@ class _Truth:
         flat = self.config.structure.flat * wide * (1 + 1e-3)
         return "steady" if np.ptp(levels[seen]) < flat else ""
 
-    def _peaks(self, channel: str, sign: int) -> list[int]:
-        """Return the bins of peaks (1) or drops (-1)."""
+    def _peaks(self, channel: str, sign: int, slack: float = 1e-3) -> list[int]:
+        """Return the bins of peaks (1) or drops (-1), bounds being looser by a share of `slack`."""
         from scipy.signal import find_peaks
 
-        config, known = self.config.structure, self._known(channel)
-        if len(known) < 3 or np.ptp(known) <= config.tolerance(channel):
+        config, known, wide = self.config.structure, self._known(channel), self._wide(channel)
+        if len(known) < 3 or wide <= config.tolerance(channel):
             return []
-        up, wide = sign * (self.levels(channel) - known.mean()), float(np.ptp(known))
+        up = sign * (self.levels(channel) - known.mean())
         walls = np.where(np.isfinite(up), up, 9 * wide)  # what is missing is no low ground
-        found, more = find_peaks(
-            walls,
-            height=config.height * wide,
-            prominence=config.prominence * wide,
-            width=0,
-        )
-        narrow = more["right_ips"] - more["left_ips"] < config.width
-        found = found[narrow]
-        return [int(k) for k in found if np.isfinite(up[k])]
+        height, rises = config.height * wide * (1 - slack), config.prominence * wide * (1 - slack)
+        found, more = find_peaks(walls, height=height, prominence=rises)
+        good = []
+        for k, prominence in zip(found.tolist(), more["prominences"].tolist(), strict=True):
+            low = np.flatnonzero(~(up > up[k] - prominence * (0.5 - slack)))
+            before, after = low[low < k].max(initial=-1), low[low > k].min(initial=len(up))
+            if np.isfinite(up[k]) and after - before - 1 <= config.width:
+                good.append(k)
+        return good
 
     def _stands_out(self, claim: Claim) -> bool:
         place = int(np.argmin(np.abs(np.array(self.edges) - claim.since)))
-        return place in self._peaks(claim.channel, 1 if claim.kind == "peak" else -1)
+        levels, width = self.levels(claim.channel), self.config.structure.width
+        near = 1e-4 * self._wide(claim.channel)  # of equal levels, any is the peak
+        return any(
+            abs(k - place) < width and abs(levels[k] - levels[place]) <= near
+            for k in self._peaks(claim.channel, 1 if claim.kind == "peak" else -1)
+        )
 
     def _events(self, channel: str) -> bool:
         """Whether anything stands out in a channel."""
@@ -263,7 +278,7 @@ class _Truth:
             if 3 <= length <= n
             for a in range(0, n - length + 1, max(1, length // 2))
         )
-        return trends or bool(self._peaks(channel, 1)) or bool(self._peaks(channel, -1))
+        return trends or any(self._peaks(channel, sign, -1e-3) for sign in (1, -1))
 
     # Strokes ------------------------------------------------------------------------------------
 

@@ -14,22 +14,28 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from imuscribe.prompts.captions.hierarchy.levels import extremes, figures_of, levels_of, rounded
+from imuscribe.prompts.captions.hierarchy.levels import (
+    Mask,
+    Values,
+    extremes,
+    figures_of,
+    levels_of,
+    present_of,
+    rounded,
+)
 from imuscribe.signals.config import Config
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import SENSORS, Recording
-
-Values = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 _BINS = (1, 2, 5)
 """A bin lasts one of these times a power of ten, seconds; from half a minute on, these:"""
 _LONG_BINS = (30, 60, 120, 300, 600, 1200, 2400, 3600)
 _AIM = 32
 """About so many bins a recording."""
+_FEWEST = 3
+"""Levels by which a channel is known to be steady, and its peaks can be seen."""
 
 
 class StructureConfig(Config):
@@ -86,7 +92,7 @@ class Stretch:
     """A stretch of a channel: it ``rises``, ``falls``, is ``steady``, has a ``peak`` or ``drop``.
 
     `start` and `end` are seconds from the recording's first sample; `first` and `last` are the
-    levels of its first and its last bin, of a peak or drop the level itself.
+    levels of its first and its last bin, of a peak or drop both the farthest sample.
     """
 
     what: str
@@ -96,9 +102,9 @@ class Stretch:
     first: float
     last: float
     head: float
-    """Seconds of its first bin,"""
+    """Where its first bin ends, seconds,"""
     tail: float
-    """and of its last."""
+    """and its last begins; of a peak or drop, between which times `first` was measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +119,8 @@ class Findings:
     bin: float
     """Seconds of a bin."""
     n_bins: int
+    n_levels: int
+    """Bins of which a level is known, in the channel that has most."""
     events: tuple[Stretch, ...]
     """The longest trends, peaks and drops of each sensor, in order of time."""
     steady: tuple[str, ...]
@@ -164,7 +172,7 @@ def analyse(
         raise InputError(f"{len(masks)} masks for {len(recordings)} recordings: give one each")
     groups: dict[Any, list[int]] = defaultdict(list)
     for i, rec in enumerate(recordings):
-        groups[rec.channels, rec.n_samples, rec.t.tobytes()].append(i)
+        groups[rec.channels, _clock(rec).tobytes()].append(i)
     found: dict[int, Findings] = {}
     for places in groups.values():
         for some in (places[k : k + 256] for k in range(0, len(places), 256)):
@@ -173,22 +181,10 @@ def analyse(
     return [found[i] for i in range(len(recordings))]
 
 
-def present_of(rec: Recording, missing: Mask | None) -> Mask:
-    """Return where values are present, shape (n_channels, n_samples)."""
-    if missing is None:
-        return np.ones(rec.data.shape, dtype=bool)
-    given = np.asarray(missing)
-    if given.dtype != bool or given.shape not in (rec.data.shape, rec.t.shape):
-        raise InputError(
-            f"recording '{rec.id}': a mask of {given.dtype} {given.shape}: need true and false in "
-            f"{rec.data.shape} or {rec.t.shape}, true where a value is missing"
-        )
-    present = np.broadcast_to(~given, rec.data.shape)
-    if not present.any():
-        raise InputError(
-            f"recording '{rec.id}': every value is missing: leave it out", "every value is missing"
-        )
-    return present
+def _clock(rec: Recording) -> Values:
+    """Return times from 0 on; those of windows that begin elsewhere are the same to the bit."""
+    t: Values = np.round(rec.t - rec.t[0], 9)
+    return t
 
 
 class _Batch:
@@ -199,15 +195,17 @@ class _Batch:
     ) -> None:
         self.recs, self.config = recs, config
         self.channels = recs[0].channels
-        self.t: Values = recs[0].t - recs[0].t[0]
+        self.t = _clock(recs[0])
         self.whole = all(mask is None for mask in masks)
         self.present: Mask = np.stack([present_of(*one) for one in zip(recs, masks, strict=True)])
         data = np.stack([rec.data for rec in recs]).astype(np.float64)
         self.data: Values = data if self.whole else np.where(self.present, data, 0.0)
-        self.step = config.seconds(recs[0].duration)
-        self.n = int(recs[0].duration / self.step + 1e-6)
+        length = self.t[-1].item()
+        self.step = config.seconds(length)
+        self.n = int(length / self.step + 1e-6)
         # The last bin takes what is left, so that bins begin at round times.
         self.edges = np.append(np.arange(self.n) * self.step, self.t[-1])
+        self.at: list[float] = np.round(self.edges, 9).tolist()
 
     def findings(self) -> list[Findings]:
         seen = None if self.whole else self.present
@@ -220,16 +218,20 @@ class _Batch:
         moves = (wide > tolerance) & (wide > 0)
         trends = self._trends(levels, wide, moves)
         peaks = self._peaks(levels, wide, moves)
-        flat = ~moves & np.isfinite(levels).any(axis=2) if self.n else np.zeros_like(moves)
+        known = np.isfinite(levels).sum(axis=2)
+        flat = ~moves & (known >= max(_FEWEST, self.n / 2))
+        names = [name for names in sensors_of(self.channels).values() for name in names]
+        order = [(name, self.channels.index(name)) for name in names]
         found = []
         for i, rec in enumerate(self.recs):
-            events, truths = self._chosen(exact[i], trends[i], peaks[i])
+            events, truths = self._chosen(i, exact[i], trends[i], peaks[i])
             rows = zip(self.channels, figures[i].tolist(), share[i].tolist(), strict=True)
             told: dict[str, Any] = {c: None if s >= 1 else tuple(row) for c, row, s in rows}
-            steady = tuple(c for c, calm in zip(self.channels, flat[i], strict=True) if calm)
+            steady = tuple(c for c, k in order if flat[i, k])
+            most = int(known[i].max(initial=0))
             lost = dict(zip(self.channels, share[i].tolist(), strict=True))
             found.append(
-                Findings(rec, told, lost, self.step, self.n, tuple(events), steady, truths)
+                Findings(rec, told, lost, self.step, self.n, most, tuple(events), steady, truths)
             )
         return found
 
@@ -270,7 +272,7 @@ class _Batch:
     def _peaks(self, levels: Values, wide: Values, moves: Mask) -> list[list[_Found]]:
         """Return the peaks and drops of each recording."""
         found: list[list[_Found]] = [[] for _ in self.recs]
-        if self.n < 3:
+        if self.n < _FEWEST:
             return found
         count = np.maximum(np.isfinite(levels).sum(axis=2), 1)
         mean = np.nansum(levels, axis=2) / count
@@ -288,7 +290,7 @@ class _Batch:
         return found
 
     def _chosen(
-        self, levels: Values, trends: list[_Found], peaks: list[_Found]
+        self, i: int, levels: Values, trends: list[_Found], peaks: list[_Found]
     ) -> tuple[list[Stretch], frozenset[tuple[str, str, float, float]]]:
         """Return what is told of one recording in order of time, and all that holds."""
         kept: dict[int, list[_Found]] = defaultdict(list)
@@ -306,21 +308,28 @@ class _Batch:
             ours = [one for name in names for one in kept.get(place[name], ())]
             # The longest first, then the strongest: what does not fit is the least.
             ours.sort(key=lambda f: (f[2] - f[3], -f[4], f[2]))
-            events += [self._event(one, levels) for one in ours[: self.config.most]]
+            events += [self._event(i, one, levels) for one in ours[: self.config.most]]
         events.sort(key=lambda e: (e.start, e.end, e.channel))
         truths = frozenset(
-            (f[0], self.channels[f[1]], self._at(f[2]), self._at(f[3])) for f in [*trends, *peaks]
+            (f[0], self.channels[f[1]], self.at[f[2]], self.at[f[3]]) for f in [*trends, *peaks]
         )
         return events, truths
 
-    def _event(self, one: _Found, levels: Values) -> Stretch:
+    def _event(self, i: int, one: _Found, levels: Values) -> Stretch:
         what, c, start, end, _ = one
+        at = self.at
+        if what in ("peak", "drop"):
+            before, after = at[max(0, start - 1)], at[min(end + 1, self.n)]
+            inside = (self.t >= before - 1e-9) & (self.t <= after + 1e-9) & self.present[i, c]
+            if inside.any():
+                values = self.data[i, c, inside]
+                first = float(values.max() if what == "peak" else values.min())
+                return Stretch(
+                    what, self.channels[c], at[start], at[end], first, first, before, after
+                )
         first, last = levels[c, start].item(), levels[c, end - 1].item()
-        bins = self._at(start + 1) - self._at(start), self._at(end) - self._at(end - 1)
-        return Stretch(what, self.channels[c], self._at(start), self._at(end), first, last, *bins)
-
-    def _at(self, edge: int) -> float:
-        return round(float(self.edges[edge]), 9)
+        ends = at[start + 1], at[end - 1]
+        return Stretch(what, self.channels[c], at[start], at[end], first, last, *ends)
 
 
 _Found = tuple[str, int, int, int, float]

@@ -9,7 +9,6 @@ from typing import Any
 from imuscribe.prompts.captions.hierarchy.config import CaptionConfig, Event
 from imuscribe.prompts.captions.hierarchy.filling import (
     WORDS,
-    Claim,
     Gap,
     Scale,
     Sentence,
@@ -20,6 +19,8 @@ from imuscribe.prompts.captions.hierarchy.filling import (
     level_word,
     named,
     number,
+    said,
+    short,
     stretch_sentence,
     stroke_gap,
     unit_of,
@@ -57,29 +58,29 @@ class Writer:
             "structural": self._structural,
             "statistical": self._statistical,
         }
-        said = [one for level in self.config.levels for one in parts[level]()]
-        if not said:
+        told = [one for level in self.config.levels for one in parts[level]()]
+        if not told:
             raise InputError(
                 f"recording '{self.rec.id}': has no label, no placement and no events, so that the "
                 "semantic level has nothing to say: add the level structural or statistical",
                 "nothing to say",
             )
-        return [*said, *self._extras()]
+        return [*told, *self._extras()]
 
     # Levels -------------------------------------------------------------------------------------
 
     def _semantic(self) -> Iterator[Sentence]:
         rec = self.rec
         if rec.label:
-            kind = "letter" if rec.case and len(rec.label) == 1 else "label"
-            yield self._said("semantic", kind, 0, label=_told("label", _plain(rec.label)))
+            kind = "label" if not rec.case else "letter" if len(rec.label) == 1 else "shape"
+            label = rec.label if rec.case else _plain(rec.label)
+            yield self._said("semantic", kind, 0, label=said("label", label))
         if rec.placement:
-            told = _told("placement", _plain(rec.placement))
-            yield self._said("semantic", "placement", 1, placement=told)
+            place = said("placement", _plain(rec.placement))
+            yield self._said("semantic", "placement", 1, placement=place)
         if rec.case:
             wording = self._drawn(self.words["case"][rec.case])
-            claim = Claim("case", 0, len(wording), word=rec.case)
-            yield Sentence("semantic", wording, (claim,), 2)
+            yield Sentence("semantic", *said("case", wording, word=rec.case), 2)
         # The longest come first; those that end up left out are the shortest.
         ordered = sorted(self.events, key=lambda e: (e.start - _end(e), e.start, e.name))
         for event in ordered[: self.config.most_events]:
@@ -92,14 +93,11 @@ class Writer:
             told = stroke_gap([(one.word, one.start, one.end) for one in self.strokes])
             yield self._said("structural", "strokes", 0, strokes=told)
             return
-        if found.n_bins < 3:
-            yield self._said("structural", "too short", 0)
+        if found.n_levels < 3:
+            yield self._said("structural", "too little", 0)
             return
         if found.steady:
-            calm = [
-                (named(c)[0], (Claim("calm", 0, len(named(c)[0]), channel=c),))
-                for c in found.steady
-            ]
+            calm = [said("calm", named(c)[0], c) for c in found.steady]
             yield self._said("structural", "calm", 1, channels=joined(calm, ", "))
         elif not found.events:
             yield self._said("structural", "nothing", 0, claim="nothing")
@@ -108,7 +106,9 @@ class Writer:
             wording = self._drawn(self.words[self._kind(one.what)])
             rank = 2 + longest - (one.end - one.start)
             yield stretch_sentence(wording, one, self.scale, one.start, one.end, rank)
-        if self.config.absent and not any(what in ("peak", "drop") for what, *_ in found.truths):
+        whole = not any(found.missing.values())  # what is missing may be a peak
+        peaks = any(what in ("peak", "drop") for what, *_ in found.truths)
+        if self.config.absent and whole and not peaks:
             yield self._said("structural", "no peak", 2 * longest + 9, claim="no peak")
 
     def _statistical(self) -> Iterator[Sentence]:
@@ -123,23 +123,15 @@ class Writer:
                 parts = [self._figures(form, c, len(channels) > 1) for c in channels]
                 unit = f", in {unit_of(sensor)}" if unit_of(sensor) else ""
                 low, high = named(sensor)
-                gaps = {
-                    "sensor": low,
-                    "Sensor": high,
-                    "unit": unit,
-                    "channels": joined(parts, "; "),
-                }
-                text, claims = fill(form["sensor"], gaps)
-                yield Sentence("statistical", text, claims, 2 * rank + 1)
+                gaps: dict[str, Gap] = {"sensor": low, "Sensor": high, "unit": unit}
+                gaps["channels"] = joined(parts, "; ")
+                yield Sentence("statistical", *fill(form["sensor"], gaps), 2 * rank + 1)
 
-    def _figures(
-        self, form: dict[str, str], c: str, several: bool
-    ) -> tuple[str, tuple[Claim, ...]]:
+    def _figures(self, form: dict[str, str], c: str, several: bool) -> Gap:
         """Say the figures of one channel."""
-        gaps: dict[str, Any] = {"axis": f"{c.rpartition('_')[2]} " if several else ""}
+        gaps: dict[str, Gap] = {"axis": f"{short(c)} " if several else ""}
         if (figures := self.found.figures[c]) is None:
-            text, _ = fill(self.words["gone"], gaps)
-            return text, (Claim("gone", 0, len(text), channel=c),)
+            return said("gone", fill(self.words["gone"], gaps)[0], c)
         mean, deviation, least, greatest = figures
         constant = greatest - least <= _LEAST * max(1.0, abs(mean))
         if self.config.numbers:
@@ -150,8 +142,8 @@ class Writer:
             gaps["least"] = number("least", least, digits, unit, c)
             gaps["greatest"] = number("greatest", greatest, digits, unit, c)
         else:
-            gaps["height"] = _word("height", c, mean)
-            gaps["spread"] = _word("spread", c, deviation)
+            gaps["height"] = said("height", level_word("height", c, mean), c)
+            gaps["spread"] = said("spread", level_word("spread", c, deviation), c)
         return fill(form["constant" if constant else "channel"], gaps)
 
     def _extras(self) -> Iterator[Sentence]:
@@ -164,12 +156,14 @@ class Writer:
                     "extra", "all missing", 0, claim="gone", of=sensor, sensor=low, Sensor=high
                 )
             elif share > 0 and self.config.numbers:
-                percent = number("missing", 100 * share, 1, "%", sensor)
+                digits = 1 if 0.0005 <= share < 0.9995 else 4
+                percent = number("missing", 100 * share, digits, "%", sensor)
                 yield self._said("extra", "missing", 0, percent=percent, sensor=low, Sensor=high)
             elif share > 0:
-                bounds = [bound for bound in self.words["parts"] if 100 * share >= float(bound)]
-                word = self.words["parts"][bounds[-1]]
-                part = word, Claim("part", 0, 0, channel=sensor, word=word)
+                bounds = [
+                    bound for bound in self.words["parts"] if 100 * share + 1e-9 >= float(bound)
+                ]
+                part = said("part", self.words["parts"][bounds[-1]], sensor)
                 yield self._said("extra", "missing words", 0, part=part, sensor=low)
         rate = self.rec.rate
         if self.config.rate and self.config.numbers and rate:
@@ -186,10 +180,10 @@ class Writer:
         self, level: str, kind: str, rank: float, claim: str = "", of: str = "", **gaps: Gap
     ) -> Sentence:
         wording = self._drawn(self.words[kind])
-        text, claims = fill(wording, gaps)
+        text, marks = fill(wording, gaps)
         if claim:
-            claims = (Claim(claim, 0, len(text), channel=of), *claims)
-        return Sentence(level, text, claims, rank, wording)
+            marks = said(claim, text, of)[1] + marks
+        return Sentence(level, text, marks, rank, wording)
 
     def _drawn(self, wordings: list[Any]) -> Any:
         return wordings[int(self._draw() * len(wordings))]
@@ -216,14 +210,5 @@ def _checked(events: Sequence[Event], found: Findings) -> tuple[Event, ...]:
 
 def _plain(label: str) -> str:
     """Return a label as it is said: ``WALKING_UPSTAIRS`` is walking upstairs, A stays A."""
-    said = " ".join(label.replace("_", " ").split())
-    return said.lower() if len(said) > 1 and said.isupper() else said
-
-
-def _told(kind: str, word: str) -> Gap:
-    return word, Claim(kind, 0, 0, word=word)
-
-
-def _word(what: str, channel: str, value: float) -> Gap:
-    word = level_word(what, channel, value)
-    return word, Claim(what, 0, 0, channel=channel, word=word)
+    words = " ".join(label.replace("_", " ").split())
+    return words.lower() if len(words) > 1 and words.isupper() else words

@@ -240,8 +240,16 @@ def _read(source: Source, layout: TableLayout, notes: list[str]) -> list[_Piece]
             except InputError:
                 return False
 
-        names = path_names(source.first, layout.name_pattern)
+        names: dict[str, str] = {}
+        unlike: InputError | None = None
+        try:
+            names = path_names(source.first, layout.name_pattern)
+        except InputError as error:
+            unlike = error
         table = read_table(path, layout, fits, _text_columns(layout, names))
+        if unlike is not None:  # unless the file is no such table at all
+            parts_of(table.frame.columns, columns, table.where, table.units)
+            raise unlike
         if layout.rows:
             table = rows_of(table, *layout.rows[sensor].split("=", 1))
         rate = layout.rates.get(sensor, layout.rate) if sensor else layout.rate

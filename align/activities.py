@@ -106,7 +106,7 @@ def load_sets(
         sets[name] = ActivitySet(
             name,
             [rec.replace(label="") for rec in windows],
-            tuple(label for label in recipe.classes if label in held),
+            tuple(label for label in recipe.classes or sorted(held) if label in held),
             partial(dict, truth),
         )
     return sets, said

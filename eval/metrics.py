@@ -225,6 +225,49 @@ def means_over_groups(
     return means
 
 
+def macro_auroc(
+    labels: Sequence[str],
+    y_true: Sequence[str],
+    scores: Floats,
+    subjects: Sequence[str],
+    seed: int = 0,
+    resamples: int = 1000,
+) -> Interval:
+    """Return the mean, over the labels that occur, of each one's area under the ROC curve.
+
+    Each label against all others, ties counted half, over all windows; the interval is a bootstrap
+    over people. A draw in which a label occurs nowhere, or everywhere, goes without it.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Columns of `scores`, shape (n, n_labels); more is more likely.
+    """
+    people, who = np.unique(np.array(list(subjects)), return_inverse=True)
+    truth = np.array([list(labels).index(name) for name in y_true])
+    times = np.ones((1, len(people)))
+    if resamples and len(people) > 1:
+        drawn = np.random.default_rng(seed).integers(len(people), size=(resamples, len(people)))
+        counts = [np.bincount(row, minlength=len(people)) for row in drawn]
+        times = np.concatenate([times, counts])
+    areas = np.full((len(times), len(labels)), np.nan)
+    for column in np.unique(truth):
+        _, place = np.unique(scores[:, column], return_inverse=True)
+        mine = np.zeros((2, len(people), place.max() + 1))
+        np.add.at(mine, ((truth == column).astype(int), who, place), 1)
+        others, own = times @ mine[0], times @ mine[1]
+        below = np.cumsum(others, axis=1) - others / 2
+        pairs = own.sum(axis=1) * others.sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            areas[:, column] = (own * below).sum(axis=1) / pairs
+    known = np.isfinite(areas)
+    means = np.where(known, areas, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    low, high = (
+        map(float, np.quantile(means[1:], [0.025, 0.975])) if len(means) > 1 else (None,) * 2
+    )
+    return Interval(value=float(means[0]), low=low, high=high, n=len(truth))
+
+
 def person_tables(
     labels: Sequence[str],
     y_true: Sequence[str],

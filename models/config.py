@@ -14,6 +14,7 @@ BORROWED, MARK = "borrowed", "mark"
 hash, which is."""
 
 Mining = Literal["hard", "semi-hard", "all"]
+AlignLoss = Literal["siglip", "clip", "cap", "coca"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PATCH, PATCH_SECONDS = 16, 0.5
 """Samples of a patch, and how long they should last."""
@@ -193,3 +194,39 @@ class FitConfig(Config):
     """Epochs without a gain before training stops."""
     device: Annotated[str, Field(pattern="^(auto|cpu|cuda)$")] = "auto"
     """``auto`` takes a GPU where there is one."""
+
+
+class AlignConfig(Config):
+    """Signals and their captions in one space (SensorLM, arXiv 2506.09108)."""
+
+    loss: AlignLoss = "siglip"
+    """``clip`` and ``siglip`` tell pairs apart, ``cap`` writes captions, ``coca`` does both
+    (`models.losses.FAMILY`)."""
+    text: Literal["both", "minilm", "words"] = "both"
+    """What reads captions: ``minilm``, a frozen sentence encoder, knows words that no caption has,
+    but no numbers; ``words`` learns those of the captions from nothing, and numbers by their value;
+    ``both`` is one reader of the two."""
+    hard: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of captions that stand in the batch a second time with their order changed, as texts of
+    no signal."""
+    width: Annotated[int, Field(ge=16, multiple_of=16)] = 128
+    """Numbers that describe a patch, or a word."""
+    layers: PositiveInt = 3
+    """Of the sensor's transformer."""
+    text_layers: PositiveInt = 2
+    """Of the transformer that reads captions, and of the one that writes them."""
+    size: PositiveInt = 256
+    """Numbers of an embedding."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of hidden values zeroed while training."""
+    missing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of training windows that lose a sensor or a stretch of time, so that a window in which
+    values are missing is nothing new."""
+    epochs: PositiveInt = 12
+    lr: Positive = 1e-3
+    """Peak of the one-cycle schedule (AdamW)."""
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    """Windows a step, over all processes: each is told from all others."""
+    people: PositiveInt | None = 16
+    """People in a batch, with as many windows each, so that no caption is found by whose hand or
+    hip it is; null draws from everybody."""

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from imuscribe.models.losses import processes
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import atomic_path
 
@@ -138,6 +139,7 @@ def _epoch(losses: Iterable[Tensor], optimizer: Any, schedule: Any, bar: Any) ->
     for loss in losses:
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        _average(optimizer)
         optimizer.step()
         schedule.step()
         total += loss.detach()
@@ -145,7 +147,21 @@ def _epoch(losses: Iterable[Tensor], optimizer: Any, schedule: Any, bar: Any) ->
     return float(total)
 
 
+def _average(optimizer: Any) -> None:
+    """Give every process the mean of all gradients; one alone has it."""
+    if (world := processes()) == 1:
+        return
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            if weight.requires_grad:
+                grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+                torch.distributed.all_reduce(grad)
+                weight.grad = grad / world
+
+
 def _save(parts: Mapping[str, Any], done: _Done, keep: Checkpoint) -> None:
+    if processes() > 1 and torch.distributed.get_rank():
+        return  # the first writes for all
     state = {name: part.state_dict() for name, part in parts.items()}
     drawn = [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
     with atomic_path(keep.path) as temporary:

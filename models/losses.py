@@ -1,4 +1,4 @@
-"""What pulls gestures of one class together and pushes others apart.
+"""What pulls gestures of one class, or a signal and its text, together and pushes others apart.
 
 The triplet loss is the study's (arXiv 2504.02878, section 4.1):
 ``L = max(D(g_a, g_p) + margin − D(g_a, g_n), 0)`` with Euclidean D. pytorch-metric-learning has it
@@ -9,12 +9,13 @@ are its own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from imuscribe.models.config import LossConfig, Mining
+from imuscribe.models.config import AlignLoss, LossConfig, Mining
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """From anchors (n, size), their classes (n,), references (m, size) and theirs to one number."""
@@ -52,6 +53,100 @@ def info_nce(one: Tensor, other: Tensor, temperature: float = 0.1) -> Tensor:
     own = torch.arange(len(one), device=one.device)
     loss = torch.nn.functional.cross_entropy
     return (loss(alike, own) + loss(alike.T, own)) / 2
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much telling pairs apart and writing captions count, and how pairs are told apart."""
+
+    contrastive: float
+    captioning: float
+    pairwise: bool = False
+    """Every pair by itself (SigLIP), not each row against all others (CLIP)."""
+
+
+FAMILY: dict[AlignLoss, Weights] = {
+    "clip": Weights(1, 0),
+    "siglip": Weights(1, 0, pairwise=True),
+    "cap": Weights(0, 1),
+    "coca": Weights(1, 2),
+}
+"""SensorLM's losses (arXiv 2506.09108) as weights of one: ``contrastive`` and ``captioning``."""
+
+
+def contrastive(
+    sensor: Tensor,
+    text: Tensor,
+    scale: Tensor | float,
+    bias: Tensor | float = 0.0,
+    *,
+    pairwise: bool = False,
+    same: Tensor | None = None,
+    others: Tensor | None = None,
+) -> Tensor:
+    """Return how hard signals and their texts are to tell from all others, both ways.
+
+    Parameters
+    ----------
+    sensor, text : Tensor, shape (n, size)
+        Of length one; row i of one belongs to row i of the other.
+    scale, bias : Tensor or float
+        A pair scores ``scale · sensor_i · text_j + bias``; a bias changes ``pairwise`` alone.
+    pairwise : bool
+        False: cross-entropy of each row over all texts and of each text over all rows (CLIP, arXiv
+        2103.00020). True: ``−1/n Σ_ij log sigmoid(z_ij · score_ij)`` with z = 1 for pairs that
+        belong together and −1 for all others (SigLIP, arXiv 2303.15343).
+    same : bool Tensor, shape (n, n), optional
+        Which texts are a signal's own. Signals of equal captions have each other's too: nobody
+        could tell them apart. None: row i and text i alone.
+    others : Tensor, shape (m, size), optional
+        Further texts that are no signal's, such as a caption with its numbers exchanged.
+    """
+    n = len(sensor)
+    own = torch.eye(n, dtype=torch.bool, device=sensor.device) if same is None else same
+    texts = text if others is None else torch.cat([text, others])
+    scores = scale * sensor @ texts.T + bias
+    if pairwise:
+        belongs = torch.nn.functional.pad(own, (0, len(texts) - n))
+        return -torch.nn.functional.logsigmoid(torch.where(belongs, scores, -scores)).sum() / n
+    target = own / own.sum(dim=1, keepdim=True)
+    entropy = torch.nn.functional.cross_entropy
+    ahead = torch.nn.functional.pad(target, (0, len(texts) - n))
+    return (entropy(scores, ahead) + entropy(scores[:, :n].T, target.T)) / 2
+
+
+def captioning(logits: Tensor, ids: Tensor, pad: int = 0) -> Tensor:
+    """Return the mean surprise, in nats, at each token of captions that is no padding.
+
+    `logits` (n, length, vocabulary) are said before `ids` (n, length) are seen. The mean is over
+    the tokens of all processes, so that averaging gradients over them gives one process's.
+    """
+    loss = torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1), ids.flatten(), ignore_index=pad, reduction="sum"
+    )
+    count = (ids != pad).sum()
+    if (world := processes()) > 1:
+        torch.distributed.all_reduce(count)
+    return loss * world / count.clamp(min=1)
+
+
+def gathered(rows: Tensor) -> Tensor:
+    """Return the rows (n, …) of all processes, as many of each, in their order, with gradients.
+
+    Every process then computes the loss of the whole batch, and the mean of their gradients is that
+    of one process that has all rows.
+    """
+    if processes() == 1:
+        return rows
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(tuple(all_gather(rows.contiguous())))  # type: ignore[no-untyped-call]
+
+
+def processes() -> int:
+    """Return how many processes train together: one, if nobody launched more."""
+    there = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return torch.distributed.get_world_size() if there else 1
 
 
 def triplet_margin(

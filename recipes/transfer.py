@@ -51,12 +51,17 @@ class SetConfig(Config):
         return {"data": values} if isinstance(values, str) else values
 
     def class_of(self, label: str, classes: tuple[str, ...]) -> str:
-        """Return the one of some classes that a label of the set is, empty if none."""
+        """Return the one of some classes that a label of the set is, empty if none.
+
+        Without classes every label is one, in words, or all that `labels` names are.
+        """
         if self.labels:
             found = (name for name, labels in self.labels.items() if label in labels)
+        elif not classes:
+            return _plain(label)
         else:
             found = (name for name in classes if _plain(label) in spellings().get(name, ()))
-        return next((name for name in found if name in classes), "")
+        return next((name for name in found if not classes or name in classes), "")
 
 
 def _without_null(given: Any) -> Any:

@@ -45,7 +45,7 @@ class Transfer(Task[TransferRecipe]):
 
     def __init__(self, recipe: TransferRecipe, folder: Path, progress: bool = True) -> None:
         super().__init__(recipe, folder, progress)
-        self.facts = _files(recipe)
+        self.facts = files_of(recipe)
         self.sets, self.said = load_sets(recipe, progress)
         self.directions = list(directions_of(self.sets, recipe))
         self.answerer = Answerer(recipe)
@@ -247,7 +247,7 @@ def _only_tested(name: str, recipe: TransferRecipe) -> bool:
     return name not in recipe.sets
 
 
-def _files(recipe: TransferRecipe) -> dict[str, dict[str, str]]:
+def files_of(recipe: TransferRecipe) -> dict[str, dict[str, str]]:
     """Return the file of every set; one file under two names is refused."""
     found: dict[str, dict[str, str]] = {}
     for name, one in recipe.all_sets().items():

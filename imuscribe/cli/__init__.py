@@ -11,7 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import typer
 
-from imuscribe.cli import align, check, data, experiments, pairs, run, text, words
+from imuscribe.cli import align, check, data, experiments, pairs, run, search, text, words
 from imuscribe.cli import map as mapping
 from imuscribe.signals.errors import InputError
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for part in (
-    *(data.app, text.app, pairs.app, align.app, experiments.app, run.app),
+    *(data.app, text.app, pairs.app, align.app, experiments.app, run.app, search.app),
     *(mapping.app, words.app),
 ):
     app.registered_groups += part.registered_groups

@@ -1,4 +1,4 @@
-"""`imuscribe align pretrain | qa | train | eval`."""
+"""`imuscribe align pretrain | qa | train | eval | sensorlm`."""
 
 from __future__ import annotations
 
@@ -195,6 +195,36 @@ def eval(
     from imuscribe.finetune.rows import load_recordings
 
     print_table(table(evaluate(resolved, load_recordings(resolved), adapter)))
+
+
+@command(
+    align_app,
+    "imuscribe align sensorlm sensorlm data_folder=data --out models/activities",
+    "imuscribe align sensorlm sensorlm data=[mine.parquet] sets={} --out models/mine",
+)
+def sensorlm(
+    recipe: Annotated[str, typer.Argument(help="A recipe's file or packaged name.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value …, and preset=NAME.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The model's folder, for --model.")] = Path("sensorlm"),
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start over instead of going on where it stopped.")
+    ] = False,
+) -> None:
+    """Teach a model what windows of everybody in a recipe's sets are called, to search with.
+
+    A killed training goes on where it stopped. On several processors: accelerate launch -m
+    imuscribe.align.sensorlm RECIPE, into the recipe's own folder. How well it does on people it
+    does not know is what `imuscribe run` of the recipe measures.
+    """
+    from imuscribe.align.sensorlm import teach
+    from imuscribe.recipes.load import load_as
+    from imuscribe.recipes.retrieval import RetrievalRecipe
+
+    resolved = load_as(RetrievalRecipe, recipe, overrides or [])
+    typer.echo(teach(resolved, out, resume=not restart))
+    typer.echo(f'next: imuscribe search "walking slowly" FILE --model {shlex.quote(str(out))}')
 
 
 def _asking(recipe: str, overrides: list[str]) -> Recipe:

@@ -1,0 +1,1 @@
+"""A signal and its captions in one space (SensorLM): encoder, reader, writer, and all together."""

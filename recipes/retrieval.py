@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from imuscribe.prompts.captions.hierarchy import CaptionConfig
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt
 
 from imuscribe.models.config import AlignConfig, AlignLoss
+from imuscribe.prompts.captions.hierarchy import CaptionConfig
 from imuscribe.recipes.schema import Names, as_names
 from imuscribe.recipes.transfer import TransferRecipe
 from imuscribe.signals.config import Config

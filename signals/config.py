@@ -78,7 +78,8 @@ def _explain(model: type[BaseModel], mistake: dict[str, Any]) -> str:
     given = mistake.get("input")
     reason = mistake["msg"].removeprefix("Value error, ")
     if mistake["type"] == "literal_error":
-        reason = nearest(str(given), re.findall(r"'([^']*)'", mistake["ctx"]["expected"]))
+        valid = re.findall(r"'[^']*'|\d+", mistake["ctx"]["expected"])
+        reason = nearest(str(given), filter(None, (one.strip("'") for one in valid)))
     elif mistake["type"] == "string_pattern_mismatch":
         reason = _named(str(given), mistake["ctx"]["pattern"])
     elif mistake["type"] == "tuple_type":

@@ -85,7 +85,7 @@ def atomic_path(path: AnyPath) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, final)
     except OSError as error:
-        raise InputError(f"cannot write {final}: {error.strerror or error}") from error
+        raise _refused(final, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -119,7 +119,7 @@ def whole_folder(path: AnyPath, marker: str = "") -> Iterator[Path]:
                 old.rename(final)
             raise
     except OSError as error:
-        raise InputError(f"cannot write {final}: {error.strerror or error}") from error
+        raise _refused(final, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         if old.is_symlink():
@@ -131,6 +131,12 @@ def whole_folder(path: AnyPath, marker: str = "") -> Iterator[Path]:
 def _beside(final: Path, ending: str) -> Path:
     """Return where this process keeps what is to become, or was, a file or folder."""
     return final.with_name(f".{final.name}.{os.getpid()}-{_HERE}.{ending}")
+
+
+def _refused(final: Path, error: OSError) -> InputError:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return InputError(f"cannot write {final}: {final.parent} is a file, or in one: no folder")
+    return InputError(f"cannot write {final}: {error.strerror or error}")
 
 
 def _sweep(folder: Path) -> None:

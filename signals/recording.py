@@ -22,7 +22,8 @@ SENSORS = {"acc": ACC, "gyro": GYRO, "lin_acc": LIN_ACC}
 CHANNELS = (*ACC, *LIN_ACC, *GYRO)
 METADATA = ("id", "subject", "session", "label", "device", "case", "placement")
 CASES = ("2d", "3d", "")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Also halves of characters: what stands for the bytes of a file's name that is not UTF-8."""
 STANDARD_GRAVITY = 9.80665
 """Standard acceleration of gravity in m/s² (ISO 80000-3)."""
 
@@ -77,7 +78,7 @@ class Recording:
         for name in METADATA:
             if _CONTROL.search(text := getattr(self, name)):
                 raise InputError(
-                    f"{where}: {name} {text!r} holds a control character: rename it",
+                    f"{where}: {name} {text!r} holds a control character or no UTF-8: rename it",
                     "a control character in a name",
                 )
         if self.case not in CASES:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 # Busy-waiting threads starve each other on shared cores: generation ran ten times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import typer
+from typer.core import TyperGroup
 
 from imuscribe.cli import align, check, data, experiments, pairs, run, search, text, words
 from imuscribe.cli import map as mapping
@@ -18,8 +20,22 @@ from imuscribe.signals.errors import InputError
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
+
+class Words(TyperGroup):
+    """Refuses arguments that are no text, such as a file's name in an encoding of old."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Check what was typed before any command sees it."""
+        for word in args:
+            if not word.isascii() and word.encode(errors="replace").decode() != word:
+                raise InputError(f"'{word}': is not UTF-8: rename the file, or write it again")
+        found: list[str] = super().parse_args(ctx, args)
+        return found
+
+
 app = typer.Typer(
     name="imuscribe",
+    cls=Words,
     epilog="Start with:  imuscribe run demo",
     no_args_is_help=True,
     add_completion=False,
@@ -57,6 +73,9 @@ def about(
 
 def main() -> None:
     """Run the command line; a user's mistake prints one line and exits with status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may lack our ² and ×
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except InputError as error:

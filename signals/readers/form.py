@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -92,21 +93,21 @@ def cells(line: str, separator: str) -> list[str]:
 
 def distinct(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return names of which none occurs twice, and what is to be told of it."""
-    made: list[str] = []
+    made: dict[str, None] = {}
     again: dict[str, str] = {}
+    given, tried = set(names), Counter[str]()
     for i, name in enumerate(names):
-        stem = name or str(i + 1)
-        new, n = stem, 0
-        while new in made or (n and new in names):
-            n += 1
-            new = f"{stem}.{n}"
-        if n:
+        stem = new = name or str(i + 1)
+        while new in made or (tried[stem] and new in given):
+            tried[stem] += 1
+            new = f"{stem}.{tried[stem]}"
+        if new != stem:
             again[new] = stem
-        made.append(new)
+        made[new] = None
     if not again:
-        return made, []
+        return list(made), []
     twice = ", ".join(dict.fromkeys(again.values()))
-    return made, [f"column names occur again ({twice}): those are {', '.join(again)}"]
+    return list(made), [f"column names occur again ({twice}): those are {', '.join(again)}"]
 
 
 def _holds(line: str, comment: str) -> bool:

@@ -142,7 +142,10 @@ def _opened(path: AnyPath) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     if Path(path).is_dir():
-        raise InputError(f"{path}: is a folder: make one file of it with 'imuscribe data import'")
+        ours = sorted(file.name for file in Path(path).glob("*.parquet"))
+        hint = f"give one of its files, such as {ours[0]}" if ours else ""
+        hint = hint or "make one file of it with 'imuscribe data import'"
+        raise InputError(f"{path}: is a folder: {hint}")
     try:
         with pq.ParquetFile(path) as file:
             yield file
@@ -267,5 +270,7 @@ def _check_ids(recordings: Sequence[Recording], path: AnyPath) -> None:
 
 def _siblings(path: AnyPath) -> str:
     folder = Path(path).parent
+    if Path(path).is_symlink():
+        return f"it is a link to '{Path(path).readlink()}', which is not there"
     files = sorted(p.name for p in folder.glob("*.parquet")) if folder.is_dir() else []
     return nearest(Path(path).name, files) if files else f"no Parquet files in '{folder}'"

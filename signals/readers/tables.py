@@ -88,8 +88,6 @@ def _decoded(raw: bytes, encoding: str, path: AnyPath) -> str:
     known = encoding or _encoding(raw)
     try:
         return raw.decode(known)
-    except LookupError:
-        raise InputError(f"{path}: encoding '{encoding}' is unknown: utf-8, utf-16, …") from None
     except UnicodeDecodeError as error:
         utf = known.lower().startswith(("utf-8", "utf8", "utf-16", "utf16"))
         if utf and 0 < error.start > len(raw) - 4:  # cut in the middle of a character
@@ -100,6 +98,8 @@ def _decoded(raw: bytes, encoding: str, path: AnyPath) -> str:
         return raw.decode("latin-1")
     except UnicodeError:
         raise InputError(f"{path}: cannot be read as {encoding}", FOREIGN) from None
+    except (LookupError, ValueError):  # a NUL is the latter
+        raise InputError(f"{path}: encoding '{encoding}' is unknown: utf-8, utf-16, …") from None
 
 
 def _encoding(raw: bytes) -> str:

@@ -28,6 +28,9 @@ __all__ = [
 ]
 
 
+_MOST = 1_000_000
+
+
 class SimulateConfig(Config):
     """Who writes what, where and how often.
 
@@ -80,6 +83,13 @@ def simulate(config: SimulateConfig, progress: bool = False) -> list[Recording]:
         If a label has no template, or the file of strokes cannot be used.
     """
     labels = parse_labels(config.labels)
+    asked = config.people * len(config.cases) * len(labels) * config.repetitions
+    if asked > _MOST and config.strokes is None:
+        raise InputError(
+            f"simulate: {config.people:,} people × {len(labels)} labels × {len(config.cases)} "
+            f"cases × {config.repetitions:,} repetitions are {asked:,} recordings: at most "
+            f"{_MOST:,} fit in memory"
+        )
     tasks = [
         (writer, case, label, repetition)
         for writer in _writers(config, labels)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, str]]:
         (folder / f"{name}.parquet").write_bytes(content)
         said = "." if name == "middle" else "not a readable Parquet file"
         found.append((folder / f"{name}.parquet", said))
+    (folder / "link.parquet").symlink_to(folder / "moved.parquet")
+    found.append((folder / "link.parquet", "a link to .*moved.parquet', which is not there"))
+    (folder / "good" / "set.parquet").mkdir(parents=True)
+    (folder / "good" / "set.parquet" / "part.parquet").write_bytes(whole)
+    found.append((folder / "good" / "set.parquet", "is a folder|is a directory|no such file or"))
+    name = os.fsdecode(b"\xe9.parquet")  # as a computer before UTF-8 wrote é
+    (folder / name).write_bytes(whole)
+    found.append((folder / name, "is not UTF-8: rename the file"))
     pq.write_table(
         pa.table({"x": [[1.0]], "y": [[1.0]], "pen_down": [[True]]}), folder / "pen.parquet"
     )
@@ -113,7 +123,7 @@ def test_files_that_hold_no_recordings(
             continue  # listing such problems is what it is for
         out = str(tmp_path / "out")
         words = [w.replace("FILE", str(path)) for w in READ_RECORDINGS[command]]
-        if path.is_dir() and command == "words decode":
+        if path == files[1][0] and command == "words decode":
             said = "."  # it takes a folder of CSVs
         rows.append((tuple(w.replace("OUT", out) for w in words), said))
     check(rows, tmp_path)
@@ -149,6 +159,15 @@ CSVS: dict[str, tuple[str | bytes, tuple[str, ...], str]] = {
     "text for a rate": (GOOD, (*UNITS, "--rate", "fast"), "rate"),
     "time goes back": (HEADER + "".join(f"{(100 - i) / 50},0,0,9.81,0,0,0\n" for i in range(100)),
                        UNITS, "."),
+    "thousands of columns": (HEADER.strip() * 2000, UNITS, "."),
+    "a line break between cells": (GOOD, (*UNITS, "--delimiter", "\n"), "delimiter|no such option"),
+    "no such mark": (GOOD, (*UNITS, "--decimal", "x"), r"valid: \., ,|no such option"),
+    "no such encoding": (GOOD, (*UNITS, "--encoding", "\0"), "is unknown|no such option"),
+    "codec of bytes": (GOOD, (*UNITS, "--encoding", "base64"), "is unknown|no such option"),
+    "a program's own": (b"PK\3\4" + bytes(range(1, 200)), UNITS, "."),
+    "compressed": (gzip.compress(GOOD.encode()), UNITS, "is not text"),
+    "formula": (GOOD + "=1+1,0,0,9.81,0,0,0\n", UNITS, "'=1\\+1' in data row 101: not a number"),
+    "open quote": (GOOD.replace("0,0,0\n", '0,0,"0\n', 1), UNITS, "EOF inside string|not a table"),
     "infinite": (GOOD + "2.0,inf,0,9.81,0,0,0\n", UNITS, "."),
 }  # fmt: skip
 
@@ -174,5 +193,21 @@ def test_csv_files_that_are_none(tmp_path: Path) -> None:
         (("predict", str(tmp_path / "none.csv"), *UNITS), "no such file"),
         (("predict", "x.parquet", "--acc-unit", "g"), "leave them out"),
         (("predict", str(tmp_path / "empty.csv"), "--top", "0", *UNITS), "top"),
+    ]
+    check(rows, tmp_path)
+
+
+def test_names_of_files_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / os.fsdecode(b"caf\xe9.csv")).write_text(GOOD)
+    (tmp_path / "lines").mkdir()
+    (tmp_path / "lines" / "a\nb.csv").write_text(GOOD)
+    named = [f"--column={ours}={ours}" for ours in ("t", *ACC, *GYRO)]
+    to = ("--layout", "csv", *named, *UNITS, "--out", str(tmp_path / "out.parquet"))
+    rows = [
+        (("data", "import", str(tmp_path / "old"), *to), "no UTF-8: rename it"),
+        (("data", "import", str(tmp_path / "old"), *to, "--label", "{file}"), "no UTF-8"),
+        (("data", "import", str(tmp_path / "lines"), *to), "control character"),
+        (("data", "import", str(tmp_path), *to, "--label", "\udcff"), "is not UTF-8"),
     ]
     check(rows, tmp_path)

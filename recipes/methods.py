@@ -115,6 +115,8 @@ METHODS = {
     "fusion": Method("fusion"),
     "text-zero-shot": Method("text"),
     "text-linear": Method("text"),
+    "hargpt": Method("language", generates=True),
+    "hargpt-scored": Method("language"),
 }
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
+from imuscribe.recipes.explanations import TeacherConfig
 from imuscribe.recipes.schema import Experiment, Names, as_names
 from imuscribe.recipes.strict_yaml import parse_mapping
 from imuscribe.signals.cleaning import CleanConfig
@@ -28,6 +29,8 @@ TransferMethod = Literal[
     "resnet",
     "text-zero-shot",
     "text-linear",
+    "hargpt",
+    "hargpt-scored",
 ]
 _LEAST = 1.0
 """Seconds: less than a step or two says nothing of an activity."""
@@ -97,6 +100,21 @@ class TransferEvalConfig(Config):
     """Resamples of people behind each interval; 0 skips it."""
 
 
+class HargptConfig(Config):
+    """How ``hargpt`` asks a language model about bare readings."""
+
+    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
+    """Readings a second."""
+    max_tokens: Annotated[int, Field(ge=8)] = 200
+    """Longest answer."""
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    """0 always takes the likeliest word."""
+    memorised: NonNegativeInt = 0
+    """Rows of each set that the model is asked to complete, to see whether it knows the set."""
+    rows: PositiveInt = 8
+    """Rows that stand before each."""
+
+
 class TransferRecipe(Experiment):
     """Learn activities from some data sets, recognise them in another."""
 
@@ -126,6 +144,11 @@ class TransferRecipe(Experiment):
     """One length for all sets."""
     max_per_label: PositiveInt | None = None
     """Learn from at most so many windows of a class and source set, evenly over people."""
+    max_tested: PositiveInt | None = None
+    """Test at most so many windows of a set, evenly over people, drawn without their labels."""
+    teacher: TeacherConfig = TeacherConfig()
+    """The language model that ``hargpt`` asks."""
+    hargpt: HargptConfig = HargptConfig()
     evaluate: TransferEvalConfig = TransferEvalConfig()
 
     def all_sets(self) -> dict[str, SetConfig]:

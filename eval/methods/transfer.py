@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from imuscribe.eval.comparison import measure
 from imuscribe.eval.methods.baselines import Baseline, Views
+from imuscribe.eval.methods.hargpt import Hargpt
 from imuscribe.eval.methods.interpreted import Interpreted
 from imuscribe.eval.metrics import means_over_groups, person_tables
 from imuscribe.eval.predictions import Predictions, timed
-from imuscribe.eval.report.page import Columns, Page, Table, Text, interval, only
+from imuscribe.eval.report.page import Columns, Page, Table, Text, interval, only, optional
 from imuscribe.eval.splits import Fold
 from imuscribe.eval.task import Values
 from imuscribe.prompts.captions.interpret import RuleInterpreter
 from imuscribe.prompts.serialize import TextConfig, build_serializer
+from imuscribe.recipes.methods import method_of
 from imuscribe.recipes.transfer import TransferRecipe
 
 Scored = Mapping[str, Mapping[str, Sequence[Predictions]]]
@@ -23,7 +25,7 @@ Scored = Mapping[str, Mapping[str, Sequence[Predictions]]]
 class Answerer:
     """Answers windows by every method; what is made of a window is made once."""
 
-    def __init__(self, recipe: TransferRecipe) -> None:
+    def __init__(self, recipe: TransferRecipe, progress: bool = True) -> None:
         evaluate = recipe.evaluate
         serializer = build_serializer(TextConfig())  # nobody reads text here
         self.views = Views(serializer, evaluate.signals, evaluate.steps)
@@ -34,11 +36,14 @@ class Answerer:
             evaluate.figures,
             evaluate.whole,
         )
+        self.hargpt = Hargpt(recipe.teacher, recipe.hargpt, recipe.seed, progress)
         self.seed = recipe.seed
 
     def answer(self, method: str, fold: Fold, classes: Sequence[str]) -> Predictions:
         """Learn from the source, answer the windows of the target, which have no labels yet."""
         test, words = fold.test, self.interpreted
+        if method_of(method).asks_model:
+            return self.hargpt.answer(method, test, classes)
         if method == "text-zero-shot":
             words.vectors(test)  # prepared before the clock starts
             found, seconds = timed(lambda: words.zero_shot(test, classes), len(test))
@@ -136,6 +141,7 @@ def transfer_page(values: Values, facts: Values) -> Page:
             means,
             Text(points=lines) if lines else None,
             *each,
+            _memorised(values),
             _sets(values),
             Text(heading="People in two sets", points=values["said"]) if values["said"] else None,
             _folds(values),
@@ -161,6 +167,32 @@ def _directions(values: Values, methods: Sequence[str], key: str, title: str) ->
         columns,
         f"{title} of every transfer",
         "All windows of the target; 95 % bootstrap interval over its people.",
+    )
+
+
+def _memorised(values: Values) -> Table | None:
+    """Return how well a language model completes rows of the sets; earlier runs asked for none."""
+    columns: Columns = {
+        "set": lambda one: one[0],
+        "right to the last digit": lambda one: interval(one[1]["exact"]),
+        "repeating the last row is": lambda one: interval(one[1]["repeated exact"]),
+        "copies the last row": lambda one: interval(one[1]["copied"]),
+        "nearer than repeating": lambda one: interval(one[1]["nearer"]),
+        "median error": lambda one: optional(one[1]["error"]),
+        "of repeating": lambda one: optional(one[1]["repeated error"]),
+        "no row": lambda one: interval(one[1]["unread"]),
+        "n": lambda one: f"{one[1]['n']:,}",
+    }
+    if not (found := values.get("memorised")):
+        return None
+    rows = next(iter(found.values()))["rows given"]
+    return Table.of(
+        found.items(),
+        columns,
+        "Does the language model know the sets by heart?",
+        f"It is given {rows} consecutive rows of a moving stretch and asked for the next. Rows "
+        "that it gets right where repeating the last one is wrong would be known, not read off. "
+        "95 % Wilson intervals.",
     )
 
 

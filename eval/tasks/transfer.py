@@ -28,6 +28,8 @@ from imuscribe.signals.errors import InputError
 from imuscribe.signals.labels import balanced
 from imuscribe.signals.recording import Recording
 
+MEMORISED = "memorised"
+
 
 @dataclass(frozen=True)
 class Direction:
@@ -48,7 +50,7 @@ class Transfer(Task[TransferRecipe]):
         self.facts = files_of(recipe)
         self.sets, self.said = load_sets(recipe, progress)
         self.directions = list(directions_of(self.sets, recipe))
-        self.answerer = Answerer(recipe)
+        self.answerer = Answerer(recipe, progress)
 
     def source(self) -> dict[str, Values]:
         """Return the files of all sets as one, and each."""
@@ -60,7 +62,7 @@ class Transfer(Task[TransferRecipe]):
         return {"data": whole, "sets": dict(self.facts)}
 
     def units(self) -> Sequence[Unit]:
-        """Return directions × halves × methods."""
+        """Return directions × halves × methods, and the rows that a language model completes."""
         recipe = self.recipe
         about = recipe.model_dump(
             mode="json",
@@ -77,10 +79,33 @@ class Transfer(Task[TransferRecipe]):
             for one in self.directions
             for fold in one.folds
             for method in recipe.evaluate.methods
+        ] + self._memory()
+
+    def _memory(self) -> list[Unit]:
+        """Return the question whether the model knows each tested set by heart."""
+        recipe = self.recipe
+        if not recipe.hargpt.memorised or "hargpt" not in recipe.evaluate.methods:
+            return []
+        about = {"seed": recipe.seed, "windows": recipe.windows.model_dump(mode="json")}
+        about |= self._asked() | {"clean": recipe.clean.model_dump(mode="json")}
+        return [
+            Unit(
+                (MEMORISED, name),
+                about | {"file": self.facts[name]["sha256"], "set": name},
+                partial(self.answerer.hargpt.memory, name, self.sets[name].windows),
+            )
+            for name in recipe.tested
         ]
+
+    def _asked(self) -> dict[str, object]:
+        """Return which language model is asked, and how."""
+        teacher = self.recipe.teacher.model_dump(mode="json", include={"name", "model", "endpoint"})
+        return {"teacher": teacher, "hargpt": self.recipe.hargpt.model_dump(mode="json")}
 
     def _seen(self, method: str) -> Values:
         """Return a method and the settings that are its own."""
+        if method_of(method).asks_model:
+            return {"method": method, **self._asked()}
         words = method_of(method).kind == "text"
         own = {"encoder", "figures", "whole", "site"} if words else {"signals", "steps"}
         return {"method": method} | self.recipe.evaluate.model_dump(mode="json", include=own)
@@ -106,6 +131,11 @@ class Transfer(Task[TransferRecipe]):
                 }
                 for one in self.directions
             ],
+            "memorised": {
+                name: answers[MEMORISED, name]
+                for name in recipe.tested
+                if (MEMORISED, name) in answers
+            },
             **judge(
                 {one.name: one.classes for one in self.directions},
                 found,
@@ -188,6 +218,8 @@ def directions_of(sets: dict[str, ActivitySet], recipe: TransferRecipe) -> Itera
             sources = [sets[name] for name in names]
             classes = common_classes(sources, sets[target])
             tested = sets[target].within(classes)
+            few = balanced(list(tested.windows), recipe.max_tested, recipe.seed)
+            tested = replace(tested, windows=few)
             learnt = [one.within(classes) for one in sources]
             yield Direction(title, names, tested, classes, folds_of(title, learnt, tested, recipe))
 

@@ -182,7 +182,7 @@ def means_over_groups(
     seed: int = 0,
     resamples: int = 1000,
 ) -> dict[str, Interval]:
-    """Average accuracy and macro F1 over groups of answers, such as pairs of data sets.
+    """Average accuracies and macro F1 over groups of answers, such as pairs of data sets.
 
     Groups may share people, and each has few of some label, so people are weighed, not drawn: the
     Bayesian bootstrap (Rubin, Annals of Statistics 9, 1981), one weight a person in all groups.
@@ -199,7 +199,7 @@ def means_over_groups(
     Returns
     -------
     dict
-        ``accuracy`` and ``f1``; `n` counts answers.
+        ``accuracy``, ``balanced`` (the mean over labels) and ``f1``; `n` counts answers.
     """
     people = sorted({person for group in groups for person in group})
     drawn = np.random.default_rng(seed).exponential(size=(resamples, len(people)))
@@ -215,7 +215,7 @@ def means_over_groups(
         return np.asarray(np.mean(each, axis=0))
 
     means = {}
-    for name, figure in (("accuracy", _accuracy), ("f1", _f1)):
+    for name, figure in (("accuracy", _accuracy), ("balanced", _balanced), ("f1", _f1)):
         values = mean(figure, groups) - (mean(figure, others) if others else 0.0)
         low: float | None = None
         high: float | None = None
@@ -362,6 +362,14 @@ def _accuracy(tables: NDArray[np.int_]) -> Floats:
     """Return the share on the diagonal of confusion tables, shape (..., n_labels, n_answers)."""
     right = np.diagonal(tables, axis1=-2, axis2=-1).sum(axis=-1)
     return np.asarray(right / tables.sum(axis=(-2, -1)))
+
+
+def _balanced(tables: NDArray[np.int_]) -> Floats:
+    """Return the mean share of right answers over the labels that occur in each table."""
+    actual, right = tables.sum(axis=-1), np.diagonal(tables, axis1=-2, axis2=-1)
+    occurs = actual > 0
+    shares = right / np.maximum(actual, 1e-12)
+    return np.asarray((shares * occurs).sum(axis=-1) / occurs.sum(axis=-1))
 
 
 def _f1(tables: NDArray[np.int_]) -> Floats:

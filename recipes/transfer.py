@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
+from imuscribe.prompts.teacher.interpret import InterpretConfig
 from imuscribe.recipes.explanations import TeacherConfig
 from imuscribe.recipes.schema import Experiment, Names, as_names
 from imuscribe.recipes.strict_yaml import parse_mapping
@@ -94,8 +95,13 @@ class TransferEvalConfig(Config):
     """Whether it reads the numbers of an interpretation too."""
     whole: bool = False
     """Whether it reads a text at once, and not category by category."""
+    writer: Literal["rules", "model"] = "rules"
+    """Who puts windows into words: fixed rules, or `teacher`, with rules where it is wrong."""
     site: bool = False
-    """Whether a text says where the device is worn, and is worded by what is usual there."""
+    """Whether a text by rules says where the device is worn, in words of what is usual there."""
+    divergence: NonNegativeInt = 0
+    """Windows of a class and set from which it is told how far sets are apart in raw samples, in
+    figures and in words; 0 skips it."""
     bootstrap: NonNegativeInt = 1000
     """Resamples of people behind each interval; 0 skips it."""
 
@@ -147,7 +153,9 @@ class TransferRecipe(Experiment):
     max_tested: PositiveInt | None = None
     """Test at most so many windows of a set, evenly over people, drawn without their labels."""
     teacher: TeacherConfig = TeacherConfig()
-    """The language model that ``hargpt`` asks."""
+    """The language model that ``hargpt`` asks; it writes too if `evaluate.writer` is ``model``."""
+    interpret: InterpretConfig = InterpretConfig()
+    """How it is asked for interpretations."""
     hargpt: HargptConfig = HargptConfig()
     evaluate: TransferEvalConfig = TransferEvalConfig()
 

@@ -87,12 +87,13 @@ class Hargpt:
 
         if self._chat is None:
             self._chat = asked_once(self.teacher, self._stop)
-        model, limits = self._chat, (self.config.max_tokens, self.config.temperature, self.seed)
+        model, config = self._chat, self.config
         lost: Counter[str] = Counter()
 
         def one(question: tuple[str, str]) -> Reply:
             try:
-                return model.answer(Request(*question, *limits))
+                limits = config.max_tokens, config.temperature
+                return model.answer(Request(*question, *limits, self.seed))
             except Unanswered as error:
                 lost[error.kind] += 1
                 return Reply("")
@@ -132,7 +133,8 @@ class Hargpt:
             lambda: scorer.score(prompts, batch_size=4, progress=self.progress), len(windows)
         )
         tokens = count_tokens(tokenizer, prompts)
-        return Predictions.of(windows, labels, scores.log_probs, tokens, seconds)
+        found = scores.log_probs.astype(np.float64)
+        return Predictions.of(windows, labels, found, tokens, seconds)
 
 
 def moving_places(

@@ -6,7 +6,6 @@ same vectors, learnt from the source sets: what is between them is what the word
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,15 +13,18 @@ from numpy.typing import NDArray
 
 from imuscribe.models.calibrate import log_posterior
 from imuscribe.models.text import Encoder, load_encoder
-from imuscribe.prompts.captions.interpret import CATEGORIES, label_texts, parts_of
+from imuscribe.prompts.captions.interpret import (
+    CATEGORIES,
+    label_texts,
+    parts_of,
+    without_figures,
+)
 from imuscribe.signals.recording import Recording
 
 Floats = NDArray[np.float64]
 
 _TEMPERATURE = 0.05
 """Cosines of sentences lie close together; a constant, for nothing may be fitted here."""
-_BRACKETS = re.compile(r"\s*\([^()]*\)|\s*\[(?:ACC|GYRO|SYNC)\]")
-_FIGURES = re.compile(r"[-+−]?\b\d+(?:\.\d+)?(?:\s?(?:m/s[²³]|rad/s|steps/min|Hz|rad|s|°))?(?!\w)")
 
 
 class Interpreted:
@@ -62,8 +64,18 @@ class Interpreted:
     def vectors(self, windows: Sequence[Recording]) -> Floats:
         """Return one row a window, of length one: of the text, or the mean of its categories."""
         texts = self.texts(windows)
-        rows = self._read(texts) if self.whole else self._by_category(texts).mean(axis=1)
+        rows = self.read(texts) if self.whole else self._by_category(texts).mean(axis=1)
         return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
+
+    def read(self, texts: Sequence[str]) -> Floats:
+        """Return one row a text, of length one or nothing; the same words are read once."""
+        if self._loaded is None:
+            self._loaded = load_encoder(self.encoder)
+        new = [text for text in dict.fromkeys(texts) if text and text not in self._vectors]
+        if new:
+            self._vectors.update(zip(new, self._loaded(new), strict=True))
+        nothing = np.zeros_like(next(iter(self._vectors.values()), np.zeros(1)))
+        return np.stack([self._vectors.get(text, nothing) for text in texts])
 
     def zero_shot(self, windows: Sequence[Recording], labels: Sequence[str]) -> Floats:
         """Return log-probabilities from the cosine with what each label looks like.
@@ -78,7 +90,7 @@ class Interpreted:
         }
         shared = [c for c in CATEGORIES if all(any(c in p for p in parted[a]) for a in labels)]
         if self.whole or not shared:
-            rows = self._read(self.texts(windows))
+            rows = self.read(self.texts(windows))
             return log_posterior(rows @ self._centres(list(wordings.values())).T, _TEMPERATURE)
         rows, cosines = self._by_category(self.texts(windows)), []
         for category in shared:
@@ -101,29 +113,11 @@ class Interpreted:
 
     def _centres(self, wordings: Sequence[Sequence[str]]) -> Floats:
         """Return the centre of each label's wordings, of length one."""
-        centres = np.stack([self._read(texts).mean(axis=0) for texts in wordings])
+        centres = np.stack([self.read(texts).mean(axis=0) for texts in wordings])
         return np.asarray(centres / np.linalg.norm(centres, axis=1, keepdims=True))
 
     def _by_category(self, texts: Sequence[str]) -> Floats:
         """Return the vector of each category, (n, 7, size); zeros where nothing is said."""
         parts = [parts_of(text) for text in texts]
         said = [found.get(category, "") for found in parts for category in CATEGORIES]
-        return self._read(said).reshape(len(texts), len(CATEGORIES), -1)
-
-    def _read(self, texts: Sequence[str]) -> Floats:
-        """Return one row a text; the same words are read once."""
-        if self._loaded is None:
-            self._loaded = load_encoder(self.encoder)
-        new = [text for text in dict.fromkeys(texts) if text and text not in self._vectors]
-        if new:
-            self._vectors.update(zip(new, self._loaded(new), strict=True))
-        nothing = np.zeros(len(next(iter(self._vectors.values()))))
-        return np.stack([self._vectors.get(text, nothing) for text in texts])
-
-
-def without_figures(text: str) -> str:
-    """Return an interpretation in words alone, line by line."""
-    plain = (
-        _BRACKETS.sub("", _FIGURES.sub("", _BRACKETS.sub("", line))) for line in text.split("\n")
-    )
-    return "\n".join(" ".join(line.split()).replace(" .", ".") for line in plain)
+        return self.read(said).reshape(len(texts), len(CATEGORIES), -1)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
+from imuscribe.align.interpretations import Writer
 from imuscribe.eval.comparison import measure
 from imuscribe.eval.methods.baselines import Baseline, Views
 from imuscribe.eval.methods.hargpt import Hargpt
@@ -15,8 +20,10 @@ from imuscribe.eval.splits import Fold
 from imuscribe.eval.task import Values
 from imuscribe.prompts.captions.interpret import RuleInterpreter
 from imuscribe.prompts.serialize import TextConfig, build_serializer
+from imuscribe.prompts.teacher.interpret import LanguageInterpreter
 from imuscribe.recipes.methods import method_of
 from imuscribe.recipes.transfer import TransferRecipe
+from imuscribe.signals.recording import Recording
 
 Scored = Mapping[str, Mapping[str, Sequence[Predictions]]]
 """Direction → method → its predictions with the truth, one a fold."""
@@ -29,13 +36,11 @@ class Answerer:
         evaluate = recipe.evaluate
         serializer = build_serializer(TextConfig())  # nobody reads text here
         self.views = Views(serializer, evaluate.signals, evaluate.steps)
-        rules = RuleInterpreter(evaluate.site)
+        self.writer = _writer(recipe, progress)
         self.interpreted = Interpreted(
-            evaluate.encoder,
-            lambda windows: [rules.interpret(rec).text for rec in windows],
-            evaluate.figures,
-            evaluate.whole,
+            evaluate.encoder, self.writer, evaluate.figures, evaluate.whole
         )
+        self.writer.embed = self.interpreted.read
         self.hargpt = Hargpt(recipe.teacher, recipe.hargpt, recipe.seed, progress)
         self.seed = recipe.seed
 
@@ -47,14 +52,37 @@ class Answerer:
         if method == "text-zero-shot":
             words.vectors(test)  # prepared before the clock starts
             found, seconds = timed(lambda: words.zero_shot(test, classes), len(test))
-            return Predictions.of(test, classes, found, seconds=seconds)
+            note = self.writer.note()
+            return Predictions.of(test, classes, found, seconds=seconds, note=note)
         if method == "text-linear":
             found, seconds = timed(lambda: words.linear(fold.train, test, classes), len(test))
-            return Predictions.of(test, classes, found, seconds=seconds)
+            note = self.writer.note()
+            return Predictions.of(test, classes, found, seconds=seconds, note=note)
         model = Baseline(method, self.views, classes, self.seed).fit(fold.train)
         model.represent(test)
         found, seconds = timed(lambda: model.log_proba(test), len(test))
         return Predictions.of(test, classes, found, seconds=seconds, fit_seconds=model.fit_seconds)
+
+    def represented(self, windows: Sequence[Recording]) -> dict[str, NDArray[np.float64]]:
+        """Return windows as raw samples, as figures and as words, one row a window each."""
+        rows = {
+            "raw samples": self.views.sequences(windows).reshape(len(windows), -1),
+            "figures along gravity": self.views.gravity(windows),
+            "relative figures": self.views.relative(windows),
+            f"words by {self.writer.name}": self.interpreted.vectors(windows),
+        }
+        return {name: np.asarray(found, dtype=np.float64) for name, found in rows.items()}
+
+
+def _writer(recipe: TransferRecipe, progress: bool) -> Writer:
+    """Return who puts windows into words."""
+    rules = RuleInterpreter(recipe.evaluate.site)
+    if recipe.evaluate.writer == "rules":
+        return Writer(rules)
+    from imuscribe.finetune.local_teacher import asked_once
+
+    model = asked_once(recipe.teacher, threading.Event())
+    return Writer(rules, LanguageInterpreter(model, recipe.interpret, recipe.seed), None, progress)
 
 
 def judge(
@@ -118,10 +146,15 @@ def transfer_page(values: Values, facts: Values) -> Page:
             "method": lambda one: one[0],
             "macro F1 [95 %]": lambda one: interval(one[1]["f1"]),
             "accuracy [95 %]": lambda one: interval(one[1]["accuracy"]),
-            "windows": lambda one: f"{one[1]['f1']['n']:,}",
+            "balanced accuracy [95 %]": lambda one: interval(one[1].get("balanced")),
+            "n": lambda one: f"{one[1]['f1']['n']:,}",
+            "fitted in s": lambda one: f"{_cost(values, one[0], 'fit_seconds'):.1f}",
+            "ms a window": lambda one: f"{1000 * _cost(values, one[0], 'seconds'):.2f}",
         },
         f"Mean over {len(values['directions'])} transfers",
-        "Each transfer counts alike; intervals by a bootstrap that weighs people, the same in all.",
+        "Each transfer counts alike; intervals by a bootstrap that weighs people, the same in all. "
+        f"Chance is a balanced accuracy of {1 / len(values['classes']):.3f}. Fitting is the mean "
+        "of a transfer; a window is answered once its signals, figures or words are prepared.",
     )
     each = [_directions(values, methods, key, title) for key, title in _FIGURES]
     lines = [
@@ -141,14 +174,21 @@ def transfer_page(values: Values, facts: Values) -> Page:
             means,
             Text(points=lines) if lines else None,
             *each,
+            _apart(values),
             _memorised(values),
             _sets(values),
             Text(heading="People in two sets", points=values["said"]) if values["said"] else None,
             _folds(values),
+            _notes(values),
         ),
         [means, each[0]],
         lines,
     )
+
+
+def _cost(values: Values, method: str, key: str) -> float:
+    """Return what a transfer costs on average, in seconds."""
+    return float(np.mean([one[method][key] for one in values["methods"].values()]))
 
 
 _FIGURES = (("f1", "Macro F1"), ("accuracy", "Accuracy"))
@@ -167,6 +207,26 @@ def _directions(values: Values, methods: Sequence[str], key: str, title: str) ->
         columns,
         f"{title} of every transfer",
         "All windows of the target; 95 % bootstrap interval over its people.",
+    )
+
+
+def _apart(values: Values) -> Table | None:
+    """Return how far sets are apart in every representation; earlier runs did not tell."""
+    columns: Columns = {
+        "windows as": lambda one: one[0],
+        "between sets, nats": lambda one: f"{one[1]['sets']:.2f}",
+        "between classes": lambda one: f"{one[1]['classes']:.2f}",
+        "relative": lambda one: f"{one[1]['relative']:.3f}",
+    }
+    if not (found := values.get("divergences")):
+        return None
+    return Table.of(
+        found.items(),
+        columns,
+        "How far the sets are apart",
+        "Symmetric KL divergence of Gaussians in eight principal directions: of a class between "
+        "two sets, of two classes within a set, and the first relative to the second; below one, "
+        "sets differ less than activities. Labels were read after all answers.",
     )
 
 
@@ -209,6 +269,17 @@ def _sets(values: Values) -> Table:
 
     columns |= {name: column(name) for name in values["classes"]}
     return Table.of(values["sets"], columns, "Data sets")
+
+
+def _notes(values: Values) -> Text | None:
+    """Return what methods say of their answers, such as who wrote the texts."""
+    said = [
+        f"{name}, {method}: {note}"
+        for name, methods in values["methods"].items()
+        for method, one in methods.items()
+        for note in one["notes"]
+    ]
+    return Text(heading="Notes", points=said) if said else None
 
 
 def _folds(values: Values) -> Table:

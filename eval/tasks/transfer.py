@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from imuscribe.align.activities import ActivitySet, common_classes, load_sets
+from imuscribe.align.divergence import divergences
 from imuscribe.eval.comparison import Answered, fold_facts, write_predictions
 from imuscribe.eval.environment import data_facts
 from imuscribe.eval.methods.transfer import Answerer, judge, transfer_page
@@ -86,7 +87,7 @@ class Transfer(Task[TransferRecipe]):
         recipe = self.recipe
         if not recipe.hargpt.memorised or "hargpt" not in recipe.evaluate.methods:
             return []
-        about = {"seed": recipe.seed, "windows": recipe.windows.model_dump(mode="json")}
+        about: Values = {"seed": recipe.seed, "windows": recipe.windows.model_dump(mode="json")}
         about |= self._asked() | {"clean": recipe.clean.model_dump(mode="json")}
         return [
             Unit(
@@ -107,8 +108,15 @@ class Transfer(Task[TransferRecipe]):
         if method_of(method).asks_model:
             return {"method": method, **self._asked()}
         words = method_of(method).kind == "text"
-        own = {"encoder", "figures", "whole", "site"} if words else {"signals", "steps"}
-        return {"method": method} | self.recipe.evaluate.model_dump(mode="json", include=own)
+        own = {"encoder", "figures", "whole", "site", "writer"} if words else {"signals", "steps"}
+        model = words and self.recipe.evaluate.writer == "model"
+        asked: Values = (
+            {"interpret": self.recipe.interpret.model_dump(mode="json")} if model else {}
+        )
+        asked |= self._asked() if model else {}
+        return {"method": method, **asked} | self.recipe.evaluate.model_dump(
+            mode="json", include=own
+        )
 
     def judge(self, answers: Answers) -> Values:
         """Return what every method got right in every direction, and on average."""
@@ -136,6 +144,7 @@ class Transfer(Task[TransferRecipe]):
                 for name in recipe.tested
                 if (MEMORISED, name) in answers
             },
+            "divergences": self._apart(),
             **judge(
                 {one.name: one.classes for one in self.directions},
                 found,
@@ -191,6 +200,19 @@ class Transfer(Task[TransferRecipe]):
     def page(values: Values, facts: Values, folder: Path) -> Page:
         """Return the table of directions, the means, and who is in the sets."""
         return transfer_page(values, facts)
+
+    def _apart(self) -> Values:
+        """Return how far sets are apart, from some windows of each class."""
+        if not (most := self.recipe.evaluate.divergence):
+            return {}
+        few = [
+            (name, rec)
+            for name, one in self.sets.items()
+            for rec in balanced(one.labelled, most, self.recipe.seed)
+        ]
+        windows = [rec for _, rec in few]
+        of = np.array([name for name, _ in few]), np.array([rec.label for rec in windows])
+        return divergences(self.answerer.represented(windows), *of)
 
     def _scored(self, one: Direction, answers: Answers) -> dict[str, list[Predictions]]:
         """Return what was answered about a target, beside what is true of it."""

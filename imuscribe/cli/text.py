@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -14,6 +15,7 @@ from imuscribe.signals.errors import InputError, nearest
 if TYPE_CHECKING:
     from imuscribe.prompts.serialize import TextConfig
     from imuscribe.prompts.serialize.budget import BudgetReport
+    from imuscribe.prompts.teacher.interpret import LanguageInterpreter
     from imuscribe.signals.recording import Recording
     from imuscribe.signals.windows import WindowConfig
 
@@ -126,6 +128,9 @@ def interpret(
     site: Annotated[
         bool, typer.Option("--site", help="Rules say and heed where the device is worn.")
     ] = False,
+    regenerate: Annotated[
+        int, typer.Option(min=0, help="Rounds in which a model mends texts unlike their kind.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Of a model's draws.")] = 0,
     cache: Annotated[str | None, typer.Option(help="File that keeps a model's answers.")] = None,
 ) -> None:
@@ -154,12 +159,14 @@ def interpret(
         from imuscribe.recipes.explanations import TeacherConfig
 
         config = TeacherConfig(name=teacher, model=model, cache=cache)
-        settings = InterpretConfig.parse({"rounds": rounds})
+        settings = InterpretConfig.parse({"rounds": rounds, "regenerate": regenerate})
         who = LanguageInterpreter(asked_once(config, stop), settings, seed)
-    elif model or cache:
-        raise InputError("--model and --cache are for a language model: name --teacher too")
+    elif model or cache or regenerate:
+        raise InputError(
+            "--model, --cache and --regenerate are for a language model: name --teacher too"
+        )
     lost: Counter[str] = Counter()
-    detail = ""
+    detail, written = "", dict[str, dict[str, Any]]()
     try:
         for rec, said in interpret_all(windows, who):
             if isinstance(said, Unanswered):
@@ -168,7 +175,12 @@ def interpret(
                 continue
             told: dict[str, Any] = {"id": rec.id, "label": rec.label, "text": said.text}
             told |= {"numbers": said.claims, "supported": said.supported}
-            typer.echo(json.dumps(told, ensure_ascii=False))
+            if regenerate:
+                written[rec.id] = told
+            else:
+                typer.echo(json.dumps(told, ensure_ascii=False))
+        if isinstance(who, LanguageInterpreter) and regenerate:
+            _regenerate([rec for rec in windows if rec.id in written], written, who)
     finally:
         stop.set()
     if lost:
@@ -177,6 +189,37 @@ def interpret(
         if lost.total() == len(windows):
             raise InputError(f"{summary}: {detail}")
         typer.echo(summary, err=True)
+
+
+def _regenerate(
+    windows: Sequence[Recording], written: dict[str, dict[str, Any]], who: LanguageInterpreter
+) -> None:
+    """Print texts, those mended that stood apart; standard error says what became of each."""
+    from imuscribe.align.interpretations import regenerate
+    from imuscribe.models.text import load_encoder
+    from imuscribe.prompts.captions.figures import check_figures
+
+    def again(rec: Recording, text: str, number: int) -> str:
+        return who.again(rec, text, number).text
+
+    before = [written[rec.id]["text"] for rec in windows]
+    rounds, embed = who.config.regenerate, load_encoder("minilm")
+    texts, log = regenerate(windows, before, embed, again, rounds, who.seed)
+    for rec, old, new in zip(windows, before, texts, strict=True):
+        told = written[rec.id] | {"text": new}
+        if new != old:
+            found = check_figures(new, rec)
+            told |= {"numbers": found.claims, "supported": found.supported}
+        typer.echo(json.dumps(told, ensure_ascii=False))
+    for one in log:
+        became = "taken" if one.taken else f"not taken ({one.why})"
+        after = "–" if one.after is None else f"{one.after:.3f}"
+        typer.echo(
+            f"round {one.round + 1}, {one.id}: distance {one.before:.3f} → {after}, {became}",
+            err=True,
+        )
+    taken = sum(one.taken for one in log)
+    typer.echo(f"{taken:,} of {len(log):,} texts written anew were taken", err=True)
 
 
 def _windows(path: Path, config: WindowConfig, rate: float | None) -> list[Recording]:

@@ -1,4 +1,4 @@
-"""The questions of HARGPT: what does a person do, from bare readings; and do you know this table?
+"""What HARGPT asks: what a person does, from bare readings; and whether a table is known by heart.
 
 After HARGPT (arXiv 2403.02727): readings at 10 Hz in brackets, an axis a line, the activities to
 choose from, and the wish to reason step by step. The second question is the test of Haresamudram et

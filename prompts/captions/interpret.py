@@ -24,6 +24,9 @@ CATEGORIES: tuple[str, ...] = tuple(tables(WORDINGS)["categories"].values())
 _UPRIGHT = 0.8
 """Share of gravity on an axis from which the device hangs along it."""
 
+_BRACKETS = re.compile(r"\s*\([^()]*\)|\s*\[(?:ACC|GYRO|SYNC)\]")
+_FIGURES = re.compile(r"[-+−]?\b\d+(?:\.\d+)?(?:\s?(?:m/s[²³]|rad/s|steps/min|Hz|rad|s|°))?(?!\w)")
+
 
 @dataclass(frozen=True)
 class Interpretation:
@@ -108,6 +111,14 @@ def parts_of(text: str) -> dict[str, str]:
         if body := " ".join(text[place.end() : end].split()):
             found.setdefault(title, body)
     return found
+
+
+def without_figures(text: str) -> str:
+    """Return an interpretation in words alone, line by line."""
+    plain = (
+        _BRACKETS.sub("", _FIGURES.sub("", _BRACKETS.sub("", line))) for line in text.split("\n")
+    )
+    return "\n".join(" ".join(line.split()).replace(" .", ".") for line in plain)
 
 
 def written(name: str, one: Statistic) -> str:

@@ -25,8 +25,16 @@ from imuscribe.prompts.teacher.chat import ChatModel, Request, Unanswered, unans
 from imuscribe.prompts.teacher.roles import packaged
 from imuscribe.signals.config import Config
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.motion.statistics import statistics
+from imuscribe.signals.motion.statistics import Statistic, statistics
 from imuscribe.signals.recording import Recording
+
+_UNLIKE = (
+    "It reads unlike what is written of other windows of this kind. Go through it step by step: "
+    "does each sentence follow from the figures, do the sentences agree with each other, and with "
+    "what is known of moving bodies? Keep what holds, mend what does not."
+)
+_AGAIN = 1000
+"""What new versions are drawn with begins here, so that none repeats a correction."""
 
 
 class InterpretConfig(Config):
@@ -38,6 +46,8 @@ class InterpretConfig(Config):
     """Longest answer."""
     temperature: float = Field(default=0.7, ge=0, le=2)
     """0 always takes the likeliest word."""
+    regenerate: int = Field(default=0, ge=0)
+    """Rounds in which texts that are unlike the others of their kind are written anew."""
 
 
 @dataclass
@@ -54,14 +64,7 @@ class LanguageInterpreter:
 
     def interpret(self, rec: Recording) -> Interpretation:
         """Return the version with the fewest errors, if it has none; else raise `Unanswered`."""
-        with unanswered("cannot be described"):
-            figures = statistics(rec)
-        values = {
-            "about": about(rec),
-            "figures": glossary(figures),
-            "categories": "\n".join(f"{name}:" for name in CATEGORIES),
-            "wrong": "",
-        }
+        figures, values = self._told(rec)
         best, history = Interpretation(""), list[int]()
         for attempt in range(self.config.rounds + 1):
             if best.errors:
@@ -79,6 +82,27 @@ class LanguageInterpreter:
             counts = " → ".join(map(str, history))
             raise Unanswered("wrong about the window", f"errors {counts}: {best.errors[0]}")
         return Interpretation(best.text, best.claims, best.supported, history=tuple(history))
+
+    def again(self, rec: Recording, text: str, attempt: int) -> Interpretation:
+        """Return another version of a text that is unlike others; `Unanswered` if it is wrong."""
+        figures, values = self._told(rec)
+        values["wrong"] = f"\nYou wrote before:\n{text}\n\n{_UNLIKE}\n"
+        new = self._asked(values, _AGAIN + attempt)
+        found = check_figures(new, rec, figures)
+        if errors := (*_form(new), *found.errors):
+            raise Unanswered("wrong about the window", errors[0])
+        return Interpretation(new, found.claims, found.supported, history=(0,))
+
+    def _told(self, rec: Recording) -> tuple[dict[str, Statistic], dict[str, str]]:
+        """Return the figures of a window and what stands in the question."""
+        with unanswered("cannot be described"):
+            figures = statistics(rec)
+        return figures, {
+            "about": about(rec),
+            "figures": glossary(figures),
+            "categories": "\n".join(f"{name}:" for name in CATEGORIES),
+            "wrong": "",
+        }
 
     def _asked(self, values: dict[str, str], attempt: int) -> str:
         system, user = self._prompt.fill(values)

@@ -110,3 +110,30 @@ def test_the_likeliest_label_of_a_local_model_is_an_answer(tiny_model_dir):
     asks = Hargpt(TeacherConfig(name=str(tiny_model_dir)), HargptConfig(rate=2), 0, False)
     found = asks.answer("hargpt-scored", worn("a", ["p"], seconds=4.0), ("walking", "still"))
     assert np.exp(found.log_probs).sum(axis=1) == pytest.approx(1) and (found.tokens > 50).all()
+
+
+def test_texts_by_a_model_that_talks_nonsense_are_the_rules_and_the_report_says_so(tmp_path):
+    found = {}
+    with ChatServer(lambda fields, server: Answer("qwertz")) as server:
+        for writer in ("rules", "model"):
+            evaluate = {
+                "methods": ["text-zero-shot"],
+                "encoder": "words",
+                "writer": writer,
+                "divergence": 20,
+                "bootstrap": 0,
+            }
+            recipe = hargpt_recipe(
+                tmp_path, tmp_path, server.url, evaluate=evaluate, name=writer, targets=["a"]
+            )
+            where = run(recipe, "", False)
+            found[writer] = json.loads((where / "metrics.json").read_text())
+    first, second = (one["means"]["text-zero-shot"]["accuracy"] for one in found.values())
+    assert first == second
+    page = (where / "report.md").read_text()
+    assert "0 of 9 true, the others by rules (wrong about the window (9))" in page
+    apart = found["rules"]["divergences"]
+    assert list(apart)[-1] == "words by rules" and all(
+        one["relative"] > 0 for one in apart.values()
+    )
+    assert "How far the sets are apart" in page

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from imuscribe.align.activities import one_name_a_person
-from imuscribe.eval.methods.interpreted import without_figures
 from imuscribe.eval.run import plan, report, run, work
+from imuscribe.prompts.captions.interpret import without_figures
 from imuscribe.recipes.load import load_experiment
 from imuscribe.recipes.transfer import SetConfig, TransferRecipe
 from imuscribe.signals.errors import InputError

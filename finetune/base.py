@@ -268,8 +268,8 @@ def _on_top(network: PreTrainedModel, adapter: Path, trainable: bool) -> Any:
 
 
 def hush_old_names() -> None:
-    """Ignore the warning that peft and TRL ask transformers for a property by its old name."""
-    warnings.filterwarnings("ignore", ".*checkpointing. is deprecated", FutureWarning)
+    """Ignore what peft and TRL warn of: a property's old name, and a base that is no hub id."""
+    warnings.filterwarnings("ignore", ".*checkpointing. is depr|Could not find a config file in")
 
 
 @contextmanager

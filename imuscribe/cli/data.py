@@ -32,6 +32,7 @@ from imuscribe.cli.options import (
     TimeUnit,
     UnitsRow,
     command,
+    disagreements,
     number_of,
     pairs_of,
     refuse_overwriting,
@@ -216,9 +217,12 @@ def audit(
     import logging
 
     from imuscribe.eval.report.audit import audit_file
+    from imuscribe.signals.readers.parquet import load
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     typer.echo(audit_file(path, out, labels, neighbours, progress=True))
+    for doubt in disagreements(load(path)):
+        typer.echo(f"{path.name}: {doubt}", err=True)
     typer.echo(f"drawn: {out / 'audit.html'}")
 
 

@@ -48,6 +48,16 @@ def test_dry_run_tells_everything_and_loads_no_weight(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_run_of_an_experiment_says_how_long_it_takes(
+    tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    page = call("run", *small(tiny_model_dir, tmp_path), "--dry-run")
+    assert "1 of 1 parts to do" in page and "of training here" in page
+    page = call("run", "map-demo", "simulate.repetitions=2", f"out={tmp_path}", "--dry-run")
+    assert "time: not estimated for this kind" in page
+    assert not list(tmp_path.iterdir())
+
+
 def test_train_writes_an_adapter_and_says_where(tiny_model_dir: Path, tmp_path: Path) -> None:
     page = call("train", *small(tiny_model_dir, tmp_path))
     assert "labels: A-C" not in page, "the recipe is written beside the adapter"

@@ -119,10 +119,12 @@ def refuse_turns(
     frame: pd.DataFrame, columns: Sequence[str], layout: TableLayout, where: str
 ) -> None:
     """Refuse a table in which rows of several devices, or sensors, stand in turns unread."""
+    import pandas as pd
+
     for name in columns:
         cells = [str(cell) for cell in frame[name]]
         there = list(dict.fromkeys(cells))
-        named = frame[name].dtype == object or _TELLS_APART.search(name)
+        named = not pd.api.types.is_numeric_dtype(frame[name]) or _TELLS_APART.search(name)
         if named and not layout.split and 2 <= len(there) <= _DEVICES and in_turns({name: cells}):
             raise InputError(
                 f"{where}: rows of '{name}' ({', '.join(there[:3])}) stand in turns: --device "

@@ -26,6 +26,7 @@ _DATE = re.compile(r"\s*\d{4}[-/]?\d\d[-/]?\d\d[T ]\d\d:?\d\d")
 _OF_DAY = re.compile(r"\s*\d?\d:\d\d:\d\d([.,]\d+)?\s*")
 # Bytes of a text file; in memory it takes several times as much.
 _LARGEST = 4 << 30
+_DAY = 86_400.0
 _NO_VALUES = (-999.0, -9999.0, -99999.0, 9999.0, 99999.0)
 """What some loggers write where they have no value,"""
 _FAR = 5.0
@@ -221,7 +222,12 @@ def in_seconds(table: pd.DataFrame, column: str, unit: str, path: AnyPath) -> ND
             f"as {'hours:minutes:seconds' if of_day else form}: --time-unit takes iso, or a "
             "pattern such as '%H:%M:%S.%f'"
         )
-    return np.asarray(steps.dt.total_seconds(), dtype=np.float64)
+    seconds = np.asarray(steps.dt.total_seconds(), dtype=np.float64)
+    if of_day or (by_pattern and not re.search("%[dj]", form)):
+        # Midnight passes where a time of day falls by most of a day.
+        passed = np.diff(seconds, prepend=seconds[:1]) < -_DAY / 2
+        seconds = seconds + _DAY * np.cumsum(passed)
+    return seconds
 
 
 def numbers(table: pd.DataFrame, column: str, path: AnyPath) -> NDArray[np.float64]:

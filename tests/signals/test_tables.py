@@ -647,6 +647,22 @@ def test_columns_that_are_called_as_ours_need_no_naming(tmp_path):
         read_tables(part, layout(columns={}))
 
 
+@pytest.mark.parametrize("unit", ["", "%H:%M:%S.%f"])
+def test_times_of_day_go_on_over_midnight(unit, tmp_path):
+    times = [f"23:59:59.{i:02d}0" for i in range(80, 100)]
+    times += [f"00:00:00.{i:02d}0" for i in range(20)]
+    path = write(tmp_path / "a.csv", "t,ax,ay,az", *[f"{at},0.1,0,9.81" for at in times])
+    (rec,) = read_tables(path, layout(time_unit=unit))
+    assert rec.duration == pytest.approx(0.39) and rec.rate == pytest.approx(100)
+
+
+def test_rows_of_two_sensors_in_turns_are_refused(tmp_path):
+    rows = [f"{i // 2 / 100},{i % 5},0,9.81,{('a', 'g')[i % 2]}" for i in range(80)]
+    path = write(tmp_path / "a.csv", "t,ax,ay,az,type", *rows)
+    with pytest.raises(InputError, match=r"rows of 'type' \(a, g\) stand in turns.*--sensor-rows"):
+        read_tables(path, layout())
+
+
 def test_rows_of_two_devices_in_turns_are_told_apart_or_refused(tmp_path):
     rows = []
     for i in range(40):

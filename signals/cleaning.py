@@ -166,8 +166,7 @@ def trim_idle(rec: Recording, config: CleanConfig = CleanConfig()) -> Recording:
     rotation rate, and the deviation of acceleration from its mean over about half a second.
     """
     first, last = moving_span(rec, config)
-    span = slice(first, last + 1)
-    return rec.replace(data=rec.data[:, span], t=rec.t[span] - rec.t[first])
+    return rec.part(first, last + 1)
 
 
 def moving_span(rec: Recording, config: CleanConfig = CleanConfig()) -> tuple[int, int]:

@@ -44,9 +44,20 @@ def plot_recording(rec: Recording, path: AnyPath) -> None:
             axes.set_axis_off()
     gyro.set_xlabel("seconds")
     about = (f"label {rec.label}" if rec.label else "", rec.subject, rec.device, rec.case)
+    for axes in (acc, gyro):
+        _segments(axes, rec)
     figure.suptitle(plain(", ".join((rec.id, *filter(None, about))), 100))
     with atomic_path(path) as temporary:
         save_png(figure, temporary, dpi=110)
+
+
+def _segments(axes: Axes, rec: Recording) -> None:
+    """Shade what was written when, and say what."""
+    for i, (start, end, label) in enumerate(rec.segments):
+        axes.axvspan(start, end, color="tab:blue", alpha=0.1 + 0.06 * (i % 2), linewidth=0)
+        place = ((start + end) / 2, 1.0)
+        of_axes = axes.get_xaxis_transform()
+        axes.text(*place, plain(label, 12), transform=of_axes, ha="center", va="top", size="small")
 
 
 def plain(text: str, most: int = 40) -> str:

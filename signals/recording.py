@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,14 @@ STANDARD_GRAVITY = 9.80665
 """Standard acceleration of gravity in m/s² (ISO 80000-3)."""
 
 
+class Segment(NamedTuple):
+    """What was written or done between two times, in seconds from the start of the recording."""
+
+    start: float
+    end: float
+    label: str
+
+
 @dataclass(frozen=True, eq=False)
 class Recording:
     """One recording in internal units: seconds, m/s² with gravity included, rad/s.
@@ -45,13 +53,15 @@ class Recording:
     label, subject, session, device, case, placement : str
         What was done, by whom, when, with what, how (``"2d"`` on a flat surface, ``"3d"`` in
         mid-air), and where on the body the device was. Empty where unknown.
+    segments : tuple of Segment
+        What was written when, in one long recording, by start; empty where unknown.
 
     Raises
     ------
     InputError
         If shapes disagree, a channel repeats, a value is not finite, time goes back, the case is
-        unknown, or a text holds a control character (names of files, prompts and reports follow
-        from them).
+        unknown, a segment has no extent or begins before an earlier one, or a text holds a control
+        character (names of files, prompts and reports follow from them).
     """
 
     id: str
@@ -64,6 +74,7 @@ class Recording:
     device: str = ""
     case: str = ""
     placement: str = ""
+    segments: tuple[Segment, ...] = ()
 
     def __post_init__(self) -> None:
         data = np.array(self.data, dtype=np.float32, order="C")
@@ -102,9 +113,22 @@ class Recording:
                 f"at sample {back[0] + 1}: sort the rows or split the recording there",
                 "time goes back",
             )
+        self._check_segments(where)
         data.flags.writeable = t.flags.writeable = False
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "t", t)
+
+    def _check_segments(self, where: str) -> None:
+        last = 0.0
+        for start, end, label in self.segments:
+            if not last <= start < end < np.inf:
+                raise InputError(
+                    f"{where}: segment '{label}' lasts from {start:g} to {end:g} s: each "
+                    "begins at 0 or later, ends after it began, and begins no earlier than the one before"
+                )
+            if _CONTROL.search(label):
+                raise InputError(f"{where}: segment {label!r} holds a control character: rename it")
+            last = start
 
     @property
     def acc(self) -> Array:
@@ -148,6 +172,20 @@ class Recording:
         if channels == self.channels:
             return self.data
         return self.data[[self.channels.index(name) for name in channels]]
+
+    def part(self, first: int, stop: int) -> Recording:
+        """Return the samples from `first` to before `stop`, from 0 s on, and what was written then.
+
+        Of a segment that is cut, what is left stays.
+        """
+        begin, end = (float(self.t[i] - self.t[0]) for i in (first, min(stop, self.n_samples) - 1))
+        kept = tuple(
+            Segment(max(s.start - begin, 0.0), min(s.end, end) - begin, s.label)
+            for s in self.segments
+            if min(s.end, end) > max(s.start, begin)
+        )
+        span = slice(first, stop)
+        return self.replace(data=self.data[:, span], t=self.t[span] - self.t[first], segments=kept)
 
     def replace(self, **changes: Any) -> Recording:
         """Return a copy with some fields changed, checked again."""

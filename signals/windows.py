@@ -1,4 +1,4 @@
-"""Long recordings cut into labelled windows, each a recording of its own."""
+"""Long recordings cut into labelled windows or what was written in them, each one of its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
 from imuscribe.signals.config import Config
@@ -77,11 +78,49 @@ def cut(recordings: Sequence[Recording], config: WindowConfig = WindowConfig()) 
     return [window for several in found for window in several]
 
 
+def segments(recordings: Sequence[Recording], margin: float = 0.0) -> list[Recording]:
+    """Cut recordings into what was written in them, where they say so (`Recording.segments`).
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+        With segments or without; a recording without any gives none.
+    margin : float
+        Seconds kept before and after each; never beyond the middle of the pause to the next.
+
+    Returns
+    -------
+    list of Recording
+        In order. The third segment of ``r1`` is ``r1#3``, has its label and lies in `segments`.
+
+    Raises
+    ------
+    InputError
+        If no recording has segments.
+    """
+    found = [_segment(rec, i, margin) for rec in recordings for i in range(len(rec.segments))]
+    if not found:
+        raise InputError(
+            f"{len(recordings)} recordings: none says what was written when: give seg_start, "
+            "seg_end and seg_label, or cut into windows"
+        )
+    return found
+
+
+def _segment(rec: Recording, i: int, margin: float) -> Recording:
+    one, t = rec.segments[i], rec.t - rec.t[0]
+    before = rec.segments[i - 1].end if i else -math.inf
+    after = rec.segments[i + 1].start if i + 1 < len(rec.segments) else math.inf
+    begin = max(one.start - margin, min((before + one.start) / 2, one.start))
+    end = min(one.end + margin, max((one.end + after) / 2, one.end))
+    first = min(int(np.searchsorted(t, begin)), rec.n_samples - 1)
+    stop = max(int(np.searchsorted(t, end, side="right")), first + 1)
+    cut = rec.replace(segments=(one,)).part(first, stop)
+    return cut.replace(id=f"{rec.id}#{i + 1}", label=one.label)
+
+
 def _window(rec: Recording, start: int, n: int) -> Recording:
-    span = slice(start, start + n)
     begins = float(rec.t[start] - rec.t[0])
     # As many digits as tell neighbouring samples apart, so that no two ids are alike.
     digits = max(2, math.ceil(math.log10(max(1.0, round(rec.rate, 6)))))
-    return rec.replace(
-        id=f"{rec.id}@{begins:.{digits}f}", data=rec.data[:, span], t=rec.t[span] - rec.t[start]
-    )
+    return rec.part(start, start + n).replace(id=f"{rec.id}@{begins:.{digits}f}")

@@ -354,6 +354,8 @@ def _show(name: str, summary: dict[str, Any]) -> None:
     typer.echo(f"{name}: {n:,} recordings")
     for title in ("people", "labels", "sessions", "devices", "placements", "cases"):
         line(title, _counts(summary[title]))
+    if summary["segments"]:
+        line("segments", _counts(summary["segments"]))
     channels = summary["channels"].items()
     line("channels", ", ".join(f"{c} ({k:,})" if k < n else c for c, k in channels))
     for title, unit in (("rate", " Hz"), ("duration", " s"), ("samples", "")):

@@ -11,14 +11,17 @@ People record otherwise than they did, too: with lead-ins, a sensor on the wrist
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from imuscribe.signals.cleaning import CleanConfig, clean, resample
 from imuscribe.signals.config import Config
 from imuscribe.signals.motion.frames import FrameConfig, writing_motion
-from imuscribe.signals.recording import ACC, GYRO, LIN_ACC, Array, Recording
+from imuscribe.signals.recording import ACC, GYRO, LIN_ACC, Array, Recording, Segment
 from imuscribe.signals.simulate.habits import HabitConfig, Habits
 from imuscribe.signals.simulate.movement import Movement
+
+Float = NDArray[np.float64]
 
 
 class AugmentConfig(Config):
@@ -93,7 +96,12 @@ def augment(
         varied.update(zip(GYRO, rotation, strict=True))
     warped = np.concatenate([[0.0], np.cumsum(np.diff(rec.t) / speed[0, 1:])])
     whole = resample(
-        rec.replace(data=np.stack([varied[name] for name in rec.channels]), t=warped), rec.rate
+        rec.replace(
+            data=np.stack([varied[name] for name in rec.channels]),
+            t=warped,
+            segments=_warped(rec, warped),
+        ),
+        rec.rate,
     )
     whole = _late(whole, rng.uniform(0, config.late)) if config.late else whole
     if config.habits is None:
@@ -134,17 +142,28 @@ def practised(
         spin=motion.rotation.astype(np.float64),
     )
     span = (0.0, float(movement.t[-1]))
-    movement, _ = habits.perform(movement, span, rng, flat=rec.case == "2d")
+    movement, written = habits.perform(movement, span, rng, flat=rec.case == "2d")
     t, truth, read = habits.sensed(movement, motion.rate, rng)
     linear = np.einsum("nij,in->jn", truth.orientation, truth.acceleration)
     rows = dict(zip((*ACC, *GYRO, *LIN_ACC), np.concatenate([read, linear]), strict=True))
-    return rec.replace(data=np.stack([rows[name] for name in rec.channels]), t=t)
+    return rec.replace(
+        data=np.stack([rows[name] for name in rec.channels]),
+        t=t,
+        segments=(Segment(*written, rec.label),),
+    )
+
+
+def _warped(rec: Recording, t: Float) -> tuple[Segment, ...]:
+    """Return what was written when, on another clock of the same samples."""
+    own = rec.t - rec.t[0]
+    spans = ((*np.interp([s.start, s.end], own, t).tolist(), s.label) for s in rec.segments)
+    return tuple(Segment(start, end, label) for start, end, label in spans if start < end)
 
 
 def _late(rec: Recording, share: float) -> Recording:
     """Leave out the beginning, but keep what a frame needs: ten samples or all there are."""
     first = max(0, min(round(share * rec.n_samples), rec.n_samples - 10))
-    return rec.replace(data=rec.data[:, first:], t=rec.t[first:] - rec.t[first])
+    return rec.part(first, rec.n_samples)
 
 
 def _turn(angle: float, i: int, j: int) -> Array:

@@ -141,11 +141,11 @@ def summarise(
 
     `refused` are the errors of rows that could not become recordings, reported as ``"unusable"``.
     Returns plain values: how many `recordings`; how many of each of the `people`, `labels`,
-    `sessions`, `devices`, `cases`, `placements` and `channels`; minimum, median and maximum of
-    `rate`, `duration` and `samples`; of the `axes` of acceleration and rotation rate how many
-    windows were compared and whether they agree; and by kind of `problems` how many recordings
-    have it, in what `share` of their samples at the median, how many at each of the clipping
-    `limits`, and an `example`, the worst.
+    `sessions`, `devices`, `cases`, `placements`, `segments` (by label) and `channels`; minimum,
+    median and maximum of `rate`, `duration` and `samples`; of the `axes` of acceleration and
+    rotation rate how many windows were compared and whether they agree; and by kind of `problems`
+    how many recordings have it, in what `share` of their samples at the median, how many at each of
+    the clipping `limits`, and an `example`, the worst.
     """
     from tqdm import tqdm
 
@@ -176,6 +176,7 @@ def summarise(
         "devices": _count(rec.device for rec in recordings),
         "cases": _count(rec.case for rec in recordings),
         "placements": _count(rec.placement for rec in recordings),
+        "segments": _count(part.label for rec in recordings for part in rec.segments),
         "channels": _count(name for rec in recordings for name in rec.channels),
         "rate": _spread([rec.rate for rec in recordings]),
         "duration": _spread([rec.duration for rec in recordings]),

@@ -327,7 +327,8 @@ def _recording(piece: _Piece, layout: TableLayout) -> Recording:
     channels = tuple(name for name in CHANNELS if name in values)
     data = np.stack([values[name] for name in channels]).astype(np.float32)
     t = piece.t - piece.t[:1]
-    return Recording(id=piece.name, data=data, channels=channels, t=t, **piece.texts)
+    about: dict[str, Any] = piece.texts
+    return Recording(id=piece.name, data=data, channels=channels, t=t, **about)
 
 
 def _named(pieces: Sequence[_Piece], name: str) -> list[_Piece]:

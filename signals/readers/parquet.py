@@ -13,11 +13,16 @@ import numpy as np
 from imuscribe.signals.errors import InputError, nearest, usable
 from imuscribe.signals.files import AnyPath, atomic_path
 from imuscribe.signals.quality import check_units
-from imuscribe.signals.recording import ACC, CHANNELS, GYRO, LIN_ACC, METADATA, Recording
+from imuscribe.signals.recording import ACC, CHANNELS, GYRO, LIN_ACC, METADATA, Recording, Segment
 from imuscribe.signals.units import Quantity, to_si
 
 _UNITS: dict[str, Quantity] = {"acc_unit": "acceleration", "gyro_unit": "rotation"}
 _SENSORS = ((ACC, "acc_unit"), (LIN_ACC, "acc_unit"), (GYRO, "gyro_unit"))
+
+SEGMENTS = ("seg_start", "seg_end", "seg_label")
+"""Columns that say what was written when in a long recording: lists of one length."""
+_BEYOND = 0.5
+"""Seconds that a segment may end after the last sample: clocks of two devices differ."""
 
 MAX_LEFT_OUT = 0.01
 """Share of unusable recordings in a data set that is left out with a warning; more is an error."""
@@ -127,6 +132,12 @@ def save(recordings: Sequence[Recording], path: AnyPath) -> None:
         if any(name in r.channels for r in recordings):
             rows = [r.select((name,))[0] if name in r.channels else None for r in recordings]
             columns[name] = pa.array(rows, pa.list_(pa.float32()))
+    if any(r.segments for r in recordings):
+        for i, (name, kind) in enumerate(
+            zip(SEGMENTS, (*[pa.float64()] * 2, pa.string()), strict=True)
+        ):
+            rows = [[segment[i] for segment in r.segments] or None for r in recordings]
+            columns[name] = pa.array(rows, pa.list_(kind))
     with atomic_path(path) as temporary:
         try:
             table = pa.table(columns)
@@ -166,7 +177,7 @@ def _check_columns(names: Sequence[str], path: AnyPath) -> None:
             f"{path}: holds pen trajectories, not motion-sensor recordings: give it to the "
             "simulator instead ('imuscribe simulate OUT --strokes FILE')"
         )
-    valid = (*METADATA, *_UNITS, "t", *CHANNELS)
+    valid = (*METADATA, *_UNITS, "t", *CHANNELS, *SEGMENTS)
     for name in names:
         if name not in valid:
             raise InputError(f"{path}: unknown column '{name}': {nearest(name, valid)}")
@@ -175,6 +186,8 @@ def _check_columns(names: Sequence[str], path: AnyPath) -> None:
         required += [*GYRO, "gyro_unit"]
     if set(LIN_ACC) & set(names):
         required += LIN_ACC
+    if set(SEGMENTS) & set(names):
+        required += SEGMENTS
     missing = [name for name in required if name not in names]
     if missing:
         raise InputError(
@@ -194,6 +207,7 @@ def _rows(batch: Any, path: AnyPath, first: int) -> Iterator[dict[str, Any]]:
         if name in names
     }
     lists = {name: _lists(batch[name], name, path) for name in ("t", *CHANNELS) if name in names}
+    segments = _segments(batch, path) if SEGMENTS[0] in names else [None] * batch.num_rows
     for i in range(batch.num_rows):
         fields: dict[str, Any] = {name: text[name][i] for name in METADATA if name in text}
         device, hyphen, site = fields.get("device", "").rpartition("-")
@@ -213,6 +227,8 @@ def _rows(batch: Any, path: AnyPath, first: int) -> Iterator[dict[str, Any]]:
                     f"{where}: {name} has {len(row)} values but t has {len(t)}: "
                     "all lists of a row need one length"
                 )
+        if (written := segments[i]) is not None:
+            fields["segments"] = _joined(written, float(t[-1] - t[0]) if len(t) else 0.0, where)
         data = []
         for group, unit in _SENSORS:
             lacking = [name for name in group if name not in present]
@@ -226,6 +242,43 @@ def _rows(batch: Any, path: AnyPath, first: int) -> Iterator[dict[str, Any]]:
             except InputError as error:
                 raise InputError(f"{where}: {unit}: {error}") from None
         yield {**fields, "data": np.concatenate(data), "channels": tuple(present), "t": t}
+
+
+def _segments(batch: Any, path: AnyPath) -> list[Any]:
+    """Return starts, ends and labels of each row; None where it has none."""
+    import pyarrow as pa
+
+    columns = []
+    for name in SEGMENTS:
+        kind = pa.string() if name == "seg_label" else pa.float64()
+        try:
+            columns.append(batch[name].cast(pa.list_(kind)).to_pylist())
+        except (pa.ArrowException, UnicodeDecodeError):
+            raise InputError(
+                f"{path}: column '{name}' holds {batch[name].type}: it must hold a list a row, of "
+                f"{'texts' if kind == pa.string() else 'seconds'}"
+            ) from None
+    rows = zip(*columns, strict=True)
+    return [None if not any(row) else tuple(part or [] for part in row) for row in rows]
+
+
+def _joined(written: Any, duration: float, where: str) -> tuple[Segment, ...]:
+    """Return the segments of a row by their start."""
+    lengths = [len(part) for part in written]
+    if len(set(lengths)) > 1:
+        raise InputError(
+            f"{where}: seg_start, seg_end and seg_label have {lengths[0]}, {lengths[1]} and "
+            f"{lengths[2]} values: each segment needs all three"
+        )
+    found = []
+    for start, end, label in zip(*written, strict=True):
+        if start is None or end is None or not end <= duration + _BEYOND:
+            raise InputError(
+                f"{where}: segment '{label or ''}' lasts from {start} to {end} s, the recording "
+                f"{duration:.3f} s: give seconds from the start of the row"
+            )
+        found.append(Segment(float(start), float(end), str(label or "").strip()))
+    return tuple(sorted(found))
 
 
 def _texts(column: Any, name: str, path: AnyPath, first: int = 0) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.signals.errors import InputError, nearest
-from imuscribe.signals.recording import ACC, GYRO, Recording
+from imuscribe.signals.recording import ACC, GYRO, Recording, Segment
 from imuscribe.signals.simulate import hand
 from imuscribe.signals.simulate.glyphs import characters, glyph, n_variants
 from imuscribe.signals.simulate.habits import HabitConfig, Habits
@@ -252,7 +252,8 @@ def _sensed(
         trajectory = Trajectory(
             t, truth.position, truth.acceleration, truth.orientation, truth.rotation_rate
         )
-        return recorded(data=data, t=t), trajectory, span[0]
+        written = (Segment(*span, label),)
+        return recorded(data=data, t=t, segments=written), trajectory, span[0]
     grid = np.arange(position.shape[1]) / hand.GRID
     t = sample_times(float(grid[-1]), rate, rng)
     acceleration = np.diff(position, 2, axis=1) * hand.GRID**2

@@ -3,9 +3,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import load, save, scan
-from imuscribe.signals.recording import ACC, GYRO, LIN_ACC, Recording
+from imuscribe.signals.recording import ACC, GYRO, LIN_ACC, Recording, Segment
+from imuscribe.signals.windows import WindowConfig, cut, segments
 
 
 def make(name="a", channels=(*ACC, *GYRO), n=20, seed=0, **about):
@@ -225,3 +227,77 @@ def test_text_that_is_not_utf8_is_one_line(tmp_path, plain, broken, message):
         with pytest.raises(InputError, match=message) as caught:
             read(path)
         assert "\n" not in str(caught.value)
+
+
+# --- what was written when -----------------------------------------------------------------------
+
+WRITTEN = (Segment(0.5, 1.5, "A"), Segment(2.0, 2.9, "B"))
+
+
+def stream(**about):
+    data = np.random.default_rng(0).normal(size=(3, 301))
+    return Recording("r", data, ACC, np.arange(301) / 100, segments=WRITTEN, **about)
+
+
+def test_segments_come_back_as_they_were_written(tmp_path):
+    save([stream(), make("b", ACC)], tmp_path / "a.parquet")
+    with_them, without = scan(tmp_path / "a.parquet")[0]
+    assert with_them.segments == WRITTEN
+    assert without.segments == ()
+    save([make("b")], tmp_path / "b.parquet")
+    assert "seg_start" not in pq.read_schema(tmp_path / "b.parquet").names
+
+
+def test_segments_are_sorted_and_may_be_absent(tmp_path):
+    told = row(id="a", seg_start=[0.3, 0.1], seg_end=[0.4, 0.2], seg_label=["B", "A"])
+    none = row(id="b", seg_start=None, seg_end=None, seg_label=None)
+    first, second = load(write(tmp_path / "a.parquet", told, none))
+    assert first.segments == (Segment(0.1, 0.2, "A"), Segment(0.3, 0.4, "B"))
+    assert second.segments == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seg_start": [0.1], "seg_end": [0.2]}, "has no column seg_label"),
+        ({"seg_start": [0.1], "seg_end": [0.2], "seg_label": []}, "1, 1 and 0 values"),
+        ({"seg_start": [0.1], "seg_end": [7.0], "seg_label": ["A"]}, "the recording 0.500 s"),
+        ({"seg_start": [0.3], "seg_end": [0.2], "seg_label": ["A"]}, "ends after it began"),
+        ({"seg_start": [-0.3], "seg_end": [0.2], "seg_label": ["A"]}, "begins at 0"),
+        ({"seg_start": [None], "seg_end": [0.2], "seg_label": ["A"]}, "from None to 0.2"),
+        ({"seg_start": ["x"], "seg_end": [0.2], "seg_label": ["A"]}, "a list a row, of seconds"),
+        ({"seg_start": [0.1], "seg_end": [0.2], "seg_label": ["A\n"]}, None),
+    ],
+)
+def test_wrong_segments_are_refused_in_one_line(tmp_path, changes, message):
+    path = write(tmp_path / "a.parquet", row(**changes))
+    if message is None:  # white space about a label goes
+        assert load(path)[0].segments[0].label == "A"
+        return
+    with pytest.raises(InputError, match=message) as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_cutting_keeps_what_was_written_in_what_is_left():
+    windows = cut([stream()], WindowConfig(seconds=1, stride=1))
+    # The second window begins at 1 s, with the last half of A.
+    (left,) = windows[1].segments
+    assert (left.label, left.start) == ("A", 0.0)
+    assert left.end == pytest.approx(0.5)
+    cleaned = clean(stream())
+    assert {part.label for part in cleaned.segments} <= {"A", "B"}
+    for part in cleaned.segments:
+        assert 0 <= part.start < part.end <= cleaned.duration + 0.02
+
+
+def test_a_recording_is_cut_into_what_was_written():
+    one, two = segments([stream(label="AB", subject="ann")])
+    assert (one.id, one.label, one.subject) == ("r#1", "A", "ann")
+    assert one.duration == pytest.approx(1.0, abs=0.011)
+    assert two.duration == pytest.approx(0.9, abs=0.011)
+    wider, _ = segments([stream()], margin=1.0)
+    assert wider.duration == pytest.approx(1.75, abs=0.011)  # all before, and half of the pause
+    assert wider.segments[0].start == pytest.approx(0.5)
+    with pytest.raises(InputError, match="none says what was written when"):
+        segments([make("a")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,7 +48,7 @@ def stream(t: ArrayLike, rows: ArrayLike, unit: str | float, sensor: str, sign: 
     return Stream(np.asarray(t, np.float64), np.asarray(rows, np.float64) * (factor * sign))
 
 
-def joined(take: Take, **about: str) -> Recording:
+def joined(take: Take, **about: Any) -> Recording:
     """Return a recording on the clock of the accelerometer.
 
     Samples that are not numbers go. Other sensors are read at the accelerometer's times by linear

@@ -124,7 +124,7 @@ class Recording:
             if not last <= start < end < np.inf:
                 raise InputError(
                     f"{where}: segment '{label}' lasts from {start:g} to {end:g} s: each "
-                    "begins at 0 or later and no earlier than the one before, and ends after it began"
+                    "begins at 0 or later, not before an earlier one, and ends after it began"
                 )
             if _CONTROL.search(label):
                 raise InputError(f"{where}: segment {label!r} holds a control character: rename it")

@@ -40,17 +40,19 @@ class FrameConfig(Config):
 
     ``"motion"`` takes them from the movement and does not change when the device is held
     differently. ``"device"`` takes the device axis `right`, projected on the horizontal: right for
-    devices that are always held the same way. On a flat surface the arm hardly turns, so nothing
-    in the movement tells right from forward and the device axis is the default. A pen is rolled
-    between the fingers as everybody likes: ``"lean"`` takes the way the pen leans over the hand,
-    its axis being the device's z; right-handed people's pens lean to the right and back.
+    devices that are always held the same way. ``"session"`` is for recordings in the axes of the
+    writer's own plane, x to the right and y up in it, as `signals.motion.mount` turns those of a
+    session. On a flat surface the arm hardly turns, so nothing in the movement tells right from
+    forward and the device axis is the default. A pen is rolled between the fingers as everybody
+    likes: ``"lean"`` takes the way the pen leans over the hand, its axis being the device's z;
+    right-handed people's pens lean to the right and back.
 
     ``start`` says how a mid-air recording begins. ``"arm"``: the hand may be moving already, as
     fast as the turning arm tells. ``"rest"``: it is at rest. All end at rest, and writing on a flat
     surface, where the arm tells nothing, begins at rest too.
     """
 
-    heading: Literal["motion", "device"] = "motion"
+    heading: Literal["motion", "device", "session"] = "motion"
     flat_heading: Literal["motion", "device", "lean"] = "device"
     right: Literal["+x", "-x", "+y", "-y", "+z", "-z"] = "+x"
     start: Literal["arm", "rest"] = "arm"
@@ -75,6 +77,9 @@ class Motion:
         The gravity that was removed, in device axes at the first sample, m/s², pointing up.
     case : str
         ``"2d"`` for a flat horizontal surface, anything else for mid-air.
+    slope : float or None
+        Radians that the writing plane leans forward, 0 upright and π/2 level; None where it is not
+        looked for.
     """
 
     t: Float
@@ -85,6 +90,7 @@ class Motion:
     to_device: Float
     gravity: Array
     case: str
+    slope: float | None = None
 
     @property
     def rate(self) -> float:
@@ -94,11 +100,16 @@ class Motion:
     def plane(self, signal: Signal) -> Array:
         """Return a signal along the letter's own right and up, shape (2, n_samples).
 
-        On a flat surface the letter's up is the writer's forward. Rotation comes as the two rates
+        On a flat surface the letter's up is the writer's forward, in a plane that leans forward it
+        is between up and forward. Rotation comes as the two rates
         that accompany writing right and up with an arm behind the hand: minus the rate about up,
         and the rate about right.
         """
         rows: Array = getattr(self, signal)
+        if self.slope is not None:
+            lean = np.array([np.cos(self.slope), np.sin(self.slope)], dtype=np.float32)
+            across = lean @ rows[1:]
+            return np.stack([-across, rows[0]] if signal == "rotation" else [rows[0], across])
         if signal == "rotation":
             return np.stack([-rows[1], rows[0]])
         return rows[[0, 2]] if self.case == "2d" else rows[[0, 1]]
@@ -153,9 +164,16 @@ def _motion(rec: Recording, config: FrameConfig) -> Motion:
         up = gravity / np.linalg.norm(gravity)
     linear = force - gravity[:, None]
     heading = config.flat_heading if rec.case == "2d" else config.heading
+    if config.heading == "session":
+        heading = "session"
     if heading == "motion" and rec.gyro is None:
         heading = "device"  # the pivot that tells right from left shows in rotation alone
-    if heading == "motion":
+    slope = None
+    if heading == "session":
+        x, y, _ = to_start[middle(rec.n_samples)].mean(axis=0).T
+        right = _level(x, up, rec.id, "+x")
+        slope = float(np.arctan2(y @ np.cross(up, right) / np.linalg.norm(right), y @ up))
+    elif heading == "motion":
         right = _heading(velocity, rate, up)
     elif heading == "lean":
         lean = _level(to_start[:, :, 2].mean(axis=0), up, rec.id, "+z", least=1e-3)
@@ -174,7 +192,13 @@ def _motion(rec: Recording, config: FrameConfig) -> Motion:
         to_device=np.transpose(to_start, (0, 2, 1)) @ frame.T,
         gravity=gravity.astype(np.float32),
         case=rec.case,
+        slope=slope,
     )
+
+
+def middle(n: int) -> slice:
+    """Return the middle of `n` samples: what comes before and after is seldom the letter."""
+    return slice(int(0.15 * n), max(int(0.85 * n), int(0.15 * n) + 3))
 
 
 def _level(direction: Float, up: Float, recording: str, axis: str, least: float = 0.1) -> Float:

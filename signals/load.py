@@ -15,6 +15,7 @@ from imuscribe.signals.errors import InputError, nearest, usable
 from imuscribe.signals.files import AnyPath
 from imuscribe.signals.labels import parse_labels, said
 from imuscribe.signals.motion.frames import FrameConfig, writing_motion
+from imuscribe.signals.motion.mount import find_mounts, mounted
 from imuscribe.signals.readers.parquet import load
 from imuscribe.signals.recording import SENSORS, Recording
 from imuscribe.signals.simulate import SimulateConfig, simulate
@@ -108,7 +109,14 @@ def clean_all(
     where: str = "",
     most: float = 1.0,
 ) -> list[Recording]:
-    """Clean recordings; at most a share `most` of them may be left out, each reason counted."""
+    """Clean recordings; at most a share `most` of them may be left out, each reason counted.
+
+    Where `frame` takes its heading from the session, they come in the axes of their writers'
+    planes, found from all of them together; what is doubtful about these is a warning.
+    """
+    # Along a device axis there may be no heading before the session has been turned.
+    by_session = frame is not None and frame.heading == "session"
+    anyhow = FrameConfig(flat_heading="motion") if by_session else frame or FrameConfig()
     turning = any(rec.gyro is not None for rec in recordings) and config.gyroscope
 
     def cleaned(rec: Recording) -> Recording:
@@ -120,7 +128,15 @@ def clean_all(
                     "reads all of them by their accelerometers alone",
                     "no gyroscope",
                 )
-            writing_motion(rec, frame)
+            writing_motion(rec, anyhow)
         return rec
 
-    return usable(recordings, cleaned, where, most, progress="cleaning")
+    made = usable(recordings, cleaned, where, most, progress="cleaning")
+    if frame is None or frame.heading != "session":
+        return made
+    mounts = find_mounts(made)
+    for mount in mounts:
+        if mount.doubts:
+            name = ", ".join(filter(None, (mount.subject, mount.session, mount.device)))
+            _log.warning("%s: mount of %s: %s", where, name or "all", "; ".join(mount.doubts))
+    return mounted(made, mounts)

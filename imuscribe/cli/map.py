@@ -1,4 +1,4 @@
-"""`imuscribe map fit | eval | apply | enrol | gallery | export`."""
+"""`imuscribe map fit | eval | apply | enrol | gallery | export`, and `imuscribe mount`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from imuscribe.signals.errors import InputError
 if TYPE_CHECKING:
     from imuscribe.mapping3d.gallery import Gallery
     from imuscribe.mapping3d.mapper import Mapper
+    from imuscribe.signals.motion.mount import Mount
     from imuscribe.signals.recording import Recording
 
 RecipeName = Annotated[
@@ -217,6 +218,30 @@ def export(
     typer.echo(path)
 
 
+@command(app, "imuscribe mount recordings.parquet --out mounts.json")
+def mount(
+    path: Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Keep rotations, their errors and doubts as JSON.")
+    ] = None,
+) -> None:
+    """Find how the device sat on each writer, from all recordings of a session and no label.
+
+    The writing plane comes from the movement, up from gravity, the side from how hands write. What
+    is doubtful is said.
+    """
+    from imuscribe.signals.files import write_text
+    from imuscribe.signals.load import clean_all
+    from imuscribe.signals.motion.mount import find_mounts
+    from imuscribe.signals.readers.parquet import load
+
+    mounts = find_mounts(clean_all(load(path), where=path.name))
+    _show_mounts(mounts)
+    if out is not None:
+        write_text(out, json.dumps([found.values() for found in mounts], indent=1) + "\n")
+        typer.echo(f"wrote {out}")
+
+
 def _opened(mapping: Path, gallery: Path | None) -> tuple[Mapper, Gallery]:
     """Return a mapping and a gallery of the same space."""
     from imuscribe.mapping3d.fit import ENCODER, gallery_in
@@ -259,3 +284,15 @@ def _doubts(asking: Sequence[Recording], mapper: Mapper, store: Gallery) -> list
         names = ", ".join(known[:5]) + (", …" if len(known) > 5 else "")
         lines.append(f"the encoder has learnt from {names}: it reads held-out people less well")
     return lines
+
+
+def _show_mounts(mounts: Sequence[Mount]) -> None:
+    for found in mounts:
+        who = ", ".join(filter(None, (found.subject, found.session, found.device))) or "(unknown)"
+        plane = "level" if found.slope > 60 else "slanted" if found.slope > 25 else "upright"
+        typer.echo(
+            f"{who}: {found.recordings:,} recordings, plane {plane} ({found.slope:.0f}° forward, "
+            f"± {found.spread:.0f}°), side {found.sure:.0%} sure"
+        )
+        for doubt in found.doubts:
+            typer.echo(f"  {doubt}")

@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,9 @@ _LEVEL = math.sin(math.radians(60))
 _TURNS = 24
 _FROM_ABOVE = 3.0
 """Log-odds, for a plane with a normal fully along gravity, that it is written on from above."""
-_STROKES = 6
-"""Independent strokes that a letter counts as when the plane's error is judged."""
+_STROKES = 1.5
+"""Independent strokes that a letter counts as when the plane's error is judged: so that the error
+told is the one found, in simulated sessions of ten letters under all habits."""
 _SCORED = 60
 """Recordings of a session that a scorer is asked about."""
 _FEW, _WIDE, _UNSURE = 5, 20.0, 0.8
@@ -74,6 +76,10 @@ class Mount:
     sure: float
     recordings: int
     doubts: tuple[str, ...] = ()
+
+    def values(self) -> dict[str, Any]:
+        """Return everything as plain values, for a file."""
+        return {**asdict(self), "rotation": self.rotation.tolist()}
 
     def turn(self, rec: Recording) -> Recording:
         """Return a recording in the axes of the writer's plane."""
@@ -132,12 +138,16 @@ def rightward(recordings: Sequence[Recording]) -> float:
         motion = writing_motion(rec, SESSION)
         path, speed, turning = (motion.plane(name) for name in _CUES)
         right, up = (path[:, -1] - path[:, 0]) / max(float(np.ptp(path, axis=1).max()), 1e-6)
-        ends += _ENDS_RIGHT * right - _ENDS_BELOW * up
+        ends += float(right - up)
         pull += float((speed * turning).sum())
         power += float(np.linalg.norm(speed) * np.linalg.norm(turning))
-    return ends + _SWINGS * len(recordings) * pull / power
+    swung = pull / power
+    # Nothing is said by an arm that swings a little, one way or the other.
+    return _ENDS * ends + _SWINGS * swung * abs(swung)
 
 
+_ENDS, _SWINGS = 0.5, 3.0
+"""Log-odds of a letter that ends its own width to the right and of a hand that swings as an arm."""
 _CUES: tuple[Signal, ...] = ("position", "velocity", "rotation")
 _ENDS_RIGHT, _ENDS_BELOW, _SWINGS = 0.6, 0.6, 0.6
 
@@ -152,10 +162,8 @@ def _found(key: tuple[str, str, str], own: Sequence[Recording], scorer: Scorer) 
     up = _unit(ups.sum(axis=0))
     reference = _reference(motions, up)
     base = np.stack([reference, up, np.cross(up, reference)])
-    spread_of = np.zeros((3, 3))
-    for motion in motions:
-        spread_of += _covariance(motion, reference)
-    values, axes = np.linalg.eigh(spread_of / len(motions))
+    moved = np.concatenate([_moved(motion, reference) for motion in motions], axis=1)
+    values, axes = np.linalg.eigh(moved @ moved.T)
     normal = axes[:, 0]
     candidates, priors = _candidates(normal)
     turns = [candidate @ base for candidate in candidates]
@@ -203,19 +211,21 @@ def _reference(motions: Sequence[Motion], up: Float) -> Float:
     return _unit(across @ axes[:, -1])
 
 
-def _covariance(motion: Motion, reference: Float) -> Float:
-    """Return that of velocity and acceleration, in the middle, along reference, up and across."""
+def _moved(motion: Motion, reference: Float) -> Float:
+    """Return velocity and acceleration of the letter along reference, up and across, (3, n).
+
+    Both of unit power, so that neither a large letter nor a quick one outweighs the others.
+    """
     along = _held(motion).T @ reference
     angle = math.atan2(along[2], along[0])
     cos, sin = math.cos(angle), math.sin(angle)
     turn = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
-    inside = middle(len(motion.t))
-    total = np.zeros((3, 3))
-    for rows in (motion.velocity, motion.acceleration):
-        moved = turn @ rows[:, inside]
+    rows = []
+    for signal in (motion.velocity, motion.acceleration):
+        moved = turn @ signal[:, middle(len(motion.t))]
         moved = moved - moved.mean(axis=1, keepdims=True)
-        total += moved @ moved.T / (np.trace(moved @ moved.T) + 1e-12)
-    return total
+        rows.append(moved / (np.linalg.norm(moved) + 1e-9))
+    return np.concatenate(rows, axis=1)
 
 
 def _candidates(normal: Float) -> tuple[list[Float], list[float]]:
@@ -249,8 +259,8 @@ def _unit(vector: Float) -> Float:
 
 def _error(values: Float, n: int) -> float:
     """Return the standard error in degrees of the direction with the least variance."""
-    least = max(float(values[0]), 1e-9)
-    square = sum(least * float(v) / max(float(v) - least, 1e-6) ** 2 for v in values[1:])
+    least, *others = (float(v) for v in np.maximum(values / (values.sum() + 1e-12), 1e-9))
+    square = sum(least * v / max(v - least, 1e-6) ** 2 for v in others)
     return min(math.degrees(math.sqrt(square / (_STROKES * n))), 90.0)
 
 

@@ -21,15 +21,15 @@ def main(sessions: int, letters: int) -> None:
         habits = EVERY.model_copy(update={"slope": slope})
         rows = []
         for index in range(sessions):
-            own, truth = session(index, habits, (LETTERS * 9)[:letters])
+            own, truth = session(index, habits, (LETTERS + "CDFHIJLNOPQTUVXY")[:letters])
             (found,) = find_mounts(own)
             plane = np.degrees(np.arccos(min(1.0, abs(float(found.rotation[2] @ truth[2])))))
             rows.append((degrees(found.rotation, truth), plane, found.spread, found.sure))
         error, plane, spread, sure = np.array(rows).T
         right, certain = error < 60, sure > 0.8
         print(
-            f"{title}, {sessions} sessions of {letters}: error median {np.median(error):.1f}°, where "
-            f"the side is right ({right.mean():.2f}) {np.median(error[right]):.1f}°; plane "
+            f"{title}, {sessions} sessions of {letters}: error median {np.median(error):.1f}°, "
+            f"where the side is right ({right.mean():.2f}) {np.median(error[right]):.1f}°; plane "
             f"{np.median(plane):.1f}°, said {np.median(spread):.1f}°; sure of the side "
             f"{certain.mean():.2f}, then right {right[certain].mean():.2f}"
         )

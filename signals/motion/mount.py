@@ -250,7 +250,7 @@ def _candidates(normal: Float) -> tuple[list[Float], list[float]]:
 
 def _right(up: Float, back: Float) -> Float:
     """Return up × back in a triple of axes that is left-handed: reference, up, across."""
-    return -np.cross(up, back)
+    return np.asarray(-np.cross(up, back))
 
 
 def _unit(vector: Float) -> Float:

@@ -153,6 +153,18 @@ def test_an_axis_that_is_clipped_far_below_the_others_is_found():
     assert "acc_y" in problem.detail and "acc_x" not in problem.detail
 
 
+@pytest.mark.parametrize("limit", [2.0, 4.0])
+def test_an_axis_that_is_clipped_within_ordinary_movement_is_found(limit):
+    rec = jolted()
+    data = rec.data.copy()
+    data[0] = np.clip(data[0], -limit, limit)
+    data[1] += np.sin(5 * rec.t)
+    (problem,) = inspect(rec.replace(data=data))
+    assert problem.kind == "clipping" and "acc_x" in problem.detail
+    (said,) = faults([rec.replace(data=data)])
+    assert said.startswith("clipping: 1 of 1 recordings, such as r: ")
+
+
 @pytest.mark.parametrize(
     ("written", "rate", "hint"),
     [

@@ -70,7 +70,7 @@ ONE = SimulateConfig(people=1, repetitions=1, labels="A", cases=("3d",))
 
 
 class TooLong(BaseException):
-    """Nothing that reads a file of a few kilobytes may take so long."""
+    """Nothing that reads a file of a few kilobytes may take so much of a processor's time."""
 
 
 def tables(folder: Path, rng: random.Random) -> object:
@@ -137,7 +137,7 @@ def attempt(name: str, source: Path, kept: Path, rng: random.Random) -> str:
         files = shutil.copytree(
             folder, Path(place) / "as-given" / source.name
         )  # a reader may write
-        signal.alarm(MOST_SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
         try:
             TARGETS[name](folder, rng)
             return "accepted"
@@ -148,7 +148,7 @@ def attempt(name: str, source: Path, kept: Path, rng: random.Random) -> str:
         except (Exception, TooLong):
             why = traceback.format_exc()
         finally:
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         shutil.copytree(files.parent, kept)
         if (settings := Path(place) / "settings.txt").exists():
             shutil.copy(settings, kept)
@@ -172,7 +172,7 @@ def main() -> None:
     given = parser.parse_args()
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
-    signal.signal(signal.SIGALRM, stop)
+    signal.signal(signal.SIGPROF, stop)
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     names = given.only or list(TARGETS)
     counts: dict[str, Counter[str]] = {name: Counter() for name in names}
@@ -194,6 +194,7 @@ def main() -> None:
     for name, found in {**counts, "all": sum(counts.values(), Counter[str]())}.items():
         row = found.total(), found["refused"], found["accepted"], found["escapes"]
         print(f"{name:10}" + "".join(f"{n:>9,}" for n in row))
+    print(f"{time.process_time() / 60:.1f} minutes of processor time")
 
 
 if __name__ == "__main__":

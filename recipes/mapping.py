@@ -130,7 +130,7 @@ class EvalConfig(Config):
     """Items of a label that ``analytic-dtw`` compares with; its time grows with them."""
     adapter: str | None = None
     """Packaged name or folder of the language model's adapter; the llm methods need one."""
-    bootstrap: NonNegativeInt = 1000
+    bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 1000
     """Resamples of people behind each interval."""
 
     @model_validator(mode="after")

@@ -33,7 +33,7 @@ class RetrievalEvalConfig(Config):
     """Windows among which one is found by its caption, each of another recording."""
     written: NonNegativeInt = 200
     """Windows that a loss which writes captions writes some of."""
-    bootstrap: NonNegativeInt = 1000
+    bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 1000
     """Resamples of people behind each interval; 0 skips it."""
 
 

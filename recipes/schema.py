@@ -85,7 +85,7 @@ class LoraConfig(Config):
 class TrainConfig(Config):
     """How the adapter is trained."""
 
-    epochs: PositiveInt = 2
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 2
     """Passes over the recordings."""
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
     """Peak learning rate."""
@@ -200,7 +200,7 @@ class EvalConfig(Config):
     """Methods whose log-probabilities are averaged, under a name: ``{pooled: [fine-tuned, svm]}``.
     Nothing is fitted; a pool without the language model beside it says what that adds. One that
     names a method which is not run is left out."""
-    bootstrap: NonNegativeInt = 1000
+    bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 1000
     """Resamples of people behind each bootstrap interval; 0 skips it."""
 
 

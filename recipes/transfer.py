@@ -102,7 +102,7 @@ class TransferEvalConfig(Config):
     divergence: NonNegativeInt = 0
     """Windows of a class and set from which it is told how far sets are apart in raw samples, in
     figures and in words; 0 skips it."""
-    bootstrap: NonNegativeInt = 1000
+    bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 1000
     """Resamples of people behind each interval; 0 skips it."""
 
 

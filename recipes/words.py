@@ -196,7 +196,7 @@ class SegmentRecipe(Experiment):
     """Letters of the words that simulated people are tested with."""
     step: Annotated[float, Field(gt=0, le=0.5)] = 0.1
     """Seconds between neighbouring cuts, at most."""
-    epochs: PositiveInt = 8
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 8
     """Passes over the segments that teach the reader."""
     learn: bool = False
     """Real words: the reader also learns from the other sessions' words, whose spelling is known,

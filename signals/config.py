@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from imuscribe.signals.errors import InputError, nearest
 
 _WORDS = {".": "dots", " ": "spaces", "-": "dashes", "+": "plus signs"}
+
+_TYPE = re.compile(r"str|int|float|bool|(tuple|list|dict)\[.*|(function|constrained)-.*")
 
 
 class Config(BaseModel):
@@ -33,7 +35,8 @@ class Config(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            found = [_explain(cls, dict(item)) for item in error.errors()]
+            items = {_key(item): item for item in map(dict, reversed(error.errors()))}
+            found = [_explain(cls, item) for item in reversed(items.values())]
             mistakes = [line for mistake in found for line in mistake.splitlines()]
             raise InputError("\n".join(f"{where}: {line}" for line in mistakes)) from None
 
@@ -67,8 +70,14 @@ def _written(value: Any) -> Any:
     return getattr(value, "written", value)
 
 
+def _key(mistake: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return where a mistake is, without which of several types of a value it is about."""
+    kept = mistake["type"] in ("extra_forbidden", "missing")  # somebody's key may be called 'str'
+    return tuple(str(part) for part in mistake["loc"] if kept or not _TYPE.fullmatch(str(part)))
+
+
 def _explain(model: type[BaseModel], mistake: dict[str, Any]) -> str:
-    path = [str(part) for part in mistake["loc"]]
+    path = _key(mistake)
     key = ".".join(path)
     if mistake["type"] == "extra_forbidden":
         siblings = _fields(model, path[:-1])
@@ -102,7 +111,7 @@ def _named(given: str, pattern: str) -> str:
     return f"a name begins with a letter or digit and holds {held}{hint}"
 
 
-def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
+def _fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     """Return the keys valid at `path`, walking through nested sections and lists of them."""
     for part in path:
         if part.isdigit() or part not in model.model_fields:  # an item of a list or a mapping

@@ -101,6 +101,8 @@ def whole_folder(path: AnyPath, marker: str = "") -> Iterator[Path]:
     final = Path(path)
     temporary, old = _beside(final, "tmp"), _beside(final, "old")
     _sweep(final.parent)
+    if final.exists() and not final.is_dir():
+        raise InputError(f"{final}: is a file, and a folder is to be made: give another name")
     if marker and final.is_dir() and any(final.iterdir()) and not (final / marker).is_file():
         raise InputError(
             f"{final}: holds files but no {marker}, so it is not ours to replace: "

@@ -35,6 +35,7 @@ PRIOR_WEIGHT = 0.5
 OPEN_SHARE = 0.1
 LLM_WEIGHT = 0.5
 _RESCORED = 20
+_LONGEST = 60
 """Candidates that a language model is asked about, at least."""
 
 DEMO_SEED = 61
@@ -127,6 +128,8 @@ def write_simulated(
     text = fold(word, labels)
     if not text:
         raise InputError("--word is empty: give a word, such as HELLO")
+    if len(text) > _LONGEST:
+        raise InputError(f"word '{word}': has {len(text)} letters: give one of {_LONGEST} at most")
     if foreign := [c for c in text if c not in labels]:
         raise InputError(
             f"word '{word}': the adapter does not read '{foreign[0]}': use {''.join(labels)}"

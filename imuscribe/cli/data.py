@@ -31,6 +31,7 @@ from imuscribe.cli.options import (
     Split,
     TimeUnit,
     UnitsRow,
+    check_ending,
     command,
     disagreements,
     number_of,
@@ -165,7 +166,7 @@ def import_(
     from imuscribe.signals.readers.dialects.packed import check_format, unpacked
     from imuscribe.signals.readers.parquet import save
 
-    _check_ending(out)
+    check_ending(out)
     refuse_overwriting(out, source)
     check_format(source)
     given = _said(ctx.params)
@@ -253,7 +254,7 @@ def simulate(
     from imuscribe.signals.simulate import SimulateConfig
     from imuscribe.signals.simulate import simulate as run
 
-    _check_ending(out)
+    check_ending(out)
     values = {
         "people": people,
         "labels": labels,
@@ -315,11 +316,6 @@ def _said(params: Mapping[str, Any]) -> dict[str, Any]:
             pairs = {key: number_of(text, option) for key, text in pairs.items()}
         named[name] = pairs
     return {name: value for name, value in named.items() if value not in ("", None, {}, [], ())}
-
-
-def _check_ending(out: Path) -> None:
-    if out.suffix != ".parquet":
-        raise InputError(f"{out}: ends in '{out.suffix}': what is written is .parquet")
 
 
 def _next_step(path: Path, summary: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imuscribe.cli.experiments import run_experiment
-from imuscribe.cli.options import Overrides, command
+from imuscribe.cli.options import Overrides, check_ending, command
 from imuscribe.signals.errors import InputError
 
 if TYPE_CHECKING:
@@ -118,6 +118,9 @@ def apply(
             raise InputError(f"{written}: holds the recordings to map: write to another file")
     if proxy is not None and synthesise is not None and proxy.resolve() == synthesise.resolve():
         raise InputError(f"{proxy}: given to --proxy and --synthesise: write to two files")
+    for out in (proxy, synthesise):
+        if out is not None:
+            check_ending(out)
     queries = load(recordings)
     if synthesise is not None:
         from imuscribe.mapping3d.analytic import flat_equivalent

@@ -91,6 +91,12 @@ ALONE = (
 )
 
 
+def check_ending(out: Path) -> None:
+    """Refuse a file of recordings to be written under a name that says something else."""
+    if out.suffix != ".parquet":
+        raise InputError(f"{out}: ends in '{out.suffix}': what is written is .parquet")
+
+
 def refuse_overwriting(out: Path, *read: Path) -> None:
     """Refuse to write over a file that the command reads."""
     if any(out.resolve() == path.resolve() for path in read):

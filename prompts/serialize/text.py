@@ -29,7 +29,7 @@ class View(Config):
     """One signal of the writing frame, written in compass words (`strokes`)."""
 
     signal: Literal["velocity", "acceleration", "rotation"] = "velocity"
-    steps: int = Field(default=16, ge=1)
+    steps: int = Field(default=16, ge=1, le=10_000)
     """Equal time bins, one word each."""
     directions: Literal[8, 16] = 8
     levels: int = Field(default=2, ge=1, le=3)
@@ -51,7 +51,7 @@ class TextConfig(Config):
     """Rows a second (`csv`); None keeps the recording's own."""
     decimals: int = Field(default=3, ge=0, le=6)
     """Digits after the point (`csv`, `summary`)."""
-    steps: int = Field(default=32, ge=1)
+    steps: int = Field(default=32, ge=1, le=10_000)
     """Equal time bins (`digits`)."""
     digits: int = Field(default=2, ge=1, le=3)
     """Digits a value (`digits`)."""

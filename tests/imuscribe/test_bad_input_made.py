@@ -51,7 +51,18 @@ def test_folders_that_are_no_adapter(tmp_path: Path) -> None:
     check(rows, tmp_path)
 
 
-JSONL = ("", "{", "[]", '"x"', "{}", '{"id": 1}', '{"prompt": "x"}', "\0", '{"id": "nobody"}')
+JSONL = (
+    "[" * 9000,
+    "",
+    "{",
+    "[]",
+    '"x"',
+    "{}",
+    '{"id": 1}',
+    '{"prompt": "x"}',
+    "\0",
+    '{"id": "nobody"}',
+)
 
 
 def test_files_that_other_commands_made(tmp_path: Path) -> None:
@@ -67,7 +78,9 @@ def test_files_that_other_commands_made(tmp_path: Path) -> None:
             (("pairs", "show", str(path), "--data", good, "--out", f"{out}.html"), "."),
             (("pairs", "export", str(path), "--to", "trl", "--out", f"{out}.jsonl"), "."),
         ]
-    for i, text in enumerate(("", "{}", "[]", "{", '{"kind": "leters"}', '{"kind": 7}')):
+    for i, text in enumerate(
+        ("", "{}", "[]", "{", "[" * 9000, '{"kind": "leters"}', '{"kind": 7}')
+    ):
         folder = tmp_path / f"run{i}"
         folder.mkdir()
         for name in ("metrics.json", "environment.json"):
@@ -124,7 +137,14 @@ OPTIONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("serialize", "GOOD", "--steps", "0"), "steps"),
     (("serialize", "GOOD", "--decimals", "2"), "decimals"),
     (("serialize", "GOOD", "--directions", "7"), "valid: 8, 16"),
-    (("serialize", "GOOD", "--steps", "9" * 30), "ask for at most"),
+    (("serialize", "GOOD", "--steps", "9" * 30), "steps.*less than or equal to 10000"),
+    (("sweep", "demo", "--steps", "9" * 30), "steps.*less than or equal to 10000"),
+    (("words", "demo", "--word", "A" * 500), "has 500 letters"),
+    (("map", "apply", "GOOD", "--synthesise", "OUT.csv"), r"what is written is \.parquet"),
+    (("map", "apply", "GOOD", "--synthesise", "GOOD"), "write to another file"),
+    (("export", "air-letters", "GOOD"), "is a file, and a folder is to be made"),
+    (("results", "render", "--ledger", "GOOD"), "is no JSON"),
+    (("recipe", "cp", "demo", "GOOD/x.yaml"), "is a file, or in one"),
     (("serialize", "GOOD", "--tokenizer", ""), "tokenizer ''"),
     (("serialize", "GOOD", "--format", "csv", "--rate", "nan"), "rate"),
     (("serialize", "GOOD", "--signals", ","), "views is empty"),

@@ -66,6 +66,14 @@ def test_a_link_that_leads_out_is_refused(tmp_path):
     assert inside(tmp_path / "linked", "other") == tmp_path / "linked" / "other"
 
 
+def test_a_file_is_never_replaced_by_a_folder(tmp_path):
+    (tmp_path / "mine.parquet").write_text("days of work")
+    with pytest.raises(InputError, match="is a file"), whole_folder(tmp_path / "mine.parquet"):
+        pass
+    assert (tmp_path / "mine.parquet").read_text() == "days of work"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_folder_of_somebody_else_is_not_replaced(tmp_path):
     final = tmp_path / "adapter"
     final.mkdir()

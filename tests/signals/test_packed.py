@@ -81,6 +81,19 @@ def test_a_damaged_zip_and_one_that_lies_about_its_size_are_refused(tmp_path):
             pass
 
 
+def test_what_is_not_read_beside_tables_is_named(tmp_path, caplog):
+    rows = "".join(f"{i / 100},0.1,{i % 7},9.81\n" for i in range(100))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "log.csv").write_text("t,acc_x,acc_y,acc_z\n" + rows)
+    (tmp_path / "in" / "x.gt3x").write_bytes(b"\0")
+    inner = pack(tmp_path / "in" / "b.zip", **{"a.csv": "t\n1\n"})
+    run(tmp_path / "in", "--acc-unit", "m/s^2", "--out", tmp_path / "o.parquet")
+    assert "left out: b.zip, x.gt3x" in caplog.text
+    outer = pack(tmp_path / "c.zip", **{"b.zip": inner.read_bytes()})
+    with pytest.raises(InputError, match="it holds zips, unpack it first"):
+        run(outer, "--out", tmp_path / "o.parquet")
+
+
 def test_nothing_stays_behind(tmp_path):
     path = pack(tmp_path / "x.zip", **{"a.csv": "t\n1\n"})
     with unpacked(path) as folder:

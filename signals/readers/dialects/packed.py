@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import zipfile
@@ -14,6 +15,8 @@ from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import AnyPath
 
 _READ = (".csv", ".tsv", ".txt", ".log", ".dat", ".json", ".mat", ".parquet")
+_SHOWN = 10
+_log = logging.getLogger(__name__)
 _MOST_FILES, _MOST_BYTES, _MOST_RATIO = 20_000, 4 << 30, 200
 """Of one archive: recordings of text shrink to a tenth, and to a hundredth where nothing moves."""
 _CHUNK = 1 << 20
@@ -57,8 +60,12 @@ def unpacked(source: AnyPath) -> Iterator[Path]:
     zips = [base] if base.is_file() and base.suffix.lower() == ".zip" else []
     if base.is_dir():
         files = [path for path in sorted(base.rglob("*")) if path.is_file()]
-        if not any(path.suffix.lower() in _READ for path in files):
-            zips = [path for path in files if path.suffix.lower() == ".zip"]
+        packed = [path for path in files if path.suffix.lower() == ".zip"]
+        if any(path.suffix.lower() in _READ for path in files):
+            left = packed + [path for path in files if path.suffix.lower() in _CONVERTED]
+            _tell_left_out(base, left)
+        else:
+            zips = packed
     if not zips:
         yield base
         return
@@ -70,13 +77,26 @@ def unpacked(source: AnyPath) -> Iterator[Path]:
         yield root
 
 
+def _tell_left_out(base: Path, files: list[Path]) -> None:
+    """Name what stands beside tables and is not read with them."""
+    if files:
+        shown = ", ".join(path.relative_to(base).as_posix() for path in files[:_SHOWN])
+        more = f" and {len(files) - _SHOWN:,} more" if len(files) > _SHOWN else ""
+        _log.warning(
+            "%s: left out: %s%s: archives are read where nothing else is beside them",
+            *(base, shown, more),
+        )
+
+
 def _unpack(path: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with zipfile.ZipFile(path) as archive:
             members = _members(archive, path)
             if not members:
-                raise InputError(f"{path}: holds no {', '.join(_READ)} files")
+                nested = any(name.lower().endswith(".zip") for name in archive.namelist())
+                hint = ": it holds zips, unpack it first" if nested else ""
+                raise InputError(f"{path}: holds no {', '.join(_READ)} files{hint}")
             for member in members:
                 target = folder.joinpath(*PurePosixPath(member.filename).parts)
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -89,7 +89,7 @@ def described(found: Mapping[str, Statistic], site: str = "") -> str:
         "rhythm": ["rhythm", "intervals"] if rhythmic else ["no rhythm"],
         "waveform": ["waveform"] if rhythmic else ["no waveform"],
         "posture": ["posture", "site"],
-        "synchrony": ["synchrony" if rhythmic and "timing" in words else "no synchrony"],
+        "synchrony": [_synchrony(found, rhythmic and "timing" in words)],
         "impact": ["impact" if rhythmic and "impact" in words else "no impact"],
     }
     text = []
@@ -181,6 +181,12 @@ def names_of_activities() -> tuple[str, ...]:
 
 
 # Words -------------------------------------------------------------------------------------------
+
+
+def _synchrony(found: Mapping[str, Statistic], together: bool) -> str:
+    if together:
+        return "synchrony"
+    return "no synchrony" if "gyro rms" in found else "no gyroscope"
 
 
 def levels_at(site: str) -> dict[str, Mapping[str, str]]:

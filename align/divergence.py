@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 _DIRECTIONS = 8
 """Principal directions in which divergences are taken: as many as 30 windows can fill."""
 _SHRINK = 0.1
-"""Share of the mean variance in every covariance."""
+"""Share of the mean square of all windows in every covariance."""
 _FEWEST = 10
 """Windows of a class behind a Gaussian."""
 
@@ -70,11 +70,9 @@ def divergences(
 
 
 def _gaussian(rows: Floats) -> tuple[Floats, Floats]:
+    # Rest fills no direction, so what it lacks is lent by all windows, whose mean square is 1.
     covariance = np.cov(rows.T)
-    spread = np.trace(covariance) / len(covariance)
-    return rows.mean(axis=0), (1 - _SHRINK) * covariance + _SHRINK * max(spread, 1e-3) * np.eye(
-        len(covariance)
-    )
+    return rows.mean(axis=0), (1 - _SHRINK) * covariance + _SHRINK * np.eye(len(covariance))
 
 
 def _symmetric(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> float:

@@ -196,12 +196,31 @@ class TransferRecipe(Experiment):
                 f"'windows.seconds' is {self.windows.seconds:g}: less than a second shows no step: "
                 "set windows.seconds=4"
             )
+        mistakes += self._teacher_mistakes()
         named = {*spellings(), *(name for one in self.sets.values() for name in one.labels)}
         mistakes += [
             f"'classes' names {name}: {nearest(name, named)}"
             for name in self.classes
             if name not in named
         ]
+        return mistakes
+
+    def _teacher_mistakes(self) -> list[str]:
+        """Return what is wrong with who is asked, before anything is loaded."""
+        methods, writes = self.evaluate.methods, self.evaluate.writer == "model"
+        served, mistakes = self.teacher.name.startswith(("http://", "https://")), []
+        if served and "hargpt-scored" in methods:
+            mistakes.append(
+                "'evaluate.methods' names hargpt-scored: a server tells no probabilities: take "
+                "hargpt, or a local model in teacher.name"
+            )
+        if served and not self.teacher.model and (writes or "hargpt" in methods):
+            mistakes.append("'teacher.name' is a server: name the model to ask in teacher.model")
+        if self.interpret.regenerate and not writes:
+            mistakes.append(
+                "'interpret.regenerate' is for a language model, rules write the same again: set "
+                "evaluate.writer=model"
+            )
         return mistakes
 
 

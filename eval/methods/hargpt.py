@@ -20,7 +20,6 @@ from imuscribe.prompts.ask.hargpt import activity_question, as_row, read_row, ro
 from imuscribe.prompts.teacher.chat import ChatModel, Reply, Request, Unanswered
 from imuscribe.recipes.explanations import TeacherConfig
 from imuscribe.recipes.transfer import HargptConfig
-from imuscribe.signals.errors import InputError
 from imuscribe.signals.recording import Recording
 
 _TAIL = "\nAnswer:"
@@ -116,11 +115,6 @@ class Hargpt:
         from imuscribe.prompts.ask.tokens import count_tokens
         from imuscribe.recipes.schema import ModelConfig
 
-        if self.teacher.name.startswith(("http://", "https://")):
-            raise InputError(
-                "evaluate.methods names hargpt-scored: a server tells no probabilities: take "
-                "hargpt, or a local model in teacher.name"
-            )
         if self._base is None:
             self._base = load_base(ModelConfig(base=self.teacher.name))
         network, tokenizer = self._base

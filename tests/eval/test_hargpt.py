@@ -100,10 +100,27 @@ def test_a_model_that_answers_nonsense_is_wrong_and_loses_nothing(tmp_path):
     assert found["memorised"]["a"]["unread"]["value"] == 1 and not found["memorised"]["a"]["error"]
 
 
-def test_a_server_tells_no_probabilities():
-    asks = Hargpt(TeacherConfig(name="http://localhost:1/v1", model="m"), HargptConfig(), 0, False)
-    with pytest.raises(InputError, match="a server tells no probabilities"):
-        asks.answer("hargpt-scored", worn("a", ["p"]), ("walking", "still"))
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"evaluate": {"methods": ["hargpt-scored"]}}, "a server tells no probabilities"),
+        ({"teacher": {"name": "http://localhost:1/v1"}}, "teacher.model"),
+        ({"interpret": {"regenerate": 2}}, "evaluate.writer=model"),
+        ({"hargpt": {"rate": 0}}, "hargpt.rate"),
+        ({"max_tested": 0}, "max_tested"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path, changes, says):
+    with pytest.raises(InputError, match=says) as caught:
+        hargpt_recipe(tmp_path, tmp_path, "http://localhost:1/v1", **changes)
+    assert all(len(line) < 300 for line in str(caught.value).splitlines())
+
+
+def test_a_server_that_is_down_is_one_line(tmp_path):
+    teacher = {"name": "http://127.0.0.1:9/v1", "model": "m", "cache": str(tmp_path / "c.sqlite")}
+    teacher["endpoint"] = {"retries": 1, "backoff": 0.01, "give_up_after": 2}
+    with pytest.raises(InputError, match="answers so far are kept"):
+        run(hargpt_recipe(tmp_path, tmp_path, "", teacher=teacher), "", False)
 
 
 def test_the_likeliest_label_of_a_local_model_is_an_answer(tiny_model_dir):

@@ -64,6 +64,9 @@ class RetrievalRecipe(TransferRecipe):
                 found[loss if share == 1 else f"{loss}, {share:.3g} of people"] = (loss, share)
         return found
 
+    def _teacher_mistakes(self) -> list[str]:
+        return []  # nobody is asked
+
     def _mistakes(self) -> list[str]:
         # One set is enough where people are divided.
         mistakes = [

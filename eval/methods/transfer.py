@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.align.interpretations import Writer
+from imuscribe.align.interpreted import Interpreted
 from imuscribe.eval.comparison import measure
 from imuscribe.eval.methods.baselines import Baseline, Views
 from imuscribe.eval.methods.hargpt import Hargpt
-from imuscribe.eval.methods.interpreted import Interpreted
 from imuscribe.eval.metrics import means_over_groups, person_tables
 from imuscribe.eval.predictions import Predictions, timed
 from imuscribe.eval.report.page import Columns, Page, Table, Text, interval, only, optional

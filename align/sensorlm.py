@@ -223,7 +223,7 @@ class _Told:
             torch.from_numpy(seen),
             network.texts(texts if reads else [""]),
             torch.tensor([_hash(text) for text in texts]),
-            network.texts([one or "" for one in others]) if reads and any(wrong) else None,
+            network.texts([one or "none" for one in others]) if reads and any(wrong) else None,
             torch.tensor([one is not None for one in others]),
             torch.tensor(padded),
         )

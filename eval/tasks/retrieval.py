@@ -170,6 +170,17 @@ class Retrieval(Task[RetrievalRecipe]):
                     )
                     for k in WITHIN
                 ]
+                middle = {"value": one["median"], "low": None, "high": None, "n": one["n"]}
+                chance_rank = (found["gallery"] + 1) / 2
+                more = {"metric": "median rank", "over": "windows", "chance": chance_rank}
+                rows.append(Result.quoted(middle, about, **task, **more))
+            if found["order"] is not None:
+                task = {"task": "caption or one whose events changed places", "method": variant}
+                told = {"metric": "order told", "over": "people", "chance": 0.5}
+                rows.append(Result.quoted(found["order"], about, **task, **told))
+        for variant, one in values["written"].items():
+            task = {"task": "captions written", "method": variant, "over": "people"}
+            rows.append(Result.quoted(one["rouge"], about, **task, metric="ROUGE-L"))
         return rows
 
     @staticmethod

@@ -21,6 +21,8 @@ from imuscribe.signals.recording import Array
 BEGIN_SCALE, BEGIN_BIAS = 10.0, -10.0
 """Temperature and bias that SigLIP (arXiv 2303.15343) begins with."""
 _MOST = math.log(100)
+_QUICK = 10.0
+"""How much faster than a weight the bias learns: it has far to go in few steps."""
 _TOGETHER = 32
 """Texts that are read at once."""
 _ALONE = 0.15
@@ -81,7 +83,7 @@ class SensorLM(nn.Module):
         pieces = len(vocabulary.pieces) + 5
         self.writer = Writer(pieces, *shape, config.dropout) if writes else None
         self.scale = nn.Parameter(torch.tensor(math.log(BEGIN_SCALE)))
-        self.bias = nn.Parameter(torch.tensor(BEGIN_BIAS))
+        self.bias = nn.Parameter(torch.tensor(BEGIN_BIAS / _QUICK))
 
     def sensor(self, x: Tensor, seen: Tensor) -> Tensor:
         """Return embeddings of length one, (n, size), of windows as `triads` makes them."""
@@ -113,7 +115,7 @@ class SensorLM(nn.Module):
             if batch.others is not None:
                 others = gathered(self.text(batch.others))[gathered(batch.wrong)]
             total = total + self.weights.contrastive * contrastive(
-                *(sensor, gathered(mine), self.scale.clamp(max=_MOST).exp(), self.bias),
+                *(sensor, gathered(mine), self.scale.clamp(max=_MOST).exp(), _QUICK * self.bias),
                 pairwise=self.weights.pairwise,
                 same=alike[:, None] == alike,
                 others=others,

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from imuscribe.eval.environment import data_facts
-from imuscribe.eval.methods.letter_pool import letters_source, load_pool
+from imuscribe.eval.methods.reader import letters_source, load_pool
 from imuscribe.eval.report.adaptation import (
     TEST_WORDS,
     adaptation_page,

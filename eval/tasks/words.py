@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from imuscribe.eval.methods.letter_pool import letters_source, load_pool
+from imuscribe.eval.methods.reader import letters_source, load_pool
 from imuscribe.eval.report.words import words_page, words_results, words_summary
 from imuscribe.eval.store import Store
 from imuscribe.eval.task import Answers, Task, Unit, Values

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from imuscribe.cli import app
 from imuscribe.cli.words import in_writing_order
 from imuscribe.eval.ledger import render, results_of
-from imuscribe.eval.methods.letter_pool import pool_of_frames
+from imuscribe.eval.methods.reader import pool_of_frames
 from imuscribe.eval.report.study import published
 from imuscribe.eval.run import read_run, run
 from imuscribe.recipes.load import load_as

@@ -23,6 +23,7 @@ from imuscribe.eval.report.page import Page
 from imuscribe.eval.result import Result, origin
 from imuscribe.eval.splits import Fold, check_disjoint
 from imuscribe.eval.task import Answers, Task, Unit, Values
+from imuscribe.prompts.captions.interpret import wordings_hash
 from imuscribe.recipes.methods import method_of
 from imuscribe.recipes.transfer import TransferRecipe
 from imuscribe.signals.errors import InputError
@@ -114,6 +115,7 @@ class Transfer(Task[TransferRecipe]):
             {"interpret": self.recipe.interpret.model_dump(mode="json")} if model else {}
         )
         asked |= self._asked() if model else {}
+        asked |= {"words": wordings_hash()} if words else {}
         return {"method": method, **asked} | self.recipe.evaluate.model_dump(
             mode="json", include=own
         )

@@ -7,6 +7,8 @@ activity: what they say must follow from the signal. `RuleInterpreter` needs no 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -173,6 +175,12 @@ def label_texts(
                 )
         found[label] = texts
     return found
+
+
+def wordings_hash() -> str:
+    """Return what stands for all words of interpretations and labels together."""
+    both = json.dumps([tables(WORDINGS), tables(LABELS)], sort_keys=True)
+    return hashlib.sha256(both.encode()).hexdigest()[:12]
 
 
 def names_of_activities() -> tuple[str, ...]:

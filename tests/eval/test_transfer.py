@@ -174,6 +174,35 @@ def test_a_set_of_ones_own_is_tested_with_data_alone(folder, tmp_path):
     assert found["means"]["extra-trees"]["accuracy"]["value"] > 0.9
 
 
+def test_other_placements_and_rates_in_one_file_run_with_data_alone(folder, tmp_path):
+    side = np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])
+    mixed = [
+        rec.replace(placement=site, id=f"{site}-{rec.id}")
+        for site, rate, turn in (
+            ("wrist", 100.0, side),
+            ("left sock", 31.25, -side),
+            ("", 20.0, None),
+        )
+        for rec in worn("m", [f"z-{site or 'x'}"], rate, turn, seed=7)
+    ]
+    save(mixed, tmp_path / "mine.parquet")
+    evaluate = {
+        "methods": ["relative-trees", "text-zero-shot"],
+        "encoder": "words",
+        "site": True,
+        "bootstrap": 20,
+    }
+    changes = {"data": str(tmp_path / "mine.parquet"), "evaluate": evaluate}
+    where = run(recipe(folder, tmp_path, protocol="leave-one-set-out", **changes), "", False)
+    found = json.loads((where / "metrics.json").read_text())
+    assert [one["name"] for one in found["directions"]] == ["others to mine"]
+    assert found["means"]["relative-trees"]["accuracy"]["value"] > 0.9
+    assert found["means"]["relative-trees"]["balanced"]["value"] > 0.9
+    assert found["means"]["text-zero-shot"]["balanced"]["value"] > 1 / 3
+    page = (where / "report.md").read_text()
+    assert "left sock, not said, wrist" in page and "Chance is a balanced accuracy of 0.333" in page
+
+
 def test_words_alone_answer_without_a_window_learnt_and_their_order_means_nothing(folder, tmp_path):
     found = {}
     for order in (["walking", "upstairs", "still"], ["still", "walking", "upstairs"]):

@@ -25,6 +25,7 @@ from imuscribe.prompts.teacher.interpret import LanguageInterpreter, interpret_a
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.motion.statistics import Statistic, statistics
 from imuscribe.signals.readers.parquet import save
+from tests.chat_server import Answer, ChatServer
 from tests.signals.test_statistics import gait, turned
 
 
@@ -175,3 +176,40 @@ def test_relative_figures_stay_when_everything_is_stronger():
         assert strong[name].value == pytest.approx(weak[name].value, rel=0.05), name
     slow, fast = (statistics(gait(rate)) for rate in (25.0, 100.0))
     assert slow["body frequency"].value == pytest.approx(fast["body frequency"].value, rel=0.03)
+
+
+def test_a_served_model_that_talks_nonsense_is_one_line(tmp_path):
+    save([gait(seconds=9).replace(id="a", label="walking", subject="p")], tmp_path / "a.parquet")
+    asked = ["interpret", str(tmp_path / "a.parquet"), "--limit", "2", "--regenerate", "1"]
+    refused = CliRunner().invoke(app, asked)
+    assert refused.exit_code != 0 and "for a language model" in str(refused.exception)
+    with ChatServer(lambda fields, server: Answer("qwertz")) as server:
+        asked += ["--teacher", server.url, "--model", "m", "--cache", str(tmp_path / "c.sqlite")]
+        done = CliRunner().invoke(app, asked)
+    assert isinstance(done.exception, InputError)
+    assert "2 of 2 windows set aside: wrong about the window (2)" in str(done.exception)
+    assert "\n" not in str(done.exception)
+
+
+def test_a_served_model_is_asked_again_and_each_attempt_is_told(tmp_path):
+    [good] = {RuleInterpreter().interpret(rec).text for rec in [gait(rate=20.0, hz=2.0)]}
+    save(
+        [gait(rate=20.0, hz=2.0).replace(id=f"a{k}", label="walking", subject="p") for k in "123"],
+        tmp_path / "a.parquet",
+    )
+    lines = good.splitlines()
+    shorter = "\n".join([*lines[:-1], "Impact: even contacts."])
+
+    def handle(fields, server):
+        again = "You wrote before" in fields["messages"][-1]["content"]
+        return Answer(good if again or len(server.seen) < 3 else shorter)
+
+    with ChatServer(handle) as server:
+        asked = ["interpret", str(tmp_path / "a.parquet"), "--regenerate", "2", "--teacher"]
+        asked += [server.url, "--model", "m", "--cache", str(tmp_path / "c.sqlite")]
+        done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.output
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [row["id"] for row in rows] == ["a1@0.00", "a2@0.00", "a3@0.00"]
+    assert all(row["numbers"] == row["supported"] for row in rows)
+    assert "texts written anew were taken" in done.output

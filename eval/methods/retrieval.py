@@ -22,6 +22,7 @@ from imuscribe.eval.splits import Fold
 from imuscribe.eval.task import Values
 from imuscribe.models.calibrate import log_posterior
 from imuscribe.prompts.captions.hierarchy import captions, hard_negative
+from imuscribe.prompts.captions.hierarchy.stated import check_stated
 from imuscribe.prompts.serialize import TextConfig, build_serializer
 from imuscribe.recipes.retrieval import RetrievalRecipe
 from imuscribe.signals.errors import InputError
@@ -203,7 +204,11 @@ class Answerer:
             scorer.score(one.text, text)["rougeL"].fmeasure
             for one, text in zip(told, written, strict=True)
         ]
+        checked = [
+            check_stated(text, one.found.figures) for one, text in zip(told, written, strict=True)
+        ]
         return {
+            "figures": [list(one) for one in checked],
             "people": [rec.subject for rec in given.windows],
             "ids": [rec.id for rec in given.windows],
             "written": written,
@@ -304,11 +309,15 @@ def retrieval_page(values: Values, facts: Values) -> Page:
         {
             "model": lambda one: one[0],
             "ROUGE-L": lambda one: interval(one[1]["rouge"]),
+            "false figures": lambda one: interval(one[1]["false"]),
+            "off by a tenth": lambda one: interval(one[1]["far"]),
+            "figures": lambda one: f"{one[1]['figures']:,}",
             "n": lambda one: f"{one[1]['n']:,}",
             "for example": lambda one: one[1]["examples"][0],
         },
         "Captions that models write",
-        "Beside the computed caption of the same window.",
+        "Beside the computed caption of the same window. Figures: mean, deviation, least and "
+        "greatest of a channel; false: off by more than its last digit's half.",
     )
     people = {name for fold in values["folds"] for name in fold["test_people"]}
     return Page(

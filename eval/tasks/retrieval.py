@@ -181,6 +181,8 @@ class Retrieval(Task[RetrievalRecipe]):
         for variant, one in values["written"].items():
             task = {"task": "captions written", "method": variant, "over": "people"}
             rows.append(Result.quoted(one["rouge"], about, **task, metric="ROUGE-L"))
+            if one["false"] is not None:
+                rows.append(Result.quoted(one["false"], about, **task, metric="false numbers"))
         return rows
 
     @staticmethod
@@ -291,17 +293,26 @@ class Retrieval(Task[RetrievalRecipe]):
         return values
 
     def _written(self, answers: Answers) -> Values:
-        values = {}
+        values, resamples = {}, self.recipe.evaluate.bootstrap
         for variant, (loss, _) in self.recipe.variants.items():
             if loss not in ("cap", "coca") or not self.recipe.evaluate.written:
                 continue
             found = [answers[fold.name, f"{variant} written"] for fold in self.folds]
             people = [person for one in found for person in one["people"]]
             rouge = [value for one in found for value in one["rouge"]]
+            figures = np.array([row for one in found for row in one["figures"]]).reshape(-1, 3)
+            some = figures[:, 0] > 0
+            told = [person for person, any_ in zip(people, some, strict=True) if any_]
+            shares = figures[some, 1:] / figures[some, :1]
             values[variant] = {
-                "rouge": bootstrap_people(
-                    rouge, people, self.recipe.seed, self.recipe.evaluate.bootstrap
-                ),
+                "rouge": bootstrap_people(rouge, people, self.recipe.seed, resamples),
+                **{
+                    name: bootstrap_people(shares[:, i], told, self.recipe.seed, resamples)
+                    if told
+                    else None
+                    for i, name in enumerate(("false", "far"))
+                },
+                "figures": int(figures[:, 0].sum()),
                 "n": len(rouge),
                 "examples": [text for one in found for text in one["written"][:3]],
             }

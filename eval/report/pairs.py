@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from imuscribe.eval.faithfulness import Faithfulness, summary
 from imuscribe.eval.metrics import Interval
 from imuscribe.eval.report.figures import new_figure, png, stroke
@@ -14,6 +16,7 @@ from imuscribe.eval.report.page import Page, interval
 from imuscribe.eval.report.render import templates
 from imuscribe.prompts.captions.explain import ExplainConfig
 from imuscribe.prompts.captions.facts import Facts
+from imuscribe.prompts.captions.hierarchy import Caption, Event, hard_negative, recount
 from imuscribe.prompts.checking.claims import ClaimReport
 from imuscribe.signals.recording import ACC, GYRO, Recording
 
@@ -39,27 +42,54 @@ class Shown:
     title: str = ""
 
 
-def pairs_page(shown: Sequence[Shown], name: str, left_out: int = 0) -> str:
-    """Return the page of a file's explanations, of which so many are left out."""
+def pairs_page(
+    shown: Sequence[Shown], name: str, left_out: int = 0, what: str = "explanations"
+) -> str:
+    """Return the page of a file's explanations, or captions, of which so many are left out."""
     found = summary([one.report for one in shown])
-    page = Page(f"Explanations in {name}", lead(found), ())
+    page = Page(f"{what.capitalize()} in {name}", lead(found, what), ())
     template = templates().get_template("pairs.html")
     return template.render(
         page=page, shown=shown, left_out=left_out, drawing=drawing, marked=marked
     )
 
 
-def lead(found: Faithfulness) -> str:
+def captions_page(
+    rows: Sequence[tuple[Caption, Recording, Sequence[Event]]],
+    reports: Sequence[ClaimReport],
+    name: str,
+    examples: int,
+    seed: int,
+) -> str:
+    """Return the page of captions drawn at random, each beside one that is false.
+
+    A row is a caption, its recording and its events; the false caption has the same numbers, and
+    its events in another order.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.choice(len(rows), min(examples, len(rows)), replace=False).tolist()
+    shown = []
+    for k in drawn:
+        caption, rec, events = rows[k]
+        shown.append(Shown(rec, reports[k], title="as written"))
+        if (wrong := hard_negative(caption, rng)) is not None:
+            report = recount(wrong, rec, events=events)
+            shown.append(Shown(rec, report, title="the same numbers in another order"))
+    about = f"{name}: {len(drawn)} of {len(rows):,}, drawn with seed {seed}"
+    return pairs_page(shown, about, what="captions")
+
+
+def lead(found: Faithfulness, what: str = "explanations") -> str:
     """Return the summary of checked explanations as two sentences."""
     first = (
-        f"{found.texts:,} explanations, {found.claims:,} claims: {found.supported:,} supported, "
+        f"{found.texts:,} {what}, {found.claims:,} claims: {found.supported:,} supported, "
         f"{found.contradicted:,} contradicted, {found.unchecked:,} not decided."
     )
     if not found.supported + found.contradicted:
         return first
     return (
         f"{first} Of the decided {percent(found.share)} are true; "
-        f"{percent(found.true_texts)} of the explanations hold no false claim."
+        f"{percent(found.true_texts)} of the {what} hold no false claim."
     )
 
 
@@ -100,7 +130,10 @@ def drawing(rec: Recording) -> bytes:
     rows = 2 if path is None else 3
     figure = new_figure(4.6, 1.35 * rows + 0.5, dpi=80)
     grid = figure.subplots(rows, 1, squeeze=False)[:, 0]
-    _channels(grid[0], rec, ACC, "m/s²")
+    if set(ACC) <= set(rec.channels):
+        _channels(grid[0], rec, ACC, "m/s²")
+    else:
+        _channels(grid[0], rec, rec.channels, "")
     if rec.gyro is not None:
         _channels(grid[1], rec, GYRO, "rad/s")
     else:

@@ -1,4 +1,4 @@
-"""`imuscribe search`, `zero-shot` and `embed`: windows and words in one space."""
+"""`imuscribe search`, `zero-shot`, `embed`: windows and words in one space; and `caption`."""
 
 from __future__ import annotations
 
@@ -185,3 +185,89 @@ def _described(
     scores = model.texts(told) @ query
     order = np.argsort(-scores, kind="stable")
     return [(told[i], float(scores[i])) for i in order]
+
+
+@command(
+    app,
+    "imuscribe caption letters.parquet --limit 5",
+    "imuscribe caption hapt.parquet --seconds 2.56 --levels structural,semantic --no-numbers",
+    "imuscribe caption days.parquet --events diary.csv --max-tokens 512 --out captions.jsonl",
+)
+def caption(
+    path: Annotated[Path, typer.Argument(help="Recordings in the canonical Parquet layout.")],
+    levels: Annotated[
+        str, typer.Option(help="Some of semantic,structural,statistical.")
+    ] = "semantic,structural,statistical",
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens a caption; by default those of its levels.")
+    ] = None,
+    tokenizer: Annotated[
+        str, typer.Option(help="smollm2, llama3, a directory or a hub id owner/name.")
+    ] = "smollm2",
+    numbers: Annotated[bool, typer.Option(help="Write numbers, or words alone.")] = True,
+    say_rate: Annotated[bool, typer.Option("--say-rate", help="Say the sampling rate.")] = False,
+    say_absent: Annotated[
+        bool, typer.Option("--say-absent", help="Say what is not there: a gyroscope, peaks.")
+    ] = False,
+    seconds: Annotated[
+        float | None, typer.Option(help="Cut into windows of this length; whole when not given.")
+    ] = None,
+    events: Annotated[
+        Path | None, typer.Option(help="CSV with the columns id, start, end, name, kind.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the wordings, and of what --html draws.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Write here, not on the screen.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="A page of captions drawn at random, claims marked.")
+    ] = None,
+    examples: Annotated[int, typer.Option(min=1, help="--html: how many of them.")] = 20,
+) -> None:
+    """Write captions at three levels, each number worked out again from the signal.
+
+    One JSON object a line: id, label, text, tokens, claims, how many of them are numbers and how
+    many are false, and sentences left out for the budget.
+    """
+    from tqdm import tqdm
+
+    from imuscribe.prompts.ask.tokens import load_tokenizer
+    from imuscribe.prompts.captions.hierarchy import CaptionConfig, captions, read_events, recount
+    from imuscribe.signals.files import write_text
+    from imuscribe.signals.load import read
+    from imuscribe.signals.windows import WindowConfig, cut
+
+    for file in filter(None, (out, html)):
+        refuse_overwriting(file, path)
+    values = {"levels": [level.strip() for level in levels.split(",") if level.strip()]}
+    told = {"numbers": numbers, "rate": say_rate, "absent": say_absent, "max_tokens": max_tokens}
+    config = CaptionConfig.parse({**values, **told, "seed": seed}, "options")
+    noted = {} if events is None else read_events(events)
+    if noted and seconds is not None:
+        raise InputError("--events with --seconds: their times are those of whole recordings")
+    recordings = read(path)
+    if seconds is not None:
+        recordings = cut(recordings, WindowConfig.parse({"seconds": seconds, "stride": seconds}))
+    recordings = recordings[:limit]
+    if lost := noted.keys() - {rec.id for rec in recordings}:
+        raise InputError(f"{events}: no recording '{min(lost)}' in {path.name}")
+    mine = [noted.get(rec.id, []) for rec in recordings]
+    written = captions(recordings, config, events=mine, tokenizer=load_tokenizer(tokenizer))
+    lines, reports = [], []
+    rows = list(zip(written, recordings, mine, strict=True))
+    for one, rec, noticed in tqdm(rows, "checking", unit="rec"):
+        report = recount(one, rec, events=noticed)
+        figures = sum(claim.value is not None for claim in one.claims)
+        row = {"id": rec.id, "label": rec.label, "text": one.text, "tokens": one.tokens}
+        row |= {"claims": len(report.claims), "numbers": figures, "false": report.contradicted}
+        lines.append(json.dumps(row | {"left_out": one.left_out}, ensure_ascii=False))
+        reports.append(report)
+    if out is None:
+        typer.echo("\n".join(lines))
+    else:
+        write_text(out, "\n".join(lines) + "\n")
+    claims, wrong = sum(len(r.claims) for r in reports), sum(r.contradicted for r in reports)
+    typer.echo(f"{len(lines):,} captions, {claims:,} claims checked, {wrong:,} false", err=True)
+    if html is not None:
+        from imuscribe.eval.report.pairs import captions_page
+
+        write_text(html, captions_page(rows, reports, path.name, examples, seed))

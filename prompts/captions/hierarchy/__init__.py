@@ -3,7 +3,7 @@
     caption(rec, config, missing=None, events=(), tokenizer=None) -> Caption
     captions(recordings, config, missing=None, events=None, tokenizer=None) -> list[Caption]
     hard_negative(caption, rng) -> Caption | None
-    recount(caption, rec, missing=None, events=()) -> Recount
+    recount(caption, rec, missing=None, events=()) -> ClaimReport
 
 *Statistical*: mean, deviation, least and greatest of every channel. *Structural*: trends, peaks
 and drops with their times; of a letter the strokes. *Semantic*: label, placement, events, moods.
@@ -13,11 +13,18 @@ from the recording, by itself. Recordings of one clock go together, thousands a 
 
 from __future__ import annotations
 
-from imuscribe.prompts.captions.hierarchy.config import BUDGETS, LEVELS, CaptionConfig, Event, Level
+from imuscribe.prompts.captions.hierarchy.config import (
+    BUDGETS,
+    LEVELS,
+    CaptionConfig,
+    Event,
+    Level,
+    read_events,
+)
 from imuscribe.prompts.captions.hierarchy.filling import Claim, Sentence
 from imuscribe.prompts.captions.hierarchy.fitting import Caption, caption, captions
 from imuscribe.prompts.captions.hierarchy.negatives import hard_negative
-from imuscribe.prompts.captions.hierarchy.recheck import Recount, recount
+from imuscribe.prompts.captions.hierarchy.recheck import recount
 from imuscribe.prompts.captions.hierarchy.strokes import StrokeConfig
 from imuscribe.prompts.captions.hierarchy.structure import StructureConfig
 
@@ -29,12 +36,12 @@ __all__ = [
     "Claim",
     "Event",
     "Level",
-    "Recount",
     "Sentence",
     "StrokeConfig",
     "StructureConfig",
     "caption",
     "captions",
     "hard_negative",
+    "read_events",
     "recount",
 ]

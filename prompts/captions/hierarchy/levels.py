@@ -64,11 +64,18 @@ def figures_of(data: Values, present: Mask | None) -> tuple[Values, Values]:
     return np.stack(parts, axis=2), 1 - count / data.shape[2]
 
 
-def levels_of(t: Values, data: Values, present: Mask | None, edges: Values, share: float) -> Values:
+def levels_of(
+    t: Values,
+    data: Values,
+    present: Mask | None,
+    edges: Values,
+    share: float,
+    lines: Mask | None = None,
+) -> Values:
     """Return the mean over each bin of the line through the samples, shape (n, channels, bins).
 
-    Only lines between two samples that are present count; a level is missing (nan) where they
-    cover less than `share` of its bin.
+    Only lines between two samples that are present count, and of `lines`, shape (samples - 1,),
+    those that are true; a level is missing (nan) where they cover less than `share` of its bin.
     """
     if len(edges) < 2:
         return np.empty((*data.shape[:2], 0))
@@ -79,9 +86,12 @@ def levels_of(t: Values, data: Values, present: Mask | None, edges: Values, shar
     slope = np.diff(data, axis=2)[..., place] / np.maximum(dt[place], 1e-12)
     part = after * (data[..., place] + 0.5 * slope * after)
     width = np.diff(edges)
-    if present is None:
+    lines = np.ones(len(dt), dtype=bool) if lines is None else lines
+    if present is None and lines.all():
         return np.asarray(np.diff(_summed(area)[..., place] + part, axis=2) / width)
-    both = present[..., 1:] & present[..., :-1]
+    if present is None:
+        present = np.ones(data.shape, dtype=bool)
+    both = present[..., 1:] & present[..., :-1] & lines
     total = np.diff(_summed(area * both)[..., place] + part * both[..., place], axis=2)
     seen = np.diff(_summed(dt * both)[..., place] + after * both[..., place], axis=2)
     enough = (seen >= share * width - 1e-9) & (seen > 0)

@@ -127,7 +127,8 @@ def _strokes(sentences: list[Sentence], place: int, rng: np.random.Generator) ->
 
 def _apart(word: str, true: str) -> bool:
     """Whether a stroke is clearly not another one."""
-    if "loop" in word or "loop" in true:
-        return ("loop" in word) != ("loop" in true)
+    kinds = [next((k for k in ("loop", "hook") if k in text), "") for text in (word, true)]
+    if any(kinds):
+        return "loop" in kinds and kinds[0] != kinds[1]
     one, other = (np.array(UP[text.split(" ")[0]]) for text in (word, true))
     return float(one @ other) < 0.3

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -18,22 +17,15 @@ from imuscribe.prompts.captions.hierarchy.filling import WORDS, Claim, level_wor
 from imuscribe.prompts.captions.hierarchy.fitting import Caption
 from imuscribe.prompts.captions.hierarchy.levels import Mask, Values
 from imuscribe.prompts.captions.hierarchy.structure import sensors_of
+from imuscribe.prompts.checking.claims import ClaimReport
+from imuscribe.prompts.checking.config import CheckedClaim
 from imuscribe.prompts.tables import tables
 from imuscribe.signals.motion.frames import writing_motion
 from imuscribe.signals.recording import Recording
 
+_TOLD = ("label", "placement", "event")
+"""Claims whose text comes from the data set and may hold a number."""
 _NUMBER = re.compile(r"[-−]?\d+(?:\.\d+)?")
-
-
-@dataclass(frozen=True)
-class Recount:
-    """What a check of a caption has found."""
-
-    claims: int
-    numbers: int
-    """Claims that are numbers."""
-    errors: tuple[str, ...]
-    """What is false, one sentence each."""
 
 
 def recount(
@@ -41,7 +33,7 @@ def recount(
     rec: Recording,
     missing: Mask | None = None,
     events: Sequence[Event] = (),
-) -> Recount:
+) -> ClaimReport:
     """Check every claim of a caption, and that every number of its text is one.
 
     Parameters
@@ -56,26 +48,32 @@ def recount(
 
     Returns
     -------
-    Recount
-        One error for each claim that does not hold, and for each number that claims nothing.
+    ClaimReport
+        Every claim of the caption, supported or contradicted; a number that claims nothing is
+        contradicted.
     """
     truth, text = _Truth(rec, missing, events, caption.config), caption.text
-    errors = []
+    checked, covered = [], []
     for claim in caption.claims:
         said = text[claim.start : claim.end]
         if claim.value is not None and float(said) != claim.value:
-            errors.append(f'"{said}" claims {claim.value:g}')
-        elif shown := truth.refutes(claim, said):
-            errors.append(f'"{said}" ({claim.kind} {claim.channel}): {shown}')
-    covered = [(c.start, c.end) for c in caption.claims if c.value is not None or c.word in text]
-    covered = [span for span in covered if span[1] - span[0] < 60]
+            shown = f"{claim.value:g} where {said} is written"
+        else:
+            shown = truth.refutes(claim, said)
+        checked.append(_checked(claim.kind, claim.start, claim.end, shown))
+        if claim.value is not None or claim.kind in _TOLD:
+            covered.append((claim.start, claim.end))
     names = {named(channel)[k] for channel in rec.channels for k in (0, 1)}
     covered += [m.span() for name in names for m in re.finditer(re.escape(name), text)]
     for found in _NUMBER.finditer(text):
         if not any(start <= found.start() and found.end() <= end for start, end in covered):
-            errors.append(f'"{found[0]}" claims nothing')
-    numbers = sum(claim.value is not None for claim in caption.claims)
-    return Recount(len(caption.claims), numbers, tuple(errors))
+            checked.append(_checked("number", *found.span(), "nothing of the kind"))
+    checked.sort(key=lambda claim: (claim.start, claim.end))
+    return ClaimReport(text, tuple(checked))
+
+
+def _checked(kind: str, start: int, end: int, shown: str) -> CheckedClaim:
+    return CheckedClaim(kind, start, end, "contradicted" if shown else "supported", shown)
 
 
 class _Truth:
@@ -95,6 +93,7 @@ class _Truth:
         step = config.structure.seconds(rec.duration)
         n = int(rec.duration / step + 1e-6)
         self.edges = [k * step for k in range(n)] + [float(self.t[-1])]
+        self.bridged = np.diff(self.t) <= config.structure.gap_of(self.t)
         self._levels: dict[str, Values] = {}
 
     def refutes(self, claim: Claim, said: str) -> str:
@@ -104,27 +103,27 @@ class _Truth:
             shown = self._figure(claim)
             digits = len(said.partition(".")[2])
             slack = 0.5 * 10.0**-digits + 1e-9 * abs(shown)
-            return "" if abs(shown - claim.value) <= slack + 1e-12 else f"it is {shown:.6g}"
+            return "" if abs(shown - claim.value) <= slack + 1e-12 else f"{shown:.6g}"
         if kind in ("rises", "falls", "steady"):
-            return "" if self._goes(claim) else "it does not"
+            return "" if self._goes(claim) else "no such trend"
         if kind in ("peak", "drop"):
-            return "" if self._stands_out(claim) else "there is none"
+            return "" if self._stands_out(claim) else "none there"
         if kind == "point":
             at = np.abs(np.arange(5) / 4 - claim.since / max(self.rec.duration, 1e-9))
             words = [tables(WORDS)["points"][k] for k in np.flatnonzero(at < at.min() + 3e-3)]
-            return "" if claim.word in words else f"that is {words[0]}"
+            return "" if claim.word in words else words[0]
         if kind in ("height", "spread"):
             value = self._figure(claim._replace(kind="mean" if kind == "height" else "deviation"))
             word = level_word(kind, claim.channel, value)
-            return "" if word == claim.word else f"it is {word}"
+            return "" if word == claim.word else word
         if kind == "part":
             parts = tables(WORDS)["parts"]
             share = self._figure(claim._replace(kind="missing"))
             word = [parts[bound] for bound in parts if share + 1e-9 >= float(bound)][-1]
-            return "" if word == claim.word and share > 0 else f"it is {share:.1f} %"
+            return "" if word == claim.word and share > 0 else f"{share:.1f} %"
         if kind == "stroke":
-            return "" if self._goes_on_paper(claim) else "the hand goes another way"
-        return "" if self._holds(claim) else "it is not so"
+            return "" if self._goes_on_paper(claim) else "a hand that goes another way"
+        return "" if self._holds(claim) else "otherwise"
 
     def _holds(self, claim: Claim) -> bool:
         """Whether a claim without a figure holds."""
@@ -188,7 +187,9 @@ class _Truth:
         k = self.rec.channels.index(channel)
         row, seen, t = self.rec.data[k].astype(np.float64), self.present[k], self.t
         area = length = 0.0
-        for i in np.flatnonzero((t[:-1] < until) & (t[1:] > since) & seen[:-1] & seen[1:]):
+        for i in np.flatnonzero(
+            (t[:-1] < until) & (t[1:] > since) & seen[:-1] & seen[1:] & self.bridged
+        ):
             a, b = max(since, t[i]), min(until, t[i + 1])
             ends = np.interp([a, b], t[i : i + 2], row[i : i + 2])
             area, length = area + (b - a) * float(ends.mean()), length + b - a
@@ -296,14 +297,15 @@ class _Truth:
     def _goes_on_paper(self, claim: Claim) -> bool:
         """Whether the hand moves as a stroke says, give or take half a direction."""
         t, path = self._path
-        inside = (t >= claim.since - 0.03) & (t <= claim.until + 0.03)
-        points = path[:, inside]
+        times = np.linspace(claim.since, claim.until, 65)
+        points = np.stack([np.interp(times, t, row) for row in path])
+        step = points[:, -1] - points[:, 0]
         if " loop" in claim.word:
             middle = points - points.mean(axis=1, keepdims=True)
             angle = np.unwrap(np.arctan2(middle[1], middle[0]))
             turned = float(angle[-1] - angle[0])
-            clockwise = " clockwise" in f" {claim.word.removeprefix('a ')}"
-            return abs(turned) > np.pi and (turned < 0) == clockwise
-        step = points[:, -1] - points[:, 0]
-        way = np.array(UP[claim.word.split(" ")[0]])
+            return abs(turned) > np.pi and (turned < 0) == claim.word.startswith("a clockwise")
+        if " hook" in claim.word:
+            step = points.mean(axis=1) - points[:, 0]
+        way = np.array(UP[next(word for word in claim.word.split() if word in UP)])
         return bool(way @ step > 0.6 * np.linalg.norm(step))

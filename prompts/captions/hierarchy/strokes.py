@@ -28,7 +28,7 @@ _AROUND = 3
 class StrokeConfig(Config):
     """What a corner, a bow and a loop are."""
 
-    clock: float = Field(default=0.02, gt=0, allow_inf_nan=False)
+    clock: float = Field(default=0.005, gt=0, allow_inf_nan=False)
     """Seconds between the samples from which the movement is worked out."""
     slow: float = Field(default=0.1, gt=0, lt=1)
     """Share of the greatest speed below which the hand rests before and after."""
@@ -38,6 +38,8 @@ class StrokeConfig(Config):
     """Degrees a stroke turns in all from which it is a bow,"""
     loop: float = Field(default=280.0, gt=0)
     """and from which it is a loop."""
+    hook: float = Field(default=0.4, ge=0, lt=1)
+    """Share of its path by which a stroke comes away from where it began, if it is no hook."""
     shortest: float = Field(default=0.08, gt=0, lt=0.5)
     """Share of the path that a stroke has at least."""
     most: int = Field(default=8, ge=1)
@@ -138,17 +140,17 @@ def _word(points: Values, turns: Values, config: StrokeConfig) -> str:
     # Turning at its ends is that of the corners.
     inner = turns[1:-1] if len(turns) > 6 else turns
     turned = float(np.degrees(inner.sum()))
-    step = points[:, -1] - points[:, 0]
+    step, away = points[:, -1] - points[:, 0], points.mean(axis=1) - points[:, 0]
     if abs(turned) >= config.loop:
         sense = "clockwise" if turned < 0 else "counter-clockwise"
-        return f"a {sense} loop {_to(_compass(points.mean(axis=1) - points[:, 0]))}"
-    way = _compass(step)
+        return f"a {sense} loop {_to(_compass(away))}"
     length = float(np.linalg.norm(step))
-    bulge = points.mean(axis=1) - 0.5 * (points[:, 0] + points[:, -1])
-    if abs(turned) < config.bow or not length:
-        return way
-    bulge -= step * float(bulge @ step) / length**2  # only what is beside the line
-    return f"{way} in a bow {_to(_compass(bulge))}"
+    if length < config.hook * float(np.linalg.norm(np.diff(points, axis=1), axis=0).sum()):
+        return f"a hook {_to(_compass(away))}"
+    if abs(turned) < config.bow:
+        return _compass(step)
+    bulge = away - step * float(away @ step) / length**2  # only what is beside the line
+    return f"{_compass(step)} in a bow {_to(_compass(bulge))}"
 
 
 def _compass(step: Values) -> str:

@@ -70,6 +70,13 @@ class StructureConfig(Config):
     present: float = Field(default=0.5, gt=0, le=1)
     """Share of a bin that must be present for its level to count."""
 
+    gap: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Seconds without a sample that a line may bridge; None: five times the usual."""
+
+    def gap_of(self, t: Values) -> float:
+        """Return how long a line between two samples may be."""
+        return 5 * float(np.median(np.diff(t))) + 1e-9 if self.gap is None else self.gap
+
     def tolerance(self, channel: str) -> float:
         """Return the range of levels below which a channel is steady."""
         return {"gyro": self.rotation, "acc": self.acceleration, "lin": self.acceleration}.get(
@@ -210,7 +217,8 @@ class _Batch:
     def findings(self) -> list[Findings]:
         seen = None if self.whole else self.present
         figures, share = figures_of(self.data, seen)
-        exact = levels_of(self.t, self.data, seen, self.edges, self.config.present)
+        lines = np.diff(self.t) <= self.config.gap_of(self.t) if self.n else None
+        exact = levels_of(self.t, self.data, seen, self.edges, self.config.present, lines)
         levels = rounded(exact)
         low, high = extremes(levels)
         tolerance = np.array([self.config.tolerance(c) for c in self.channels])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections import Counter
 from typing import Any
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
 
+from imuscribe.cli import app
 from imuscribe.prompts.ask.tokens import count_tokens, load_tokenizer
 from imuscribe.prompts.captions.hierarchy import (
     BUDGETS,
@@ -27,6 +30,7 @@ from imuscribe.prompts.captions.hierarchy import (
 )
 from imuscribe.prompts.checking.claims import check_claims
 from imuscribe.signals.errors import InputError
+from imuscribe.signals.readers.parquet import save
 from imuscribe.signals.recording import ACC, GYRO, Recording
 
 SIX = (*ACC, *GYRO)
@@ -64,6 +68,10 @@ def faster(rec: Recording) -> Recording:
     t = np.linspace(0, rec.duration, 2 * rec.n_samples - 1) + rec.t[0]
     data = np.stack([np.interp(t, rec.t, row) for row in rec.data.astype(np.float64)])
     return rec.replace(data=data, t=t)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
 
 
 def structural(one: Caption) -> list[str]:
@@ -241,6 +249,19 @@ def test_half_a_day_of_events_longest_first():
     assert "walk" in three.lower() and "nap" not in three.lower()
 
 
+def test_a_gap_is_bridged_by_no_line():
+    rec = swaying(seconds=60, rate=10)
+    kept = (rec.t < 20) | (rec.t > 50)
+    holed = rec.replace(data=rec.data[:, kept], t=rec.t[kept])
+    one = caption(holed)
+    assert recount(one, holed).errors == ()
+    assert one.found.n_levels <= 22
+    inside = [e for e in one.found.events if e.start < 49 and e.end > 21]
+    assert not [e for e in inside if e.start >= 20 or e.end <= 50]
+    bridged = CaptionConfig(structure=StructureConfig(gap=40))
+    assert caption(holed, bridged).found.n_levels > one.found.n_levels + 5
+
+
 # Budgets -----------------------------------------------------------------------------------------
 
 
@@ -313,6 +334,60 @@ def test_events_and_strokes_change_places_too(letters):
 def test_nothing_that_happens_has_no_negative():
     still = swaying().replace(data=np.tile([[0.0], [0.0], [9.81]], 128))
     assert hard_negative(caption(still), np.random.default_rng(0)) is None
+
+
+# The command ------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_checks_and_shows(tmp_path, letters):
+    save([swaying(), swaying(seconds=5).replace(id="slow")], tmp_path / "walks.parquet")
+    (tmp_path / "diary.csv").write_text("id,start,end,name\nsway,0,1.5,tea\n")
+    out, page = tmp_path / "captions.jsonl", tmp_path / "page.html"
+    options = ["--events", str(tmp_path / "diary.csv"), "--out", str(out), "--html", str(page)]
+    told = run("caption", str(tmp_path / "walks.parquet"), *options, "--say-absent")
+    assert told.exit_code == 0, told.output
+    first, second = map(json.loads, out.read_text().splitlines())
+    assert first["false"] == second["false"] == 0 and first["numbers"] > 12
+    assert "tea" in first["text"].lower() and first["tokens"] <= 1024
+    html = page.read_text()
+    assert "drawn with seed 0" in html and "contradicted" in html and "data:image/png" in html
+    save(letters(1, 1, "A-C"), tmp_path / "letters.parquet")
+    told = run("caption", str(tmp_path / "letters.parquet"), "--no-numbers", "--seconds", "0.5")
+    rows = [json.loads(line) for line in told.stdout.splitlines()]
+    assert len(rows) > 3 and not any(row["numbers"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--levels", "structual"], "did you mean 'structural'"),
+        (["--levels", ","], "name one or more"),
+        (["--max-tokens", "3"], "holds no sentence"),
+        (["--out", "walks.parquet"], "is the file that is read"),
+        (["--events", "none.csv"], "cannot be read"),
+        (["--events", "bad.csv"], "unknown column 'begin': valid: id, start"),
+        (["--events", "times.csv"], "line 2: start 'noon', end '': need seconds"),
+        (["--events", "kinds.csv"], "kind 'mod': valid: activity, mood"),
+        (["--events", "lost.csv"], "no recording 'r9' in walks.parquet"),
+        (["--events", "few.csv"], "has no column name"),
+        (["--events", "lost.csv", "--seconds", "1"], "times are those of whole recordings"),
+    ],
+)
+def test_a_mistake_of_the_command_is_one_line(tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    save([swaying()], "walks.parquet")
+    files = {
+        "bad": "id,begin,name\nsway,0,tea\n",
+        "times": "id,start,name\nsway,noon,tea\n",
+        "kinds": "id,start,name,kind\nsway,0,tea,mod\n",
+        "lost": "id,start,name\nr9,0,tea\n",
+        "few": "id,start\nsway,0\n",
+    }
+    for name, text in files.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    told = run("caption", "walks.parquet", *options)
+    assert isinstance(told.exception, InputError) and message in str(told.exception)
+    assert "\n" not in str(told.exception)
 
 
 # Mistakes ----------------------------------------------------------------------------------------

@@ -129,26 +129,17 @@ def _fitted(
     """Leave out sentences, the least first, until every text fits."""
     from imuscribe.prompts.ask.tokens import count_tokens
 
-    counts = count_tokens(tokenizer, [one.text for one in written])
+    sizes = iter(count_tokens(tokenizer, [f" {s.text}" for one in written for s in one.sentences]))
+    kept = [_chosen(one, budget, [next(sizes) for _ in one.sentences]) for one in written]
     done: dict[int, Caption] = {}
-    long = []
-    for i, (one, n) in enumerate(zip(written, counts, strict=True)):
-        done[i] = replace(one, tokens=n)
-        if n > budget:
-            long.append(i)
-    sizes = iter(
-        count_tokens(tokenizer, [f" {s.text}" for i in long for s in written[i].sentences])
-    )
-    kept = {
-        i: _chosen(written[i], budget, [next(sizes) for _ in written[i].sentences]) for i in long
-    }
-    while long:
+    left = list(range(len(written)))
+    while left:
         # Joined, sentences may cost more than alone: the text itself is what counts.
-        tries = [_only(written[i], kept[i]) for i in long]
+        tries = [_only(written[i], kept[i]) for i in left]
         counts = count_tokens(tokenizer, [one.text for one in tries])
-        done |= {i: replace(one, tokens=n) for i, one, n in zip(long, tries, counts, strict=True)}
-        long = [i for i, n in zip(long, counts, strict=True) if n > budget]
-        for i in long:
+        done |= {i: replace(one, tokens=n) for i, one, n in zip(left, tries, counts, strict=True)}
+        left = [i for i, n in zip(left, counts, strict=True) if n > budget]
+        for i in left:
             if len(kept[i]) == 1:
                 raise _too_long(written[i], budget, int(done[i].tokens or 0))
             kept[i].pop()

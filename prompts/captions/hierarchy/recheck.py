@@ -301,10 +301,14 @@ class _Truth:
         points = np.stack([np.interp(times, t, row) for row in path])
         step = points[:, -1] - points[:, 0]
         if " loop" in claim.word:
-            middle = points - points.mean(axis=1, keepdims=True)
-            angle = np.unwrap(np.arctan2(middle[1], middle[0]))
+            along = np.append(0, np.cumsum(np.linalg.norm(np.diff(points, axis=1), axis=0)))
+            even = np.linspace(0, along[-1], 25)
+            turning = np.diff([np.interp(even, along, row) for row in points], axis=1)
+            angle = np.unwrap(np.arctan2(turning[1], turning[0]))
             turned = float(angle[-1] - angle[0])
-            return abs(turned) > np.pi and (turned < 0) == claim.word.startswith("a clockwise")
+            return abs(turned) > 0.75 * np.pi and (turned < 0) == claim.word.startswith(
+                "a clockwise"
+            )
         if " hook" in claim.word:
             step = points.mean(axis=1) - points[:, 0]
         way = np.array(UP[next(word for word in claim.word.split() if word in UP)])

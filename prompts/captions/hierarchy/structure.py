@@ -75,7 +75,8 @@ class StructureConfig(Config):
 
     def gap_of(self, t: Values) -> float:
         """Return how long a line between two samples may be."""
-        return 5 * float(np.median(np.diff(t))) + 1e-9 if self.gap is None else self.gap
+        usual = float(np.median(np.diff(t))) if len(t) > 1 else 0.0
+        return 5 * usual + 1e-9 if self.gap is None else self.gap
 
     def tolerance(self, channel: str) -> float:
         """Return the range of levels below which a channel is steady."""
@@ -217,7 +218,7 @@ class _Batch:
     def findings(self) -> list[Findings]:
         seen = None if self.whole else self.present
         figures, share = figures_of(self.data, seen)
-        lines = np.diff(self.t) <= self.config.gap_of(self.t) if self.n else None
+        lines = np.diff(self.t) <= self.config.gap_of(self.t)
         exact = levels_of(self.t, self.data, seen, self.edges, self.config.present, lines)
         levels = rounded(exact)
         low, high = extremes(levels)

@@ -15,7 +15,7 @@ from imuscribe.signals.recording import Recording
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_EXACT = 5
+_EXACT = 6
 """Digits of a level that count: float32 and another sampling rate change the rest."""
 
 

@@ -16,6 +16,7 @@ from imuscribe.prompts.captions.hierarchy.config import CaptionConfig, Event
 from imuscribe.prompts.captions.hierarchy.filling import WORDS, Claim, level_word, named
 from imuscribe.prompts.captions.hierarchy.fitting import Caption
 from imuscribe.prompts.captions.hierarchy.levels import Mask, Values
+from imuscribe.prompts.captions.hierarchy.strokes import winding
 from imuscribe.prompts.captions.hierarchy.structure import sensors_of
 from imuscribe.prompts.checking.claims import ClaimReport
 from imuscribe.prompts.checking.config import CheckedClaim
@@ -233,12 +234,13 @@ class _Truth:
             return ""
         slope = float(np.polyfit(middles[seen], levels[seen], 1)[0])
         change, ends = slope * (middles[-1] - middles[0]), levels[-1] - levels[0]
-        least = self.config.structure.change * wide * (1 - 1e-3)
+        rounding = 1e-3 * wide + 2e-5 * float(np.abs(self._known(channel)).max())
+        least = self.config.structure.change * wide - rounding
         if min(change, ends) > least:
             return "rises"
         if max(change, ends) < -least:
             return "falls"
-        flat = self.config.structure.flat * wide * (1 + 1e-3)
+        flat = self.config.structure.flat * wide + rounding
         return "steady" if np.ptp(levels[seen]) < flat else ""
 
     def _peaks(self, channel: str, sign: int, slack: float = 1e-3) -> list[int]:
@@ -299,16 +301,13 @@ class _Truth:
         t, path = self._path
         times = np.linspace(claim.since, claim.until, 65)
         points = np.stack([np.interp(times, t, row) for row in path])
+        along = np.append(0, np.cumsum(np.linalg.norm(np.diff(points, axis=1), axis=0)))
+        even = np.linspace(0, along[-1], 25)
+        points = np.stack([np.interp(even, along, row) for row in points])
         step = points[:, -1] - points[:, 0]
         if " loop" in claim.word:
-            along = np.append(0, np.cumsum(np.linalg.norm(np.diff(points, axis=1), axis=0)))
-            even = np.linspace(0, along[-1], 25)
-            turning = np.diff([np.interp(even, along, row) for row in points], axis=1)
-            angle = np.unwrap(np.arctan2(turning[1], turning[0]))
-            turned = float(angle[-1] - angle[0])
-            return abs(turned) > 0.75 * np.pi and (turned < 0) == claim.word.startswith(
-                "a clockwise"
-            )
+            turned = winding(points)
+            return abs(turned) > 0.75 * np.pi and (turned < 0) == claim.word.startswith("a clock")
         if " hook" in claim.word:
             step = points.mean(axis=1) - points[:, 0]
         way = np.array(UP[next(word for word in claim.word.split() if word in UP)])

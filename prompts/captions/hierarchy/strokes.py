@@ -141,7 +141,8 @@ def _word(points: Values, turns: Values, config: StrokeConfig) -> str:
     inner = turns[1:-1] if len(turns) > 6 else turns
     turned = float(np.degrees(inner.sum()))
     step, away = points[:, -1] - points[:, 0], points.mean(axis=1) - points[:, 0]
-    if abs(turned) >= config.loop:
+    # A cusp turns either way: a loop goes around its middle too.
+    if abs(turned) >= config.loop and np.sign(turned) * winding(points) >= np.pi:
         sense = "clockwise" if turned < 0 else "counter-clockwise"
         return f"a {sense} loop {_to(_compass(away))}"
     length = float(np.linalg.norm(step))
@@ -151,6 +152,13 @@ def _word(points: Values, turns: Values, config: StrokeConfig) -> str:
         return _compass(step)
     bulge = away - step * float(away @ step) / length**2  # only what is beside the line
     return f"{_compass(step)} in a bow {_to(_compass(bulge))}"
+
+
+def winding(points: Values) -> float:
+    """Return by how much a path of shape (2, n) goes around its middle, radians."""
+    around = points - points.mean(axis=1, keepdims=True)
+    angle = np.unwrap(np.arctan2(around[1], around[0]))
+    return float(angle[-1] - angle[0])
 
 
 def _compass(step: Values) -> str:

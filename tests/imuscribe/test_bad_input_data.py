@@ -77,10 +77,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, str]]:
         said = "." if name == "middle" else "not a readable Parquet file"
         found.append((folder / f"{name}.parquet", said))
     (folder / "link.parquet").symlink_to(folder / "moved.parquet")
-    found.append((folder / "link.parquet", "a link to .*moved.parquet', which is not there"))
+    found.append((folder / "link.parquet", "a link to .*moved.parquet', which is not|No such file"))
     (folder / "good" / "set.parquet").mkdir(parents=True)
     (folder / "good" / "set.parquet" / "part.parquet").write_bytes(whole)
-    found.append((folder / "good" / "set.parquet", "is a folder|is a directory|no such file or"))
+    found.append(
+        (folder / "good" / "set.parquet", "(?i)is a folder|is a directory|no such file or")
+    )
     name = os.fsdecode(b"\xe9.parquet")  # as a computer before UTF-8 wrote é
     (folder / name).write_bytes(whole)
     found.append((folder / name, "is not UTF-8: rename the file"))
@@ -121,6 +123,8 @@ def test_files_that_hold_no_recordings(
     for path, said in files:
         if (command, path.stem) == ("data info", "far too large"):
             continue  # listing such problems is what it is for
+        if (command, path.stem) == ("words decode", "set"):
+            continue  # a folder of recordings is read
         out = str(tmp_path / "out")
         words = [w.replace("FILE", str(path)) for w in READ_RECORDINGS[command]]
         if path == files[1][0] and command == "words decode":

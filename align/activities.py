@@ -94,7 +94,10 @@ def load_sets(
     named = recipe.all_sets()
     raw = {name: _chosen(name, one, recipe.classes) for name, one in named.items()}
     raw, said = one_name_a_person(raw)
-    cleaned = {name: clean_all(found, recipe.clean, where=name) for name, found in raw.items()}
+    frame = recipe.frame if recipe.frame.heading == "session" else None
+    cleaned = {
+        name: clean_all(found, recipe.clean, frame, where=name) for name, found in raw.items()
+    }
     together = same_sensors([rec for found in cleaned.values() for rec in found], "sets")
     names = [name for name, found in cleaned.items() for _ in found]
     sets = {}

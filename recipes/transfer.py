@@ -17,6 +17,8 @@ from imuscribe.recipes.strict_yaml import parse_mapping
 from imuscribe.signals.cleaning import CleanConfig
 from imuscribe.signals.config import Config
 from imuscribe.signals.errors import nearest
+from imuscribe.signals.labels import parse_labels
+from imuscribe.signals.motion.frames import FrameConfig
 from imuscribe.signals.motion.views import View
 from imuscribe.signals.windows import WindowConfig
 
@@ -25,6 +27,7 @@ TransferMethod = Literal[
     "relative-trees",
     "random-forest",
     "svm",
+    "dtw-1nn",
     "minirocket",
     "cnn",
     "resnet",
@@ -47,7 +50,8 @@ class SetConfig(Config):
     placements: Names = ()
     """Use those worn at these body sites alone; empty uses all."""
     labels: dict[str, Names] = Field(default_factory=dict)
-    """Shared class → the set's labels that are it; empty: as ``recipes/data/activities.yaml``."""
+    """Shared class → the set's labels that are it; empty: as ``recipes/data/activities.yaml``, and
+    letters and digits as themselves, small or capital."""
 
     @model_validator(mode="before")
     @classmethod
@@ -64,7 +68,7 @@ class SetConfig(Config):
         elif not classes:
             return _plain(label)
         else:
-            found = (name for name in classes if _plain(label) in spellings().get(name, ()))
+            found = (name for name in classes if _plain(label) in spelt(name))
         return next((name for name in found if not classes or name in classes), "")
 
 
@@ -73,6 +77,10 @@ def _without_null(given: Any) -> Any:
     if not isinstance(given, dict):
         return given
     return {name: one for name, one in given.items() if one is not None}
+
+
+def _ranges(given: Any) -> Any:
+    return parse_labels(given) if isinstance(given, str) else given
 
 
 class TransferEvalConfig(Config):
@@ -134,8 +142,14 @@ class TransferRecipe(Experiment):
     data: Names = ()
     """Further files, each a set named after it. Where there are some, they are what is tested, and
     `sets` only teach, unless `targets` says otherwise."""
-    classes: Annotated[Names, Field(min_length=2)] = ("walking", "upstairs", "downstairs", "still")
-    """Shared classes. Source and target need two of them in common; other labels are left out."""
+    classes: Annotated[Names, BeforeValidator(_ranges), Field(min_length=2)] = (
+        "walking",
+        "upstairs",
+        "downstairs",
+        "still",
+    )
+    """Shared classes; ``A-Z`` are letters. Source and target need two of them in common; other
+    labels are left out."""
     protocol: Literal["pairs", "leave-one-set-out"] = "pairs"
     """``pairs``: every set teaches for every other; ``leave-one-set-out``: all others together."""
     targets: Names = ()
@@ -146,6 +160,9 @@ class TransferRecipe(Experiment):
     which is a transfer across devices and places of the body, not across people."""
     clean: CleanConfig = CleanConfig(rate=20, trim=False, drop_repeats=False)
     """One rate for all sets. Sitting still is an activity: nothing is trimmed."""
+    frame: FrameConfig = Field(default=FrameConfig(), exclude_if=lambda one: one == FrameConfig())
+    """The writing frame of `evaluate.signals` ``movement`` and ``writing``. With ``heading:
+    session`` each set's mounts are found from its recordings, without their labels."""
     windows: WindowConfig = WindowConfig(seconds=4, stride=2)
     """One length for all sets."""
     max_per_label: PositiveInt | None = None
@@ -197,7 +214,8 @@ class TransferRecipe(Experiment):
                 "set windows.seconds=4"
             )
         mistakes += self._teacher_mistakes()
-        named = {*spellings(), *(name for one in self.sets.values() for name in one.labels)}
+        named = {*spellings(), *filter(_is_character, self.classes)}
+        named |= {*(name for one in self.sets.values() for name in one.labels)}
         mistakes += [
             f"'classes' names {name}: {nearest(name, named)}"
             for name in self.classes
@@ -224,12 +242,21 @@ class TransferRecipe(Experiment):
         return mistakes
 
 
+def spelt(name: str) -> frozenset[str]:
+    """Return the spellings of a shared class, made plain; a letter or digit is itself."""
+    return frozenset([_plain(name)]) if _is_character(name) else spellings().get(name, frozenset())
+
+
+def _is_character(name: str) -> bool:
+    return len(name) == 1 and name.isalnum()
+
+
 @cache
 def spellings() -> dict[str, frozenset[str]]:
     """Return every shared class with its spellings, made plain."""
     file = resources.files("imuscribe.recipes") / "data" / "activities.yaml"
     table = parse_mapping(file.read_text(encoding="utf-8"), "activities.yaml")
-    return {name: frozenset(map(_plain, spelt)) for name, spelt in table.items()}
+    return {name: frozenset(map(_plain, written)) for name, written in table.items()}
 
 
 def _plain(label: str) -> str:

@@ -35,7 +35,7 @@ class Answerer:
     def __init__(self, recipe: TransferRecipe, progress: bool = True) -> None:
         evaluate = recipe.evaluate
         serializer = build_serializer(TextConfig())  # nobody reads text here
-        self.views = Views(serializer, evaluate.signals, evaluate.steps)
+        self.views = Views(serializer, evaluate.signals, evaluate.steps, recipe.frame)
         self.writer = _writer(recipe, progress)
         self.interpreted = Interpreted(
             evaluate.encoder, self.writer, evaluate.figures, evaluate.whole

@@ -68,7 +68,7 @@ class Transfer(Task[TransferRecipe]):
         recipe = self.recipe
         about = recipe.model_dump(
             mode="json",
-            include={"seed", "sets", "clean", "windows", "max_per_label", "shared_people"},
+            include={"seed", "sets", "clean", "frame", "windows", "max_per_label", "shared_people"},
         )
         about["files"] = {name: one["sha256"] for name, one in self.facts.items()}
         return [
@@ -178,7 +178,7 @@ class Transfer(Task[TransferRecipe]):
             f"{values['protocol']}, tested: {', '.join(tested)}; windows of {values['windows']}; "
             f"people in source and target: {values['shared_people']}"
         )
-        task = f"{len(classes)} activities across data sets, {classes[0]} to {classes[-1]}"
+        task = f"{len(classes)} classes across data sets, {classes[0]} to {classes[-1]}"
         of = {f"mean over {len(each)} transfers": values["means"]}
         if values["protocol"] == "leave-one-set-out":
             of |= {one["name"]: values["methods"][one["name"]] for one in each}

@@ -18,6 +18,7 @@ from imuscribe.recipes.transfer import SetConfig, TransferRecipe
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.readers.parquet import save
 from imuscribe.signals.recording import ACC, GYRO, Recording
+from imuscribe.signals.simulate import SimulateConfig, simulate
 
 SPELT = {"walking": "walking", "upstairs": "upstairs", "still": "sitting"}
 STEPS = {"walking": (2.0, 4.0), "upstairs": (1.4, 2.0), "still": (0.0, 0.0)}
@@ -280,3 +281,40 @@ def test_the_packaged_recipes_differ_in_who_teaches_whom_alone():
     same = {"name": "x", "protocol": "pairs"}
     assert pairs.model_copy(update=same) == out.model_copy(update=same)
     assert pairs.tested == ("hapt", "pdiot_respeck", "pdiot_thingy", "mobifall")
+
+
+def test_letters_are_read_across_sets_that_write_them_small_or_large(tmp_path):
+    for name, seed in (("one", 0), ("two", 1)):
+        config = SimulateConfig(people=2, labels="A-D", cases=("3d",), repetitions=3, seed=seed)
+        written = simulate(config)
+        if name == "two":  # called by small letters, and by other people
+            written = [
+                rec.replace(label=rec.label.lower(), subject=f"q-{rec.subject}") for rec in written
+            ]
+        save(written, tmp_path / f"{name}.parquet")
+    values = {
+        "name": "letters",
+        "protocol": "leave-one-set-out",
+        "sets": {"one": "one.parquet", "two": "two.parquet"},
+        "data_folder": str(tmp_path),
+        "classes": "A-D",
+        "frame": {"heading": "session"},
+        "clean": {"rate": 50, "trim": True},
+        "windows": {"seconds": 10, "stride": 10, "last": "drop", "short": "keep"},
+        "evaluate": {"methods": ["dtw-1nn"], "signals": "movement", "bootstrap": 20},
+        "out": str(tmp_path / "runs"),
+    }
+    recipe = TransferRecipe.parse(values)
+    assert recipe.classes == ("A", "B", "C", "D")
+    found = json.loads((run(recipe, "t", False) / "metrics.json").read_text())
+    assert [
+        one["n"]
+        for one in (
+            found["methods"][f"others to {name}"]["dtw-1nn"]["f1"] for name in ("one", "two")
+        )
+    ] == [24, 24]
+    assert found["means"]["dtw-1nn"]["accuracy"]["value"] > 0.5
+
+
+def test_settings_for_letters_leave_what_names_a_result_as_it_was(folder, tmp_path):
+    assert "frame" not in recipe(folder, tmp_path).model_dump(mode="json")

@@ -1,0 +1,1 @@
+"""Questions about labelled time in plain words, every number computed."""

@@ -35,7 +35,8 @@ def _days(name: str, timeline: Timeline) -> list[date]:
     elif name in ("today", "last"):
         found = [covered[-1]]
     elif name == "yesterday":
-        found = [day for day in covered if day == covered[-1] - timedelta(days=1)]
+        before = covered[-1] - timedelta(days=len(covered) > 1)  # a single day may be called so
+        found = [day for day in covered if day == before]
     elif name == "first":
         found = [covered[0]]
     elif name in WEEKDAYS or name.removesuffix("s") in WEEKDAYS:

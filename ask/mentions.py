@@ -33,23 +33,26 @@ def table(name: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
-    """Return the stem of a word, irregular forms included."""
-    from nltk.stem.snowball import SnowballStemmer
-
-    word = word.replace("’", "'").removesuffix("'s")
+    """Return what a verb's or noun's forms share: "walks", "walked" and "walking" are ``walk``."""
+    if word == "times":  # most times is often, most time is long
+        return word
+    word = word.removesuffix("'s").removesuffix("'")
     word = table("lexicon.yaml")["irregular"].get(word, word)
-    return str(_stemmer(SnowballStemmer).stem(word))
-
-
-@cache
-def _stemmer(kind: type[Any]) -> Any:
-    return kind("english")
+    if re.search(r"(s|x|z|ch|sh)es$", word) and len(word) > 4:
+        word = word[:-2]
+    elif re.search(r"[^siu]s$", word) and len(word) > 3:
+        word = word[:-3] + "y" if word.endswith("ies") and len(word) > 4 else word[:-1]
+    found = re.fullmatch(r"(.*[aeiouy].*?)ing|(..+[^e])ed", word)
+    if found and len(base := found[1] or found[2]) > 1:
+        word = base[:-1] if re.search(r"([^aeiouylsz])\1$", base) else base
+    return word[:-1] if word.endswith("e") and len(word) > 2 else word
 
 
 def plain(text: str) -> str:
     """Return a text in lower case, contractions written out."""
     text = text.lower().replace("’", "'")
     text = re.sub(r"\bcan't\b", "can not", text)
+    text = re.sub(r"\bat (least|most)\b(?= \w+ (hour|hr|min|sec|time|day|half))", r"at\1", text)
     text = re.sub(r"n't\b", " not", text)
     return re.sub(r"\b(\w+)'(m|re|ve|d|ll)\b", r"\1", text)
 

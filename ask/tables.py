@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPANS = ("start", "end", "label")
+CAPS = (80.0, 105.0)
+"""Seconds by which lines in charts reach beyond what they stand for, at their start and their end:
+what durations, starts and ends in the answers of 45 of SensorQA's people come to."""
+GAP = 360.0
+"""Seconds between lines of a chart that the same people still count as one session."""
 CHARTS = ("days", "labels", "day", "label", "start", "end")
 
 
@@ -75,10 +80,13 @@ def chosen(timelines: dict[str, Timeline], user: str | None) -> Timeline:
     raise InputError(f"--user '{user}': {nearest(user, timelines)}")
 
 
-def chart(row: Any, gap: float = 0.0) -> Timeline:
-    """Return the timeline of one chart: a row with days, labels and lists of spans."""
+def chart(row: Any, gap: float = GAP, caps: tuple[float, float] = CAPS) -> Timeline:
+    """Return the timeline of one chart: a row with days, labels and lists of spans.
+
+    `caps` are the seconds taken off the start and the end of each span.
+    """
     return timeline_of(
-        _chart_spans(row), list(row["labels"]), [date.fromisoformat(d) for d in row["days"]], gap
+        _chart_spans(row, caps), list(row["labels"]), [date.fromisoformat(d) for d in row["days"]], gap
     )
 
 
@@ -98,9 +106,13 @@ def _of_charts(rows: pd.DataFrame, gap: float) -> Timeline:
     return timeline_of(merged, [*labels], sorted(days), gap)
 
 
-def _chart_spans(row: Any) -> Iterator[tuple[datetime, datetime, str, float]]:
+def _chart_spans(
+    row: Any, caps: tuple[float, float] = CAPS
+) -> Iterator[tuple[datetime, datetime, str, float]]:
     for day, label, start, end in zip(*(row[x] for x in CHARTS[2:]), strict=True):
         midnight = datetime.fromisoformat(day)
+        share = min(1.0, max(0.0, float(end - start) - 1) / max(1.0, sum(caps)))
+        start, end = float(start) + caps[0] * share, float(end) - caps[1] * share
         yield (
             midnight + timedelta(seconds=float(start)),
             midnight + timedelta(seconds=float(end)),

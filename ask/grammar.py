@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from imuscribe.ask.mentions import Vocabulary, plain, slotted, stem, table, vocabulary, words_of
+from imuscribe.ask.mentions import Vocabulary, named, plain, slotted, stem, table, vocabulary, words_of
 from imuscribe.ask.query import Query
 from imuscribe.ask.result import CannotTell
 from imuscribe.ask.times import AMOUNT, COUNT, DAYS, OTHER_PARTS, Times, find_times, spelt
@@ -87,8 +87,9 @@ def skeleton(question: str, known: Vocabulary) -> Skeleton:
     fillers, joints = _fillers()
     stems = [x if x[0] == "<" else stem(x) for x in words if x not in joints]
     heard = _headed(stems, known)
-    tokens, slots = slotted(heard, known)
-    left = [x for x in tokens if x not in fillers]
+    kept = [x for x in named(heard, known) if x == "," or x not in fillers]
+    left, slots = slotted(kept)
+    left = [x for x in left if x != ","]
     if not _ASKING & {*left} and _AUXILIARIES & {*stems}:
         left.insert(0, "yn")
     return Skeleton(tuple(left), tuple(slots), times)
@@ -255,3 +256,10 @@ def _headed(stems: Sequence[str], known: Vocabulary) -> list[str]:
             found.append(stems[at])
             at += 1
     return found
+
+
+@cache
+def known_stems() -> frozenset[str]:
+    """Return every token that a skeleton of the table may hold, and those that narrow one down."""
+    tokens = {token for skeleton in _index() for token in skeleton}
+    return frozenset(tokens | {*_MODIFIERS})

@@ -34,7 +34,7 @@ def table(name: str) -> dict[str, Any]:
 @lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
     """Return what a verb's or noun's forms share: "walks", "walked" and "walking" are ``walk``."""
-    if word == "times":  # most times is often, most time is long
+    if word in ("times", "days"):  # most times is often, most time is long
         return word
     word = word.removesuffix("'s").removesuffix("'")
     word = table("lexicon.yaml")["irregular"].get(word, word)
@@ -71,7 +71,10 @@ def stems_of(text: str) -> Stems:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What the labels of a data set may be called: stems → labels; several if it isn't clear."""
+    """What labels may be called: stems → labels, several if it isn't clear.
+
+    Familiar labels that a data set lacks are known too, so that a question about one says so.
+    """
 
     labels: tuple[str, ...]
     names: Mapping[Stems, tuple[str, ...]]
@@ -84,9 +87,14 @@ class Vocabulary:
         return None
 
     def group(self, name: str) -> tuple[str, ...]:
-        """Return the labels of a group, such as places."""
-        members = {stems_of(member) for member in table("lexicon.yaml")["groups"][name]}
-        return tuple(label for label in self.labels if stems_of(label) in members)
+        """Return the labels of a group: ``place``, ``company``, ``sleep`` or ``activity``."""
+        groups = table("lexicon.yaml")["groups"]
+        if name == "activity":  # what is neither a place nor company, where there is any
+            aside = {*self.group("place"), *self.group("company")}
+            return tuple(x for x in self.labels if x not in aside) or self.labels
+        members = [stems_of(member) for member in groups[name]]
+        found = (label for label in self.labels if stems_of(label) in members)
+        return tuple(sorted(found, key=lambda label: members.index(stems_of(label))))
 
 
 @lru_cache(maxsize=500)
@@ -104,12 +112,39 @@ def vocabulary(labels: tuple[str, ...]) -> Vocabulary:
             if mine[0] in family:
                 for name in family:
                     other.setdefault(name, {})[label] = None
-    names = other | own  # a label's whole name is never another one's
+    lacking: dict[Stems, dict[str, None]] = {}
+    for kind, family in zip(table("lexicon.yaml")["same"], families, strict=True):
+        for name in family:
+            lacking.setdefault(name, {})[kind[0].capitalize()] = None
+    names = lacking | other | own  # a label's whole name is never another one's
     return Vocabulary(labels, {name: tuple(found) for name, found in names.items() if name})
 
 
-def slotted(stems: Sequence[str], known: Vocabulary) -> tuple[list[str], list[tuple[str, ...]]]:
-    """Put slots where stems name labels.
+Token = str | tuple[str, ...]
+"""A stem, or the labels that a name stands for."""
+
+
+def named(stems: Sequence[str], known: Vocabulary) -> list[Token]:
+    """Put labels where stems name them; `CannotTell` if a name may be one of several."""
+    found: list[Token] = []
+    at = 0
+    while at < len(stems):
+        name = known.find(stems, at)
+        if name is None:
+            found.append(stems[at])
+            at += 1
+            continue
+        end, labels = name
+        if len(labels) > 1:
+            called = " ".join(stems[at:end])
+            raise CannotTell(f"'{called}' may be {' or '.join(map(repr, labels))}: which one?")
+        found.append(labels)
+        at = end
+    return found
+
+
+def slotted(found: Sequence[Token]) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Put slots in place of labels.
 
     Returns
     -------
@@ -117,26 +152,7 @@ def slotted(stems: Sequence[str], known: Vocabulary) -> tuple[list[str], list[tu
         ``L`` for a label, ``LorL`` and ``LandL`` for lists of them; every other stem as it is.
     slots : list of tuple of str
         The labels of each slot, in order.
-
-    Raises
-    ------
-    CannotTell
-        If a name may be one of several labels.
     """
-    found: list[str | tuple[str, ...]] = []
-    at = 0
-    while at < len(stems):
-        named = known.find(stems, at)
-        if named is None:
-            found.append(stems[at])
-            at += 1
-            continue
-        end, labels = named
-        if len(labels) > 1:
-            called = " ".join(stems[at:end])
-            raise CannotTell(f"'{called}' may be {' or '.join(map(repr, labels))}: which one?")
-        found.append(labels)
-        at = end
     tokens: list[str] = []
     slots: list[tuple[str, ...]] = []
     at = 0
@@ -156,9 +172,7 @@ def slotted(stems: Sequence[str], known: Vocabulary) -> tuple[list[str], list[tu
     return tokens, slots
 
 
-def _listed(
-    found: Sequence[str | tuple[str, ...]], at: int
-) -> tuple[str, tuple[str, ...], int] | None:
+def _listed(found: Sequence[Token], at: int) -> tuple[str, tuple[str, ...], int] | None:
     """Return how a list goes on: its joint, the next labels, and where they end."""
     joint, i = "", at
     while i < len(found) and found[i] in (",", "or", "and"):

@@ -15,7 +15,7 @@ from datetime import date
 
 from imuscribe.ask.answer import worded
 from imuscribe.ask.days import days_of
-from imuscribe.ask.mentions import plain, slotted, stem, table, vocabulary, words_of
+from imuscribe.ask.mentions import named, plain, slotted, stem, table, vocabulary, words_of
 from imuscribe.ask.query import WEEKDAYS, Query
 from imuscribe.ask.result import CannotTell, Result
 from imuscribe.ask.times import find_times, spelt
@@ -58,6 +58,8 @@ def agrees(short: Sequence[str], result: Result, query: Query, timeline: Timelin
     text = normal(", ".join(said))
     words = {*re.findall(r"[a-z0-9']+", text)}
     if result.kind == "yesno":
+        if query.compare in (">", ">=", "<", "<=") and (side := _side(text)):
+            return "exact" if (side == query.compare[0]) == bool(result.value) else ""
         first = normal(said[0]).split()[:1]
         yes, no = bool({*first} & _YES), bool({*first} & _NO)
         return "exact" if (yes or no) and yes == bool(result.value) and yes != no else ""
@@ -83,6 +85,13 @@ def agrees(short: Sequence[str], result: Result, query: Query, timeline: Timelin
             return "" if "" in both else "near" if "near" in both else "exact"
         return _moment(times[0], start) if len(times) == 1 else ""
     return "exact" if text == normal(worded(result, query, timeline)) else ""
+
+
+def _side(text: str) -> str:
+    """Return ``<`` for "under an hour", ``>`` for "more than an hour", or nothing."""
+    if re.search(r"\b(less|under|below|shorter|fewer)\b", text):
+        return "<"
+    return ">" if re.search(r"\b(more|over|above|longer)\b", text) else ""
 
 
 def _near(said: float, value: float, step: float) -> str:
@@ -194,11 +203,11 @@ def _labels(text: str, query: Query, timeline: Timeline) -> set[str]:
     stems = [stem(word) for word in words_of(text) if word not in _joints()]
     try:
         # Who compares two labels means one of them by a word that others share.
-        return {x for slot in slotted(stems, vocabulary(timeline.labels))[1] for x in slot}
+        return {x for slot in slotted(named(stems, vocabulary(timeline.labels)))[1] for x in slot}
     except CannotTell:
         known = vocabulary(query.labels or timeline.labels)
         try:
-            return {x for slot in slotted(stems, known)[1] for x in slot}
+            return {x for slot in slotted(named(stems, known))[1] for x in slot}
         except CannotTell:
             return set()
 
@@ -219,7 +228,7 @@ def _same_days(text: str, result: Result, timeline: Timeline) -> bool:
     """Whether an answer names the days of a result; a date beside a weekday wins over it."""
     wanted = [date.fromisoformat(day) for day in result.value]
     found: set[date] = set()
-    for piece in re.split(r",(?! *\w* ?\d)| and |;", text):
+    for piece in re.split(r",| and |;", text):
         named = []
         for name in _words_of_days(piece):
             several = f"{name}s" if name in WEEKDAYS else name

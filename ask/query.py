@@ -149,23 +149,43 @@ def clock(time: str) -> float:
     return float(sum(part * 60**i for part, i in zip(parts, (2, 1, 0), strict=False)))
 
 
-def json_schema(labels: Sequence[str]) -> dict[str, Any]:
-    """Return the JSON schema of queries about a timeline with these labels.
+CANNOT = ("not in this data", "not a question about it")
+"""What a parser says instead of a query."""
 
-    It is what decoding is constrained to: a label that the data lacks cannot be written.
+
+def json_schema(labels: Sequence[str]) -> dict[str, Any]:
+    """Return the JSON schema of what a parser may say about data with these labels.
+
+    Decoding is constrained to it: ``{"query": …}``, in which no label can be written that the data
+    lacks, or ``{"cannot": …}``.
     """
     schema: dict[str, Any] = Query.model_json_schema()
+    parts = schema.pop("$defs")
     label = {"type": "string", "enum": list(labels)}
-    fields, when = schema["properties"], schema["$defs"]["When"]["properties"]
+    fields, when = schema["properties"], parts["When"]["properties"]
     for name in ("labels", "during", "without"):
         fields[name]["items"] = label
     for name in ("before", "after"):
         when[name] = {"type": "string", "enum": ["", *labels]}
     for name in ("since", "until"):
-        when[name]["pattern"] = r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$"
+        when[name]["pattern"] = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)?$"
     day = "|".join([*WEEKDAYS, *(f"{name}s" for name in WEEKDAYS), *_NAMED[7:]])
-    when["days"]["items"] = {"type": "string", "pattern": rf"^({day}|([0-9]{{4}}-)?([0-9]{{2}}-)?[0-9]{{1,2}})$"}  # fmt: skip  # noqa: E501
-    return schema
+    dates = "([0-9]{4}-)?([0-9]{2}-)?[0-9]{1,2}"
+    when["days"]["items"] = {"type": "string", "pattern": f"^({day}|{dates})$"}
+    cannot = {"type": "string", "enum": list(CANNOT)}
+    return {
+        "$defs": parts | {"Query": schema},
+        "anyOf": [_only("query", {"$ref": "#/$defs/Query"}), _only("cannot", cannot)],
+    }
+
+
+def _only(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {name: schema},
+        "required": [name],
+        "additionalProperties": False,
+    }
 
 
 def _date(text: str) -> bool:

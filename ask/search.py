@@ -47,6 +47,10 @@ _FITS = {
 """What a head may be answered by: a kind of result, or what groups the names are of."""
 
 
+_JOINTS = {"LorL", "or", "than", "<morethan>", "days", "<everytime>", "<everyday>"}
+"""Words that let a question of the form of yes or no be answered by a name."""
+
+
 @dataclass(frozen=True)
 class Found:
     """What the search found for one question."""
@@ -153,8 +157,8 @@ def _fits(taken: Skeleton, query: Query, result: Result) -> bool:
         return any(kinds & several for several in allowed)
     if result.kind == "yesno":
         return True
-    # "Did I walk or sit more?" asks for one of them.
-    compared = taken.times.among or any("orL" in token or token == "or" for token in taken.tokens)
+    # "Did I walk or sit more?" asks for one of them, "were there days" for days.
+    compared = taken.times.among or _JOINTS & {*taken.tokens}
     return result.kind == "names" and bool(compared)
 
 

@@ -28,7 +28,8 @@ _MEASURES = {
 _PICKS = {
     "most": "most {m}", "least": "least {m}", "list": "all with any", "count": "number with any",
     "every": "whether all have any", "order": "by {m}", "each": "{m} of each", "sum": "{m}, summed",
-    "mean": "mean {m}", "max": "largest {m}", "min": "smallest {m}", "difference": "difference of {m}",
+    "mean": "mean {m}", "max": "largest {m}", "min": "smallest {m}",
+    "difference": "difference of {m}",
 }  # fmt: skip
 _COMPARE = {">": "more than", ">=": "at least", "<": "less than", "<=": "at most", "=": "exactly"}
 _SHOWN = 20
@@ -105,7 +106,9 @@ def worded(result: Result, query: Query, timeline: Timeline) -> str:
             return "every day"
         return _joined([_name(name, query, timeline) for name in names])
     if result.kind == "spans":
-        return _joined([said_piece(piece, timeline, short=True) for piece in result.value]) or "never"
+        return (
+            _joined([said_piece(piece, timeline, short=True) for piece in result.value]) or "never"
+        )
     if result.kind == "each":
         measured = result.measured
         return ", ".join(

@@ -17,8 +17,8 @@ from imuscribe.signals.recording import Recording
 
 KINDS: dict[str, Kind] = {
     "total": "duration", "longest": "duration", "shortest": "duration", "share": "share",
-    "sessions": "count",
-} | dict.fromkeys(CLOCK, "clock") | dict.fromkeys(SIGNAL, "number")  # fmt: skip
+    "sessions": "count", **{name: "clock" for name in CLOCK}, **{name: "number" for name in SIGNAL},
+}  # fmt: skip
 _EQUAL = 1e-6
 """Seconds; what differs by less is equal."""
 
@@ -58,9 +58,7 @@ def execute(query: Query, timeline: Timeline, recording: Recording | None = None
         if not values:
             return found
         last = len(values) - 1
-        return replace(
-            found, low=values[round(0.05 * last)], high=values[round(0.95 * last)]
-        )
+        return replace(found, low=values[round(0.05 * last)], high=values[round(0.95 * last)])
     same = sum(value == found.value for value in others) / len(others)
     return replace(found, agreement=same)
 
@@ -152,7 +150,10 @@ def _groups(
         return [group("", intersect(pieces, [each]), [each]) for each in sessions]
     if query.by == "day" and query.among:
         times = [
-            (name, [(timeline.begin(d), timeline.begin(d) + DAY) for d in days_of([name], timeline)])
+            (
+                name,
+                [(timeline.begin(d), timeline.begin(d) + DAY) for d in days_of([name], timeline)],
+            )
             for name in query.among
         ]
         return [group(n, pieces, intersect(whole, at), at[0][0]) for n, at in times]
@@ -205,13 +206,14 @@ def _passes(query: Query, group: _Group) -> bool:
         return False
     if query.measure in CLOCK:
         value %= DAY
-    return {
+    passing: dict[str, bool] = {
         ">": value > amount + _EQUAL,
         ">=": value >= amount - _EQUAL,
         "<": value < amount - _EQUAL,
         "<=": value <= amount + _EQUAL,
         "=": abs(value - amount) <= _EQUAL,
-    }[query.compare]
+    }
+    return passing[query.compare]
 
 
 def _picked(query: Query, groups: list[_Group], timeline: Timeline) -> Result:
@@ -254,10 +256,11 @@ def _picked(query: Query, groups: list[_Group], timeline: Timeline) -> Result:
     values = [group.value for group in held]
     if not values:
         return result(kind, None)
-    whole = {"sum": sum, "max": max, "min": min, "mean": lambda v: sum(v) / len(v)}[query.pick]
     if query.pick == "mean" and kind == "count":
         kind, unit = "number", "times"
-    return result(kind, whole(values))
+    if query.pick in ("sum", "mean"):
+        return result(kind, sum(values) / (len(values) if query.pick == "mean" else 1))
+    return result(kind, max(values) if query.pick == "max" else min(values))
 
 
 def _extreme(query: Query, groups: list[_Group], result: Any) -> Result:

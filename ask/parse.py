@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,11 +17,11 @@ from pydantic import ValidationError
 
 from imuscribe.ask.answer import Answer, answer, cannot, described
 from imuscribe.ask.days import day_name
-from imuscribe.ask.grammar import Skeleton, filled, known_stems, readings, skeleton
-from imuscribe.ask.mentions import stem, vocabulary, words_of
 from imuscribe.ask.query import CANNOT, Query, json_schema
 from imuscribe.ask.result import CannotTell
 from imuscribe.ask.timeline import Timeline
+from imuscribe.ask.wording.grammar import Skeleton, filled, known_stems, readings, skeleton
+from imuscribe.ask.wording.mentions import stem, vocabulary, words_of
 from imuscribe.prompts.teacher.chat import ChatModel, Request, Unanswered
 from imuscribe.signals.recording import Recording
 
@@ -75,6 +76,8 @@ class WordingParser:
         _check(question)
         known = vocabulary(timeline.labels)
         taken = skeleton(question, known)
+        if len(timeline.days) > 8 and re.search(r"\b(this|last|past) week\b", question, re.I):
+            raise CannotTell("which week is meant: the data holds several, so name the days")
         found = {}
         for reading in readings(taken, len(timeline.days)):
             try:
@@ -151,7 +154,9 @@ def _check(question: str) -> None:
     if not words:
         raise CannotTell("there is no question")
     if len(words) > LONGEST:
-        raise CannotTell(f"the question has {len(words):,} words: ask one thing, in {LONGEST} at most")
+        raise CannotTell(
+            f"the question has {len(words):,} words: ask one thing, in {LONGEST} at most"
+        )
 
 
 def _reason(error: ValidationError) -> str:
@@ -175,7 +180,9 @@ def _not_understood(taken: Skeleton, timeline: Timeline) -> str:
             return f"nothing in this data is called '{word}': {hint}"
     if strange:
         words = ", ".join(f"'{token}'" for token in strange[:5])
-        return f"it isn't clear what is asked; not understood: {words}. Labels are {_some(timeline)}"
+        return (
+            f"it isn't clear what is asked; not understood: {words}. Labels are {_some(timeline)}"
+        )
     return f"it isn't clear what is asked. Try: How long did I …? Labels are {_some(timeline)}"
 
 

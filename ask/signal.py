@@ -69,4 +69,3 @@ def _of_piece(measure: Measure, rec: Recording) -> float | None:
     except InputError:
         return None
     return None if found is None else found.value
-

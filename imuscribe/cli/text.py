@@ -1,4 +1,4 @@
-"""`imuscribe serialize`, `imuscribe interpret` and `imuscribe budget`."""
+"""`imuscribe serialize`, `imuscribe interpret`, `imuscribe budget` and `imuscribe ask`."""
 
 from __future__ import annotations
 
@@ -275,6 +275,65 @@ def budget(
         around = PromptBuilder(reader, labels, config)
     report = fit_budget(recordings, reader, base.format, budget, around, base)
     _show(report, tokenizer, whole=prompt != "none")
+
+
+@command(
+    app,
+    'imuscribe ask days.csv "How long did I walk on Tuesday morning?"',
+    'imuscribe ask sensorqa.parquet --user u32 "Which day was I at home the most?" --plot day.png',
+    'imuscribe ask days.csv "What was I doing at 6:11 on 2015-11-05?" --json',
+    'imuscribe ask walk.parquet "How many times did I stand up?" '
+    "--adapter runs/activities/folds/anna/adapter",
+    'imuscribe ask days.csv "Was I ever outside without walking?" --model qwen3-8b '
+    "--endpoint http://localhost:8000/v1",
+)
+def ask(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="A table of spans (start, end, label; user, confidence), or recordings to be read "
+            "with --adapter."
+        ),
+    ],
+    question: Annotated[str, typer.Argument(help="In English.")],
+    user: Annotated[str | None, typer.Option(help="Whose time, where the data is of many.")] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="Recordings: who reads them, an adapter of activities.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="A server whose model understands the question.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model to ask at that server.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Query, value and evidence too.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw the timeline and the evidence.")] = None,
+) -> None:
+    """Answer a question about labelled time; every number is computed, none is guessed.
+
+    Without a server, questions are understood by a table of wordings, and others are refused.
+    """
+    from imuscribe.ask.data.sources import timeline_and_recording
+    from imuscribe.ask.parse import ModelParser, Parser, response_format
+    from imuscribe.ask.parse import ask as answered
+    from imuscribe.ask.picture import plot_answer
+
+    timeline, recording = timeline_and_recording(data, user, adapter)
+    parser: Parser | None = None
+    if (endpoint is None) != (model is None):
+        raise InputError("--endpoint and --model belong together: give both, or neither")
+    if endpoint is not None:
+        from imuscribe.prompts.teacher.endpoint import Endpoint, EndpointConfig
+
+        fields = {"base_url": endpoint, "model": model, "extra": response_format(timeline)}
+        parser = ModelParser(Endpoint(EndpointConfig.parse(fields, "--endpoint")))
+    found = answered(question, timeline, parser, recording)
+    if plot is not None:
+        plot_answer(timeline, found, plot)
+    if as_json:
+        typer.echo(json.dumps(found.told(), ensure_ascii=False))
+        return
+    typer.echo(found.short)
+    for line in (found.sentence, *found.evidence):
+        typer.echo(f"  {line}")
 
 
 def _config(format: str, options: dict[str, Any], stats: bool) -> TextConfig:

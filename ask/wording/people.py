@@ -15,18 +15,23 @@ from datetime import date
 
 from imuscribe.ask.answer import worded
 from imuscribe.ask.days import days_of
-from imuscribe.ask.mentions import named, plain, slotted, stem, table, vocabulary, words_of
 from imuscribe.ask.query import WEEKDAYS, Query
 from imuscribe.ask.result import CannotTell, Result
-from imuscribe.ask.times import find_times, spelt
 from imuscribe.ask.timeline import DAY, Timeline
+from imuscribe.ask.wording.mentions import named, plain, slotted, stem, table, vocabulary, words_of
+from imuscribe.ask.wording.times import find_times, spelt
 
 NEAR = 0.05
 """Share that a duration may be off to count as near."""
 _MINUTES = 5 * 60.0
 """Seconds that a clock time may be off to count as near."""
-_NEVER = frozenset(("never", "none", "no", "not", "didn't", "nothing", "zero", "0", "nobody", "nowhere"))
-_YES, _NO = frozenset(("yes", "yeah", "true")), frozenset(("no", "nope", "never", "false", "none", "not"))
+_NEVER = frozenset(
+    ("never", "none", "no", "not", "didn't", "nothing", "zero", "0", "nobody", "nowhere")
+)
+_YES, _NO = (
+    frozenset(("yes", "yeah", "true")),
+    frozenset(("no", "nope", "never", "false", "none", "not")),
+)
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
 
@@ -131,7 +136,9 @@ def seconds_of(text: str) -> tuple[float, float] | None:
     clock = re.fullmatch(r"\s*(\d{1,2}):(\d\d)\s*", text)
     if clock:
         return 3600.0 * int(clock[1]) + 60.0 * int(clock[2]), 60.0
-    found = re.findall(r"(half an?|an?|\d+(?:\.\d+)?) ?(h|m|s)(?:ours?|rs?|inutes?|ins?|econds?|ecs?)?\b", text)
+    found = re.findall(
+        r"(half an?|an?|\d+(?:\.\d+)?) ?(h|m|s)(?:ours?|rs?|inutes?|ins?|econds?|ecs?)?\b", text
+    )
     if not found:
         return None
     total = 0.0
@@ -190,12 +197,18 @@ def _names(said: Sequence[str], result: Result, query: Query, timeline: Timeline
             return "exact"
         return "exact" if _same_days(text, result, timeline) else ""
     elif query.by == "hour":
-        return "exact" if any(f"{t // 3600:02.0f}:00" == result.value[0] for t in _clocks(text)) else ""
+        return (
+            "exact"
+            if any(f"{t // 3600:02.0f}:00" == result.value[0] for t in _clocks(text))
+            else ""
+        )
     elif query.by == "day":
         named = {_day_word(name) for name in _words_of_days(text)}
         return "exact" if named == {_day_word(name) for name in result.value} else ""
     else:
-        named = {word.removesuffix("s") for word in words_of(text)} & {name for name, _ in result.groups}
+        named = {word.removesuffix("s") for word in words_of(text)} & {
+            name for name, _ in result.groups
+        }
     return "exact" if named == {*result.value} else ""
 
 
@@ -218,7 +231,11 @@ def _joints() -> frozenset[str]:
 
 def _words_of_days(text: str) -> list[str]:
     try:
-        found = find_times(" ".join(re.sub(r"\bsat\b", "saturday", re.sub(r"\bsun\b", "sunday", plain(text))).split()))
+        found = find_times(
+            " ".join(
+                re.sub(r"\bsat\b", "saturday", re.sub(r"\bsun\b", "sunday", plain(text))).split()
+            )
+        )
     except CannotTell:
         return []
     return [*found.days, *found.among]
@@ -246,5 +263,3 @@ def _same_days(text: str, result: Result, timeline: Timeline) -> bool:
 
 def _day_word(name: str) -> str:
     return name.lower().removesuffix("s")
-
-

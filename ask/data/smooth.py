@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ Float = NDArray[np.float64]
 
 def from_windows(
     starts: Sequence[float] | Float,
-    log_probs: NDArray[np.floating],  # type: ignore[type-arg]
+    log_probs: NDArray[np.floating[Any]],
     labels: Sequence[str],
     stride: float,
     stay: float = 30.0,
@@ -53,11 +55,12 @@ def from_windows(
     InputError
         If shapes disagree or there is no window.
     """
-    log_probs, at = np.asarray(log_probs, dtype=np.float64), np.asarray(starts, dtype=np.float64)
-    if log_probs.shape != (len(at), len(labels)) or not len(at):
+    logs: Float = np.asarray(log_probs, dtype=np.float64)
+    at: Float = np.asarray(starts, dtype=np.float64)
+    if logs.shape != (len(at), len(labels)) or not len(at):
         raise InputError(
             f"windows: {len(at)} starts, {len(labels)} labels and probabilities of shape "
-            f"{log_probs.shape} disagree: need (n_windows, n_labels), and at least one window"
+            f"{logs.shape} disagree: need (n_windows, n_labels), and at least one window"
         )
     change = 1 - np.exp(-stride / stay) if len(labels) > 1 else 0.0
     moves = np.full((len(labels), len(labels)), change / max(1, len(labels) - 1))
@@ -69,8 +72,8 @@ def from_windows(
     with np.errstate(divide="ignore"):
         log_moves = np.log(moves)
     for run in runs:
-        paths[0, run] = _likeliest(log_probs[run], log_moves)
-        forward, sureness[run] = _posterior(np.exp(log_probs[run]), moves)
+        paths[0, run] = _likeliest(logs[run], log_moves)
+        forward, sureness[run] = _posterior(np.exp(logs[run]), moves)
         paths[1:, run] = _drawn(forward, moves, samples, rng)
     made = [_timeline(path, at, runs, labels, stride, sureness, like) for path in paths]
     return Timeline(
@@ -142,9 +145,7 @@ def _posterior(probs: Float, moves: Float) -> tuple[Float, Float]:
     return forward, whole / whole.sum(axis=1, keepdims=True)
 
 
-def _drawn(
-    forward: Float, moves: Float, n: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _drawn(forward: Float, moves: Float, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw paths from the posterior, backwards, shape (n, n_windows)."""
     paths = np.empty((n, len(forward)), dtype=np.int64)
     weights = np.repeat(forward[-1:], n, axis=0)
@@ -175,4 +176,4 @@ def _timeline(
     return Timeline(tuple(spans), tuple(labels), template.days, template.dated, stride)
 
 
-_NO_DAY = np.datetime64("1970-01-01").item()
+_NO_DAY = date(1970, 1, 1)

@@ -1,4 +1,4 @@
-"""The table of wordings, read in both directions: questions are drawn from it, and understood by it.
+"""The table of wordings, in both directions: questions are drawn from it, and understood by it.
 
 A question becomes a skeleton: heads such as ``<howlong>``, slots for labels, days and amounts, and
 the stems that are left when words that change nothing are dropped. It is understood if a wording
@@ -15,17 +15,34 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from imuscribe.ask.mentions import Vocabulary, named, plain, slotted, stem, table, vocabulary, words_of
 from imuscribe.ask.query import Query
 from imuscribe.ask.result import CannotTell
-from imuscribe.ask.times import AMOUNT, COUNT, DAYS, OTHER_PARTS, Times, find_times, spelt
+from imuscribe.ask.wording.mentions import (
+    Vocabulary,
+    named,
+    plain,
+    slotted,
+    stem,
+    table,
+    vocabulary,
+    words_of,
+)
+from imuscribe.ask.wording.times import AMOUNT, COUNT, DAYS, OTHER_PARTS, Times, find_times, spelt
 
 _ASKING = frozenset(
     f"<{head}>"
     for head in (
-        "howlong howmany howoften howmanydays whichday whattime whatpart whathour when who where what "
-        "howmanyactivities share"
-    ).split()
+        *(
+            "howlong",
+            "howmany",
+            "howoften",
+            "howmanydays",
+            "howmanyactivities",
+            "whichday",
+            "share",
+        ),
+        *("whattime", "whatpart", "whathour", "when", "who", "where", "what"),
+    )
 )
 """Heads of questions that are not answered by yes or no."""
 _AUXILIARIES = frozenset(map(stem, ("did", "was", "have", "can", "could")))
@@ -82,12 +99,18 @@ def heads() -> Mapping[str, Sequence[str]]:
 
 def skeleton(question: str, known: Vocabulary) -> Skeleton:
     """Take a question apart; `CannotTell` where a name or a time in it isn't clear."""
-    times = find_times(spelt(" ".join(plain(question).split())))
+    text = " ".join(plain(question).split())
+    aside = {i: label for i, label in enumerate(known.labels) if _like_time(label)}
+    for i, label in sorted(aside.items(), key=lambda item: -len(item[1])):
+        text = re.sub(rf"(?<!\w){re.escape(plain(label))}(?!\w)", f"<label{i}>", text)
+    times = find_times(spelt(text))
     words = words_of(times.text)
     fillers, joints = _fillers()
     stems = [x if x[0] == "<" else stem(x) for x in words if x not in joints]
     heard = _headed(stems, known)
-    kept = [x for x in named(heard, known) if x == "," or x not in fillers]
+    names = {f"<label{i}>": (label,) for i, label in aside.items()}
+    found = [names.get(x, x) if isinstance(x, str) else x for x in named(heard, known)]
+    kept = [x for x in found if x == "," or x not in fillers]
     left, slots = slotted(kept)
     left = [x for x in left if x != ","]
     if not _ASKING & {*left} and _AUXILIARIES & {*stems}:
@@ -113,12 +136,40 @@ def readings(found: Skeleton, days: int) -> list[Reading]:
 
 def filled(reading: Reading, known: Vocabulary) -> Query:
     """Return the query of a reading; `CannotTell` where the data has no label of a group."""
-    found, times = reading.skeleton, reading.skeleton.times
-    slot = [found.slots[i] for i in reading.order]
+    taken = reading.skeleton
+    modifiers = [(name, taken.slots[i]) for name, i in reading.modifiers]
+    slots = [taken.slots[i] for i in reading.order]
+    return fill(reading.rule.query, slots, modifiers, taken.times, known)
+
+
+def fill(
+    template: Mapping[str, Any],
+    slots: Sequence[tuple[str, ...]],
+    modifiers: Sequence[tuple[str, tuple[str, ...]]],
+    times: Times,
+    known: Vocabulary,
+) -> Query:
+    """Return a rule's query with its slots filled.
+
+    Parameters
+    ----------
+    template : mapping
+        As `Rule.query`.
+    slots : sequence of tuple of str
+        Labels of slot 1, 2, …
+    modifiers : sequence of (str, tuple of str)
+        ``during``, ``without``, ``before`` or ``after``, and its labels.
+    times, known : Times, Vocabulary
+
+    Raises
+    ------
+    CannotTell
+        If the data has no label of a group.
+    """
 
     def labels(value: Any) -> tuple[str, ...]:
         if isinstance(value, int):
-            return slot[value - 1]
+            return slots[value - 1]
         if isinstance(value, str):
             group = known.group(value)
             if not group:
@@ -126,23 +177,23 @@ def filled(reading: Reading, known: Vocabulary) -> Query:
             return group[:1] if value == "sleep" else group
         return tuple(name for item in value for name in labels(item))
 
-    fields = dict(reading.rule.query)
+    fields = dict(template)
     for name in ("labels", "during", "without"):
         if name in fields:
             fields[name] = labels(fields[name])
     if "expect" in fields:
-        fields["expect"] = slot[fields["expect"] - 1][0]
+        fields["expect"] = labels(fields["expect"])[0]
     if "among" in fields:
         fields["among"] = times.among
     if fields.get("compare") and "amount" not in fields:
         fields["amount"] = times.amount
     when = times.when.model_dump(exclude_defaults=True)
     when |= {name: labels(value)[0] for name, value in dict(fields.get("when", {})).items()}
-    for name, i in reading.modifiers:
+    for name, narrowing in modifiers:
         if name in ("before", "after"):
-            when[name] = found.slots[i][0]
+            when[name] = narrowing[0]
         else:
-            fields[name] = (*fields.get(name, ()), *found.slots[i])
+            fields[name] = (*fields.get(name, ()), *narrowing)
     return Query.model_validate({**fields, "when": when})
 
 
@@ -217,6 +268,16 @@ def _without_modifiers(
         slot += 1
     if modifiers:
         yield tuple(left), slots, tuple(modifiers)
+
+
+@cache
+def _like_time(label: str) -> bool:
+    """Whether a label, such as "Night shift", would be taken for a time."""
+    text = " ".join(plain(label).split())
+    try:
+        return find_times(spelt(text)).text != text
+    except CannotTell:
+        return True
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Which queries answer a question as a person did: execution-guided search, and training rows of it.
+"""Which queries answer a question as a person did: a search guided by execution, for training.
 
 People's questions come with answers but without queries. Every query template of the wordings is
 filled with what the question names, executed, and compared with the person's answer; what agrees
@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -20,12 +21,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from imuscribe.ask.execute import execute
-from imuscribe.ask.grammar import Skeleton, filled, readings, rules, skeleton
-from imuscribe.ask.mentions import Vocabulary, vocabulary
-from imuscribe.ask.people import agrees
 from imuscribe.ask.query import Query
 from imuscribe.ask.result import CannotTell, Result
 from imuscribe.ask.timeline import Timeline
+from imuscribe.ask.wording.grammar import Skeleton, fill, filled, readings, rules, skeleton
+from imuscribe.ask.wording.mentions import Vocabulary, vocabulary
+from imuscribe.ask.wording.people import agrees
 
 _CLOCKS = {"clock", "spans", "part", "hour", "day"}
 _FITS = {
@@ -49,6 +50,10 @@ _FITS = {
 
 _JOINTS = {"LorL", "or", "than", "<morethan>", "days", "<everytime>", "<everyday>"}
 """Words that let a question of the form of yes or no be answered by a name."""
+
+
+_MODIFIERS = ("during", "without", "before", "after")
+Labels = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -112,19 +117,18 @@ def search(question: str, short: Sequence[str], timeline: Timeline, guided: bool
 
 def candidates(taken: Skeleton, known: Vocabulary) -> Iterator[Query]:
     """Yield every query that a template makes of what a question names."""
-    slots, times = taken.slots, taken.times
-    when = times.when.model_dump(exclude_defaults=True)
-    labels = tuple(dict.fromkeys(label for slot in slots for label in slot))
+    times = taken.times
+    labels = tuple(dict.fromkeys(label for slot in taken.slots for label in slot))
     for template in _templates():
         if ("among" in template) != bool(times.among):
             continue
         if template.get("compare") and "amount" not in template and not times.amount:
             continue
-        for one, two, rest in _divided(labels, template):
-            for modifier in _modified(rest):
-                query = _fill(template, one, two, modifier, taken, known, when)
-                if query is not None:
-                    yield query
+        for slots, rest in _divided(labels, template):
+            for name in _MODIFIERS if rest else ("",):
+                with suppress(CannotTell, ValidationError):
+                    modifiers = [(name, rest)] if rest else []
+                    yield fill(template, slots, modifiers, times, known)
 
 
 def training_row(question: str, query: Query, labels: Sequence[str], source: str) -> dict[str, Any]:
@@ -168,74 +172,23 @@ def _templates() -> tuple[dict[str, Any], ...]:
     return tuple(seen.values())
 
 
-Labels = tuple[str, ...]
-
-
-def _divided(labels: Labels, template: dict[str, Any]) -> Iterator[tuple[Labels, Labels, Labels]]:
-    """Yield the ways to give labels to the template's slots: first, second, what is left over."""
-    text = json.dumps(template)
-    wants_two = ("[1, 2]" in text or ": 2" in text) and len(labels) >= 2
-    if "[1, 2]" in text or '": 2' in text:
-        if not wants_two:
-            return
+def _divided(labels: Labels, template: dict[str, Any]) -> Iterator[tuple[list[Labels], Labels]]:
+    """Yield the ways to give labels to a template's slots, and what is left over."""
+    used = {number for value in _values(template) for number in value}
+    if 2 in used:
         for one, two in itertools.permutations(labels, 2):
-            yield (one,), (two,), tuple(x for x in labels if x not in (one, two))
-    elif '": 1' in text.replace('"amount": 1', ""):
-        if not labels:
-            return
-        yield labels, (), ()
-        if len(labels) > 1:
-            for one in labels:
-                yield (one,), (), tuple(x for x in labels if x != one)
-    else:
-        yield (), (), labels
+            yield [(one,), (two,)], tuple(x for x in labels if x not in (one, two))
+    elif 1 not in used:
+        yield [], labels
+    elif labels:
+        yield [labels], ()
+        for one in labels if len(labels) > 1 else ():
+            yield [(one,)], tuple(x for x in labels if x != one)
 
 
-def _modified(rest: Labels) -> Iterator[dict[str, Labels]]:
-    """Yield what left-over labels may narrow down."""
-    if not rest:
-        yield {}
-    else:
-        for name in ("during", "without", "before", "after"):
-            yield {name: rest}
-
-
-def _fill(
-    template: dict[str, Any],
-    one: Labels,
-    two: Labels,
-    modifier: dict[str, Labels],
-    taken: Skeleton,
-    known: Vocabulary,
-    when: dict[str, Any],
-) -> Query | None:
-    fields, slot = dict(template), {1: one, 2: two}
-    try:
-        for name in ("labels", "during", "without"):
-            value = fields.get(name)
-            if isinstance(value, int):
-                fields[name] = slot[value]
-            elif isinstance(value, list):
-                fields[name] = tuple(x for i in value for x in slot[i])
-            elif isinstance(value, str):
-                group = known.group(value)
-                if not group:
-                    return None
-                fields[name] = group[:1] if value == "sleep" else group
-        if "expect" in fields:
-            fields["expect"] = slot[fields["expect"]][0]
-        if "among" in fields:
-            fields["among"] = taken.times.among
-        if fields.get("compare") and "amount" not in fields:
-            fields["amount"] = taken.times.amount
-        limits = dict(when)
-        for name, i in dict(fields.get("when", {})).items():
-            limits[name] = slot[i][0]
-        for name, labels in modifier.items():
-            if name in ("before", "after"):
-                limits[name] = labels[0]
-            else:
-                fields[name] = (*fields.get(name, ()), *labels)
-        return Query.model_validate({**fields, "when": limits})
-    except (ValidationError, IndexError):
-        return None
+def _values(template: dict[str, Any]) -> Iterator[list[int]]:
+    """Yield the slots that each field of a template takes its labels from."""
+    for name in ("labels", "during", "without", "when"):
+        value = template.get(name, [])
+        several = [*value.values()] if isinstance(value, dict) else value
+        yield [x for x in (several if isinstance(several, list) else [several]) if x in (1, 2)]

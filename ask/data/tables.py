@@ -58,7 +58,10 @@ def read_timelines(path: AnyPath, gap: float = 0.0) -> dict[str, Timeline]:
         return {str(user): _of_charts(rows, gap) for user, rows in table.groupby("user")}
     found = {}
     for user, rows in table.groupby("user", sort=False):
-        spans = [_span(row, f"{where}, row {i + 1}") for i, row in rows.iterrows()]
+        spans = [
+            _span(row, f"{where}, row {int(i) + 1}")
+            for i, row in zip(rows.index, rows.to_dict("records"), strict=True)
+        ]
         try:
             found[str(user)] = timeline_of(spans, gap=gap)
         except InputError as error:
@@ -86,13 +89,18 @@ def chart(row: Any, gap: float = GAP, caps: tuple[float, float] = CAPS) -> Timel
     `caps` are the seconds taken off the start and the end of each span.
     """
     return timeline_of(
-        _chart_spans(row, caps), list(row["labels"]), [date.fromisoformat(d) for d in row["days"]], gap
+        _chart_spans(row, caps),
+        list(row["labels"]),
+        [date.fromisoformat(d) for d in row["days"]],
+        gap,
     )
 
 
 def _of_charts(rows: pd.DataFrame, gap: float) -> Timeline:
     """Put together what several charts show of one person; the same time may be shown twice."""
-    spans, labels, days = [], {}, set()
+    spans: list[tuple[datetime, datetime, str, float]] = []
+    labels: dict[str, None] = {}
+    days: set[date] = set()
     for _, row in rows.iterrows():
         spans += [*_chart_spans(row)]
         labels |= dict.fromkeys(row["labels"])
@@ -167,4 +175,6 @@ def _read(path: Path, head: bool = False) -> pd.DataFrame:
         return rows.rename(columns=lambda name: str(name).strip())
     except (ValueError, OSError, UnicodeError, pd.errors.ParserError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: is no table that can be read ({reason}): give CSV or Parquet") from None  # noqa: E501
+        raise InputError(
+            f"{path}: is no table that can be read ({reason}): give CSV or Parquet"
+        ) from None

@@ -26,7 +26,7 @@ _LONGEST = 6
 @cache
 def table(name: str) -> dict[str, Any]:
     """Return the words of a YAML file beside this one."""
-    text = resources.files("imuscribe.ask").joinpath(name).read_text("utf-8")
+    text = resources.files("imuscribe.ask.wording").joinpath(name).read_text("utf-8")
     found: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return found
 
@@ -63,7 +63,7 @@ def words_of(text: str) -> list[str]:
 
 
 def stems_of(text: str) -> Stems:
-    """Return the stems of a text without articles and prepositions, or with them if nothing else."""
+    """Return the stems of a text; articles and prepositions only if there is nothing else."""
     words = words_of(text)
     joints = {*table("lexicon.yaml")["joints"]}
     return tuple(stem(word) for word in words if word not in joints) or tuple(map(stem, words))

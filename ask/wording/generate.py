@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from imuscribe.ask.grammar import Rule, expansions, filled, heads, readings, rules, skeleton
-from imuscribe.ask.mentions import Vocabulary, stem, vocabulary
 from imuscribe.ask.query import PARTS, WEEKDAYS, Query
 from imuscribe.ask.result import CannotTell
 from imuscribe.ask.timeline import Timeline
+from imuscribe.ask.wording.grammar import Rule, expansions, filled, heads, readings, rules, skeleton
+from imuscribe.ask.wording.mentions import Vocabulary, stem, vocabulary
 
 
 def questions(timeline: Timeline, n: int, seed: int = 0) -> Iterator[tuple[str, Query]]:
@@ -49,7 +49,9 @@ def written(rule: Rule, timeline: Timeline, known: Vocabulary, rng: np.random.Ge
     wording = str(_one(rng, rule.wordings))
     text = str(_one(rng, [*expansions(wording)]))
     labels = [str(x) for x in rng.permutation(list(timeline.labels))]
-    if ("{2:" in text and len(labels) < 2) or (re.search(r"\{1:(or|and)\}", text) and len(labels) < 2):
+    if ("{2:" in text and len(labels) < 2) or (
+        re.search(r"\{1:(or|and)\}", text) and len(labels) < 2
+    ):
         return ""
     text = re.sub(r"<(\w+)>", lambda m: str(_one(rng, heads()[m[1]])), text)
     text = re.sub(r"\{1:(or|and)\}", lambda m: f"{_ing(labels[0])} {m[1]} {_ing(labels[-1])}", text)

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from imuscribe.ask.mentions import table
 from imuscribe.ask.query import PARTS, WEEKDAYS, When
 from imuscribe.ask.result import CannotTell
+from imuscribe.ask.wording.mentions import table
 
 DAYS, OTHER_PARTS, AMOUNT, COUNT = "<d>", "<p>", "<amount>", "<count>"
 """Tokens: days or parts of the day that are compared, a duration, a number."""
@@ -17,7 +17,8 @@ _MONTHS = "january february march april may june july august september october n
 _MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in _MONTHS.split()) + "|sept"
 _SHORT = {name[:3].lower(): name for name in WEEKDAYS}
 _WEEKDAY = (
-    r"(?:mon|tues|wednes|wedns|thurs|fri|satur|sun)day'?s?|(?:mon|tue|tues|wed|thu|thur|thurs|fri)\b\.?"
+    r"(?:mon|tues|wednes|wedns|thurs|fri|satur|sun)day'?s?"
+    r"|(?:mon|tue|tues|wed|thu|thur|thurs|fri)\b\.?"
 )
 _CLOCK = (
     r"(?:(?:the )?(?:noon|midday|midnight)|\d{1,2}:\d\d(?::\d\d)?(?: ?[ap]\.?m\b\.?)?"
@@ -103,7 +104,11 @@ def _american(found: Times, match: re.Match[str]) -> str:
 
 
 def _month_day(found: Times, match: re.Match[str]) -> str:
-    name, day, year = match["month"] or match["month2"], match["day"] or match["day2"], match["year"]
+    name, day, year = (
+        match["month"] or match["month2"],
+        match["day"] or match["day2"],
+        match["year"],
+    )
     month = [m[:3] for m in _MONTHS.split()].index(name[:3]) + 1
     if not 1 <= int(day) <= 31:
         raise CannotTell(f"'{match[0].strip()}' is no date: write 2015-11-05")
@@ -131,7 +136,9 @@ def _named_day(found: Times, match: re.Match[str]) -> str:
 
 def _part(found: Times, match: re.Match[str]) -> str:
     word = match["part"].rstrip("s'")
-    name = {"overnight": "night", "nighttime": "night", "tonight": "night", "am": "morning"}.get(word, word)
+    name = {"overnight": "night", "nighttime": "night", "tonight": "night", "am": "morning"}.get(
+        word, word
+    )
     assert name in PARTS
     found.parts.append(name)
     return f"zpart{len(found.parts) - 1}"
@@ -152,12 +159,16 @@ def _clock_of(text: str, like: str = "") -> str:
     rest = [*numbers[1:], 0][:2] if len(numbers) < 3 else numbers[1:3]
     if hour > 24 or rest[0] > 59:
         raise CannotTell(f"'{text}' is no time of day: write 7:30 or 7 pm")
-    return ":".join(f"{n:02d}" for n in ([hour, *rest] if len(rest) > 1 and rest[1] else [hour, rest[0]]))
+    return ":".join(
+        f"{n:02d}" for n in ([hour, *rest] if len(rest) > 1 and rest[1] else [hour, rest[0]])
+    )
 
 
 def _range(found: Times, match: re.Match[str]) -> str:
     since, until = match["since"], match["until"]
-    _set(found, _clock_of(since, until), _clock_of(until, since if re.search(r"[ap]", since) else ""))
+    _set(
+        found, _clock_of(since, until), _clock_of(until, since if re.search(r"[ap]", since) else "")
+    )
     return " "
 
 
@@ -203,7 +214,10 @@ def _count(found: Times, match: re.Match[str]) -> str:
 
 
 _NUMBER = r"half an?|an?|\d+(?:\.\d+)?"
-_ONE_AMOUNT = rf"\b(?:{_NUMBER})[ -]?(?:full )?(?:hours?|hrs?|minutes?|mins?|seconds?|secs?)\b(?: and a half)?"
+_ONE_AMOUNT = (
+    rf"\b(?:{_NUMBER})[ -]?(?:full )?(?:hours?|hrs?|minutes?|mins?|seconds?|secs?)\b"
+    r"(?: and a half)?"
+)
 
 _Take = Callable[[Times, "re.Match[str]"], str]
 _RULES: list[tuple[re.Pattern[str], _Take]] = [
@@ -220,12 +234,12 @@ _RULES: list[tuple[re.Pattern[str], _Take]] = [
         (rf"\b(?:between|from)\b (?:the hours of )?(?P<since>{_BARE}) ?(?:to|until|till|and|-|–) "
          rf"?(?P<until>{_BARE})(?= |$|[?,.])", _range),
         (rf"\b(?:before|until|till|prior to|by|earlier than)\b (?P<clock>{_CLOCK})", _before),
-        (rf"\b(?:after|since|past|later than|from)\b (?P<clock>{_CLOCK})(?: on(?:wards?)?)?(?= |$|[?,.])",
-         _after),
+        (rf"\b(?:after|since|past|later than|from)\b (?P<clock>{_CLOCK})(?: onwards?)?"
+         r"(?= |$|[?,.])", _after),
         (rf"\b(?:at|around|about)\b (?P<clock>{_CLOCK})", _at),
         (rf"{_ONE_AMOUNT}(?:,? (?:and )?{_ONE_AMOUNT})*", _amount),
-        (r"\b(?:in |at |during |this |the |any )*(?P<part>mornings?|afternoons?|evenings?|nights?|overnight"
-         r"|nighttime|tonight)\b", _part),
+        (r"\b(?:in |at |during |this |the |any )*(?P<part>mornings?|afternoons?|evenings?"
+         r"|nights?|overnight|nighttime|tonight)\b", _part),
         (r"(?<!how many )\b(?P<n>\d+) (?:or more )?(?:different |separate )?(?:times?|days?)\b",
          _count),
     )
@@ -238,4 +252,3 @@ def spelt(text: str) -> str:
         often = " times" if word in ("once", "twice", "thrice") else ""
         text = re.sub(rf"\b{word}\b", f"{number}{often}", text)
     return text
-

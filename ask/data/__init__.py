@@ -1,0 +1,1 @@
+"""Where timelines come from: tables of spans, charts, windows read by a model."""

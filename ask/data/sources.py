@@ -1,0 +1,53 @@
+"""What a question may be asked about: a table of spans, or recordings read by an adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from imuscribe.ask.data.readings import read_timeline
+from imuscribe.ask.data.tables import chosen, is_spans, read_timelines
+from imuscribe.ask.timeline import Timeline
+from imuscribe.signals.errors import InputError, nearest
+from imuscribe.signals.recording import Recording
+
+
+def timeline_and_recording(
+    path: Path, user: str | None = None, adapter: str | None = None
+) -> tuple[Timeline, Recording | None]:
+    """Return the timeline of a file, and the recording that it was read from, if there is one.
+
+    Parameters
+    ----------
+    path : Path
+    user : str, optional
+        Whose spans, or which recording (by id or by person); needed where there are several.
+    adapter : str, optional
+        Reads recordings.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or it isn't clear who is meant.
+    """
+    if is_spans(path):
+        if adapter is not None:
+            raise InputError(f"--adapter: {path.name} holds labels already: leave it out")
+        return chosen(read_timelines(path), user), None
+    if adapter is None:
+        raise InputError(
+            f"{path.name}: has no columns start, end and label: give a table of spans, or say with "
+            "--adapter who reads recordings"
+        )
+    from imuscribe.finetune.reading import Reader
+    from imuscribe.signals.load import read
+
+    recordings = read(path)
+    mine = [rec for rec in recordings if user in (None, rec.id, rec.subject)]
+    if not mine:
+        known = sorted({rec.subject for rec in recordings})
+        raise InputError(f"--user '{user}': {nearest(str(user), known)}")
+    if len(mine) > 1:
+        some = ", ".join(rec.id for rec in mine[:3])
+        raise InputError(f"{path.name}: {len(mine)} recordings: name one, such as --user {some}")
+    reader = Reader(adapter)
+    return read_timeline(mine[0], reader, progress=True), mine[0]

@@ -1,0 +1,1 @@
+"""How people word questions and answers, in both directions."""

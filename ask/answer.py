@@ -32,6 +32,7 @@ _PICKS = {
     "difference": "difference of {m}",
 }  # fmt: skip
 _COMPARE = {">": "more than", ">=": "at least", "<": "less than", "<=": "at most", "=": "exactly"}
+_ONE_DAY = Timeline((), (), (date(1970, 1, 1),))
 _SHOWN = 20
 """Evidence spans that are listed."""
 
@@ -81,6 +82,7 @@ def answer(query: Query, timeline: Timeline, recording: Recording | None = None)
         sentence += f" (predicted; nine tenths of what else is likely: {low} to {high})"
     if result.agreement is not None:
         sentence += f" (predicted; {result.agreement:.0%} of what else is likely says the same)"
+    sentence += f"; {result.note}" if result.note else ""
     pieces = result.evidence[:_SHOWN]
     evidence = [said_piece(piece, timeline) for piece in pieces]
     if len(result.evidence) > _SHOWN:
@@ -126,7 +128,8 @@ def _value(kind: Kind, value: Any, unit: str, query: Query, timeline: Timeline) 
     if kind == "duration":
         return said_duration(value)
     if kind == "clock":
-        return said_clock(value, timeline)
+        # Of each day, and so of none: the clock alone.
+        return said_clock(value, _ONE_DAY if query.by == "day" else timeline)
     if kind == "share":
         return f"{100 * value:.0f} %" if value >= 0.1 or value == 0 else f"{100 * value:.1f} %"
     if kind == "count":
@@ -223,7 +226,7 @@ def _when(query: Query) -> list[str]:
 
 def _amount(query: Query) -> str:
     if query.measure in CLOCK:
-        return said_clock(query.amount % DAY, Timeline((), (), (date(1970, 1, 1),)))
+        return said_clock(query.amount % DAY, _ONE_DAY)
     if query.measure in ("total", "longest", "shortest"):
         return said_duration(query.amount)
     if query.measure == "share":

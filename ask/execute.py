@@ -81,17 +81,10 @@ def _execute(query: Query, timeline: Timeline, recording: Recording | None) -> R
             "recording"
         )
     whole = window(query.when, timeline)
-    if not intersect(timeline.recorded, whole) and not _looked_at(query, timeline):
-        raise CannotTell("nothing is recorded then")
     groups = _groups(query, timeline, whole, recording)
     found = _picked(query, groups, timeline)
-    return replace(found, measured=KINDS[query.measure])
-
-
-def _looked_at(query: Query, timeline: Timeline) -> bool:
-    """Whether days without any span were looked at all the same: someone says they are covered."""
-    days = days_of(query.when.days, timeline) if query.when.days else timeline.days
-    return set(days) <= set(timeline.days) and bool(timeline.spans)
+    note = "" if intersect(timeline.recorded, whole) else "nothing is recorded then"
+    return replace(found, measured=KINDS[query.measure], note=note)
 
 
 def _check_labels(query: Query, timeline: Timeline) -> None:

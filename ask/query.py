@@ -120,6 +120,8 @@ class Query(Config):
             raise ValueError(f"'compare' does not go with pick '{self.pick}'")
         if self.expect and self.pick not in ("most", "least"):
             raise ValueError("'expect' needs pick 'most' or 'least'")
+        if self.pick == "sum" and self.measure in CLOCK:
+            raise ValueError("clock times have no sum: pick 'mean'")
         if self.pick == "difference" and max(len(self.among), len(self.labels)) != 2:
             raise ValueError("pick 'difference' needs two labels, or two days or parts in 'among'")
         return self

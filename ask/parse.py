@@ -27,6 +27,11 @@ from imuscribe.signals.recording import Recording
 
 LONGEST = 60
 """Words of a question."""
+_NAME = 3
+"""Words of what may be a label's name."""
+_ABOUT = frozenset(("i", "me", "my", "you", "your"))
+"""Words without which "what" alone is no question about somebody."""
+_NO_NAMES = frozenset(("why", "how", "should", "whos"))
 
 
 class Parser(Protocol):
@@ -78,6 +83,8 @@ class WordingParser:
         taken = skeleton(question, known)
         if len(timeline.days) > 8 and re.search(r"\b(this|last|past) week\b", question, re.I):
             raise CannotTell("which week is meant: the data holds several, so name the days")
+        if len(taken.tokens) == 1 and not _ABOUT & {*words_of(question)}:
+            raise CannotTell(_not_understood(question, taken, timeline))
         found = {}
         for reading in readings(taken, len(timeline.days)):
             try:
@@ -86,7 +93,7 @@ class WordingParser:
                 raise CannotTell(_reason(error)) from None
             found[json.dumps(query.told(), sort_keys=True)] = query
         if not found:
-            raise CannotTell(_not_understood(taken, timeline))
+            raise CannotTell(_not_understood(question, taken, timeline))
         if len(found) > 1:
             either = " or ".join(f"'{described(query)}'" for query in found.values())
             raise CannotTell(f"it may mean {either}: say which")
@@ -164,30 +171,24 @@ def _reason(error: ValidationError) -> str:
     return str(first["msg"]).removeprefix("Value error, ")
 
 
-def _not_understood(taken: Skeleton, timeline: Timeline) -> str:
-    """Say what of a question is not understood, and which label may be meant."""
+def _not_understood(question: str, taken: Skeleton, timeline: Timeline) -> str:
+    """Say what of a question is not understood; where a label would do instead, that it is none."""
     strange = [token for token in taken.tokens if token not in known_stems()]
-    if strange and len(strange) < len(taken.tokens):
-        tokens = [token for token in taken.tokens if token not in strange]
-        at = taken.tokens.index(strange[0])
-        guessed = [*tokens[:at], "L", *tokens[at:]]
-        trial = Skeleton(tuple(guessed), (*taken.slots, timeline.labels[:1]), taken.times)
+    words = [word for word in dict.fromkeys(words_of(question)) if stem(word) in strange]
+    at = taken.tokens.index(strange[0]) if strange else 0
+    together = taken.tokens[at : at + len(strange)] == tuple(strange)
+    if together and 0 < len(strange) <= _NAME and not {*strange} & _NO_NAMES:
+        tokens = (*taken.tokens[:at], "L", *taken.tokens[at + len(strange) :])
+        trial = Skeleton(tokens, (*taken.slots, timeline.labels[:1]), taken.times)
         if readings(trial, len(timeline.days)):
-            word = " ".join(strange)
             names = {stem(part): label for label in timeline.labels for part in words_of(label)}
             near = difflib.get_close_matches(strange[0], names, n=1, cutoff=0.7)
-            hint = f"did you mean '{names[near[0]]}'?" if near else _listed(timeline)
-            return f"nothing in this data is called '{word}': {hint}"
+            hint = f"did you mean '{names[near[0]]}'?" if near else f"there are {_some(timeline)}"
+            return f"nothing in this data is called '{' '.join(words)}': {hint}"
     if strange:
-        words = ", ".join(f"'{token}'" for token in strange[:5])
-        return (
-            f"it isn't clear what is asked; not understood: {words}. Labels are {_some(timeline)}"
-        )
-    return f"it isn't clear what is asked. Try: How long did I …? Labels are {_some(timeline)}"
-
-
-def _listed(timeline: Timeline) -> str:
-    return f"there are {_some(timeline)}"
+        listed = ", ".join(f"'{word}'" for word in words[:5])
+        return f"it isn't clear what is asked; not understood: {listed}. Labels: {_some(timeline)}"
+    return f"it isn't clear what is asked. Try: How long did I …? Labels: {_some(timeline)}"
 
 
 def _some(timeline: Timeline, most: int = 12) -> str:

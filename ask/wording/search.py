@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
+from imuscribe.ask.data.tables import chart
 from imuscribe.ask.execute import execute
 from imuscribe.ask.query import Query
 from imuscribe.ask.result import CannotTell, Result
@@ -75,6 +77,17 @@ class Found:
         return self.queries[0][1] if self.queries else ""
 
 
+@dataclass(frozen=True)
+class Reached:
+    """What the search found for a question of a data set."""
+
+    user: str
+    question: str
+    found: Found
+    luck: str
+    """How the best query agrees with the answer to another question: what chance alone does."""
+
+
 def search(question: str, short: Sequence[str], timeline: Timeline, guided: bool = True) -> Found:
     """Look for queries that answer a question as a person did.
 
@@ -113,6 +126,34 @@ def search(question: str, short: Sequence[str], timeline: Timeline, guided: bool
         result = execute(read[0], timeline)
         first = agrees(short, result, read[0], timeline) or "wrong"
     return Found(tuple(ranked), first, tried, len(values))
+
+
+def reach(rows: Sequence[Mapping[str, Any]], seed: int = 0, progress: str = "") -> list[Reached]:
+    """Search for the queries of people's questions, and again with somebody else's answers.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Charts with `user`, `question`, `short` and what `ask.data.tables.chart` takes.
+    seed : int
+        Of the draw of other answers: of the same scope (a day, or several) and the same first word.
+    """
+    from tqdm import tqdm
+
+    rng = np.random.default_rng(seed)
+    alike: dict[Any, list[int]] = {}
+    for i, row in enumerate(rows):
+        first = str(row["question"]).lower().split()[:1]
+        alike.setdefault((len(row["days"]) == 1, *first), []).append(i)
+    other = {i: j for group in alike.values()
+             for i, j in zip(group, rng.permutation(group).tolist(), strict=True)}  # fmt: skip
+    found = []
+    for i, row in enumerate(tqdm(rows, progress, unit="question", disable=not progress)):
+        timeline, question = chart(row), str(row["question"])
+        mine = search(question, [*row["short"]], timeline)
+        luck = search(question, [*rows[other[i]]["short"]], timeline)
+        found.append(Reached(str(row["user"]), question, mine, luck.best))
+    return found
 
 
 def candidates(taken: Skeleton, known: Vocabulary) -> Iterator[Query]:

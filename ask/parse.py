@@ -83,7 +83,7 @@ class WordingParser:
         taken = skeleton(question, known)
         if len(timeline.days) > 8 and re.search(r"\b(this|last|past) week\b", question, re.I):
             raise CannotTell("which week is meant: the data holds several, so name the days")
-        if len(taken.tokens) == 1 and not _ABOUT & {*words_of(question)}:
+        if taken.tokens == ("<what>",) and not _ABOUT & {*words_of(question)}:
             raise CannotTell(_not_understood(question, taken, timeline))
         found = {}
         for reading in readings(taken, len(timeline.days)):

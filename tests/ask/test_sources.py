@@ -77,7 +77,7 @@ def test_mistakes_in_tables_are_one_line(table, text, said):
 
 def test_whose_timeline_must_be_said(table):
     found = read_timelines(table(HEADER + ROWS + ROWS.replace("ann", "ben")))
-    with pytest.raises(InputError, match="2 people.*--user ann"):
+    with pytest.raises(InputError, match=r"2 people.*--user ann"):
         chosen(found, None)
     with pytest.raises(InputError, match="did you mean 'ann'"):
         chosen(found, "anm")

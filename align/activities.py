@@ -91,8 +91,8 @@ def load_sets(
     InputError
         If a file cannot be read, has none of the classes, or nothing usable is left of a set.
     """
-    named = recipe.all_sets()
-    raw = {name: _chosen(name, one, recipe.classes) for name, one in named.items()}
+    named, classes = recipe.all_sets(), recipe.classes + recipe.unseen
+    raw = {name: _chosen(name, one, classes) for name, one in named.items()}
     raw, said = one_name_a_person(raw)
     frame = recipe.frame if recipe.frame.heading == "session" else None
     cleaned = {
@@ -109,15 +109,20 @@ def load_sets(
         sets[name] = ActivitySet(
             name,
             [rec.replace(label="") for rec in windows],
-            tuple(label for label in recipe.classes or sorted(held) if label in held),
+            tuple(label for label in classes or sorted(held) if label in held),
             partial(dict, truth),
         )
     return sets, said
 
 
-def common_classes(sources: Sequence[ActivitySet], target: ActivitySet) -> tuple[str, ...]:
-    """Return the classes that can be learnt from some sets and tested in another, two or more."""
-    there = {name for one in sources for name in one.classes}
+def common_classes(
+    sources: Sequence[ActivitySet], target: ActivitySet, unseen: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the classes that can be learnt from some sets and tested in another, two or more.
+
+    Those that are to stay `unseen` are not among them.
+    """
+    there = {name for one in sources for name in one.classes} - set(unseen)
     common = tuple(name for name in target.classes if name in there)
     if len(common) < 2:
         learnt = ", ".join(one.name for one in sources)

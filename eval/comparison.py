@@ -9,7 +9,16 @@ from typing import Any, TypeVar
 import numpy as np
 
 from imuscribe.eval.environment import data_facts
-from imuscribe.eval.metrics import Values, bootstrap_people, evaluate
+from imuscribe.eval.metrics import (
+    Floats,
+    Interval,
+    PersonTables,
+    Values,
+    bootstrap_people,
+    evaluate,
+    spread,
+    weighed,
+)
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.result import Result, origin
 from imuscribe.eval.splits import Fold
@@ -222,3 +231,34 @@ def _compare(
         "difference": bootstrap_people(difference, subjects, seed, resamples),
         "disjoint": x["low"] > y["high"] or y["low"] > x["high"],
     }
+
+
+def new_classes(
+    groups: Sequence[tuple[PersonTables, int]], seed: int = 0, resamples: int = 1000
+) -> dict[str, Interval]:
+    """Tell how classes are recognised that were taught, and others that were not.
+
+    Parameters
+    ----------
+    groups : sequence of (dict, int)
+        As `person_tables` gives them, and how many labels, the first ones, were taught.
+    seed, resamples : int
+        Of the weights of people, as in `means_over_groups`.
+
+    Returns
+    -------
+    dict
+        ``seen`` and ``unseen``, the mean recall of those classes among all answers, and
+        ``harmonic``, their harmonic mean in each group; averages over groups, `n` counts answers.
+    """
+    tables = weighed([group for group, _ in groups], seed, resamples)
+    found: dict[str, list[Floats]] = {"seen": [], "unseen": [], "harmonic": []}
+    for table, (_, taught) in zip(tables, groups, strict=True):
+        actual = np.maximum(table.sum(axis=-1), 1e-12)
+        recall = np.diagonal(table, axis1=-2, axis2=-1) / actual
+        seen, unseen = recall[:, :taught].mean(axis=1), recall[:, taught:].mean(axis=1)
+        found["seen"].append(seen)
+        found["unseen"].append(unseen)
+        found["harmonic"].append(2 * seen * unseen / np.maximum(seen + unseen, 1e-12))
+    n = int(sum(table[0].sum() for table in tables))
+    return {name: spread(np.mean(values, axis=0), n) for name, values in found.items()}

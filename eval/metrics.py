@@ -201,28 +201,39 @@ def means_over_groups(
     dict
         ``accuracy``, ``balanced`` (the mean over labels) and ``f1``; `n` counts answers.
     """
+    tables, theirs = weighed(groups, seed, resamples), weighed(others, seed, resamples)
+    n = int(sum(table[0].sum() for table in tables))
+    means = {}
+    for name, figure in (("accuracy", _accuracy), ("balanced", _balanced), ("f1", _f1)):
+        values = np.mean([figure(table) for table in tables], axis=0)
+        if others:
+            values = values - np.mean([figure(table) for table in theirs], axis=0)
+        means[name] = spread(values, n)
+    return means
+
+
+def weighed(groups: Sequence[PersonTables], seed: int, resamples: int) -> list[Floats]:
+    """Return each group's counts as they are, and under weights of people, one a resample."""
     people = sorted({person for group in groups for person in group})
     drawn = np.random.default_rng(seed).exponential(size=(resamples, len(people)))
     weights = np.concatenate([np.ones((1, len(people))), drawn])
+    if len(people) < 2:
+        weights = weights[:1]
     of = dict(zip(people, weights.T, strict=True))
-    n = int(sum(table.sum() for group in groups for table in group.values()))
+    return [
+        np.tensordot(
+            np.stack([of[person] for person in group], 1), np.stack(list(group.values())), 1
+        )
+        for group in groups
+    ]
 
-    def mean(figure: Callable[[NDArray[Any]], Floats], found: Sequence[PersonTables]) -> Floats:
-        each = []
-        for group in found:
-            mine = np.stack([of[person] for person in group], axis=1)
-            each.append(figure(np.tensordot(mine, np.stack(list(group.values())), 1)))
-        return np.asarray(np.mean(each, axis=0))
 
-    means = {}
-    for name, figure in (("accuracy", _accuracy), ("balanced", _balanced), ("f1", _f1)):
-        values = mean(figure, groups) - (mean(figure, others) if others else 0.0)
-        low: float | None = None
-        high: float | None = None
-        if resamples and len(people) > 1:
-            low, high = map(float, np.quantile(values[1:], [0.025, 0.975]))
-        means[name] = Interval(value=float(values[0]), low=low, high=high, n=n)
-    return means
+def spread(values: Floats, n: int) -> Interval:
+    """Return the first value with the span of most others."""
+    low, high = (
+        map(float, np.quantile(values[1:], [0.025, 0.975])) if len(values) > 1 else (None, None)
+    )
+    return Interval(value=float(values[0]), low=low, high=high, n=n)
 
 
 def macro_auroc(
@@ -358,13 +369,13 @@ def _pooled_over_people(
     return Interval(value=value, low=float(low), high=float(high), n=counted)
 
 
-def _accuracy(tables: NDArray[np.int_]) -> Floats:
+def _accuracy(tables: NDArray[Any]) -> Floats:
     """Return the share on the diagonal of confusion tables, shape (..., n_labels, n_answers)."""
     right = np.diagonal(tables, axis1=-2, axis2=-1).sum(axis=-1)
     return np.asarray(right / tables.sum(axis=(-2, -1)))
 
 
-def _balanced(tables: NDArray[np.int_]) -> Floats:
+def _balanced(tables: NDArray[Any]) -> Floats:
     """Return the mean share of right answers over the labels that occur in each table."""
     actual, right = tables.sum(axis=-1), np.diagonal(tables, axis1=-2, axis2=-1)
     occurs = actual > 0
@@ -372,7 +383,7 @@ def _balanced(tables: NDArray[np.int_]) -> Floats:
     return np.asarray((shares * occurs).sum(axis=-1) / occurs.sum(axis=-1))
 
 
-def _f1(tables: NDArray[np.int_]) -> Floats:
+def _f1(tables: NDArray[Any]) -> Floats:
     """Return the mean F1 of the labels that occur in each table; answers may have more columns."""
     n = tables.shape[-2]
     actual, right = tables.sum(axis=-1), np.diagonal(tables, axis1=-2, axis2=-1)

@@ -16,6 +16,7 @@ hash, which is."""
 Mining = Literal["hard", "semi-hard", "all"]
 AlignLoss = Literal["siglip", "clip", "cap", "coca"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PATCH, PATCH_SECONDS = 16, 0.5
 """Samples of a patch, and how long they should last."""
 
@@ -230,3 +231,44 @@ class AlignConfig(Config):
     people: PositiveInt | None = 16
     """People in a batch, with as many windows each, so that no caption is found by whose hand or
     hip it is; null draws from everybody."""
+
+
+class TextLossConfig(Config):
+    """What the text encoder of LanHAR (arXiv 2410.00003) learns, each with its weight; 0 is off."""
+
+    align: Weight = 1.0
+    """A window's words and those of its label find each other among others (InfoNCE)."""
+    labels: Weight = 0.3
+    """Ca1: labels of one category (`captions/interpret.yaml`) are nearer than those of another."""
+    windows: Weight = 0.3
+    """Ca2: the same for windows."""
+    wordings: Weight = 0.3
+    """Ca3: wordings of one label are nearer than those of another."""
+    rebuild: Weight = 0.1
+    """A decoder tells a sentence of a text from its vector."""
+
+
+class LanharConfig(Config):
+    """How windows are aligned with what they and their labels are said to be."""
+
+    encoder: Literal["small", "paper"] = "small"
+    """``small``: convolutions and a spectrum, 0.7 MB; ``paper``: three Transformer layers of width
+    768, which take a hundred times as long."""
+    epochs: PositiveInt = 14
+    """Most passes of the sensor encoder over the source windows."""
+    text_epochs: PositiveInt = 3
+    """Most passes of the text encoder over their words."""
+    hold_out: Annotated[float, Field(gt=0, lt=0.5)] = 0.15
+    """Share of the source people who decide when to stop, and when a window is like no source
+    window; they are never learnt from."""
+    losses: TextLossConfig = TextLossConfig()
+    text: Weight = 0.1
+    """Weight of a window's own words beside its label's, for the sensor encoder."""
+    gain: Annotated[float, Field(ge=0, le=2)] = 0.8
+    """Movement of each sensor is made up to exp(gain) times as strong or as weak in training."""
+    pace: Annotated[float, Field(ge=0, le=0.5)] = 0.2
+    """And up to exp(pace) times as quick or as slow."""
+    confident: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """``lanhar-transductive``: the share of target windows, surest of each answer, that teach."""
+    claim: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """New classes: the share of windows of held-out source people that each may claim wrongly."""

@@ -42,17 +42,37 @@ def build_loss(config: LossConfig) -> Loss:
     )
 
 
-def info_nce(one: Tensor, other: Tensor, temperature: float = 0.1) -> Tensor:
+def info_nce(
+    one: Tensor, other: Tensor, temperature: float = 0.1, same: Tensor | None = None
+) -> Tensor:
     """Return how hard each row is to find by its counterpart among all rows, both ways (InfoNCE).
 
     ``mean of −log softmax(cos(a_i, b_j) / temperature)[j = i]`` (van den Oord et al. 2018, arXiv
-    1807.03748; both ways as in arXiv 2103.00020). `one` and `other` are (n, size).
+    1807.03748; both ways as in arXiv 2103.00020). `one` and `other` are (n, size). Where several
+    are right, `same` (n, n) says which: each counts alike.
     """
     normalize = torch.nn.functional.normalize
     alike = normalize(one) @ normalize(other).T / temperature
-    own = torch.arange(len(one), device=one.device)
     loss = torch.nn.functional.cross_entropy
-    return (loss(alike, own) + loss(alike.T, own)) / 2
+    if same is None:
+        own = torch.arange(len(one), device=one.device)
+        return (loss(alike, own) + loss(alike.T, own)) / 2
+    share = same.to(alike.dtype)
+    there, back = share / share.sum(dim=1, keepdim=True), share.T / share.T.sum(dim=1, keepdim=True)
+    return (loss(alike, there) + loss(alike.T, back)) / 2
+
+
+def ranking(alike: Tensor, near: Tensor, far: Tensor) -> Tensor:
+    """Return how far similarities are from an order: what is near above what is far.
+
+    ``mean of −ln σ(s_ij − s_ik)`` over all i with j near and k far (LanHAR, arXiv 2410.00003, adds
+    them up; a mean weighs the same in batches of any size). `alike`, and which are `near` and
+    `far`, are (n, n); zero where there is no such triplet.
+    """
+    margin = alike[:, :, None] - alike[:, None, :]
+    counted = near[:, :, None] & far[:, None, :]
+    loss = torch.nn.functional.softplus(-margin)
+    return (loss * counted).sum() / counted.sum().clamp(min=1)
 
 
 @dataclass(frozen=True)

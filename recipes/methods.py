@@ -42,13 +42,22 @@ class Method:
     """What a method is and what it is given."""
 
     kind: Literal[
-        "language", "encoder", "baseline", "mapping", "analytic", "fusion", "text", "other"
+        "language",
+        "encoder",
+        "baseline",
+        "mapping",
+        "analytic",
+        "fusion",
+        "text",
+        "aligned",
+        "other",
     ]
     """``language``: a language model reads; ``encoder``: the linear head that was trained with its
     sensor tokens, without the language model; ``baseline``: a classifier; ``mapping``: a trained
     encoder finds the nearest item of a gallery; ``analytic``: the same without an encoder;
     ``fusion``: mapping and language model together; ``text``: a sentence encoder compares a signal
-    in words with labels in words; ``other``: not among `METHODS`."""
+    in words with labels in words; ``aligned``: a sensor encoder that was aligned with one (LanHAR);
+    ``other``: not among `METHODS`."""
     tuned: bool = False
     """The language model is first trained on the fold's training people."""
     own: bool = False
@@ -61,6 +70,8 @@ class Method:
     """What stands in the prompt for the signal."""
     generates: bool = False
     """The language model writes and its answer is parsed; otherwise every label is scored."""
+    transductive: bool = False
+    """Has seen the tested recordings before it is asked about them, without their labels."""
     classifier: str = ""
     """Which of `eval.methods.baselines.BASELINES` a baseline is."""
 
@@ -72,7 +83,7 @@ class Method:
     @property
     def learns(self) -> bool:
         """Whether it learns from the fold's training people."""
-        return self.tuned or self.kind in ("baseline", "mapping", "fusion")
+        return self.tuned or self.kind in ("baseline", "mapping", "fusion", "aligned")
 
 
 _CLASSIFIERS = (
@@ -117,6 +128,9 @@ METHODS = {
     "text-linear": Method("text"),
     "hargpt": Method("language", generates=True),
     "hargpt-scored": Method("language"),
+    "lanhar": Method("aligned"),
+    "lanhar-names": Method("aligned"),
+    "lanhar-transductive": Method("aligned", transductive=True),
 }
 
 

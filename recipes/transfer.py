@@ -6,12 +6,14 @@ import re
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
+from imuscribe.models.config import LanharConfig
 from imuscribe.prompts.teacher.interpret import InterpretConfig
 from imuscribe.recipes.explanations import TeacherConfig
+from imuscribe.recipes.methods import method_of
 from imuscribe.recipes.schema import Experiment, Names, as_names
 from imuscribe.recipes.strict_yaml import parse_mapping
 from imuscribe.signals.cleaning import CleanConfig
@@ -35,6 +37,9 @@ TransferMethod = Literal[
     "text-linear",
     "hargpt",
     "hargpt-scored",
+    "lanhar",
+    "lanhar-names",
+    "lanhar-transductive",
 ]
 _LEAST = 1.0
 """Seconds: less than a step or two says nothing of an activity."""
@@ -91,7 +96,9 @@ class TransferEvalConfig(Config):
     ] = ("extra-trees", "minirocket", "cnn", "resnet")
     """In the order of the report; all learn from the same windows of the source sets.
     ``text-zero-shot`` learns from none: a frozen sentence encoder compares a window in words with
-    labels in words; ``text-linear`` is a linear classifier on the same vectors."""
+    labels in words; ``text-linear`` is a linear classifier on the same vectors; ``lanhar`` aligns a
+    sensor encoder with windows and labels in words, ``lanhar-names`` with the labels' names alone,
+    and ``lanhar-transductive`` goes on from ``lanhar`` on the target's windows, without labels."""
     signals: View = "upright"
     """What the networks and minirocket see of a window; ``extra-trees`` reads figures along gravity
     and across it anyway."""
@@ -110,8 +117,35 @@ class TransferEvalConfig(Config):
     divergence: NonNegativeInt = 0
     """Windows of a class and set from which it is told how far sets are apart in raw samples, in
     figures and in words; 0 skips it."""
+    lanhar: LanharConfig = LanharConfig()
+    """How ``lanhar`` and its kin learn."""
+    texts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Label → how a sensor feels it, in several wordings, for ``lanhar``; in place of the packaged
+    ones, or for a class that has none."""
+    pools: dict[str, Annotated[Names, Field(min_length=2)]] = Field(default_factory=dict)
+    """Methods whose log-probabilities are averaged, under a name; nothing is fitted. One that names
+    a method which is not run is left out."""
     bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 1000
     """Resamples of people behind each interval; 0 skips it."""
+
+    def pool_mistakes(self) -> list[str]:
+        """Return what is wrong with the pools, a line each."""
+        methods = get_args(TransferMethod)
+        mistakes = []
+        for name, members in self.pools.items():
+            if name in methods:
+                mistakes.append(f"'evaluate.pools' names one {name}, which is a method: rename it")
+            mistakes += [
+                f"'evaluate.pools.{name}' names {member}: {nearest(member, methods)}"
+                for member in members
+                if member not in methods
+            ]
+            if len({method_of(member).transductive for member in members}) > 1:
+                mistakes.append(
+                    f"'evaluate.pools.{name}' mixes methods that have seen the target's windows "
+                    "with others that have not: pool either"
+                )
+        return mistakes
 
 
 class HargptConfig(Config):
@@ -150,6 +184,9 @@ class TransferRecipe(Experiment):
     )
     """Shared classes; ``A-Z`` are letters. Source and target need two of them in common; other
     labels are left out."""
+    unseen: Names = ()
+    """Classes that nobody teaches, to be recognised by their words alone among all classes. Targets
+    that have none of them are left out."""
     protocol: Literal["pairs", "leave-one-set-out"] = "pairs"
     """``pairs``: every set teaches for every other; ``leave-one-set-out``: all others together."""
     targets: Names = ()
@@ -214,11 +251,18 @@ class TransferRecipe(Experiment):
                 "set windows.seconds=4"
             )
         mistakes += self._teacher_mistakes()
-        named = {*spellings(), *filter(_is_character, self.classes)}
+        if both := next((name for name in self.unseen if name in self.classes), None):
+            mistakes.append(
+                f"'unseen' names {both}, which is among 'classes': what is taught is not unseen"
+            )
+        if isinstance(self.evaluate, TransferEvalConfig):  # kinds built on this one pool nothing
+            mistakes += self.evaluate.pool_mistakes()
+        named = {*spellings(), *filter(_is_character, self.classes + self.unseen)}
         named |= {*(name for one in self.sets.values() for name in one.labels)}
         mistakes += [
-            f"'classes' names {name}: {nearest(name, named)}"
-            for name in self.classes
+            f"'{what}' names {name}: {nearest(name, named)}"
+            for what, names in (("classes", self.classes), ("unseen", self.unseen))
+            for name in names
             if name not in named
         ]
         return mistakes
@@ -257,6 +301,11 @@ def spellings() -> dict[str, frozenset[str]]:
     file = resources.files("imuscribe.recipes") / "data" / "activities.yaml"
     table = parse_mapping(file.read_text(encoding="utf-8"), "activities.yaml")
     return {name: frozenset(map(_plain, written)) for name, written in table.items()}
+
+
+def shared_class(word: str) -> str:
+    """Return the shared class that a word is a spelling of; empty if of none."""
+    return next((name for name, spelt in spellings().items() if _plain(word) in spelt), "")
 
 
 def _plain(label: str) -> str:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imuscribe.align.interpretations import Writer
 from imuscribe.align.interpreted import Interpreted
-from imuscribe.eval.comparison import measure
+from imuscribe.eval.comparison import measure, new_classes
 from imuscribe.eval.methods.baselines import Baseline, Views
 from imuscribe.eval.methods.hargpt import Hargpt
+from imuscribe.eval.methods.lanhar import Lanhar
 from imuscribe.eval.metrics import means_over_groups, person_tables
 from imuscribe.eval.predictions import Predictions, timed
 from imuscribe.eval.report.page import Columns, Page, Table, Text, interval, only, optional
 from imuscribe.eval.splits import Fold
 from imuscribe.eval.task import Values
-from imuscribe.prompts.captions.interpret import RuleInterpreter
+from imuscribe.prompts.captions.interpret import RuleInterpreter, label_texts
 from imuscribe.prompts.serialize import TextConfig, build_serializer
 from imuscribe.prompts.teacher.interpret import LanguageInterpreter
 from imuscribe.recipes.methods import method_of
@@ -32,7 +34,7 @@ Scored = Mapping[str, Mapping[str, Sequence[Predictions]]]
 class Answerer:
     """Answers windows by every method; what is made of a window is made once."""
 
-    def __init__(self, recipe: TransferRecipe, progress: bool = True) -> None:
+    def __init__(self, recipe: TransferRecipe, folder: Path, progress: bool = True) -> None:
         evaluate = recipe.evaluate
         serializer = build_serializer(TextConfig())  # nobody reads text here
         self.views = Views(serializer, evaluate.signals, evaluate.steps, recipe.frame)
@@ -42,6 +44,12 @@ class Answerer:
         )
         self.writer.embed = self.interpreted.read
         self.hargpt = Hargpt(recipe.teacher, recipe.hargpt, recipe.seed, progress)
+        upright = self.views
+        if evaluate.signals != "upright":
+            upright = Views(serializer, "upright", evaluate.steps)
+        self.lanhar = Lanhar(recipe, upright, folder, progress)
+        if any(method_of(name).kind == "aligned" for name in evaluate.methods):
+            label_texts(recipe.classes + recipe.unseen, evaluate.texts)  # told before any work
         self.seed = recipe.seed
 
     def answer(self, method: str, fold: Fold, classes: Sequence[str]) -> Predictions:
@@ -49,6 +57,8 @@ class Answerer:
         test, words = fold.test, self.interpreted
         if method_of(method).asks_model:
             return self.hargpt.answer(method, test, classes)
+        if method_of(method).kind == "aligned":
+            return self.lanhar.answer(method, fold, classes)
         if method == "text-zero-shot":
             words.vectors(test)  # prepared before the clock starts
             found, seconds = timed(lambda: words.zero_shot(test, classes), len(test))
@@ -86,11 +96,18 @@ def _writer(recipe: TransferRecipe, progress: bool) -> Writer:
 
 
 def judge(
-    classes: Mapping[str, Sequence[str]], scored: Scored, seed: int, resamples: int
+    classes: Mapping[str, Sequence[str]],
+    taught: Mapping[str, int],
+    scored: Scored,
+    pools: Mapping[str, Sequence[str]],
+    seed: int,
+    resamples: int,
 ) -> Values:
     """Return every method's figures in each direction, their means, and how they compare.
 
-    ``comparisons`` sets the best method, by the mean of macro F1, against each of the others.
+    ``comparisons`` sets the best method that has not seen the target, by the mean of macro F1,
+    against each of the others. Where classes were not `taught` (the first so many of each
+    direction were), ``new`` says how those and the others are recognised.
     """
     methods = {
         name: {
@@ -116,10 +133,17 @@ def judge(
         method: means_over_groups(found, seed=seed, resamples=resamples)
         for method, found in tables.items()
     }
-    first = max(names, key=lambda method: means[method]["f1"]["value"])
+    new: Values = {}
+    if any(taught[name] < len(classes[name]) for name in scored):
+        for method, found in tables.items():
+            counts = [taught[name] for name in scored]
+            new[method] = new_classes(list(zip(found, counts, strict=True)), seed, resamples)
+    honest = [method for method in names if not transductive(method, pools)]
+    first = max(honest or names, key=lambda method: means[method]["f1"]["value"])
     return {
         "methods": methods,
         "means": means,
+        "new": new,
         "comparisons": [
             {
                 "a": first,
@@ -137,11 +161,68 @@ def judge(
     }
 
 
+def transductive(method: str, pools: Mapping[str, Sequence[str]]) -> bool:
+    """Tell whether a method, or a pool of methods, has seen the windows it is asked about."""
+    return any(method_of(name).transductive for name in pools.get(method, [method]))
+
+
 def transfer_page(values: Values, facts: Values) -> Page:
-    """Return the means, the directions by method, the sets, and who is in two of them."""
-    methods = list(values["means"])
-    means = Table.of(
-        values["means"].items(),
+    """Return the means, the directions by method, the sets, and who is in two of them.
+
+    Methods that have seen the target's windows, if not its labels, stand in tables of their own.
+    """
+    pools = values.get("pools", {})  # earlier runs knew none, and no class that nobody teaches
+    seen = [method for method in values["means"] if transductive(method, pools)]
+    honest = [method for method in values["means"] if method not in seen]
+    unseen = values.get("unseen", [])
+    lines = [
+        f"{one['a']} against {one['b']}{' (transductive)' if one['b'] in seen else ''}: macro F1 "
+        f"{interval(one['f1'], '+.3f')}, accuracy {interval(one['accuracy'], '+.3f')}, paired over "
+        f"people; above it in {one['above']} of {one['of']} transfers by macro F1"
+        for one in values["comparisons"]
+    ]
+    tables = [
+        table
+        for methods, note in ((honest, ""), (seen, _SEEN))
+        if methods
+        for table in (
+            _means(values, methods, note),
+            *([_new(values, methods, note)] if values.get("new") else []),
+            *(_directions(values, methods, key, title + note) for key, title in _FIGURES),
+        )
+    ]
+    return Page(
+        values["name"],
+        f"{len(values['classes'])} activities ({', '.join(values['classes'])}) in windows of "
+        f"{values['windows']}, {values['protocol']}, {len(values['sets'])} data sets. "
+        + (f"Asked for as well, and never taught: {', '.join(unseen)}. " if unseen else "")
+        + "No label of a target was read before its answers were given; no window of it was learnt "
+        + ("from, but for the methods said to be transductive. " if seen else "from. ")
+        + f"People in source and target: {values['shared_people']}. Seed {values['seed']}, "
+        f"{facts['date']}.",
+        only(
+            tables[0],
+            Text(points=lines) if lines else None,
+            *tables[1:],
+            _apart(values),
+            _memorised(values),
+            _sets(values),
+            Text(heading="People in two sets", points=values["said"]) if values["said"] else None,
+            _folds(values),
+            _notes(values),
+        ),
+        [tables[0], tables[1]],
+        lines,
+    )
+
+
+_FIGURES = (("f1", "Macro F1"), ("accuracy", "Accuracy"))
+_SEEN = ": transductive, the target's windows seen before without labels"
+
+
+def _means(values: Values, methods: Sequence[str], note: str) -> Table:
+    return Table.of(
+        ((name, values["means"][name]) for name in methods),
         {
             "method": lambda one: one[0],
             "macro F1 [95 %]": lambda one: interval(one[1]["f1"]),
@@ -151,39 +232,16 @@ def transfer_page(values: Values, facts: Values) -> Page:
             "fitted in s": lambda one: f"{_cost(values, one[0], 'fit_seconds'):.1f}",
             "ms a window": lambda one: f"{1000 * _cost(values, one[0], 'seconds'):.2f}",
         },
-        f"Mean over {len(values['directions'])} transfers",
+        f"Mean over {len(values['directions'])} transfers{note}",
         "Each transfer counts alike; intervals by a bootstrap that weighs people, the same in all. "
-        f"Chance is a balanced accuracy of {1 / len(values['classes']):.3f}. Fitting is the mean "
+        f"Chance is a balanced accuracy of {1 / _asked(values):.3f}. Fitting is the mean "
         "of a transfer; a window is answered once its signals, figures or words are prepared.",
     )
-    each = [_directions(values, methods, key, title) for key, title in _FIGURES]
-    lines = [
-        f"{one['a']} against {one['b']}: macro F1 {interval(one['f1'], '+.3f')}, accuracy "
-        f"{interval(one['accuracy'], '+.3f')}, paired over people; above it in {one['above']} of "
-        f"{one['of']} transfers by macro F1"
-        for one in values["comparisons"]
-    ]
-    return Page(
-        values["name"],
-        f"{len(values['classes'])} activities ({', '.join(values['classes'])}) in windows of "
-        f"{values['windows']}, {values['protocol']}, {len(values['sets'])} data sets. No label "
-        "of a target was read before its answers were given; no window of it was learnt from. "
-        f"People in source and target: {values['shared_people']}. Seed {values['seed']}, "
-        f"{facts['date']}.",
-        only(
-            means,
-            Text(points=lines) if lines else None,
-            *each,
-            _apart(values),
-            _memorised(values),
-            _sets(values),
-            Text(heading="People in two sets", points=values["said"]) if values["said"] else None,
-            _folds(values),
-            _notes(values),
-        ),
-        [means, each[0]],
-        lines,
-    )
+
+
+def _asked(values: Values) -> int:
+    """Return how many classes are asked for at most."""
+    return len(values["classes"]) + len(values.get("unseen", ()))
 
 
 def _cost(values: Values, method: str, key: str) -> float:
@@ -191,7 +249,19 @@ def _cost(values: Values, method: str, key: str) -> float:
     return float(np.mean([one[method][key] for one in values["methods"].values()]))
 
 
-_FIGURES = (("f1", "Macro F1"), ("accuracy", "Accuracy"))
+def _new(values: Values, methods: Sequence[str], note: str) -> Table:
+    """Return how classes are recognised that were taught, and those that never were."""
+    return Table.of(
+        ((name, values["new"][name]) for name in methods),
+        {
+            "method": lambda one: one[0],
+            "taught [95 %]": lambda one: interval(one[1]["seen"]),
+            "never taught [95 %]": lambda one: interval(one[1]["unseen"]),
+            "harmonic mean [95 %]": lambda one: interval(one[1]["harmonic"]),
+        },
+        f"Classes that were taught and others{note}",
+        "Mean recall of the classes, every answer out of all of them; mean over transfers.",
+    )
 
 
 def _directions(values: Values, methods: Sequence[str], key: str, title: str) -> Table:
@@ -205,7 +275,7 @@ def _directions(values: Values, methods: Sequence[str], key: str, title: str) ->
     return Table.of(
         values["directions"],
         columns,
-        f"{title} of every transfer",
+        f"{title}, of every transfer" if ":" in title else f"{title} of every transfer",
         "All windows of the target; 95 % bootstrap interval over its people.",
     )
 
@@ -267,7 +337,7 @@ def _sets(values: Values) -> Table:
     def column(name: str) -> Callable[[Values], str]:
         return lambda one: f"{one['classes'].get(name, 0):,}"
 
-    columns |= {name: column(name) for name in values["classes"]}
+    columns |= {name: column(name) for name in (*values["classes"], *values.get("unseen", ()))}
     return Table.of(values["sets"], columns, "Data sets")
 
 

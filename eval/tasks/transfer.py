@@ -17,7 +17,7 @@ from imuscribe.align.activities import ActivitySet, common_classes, load_sets
 from imuscribe.align.divergence import divergences
 from imuscribe.eval.comparison import Answered, fold_facts, write_predictions
 from imuscribe.eval.environment import data_facts
-from imuscribe.eval.methods.transfer import Answerer, judge, transfer_page
+from imuscribe.eval.methods.transfer import Answerer, judge, transductive, transfer_page
 from imuscribe.eval.predictions import Predictions
 from imuscribe.eval.report.page import Page
 from imuscribe.eval.result import Result, origin
@@ -42,6 +42,8 @@ class Direction:
     target: ActivitySet
     classes: tuple[str, ...]
     folds: Sequence[Fold]
+    taught: int = 0
+    """How many of the classes, the first ones, are learnt from: all where nothing is unseen."""
 
 
 class Transfer(Task[TransferRecipe]):
@@ -52,7 +54,12 @@ class Transfer(Task[TransferRecipe]):
         self.facts = files_of(recipe)
         self.sets, self.said = load_sets(recipe, progress)
         self.directions = list(directions_of(self.sets, recipe))
-        self.answerer = Answerer(recipe, progress)
+        if not self.directions:
+            raise InputError(
+                f"'unseen' names {', '.join(recipe.unseen)}: none of the tested sets "
+                f"({', '.join(recipe.tested)}) has it: name activities that one of them has"
+            )
+        self.answerer = Answerer(recipe, folder, progress)
 
     def source(self) -> dict[str, Values]:
         """Return the files of all sets as one, and each."""
@@ -110,6 +117,8 @@ class Transfer(Task[TransferRecipe]):
             return {"method": method, **self._asked()}
         words = method_of(method).kind == "text"
         own = {"encoder", "figures", "whole", "site", "writer"} if words else {"signals", "steps"}
+        if method_of(method).kind == "aligned":
+            own = {"encoder", "steps", "lanhar", "texts"}
         model = words and self.recipe.evaluate.writer == "model"
         asked: Values = (
             {"interpret": self.recipe.interpret.model_dump(mode="json")} if model else {}
@@ -128,6 +137,8 @@ class Transfer(Task[TransferRecipe]):
             "protocol": recipe.protocol,
             "shared_people": recipe.shared_people,
             "classes": list(recipe.classes),
+            "unseen": list(recipe.unseen),
+            "pools": {name: list(members) for name, members in _pools(recipe).items()},
             "windows": f"{recipe.windows.seconds:g} s at {recipe.clean.rate:g} Hz",
             "sets": [one.facts() for one in self.sets.values()],
             "said": self.said,
@@ -149,7 +160,9 @@ class Transfer(Task[TransferRecipe]):
             "divergences": self._apart(),
             **judge(
                 {one.name: one.classes for one in self.directions},
+                {one.name: one.taught for one in self.directions},
                 found,
+                _pools(recipe),
                 recipe.seed,
                 recipe.evaluate.bootstrap,
             ),
@@ -179,6 +192,8 @@ class Transfer(Task[TransferRecipe]):
             f"people in source and target: {values['shared_people']}"
         )
         task = f"{len(classes)} classes across data sets, {classes[0]} to {classes[-1]}"
+        if unseen := values.get("unseen"):
+            task += f", and never taught: {', '.join(unseen)}"
         of = {f"mean over {len(each)} transfers": values["means"]}
         if values["protocol"] == "leave-one-set-out":
             of |= {one["name"]: values["methods"][one["name"]] for one in each}
@@ -190,8 +205,8 @@ class Transfer(Task[TransferRecipe]):
                 method=method,
                 metric=metric,
                 over="windows",
-                chance=1 / len(classes) if metric == "accuracy" else None,
-                note="; ".join(values["said"]),
+                chance=1 / len(classes) if metric == "accuracy" and not unseen else None,
+                note="; ".join([*values["said"], *_seen_before(method, values)]),
             )
             for name, methods in of.items()
             for method, figures in methods.items()
@@ -219,13 +234,17 @@ class Transfer(Task[TransferRecipe]):
     def _scored(self, one: Direction, answers: Answers) -> dict[str, list[Predictions]]:
         """Return what was answered about a target, beside what is true of it."""
         truth = one.target.truth()
-        return {
+        found: dict[str, list[Predictions]] = {
             method: [
-                replace(found, truth=tuple(truth[name] for name in found.ids))
-                for found in (answers[fold.name, method] for fold in one.folds)
+                replace(said, truth=tuple(truth[name] for name in said.ids))
+                for said in (answers[fold.name, method] for fold in one.folds)
             ]
             for method in self.recipe.evaluate.methods
         }
+        for name, members in _pools(self.recipe).items():
+            each = zip(*(found[member] for member in members), strict=True)
+            found[name] = [Predictions.pooled(said) for said in each]
+        return found
 
 
 def directions_of(sets: dict[str, ActivitySet], recipe: TransferRecipe) -> Iterator[Direction]:
@@ -240,12 +259,16 @@ def directions_of(sets: dict[str, ActivitySet], recipe: TransferRecipe) -> Itera
             groups = {f"others to {target}": tuple(others)}
         for title, names in groups.items():
             sources = [sets[name] for name in names]
-            classes = common_classes(sources, sets[target])
-            tested = sets[target].within(classes)
+            taught = common_classes(sources, sets[target], recipe.unseen)
+            new = tuple(name for name in sets[target].classes if name in recipe.unseen)
+            if recipe.unseen and not new:
+                continue
+            tested = sets[target].within(taught + new)
             few = balanced(list(tested.windows), recipe.max_tested, recipe.seed)
             tested = replace(tested, windows=few)
-            learnt = [one.within(classes) for one in sources]
-            yield Direction(title, names, tested, classes, folds_of(title, learnt, tested, recipe))
+            learnt = [one.within(taught) for one in sources]
+            folds = folds_of(title, learnt, tested, recipe)
+            yield Direction(title, names, tested, taught + new, folds, len(taught))
 
 
 def folds_of(
@@ -299,6 +322,12 @@ def _fold(
     return Fold(name, kept, test, note)
 
 
+def _pools(recipe: TransferRecipe) -> dict[str, tuple[str, ...]]:
+    """Return the pools whose members are all run."""
+    run, pools = set(recipe.evaluate.methods), recipe.evaluate.pools
+    return {name: members for name, members in pools.items() if run.issuperset(members)}
+
+
 def _only_tested(name: str, recipe: TransferRecipe) -> bool:
     return name not in recipe.sets
 
@@ -323,6 +352,13 @@ def files_of(recipe: TransferRecipe) -> dict[str, dict[str, str]]:
                 f"set sets.{name}=null"
             )
     return found
+
+
+def _seen_before(method: str, values: Values) -> list[str]:
+    """Say of a method that it has seen the windows it is asked about."""
+    if not transductive(method, values.get("pools", {})):
+        return []
+    return ["transductive: the target's windows were seen before, without labels"]
 
 
 def _learnt(directions: Sequence[Values]) -> str:

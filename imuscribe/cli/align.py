@@ -1,4 +1,4 @@
-"""`imuscribe align pretrain | qa | train | eval | sensorlm`."""
+"""`imuscribe align pretrain | qa | train | eval | sensorlm | export`."""
 
 from __future__ import annotations
 
@@ -225,6 +225,37 @@ def sensorlm(
     resolved = load_as(RetrievalRecipe, recipe, overrides or [])
     typer.echo(teach(resolved, out, resume=not restart))
     typer.echo(f'next: imuscribe search "walking slowly" FILE --model {shlex.quote(str(out))}')
+
+
+@command(
+    align_app,
+    "imuscribe align export runs/lanhar-transfer/lanhar/SETS.safetensors phone "
+    '--labels "walking,climbing stairs,sitting"',
+)
+def export(
+    model: Annotated[Path, typer.Argument(help="What sets of a run taught, a .safetensors file.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write to.")],
+    labels: Annotated[str, typer.Option(help="Labels in your own words, between commas.")],
+) -> None:
+    """Write LanHAR's sensor encoder and the vectors of labels for a device.
+
+    As ONNX where the package onnx is installed, else for torch. Says how far the file is from the
+    model, how large it is, and how long one window takes on one core.
+    """
+    from imuscribe.align.lanhar.deploy import RUNS, LanharReader
+    from imuscribe.align.lanhar.deploy import export as write
+    from imuscribe.recipes.schema import as_names
+
+    found = write(LanharReader.from_file(model), as_names(labels), out)
+    parity = found["parity"]
+    if found["format"] != "onnx":
+        typer.echo("written for torch: ONNX needs pip install imuscribe[onnx]", err=True)
+    typer.echo(
+        f"{out}: {found['megabytes']:.2f} MB, "
+        f"{'not compared (no onnxruntime)' if parity is None else f'{parity:.1e} from the model'}, "
+        f"{found['mean']:.2f} ms a window on one core ({found['min']:.2f} to {found['max']:.2f}, "
+        f"{RUNS} windows)"
+    )
 
 
 def _asking(recipe: str, overrides: list[str]) -> Recipe:

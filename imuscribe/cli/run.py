@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -140,6 +141,8 @@ def render(ledger: Annotated[Path, typer.Option(help="The ledger.")] = LEDGER) -
     "imuscribe predict log.csv --acc-unit g --gyro-unit deg/s --time-unit ms "
     "--column t=time --column acc_x=ax --column acc_y=ay --column acc_z=az "
     "--column gyro_x=gx --column gyro_y=gy --column gyro_z=gz",
+    "imuscribe predict days.parquet --adapter runs/lanhar-transfer/lanhar/SETS.safetensors "
+    '--labels "walking,climbing stairs,lying"',
 )
 def predict(
     file: Annotated[Path, typer.Argument(help="Recordings: canonical Parquet, or one in a CSV.")],
@@ -155,6 +158,9 @@ def predict(
     base: Annotated[
         str | None, typer.Option(help="Folder of the adapter's base model, if it has moved.")
     ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Labels in your own words, for an aligned encoder.")
+    ] = None,
 ) -> None:
     """Show the most likely labels of a recording with their probabilities.
 
@@ -166,11 +172,15 @@ def predict(
     from imuscribe.finetune.reading import Reader, most_likely
     from imuscribe.signals.errors import usable
 
-    folder = adapter_path(adapter)
+    folder = Path() if labels else adapter_path(adapter)
     said = column or acc_unit or gyro_unit or time_unit or acc_sign or rate is not None
     if said and not is_csv(file):
         raise InputError(f"{file}: Parquet says its columns and units itself: leave them out")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    if labels is not None:
+        found = recordings_of(file, column, acc_unit, gyro_unit, time_unit, rate, acc_sign)
+        _in_words(found, adapter, labels, top, as_json)
+        return
     reader = Reader(folder, base=base)
     found = recordings_of(file, column, acc_unit, gyro_unit, time_unit, rate, acc_sign)
     pairs = usable(found, lambda rec: (rec, reader.parts(rec)), file.name)
@@ -186,14 +196,46 @@ def predict(
         if doubt := (adapter is None and _doubt(rec)) or reader.doubt(rec):
             typer.echo(f"{rec.id}: {doubt}", err=True)
     answers = most_likely(recordings, reader, top)
+    _show(recordings, answers, as_json)
+    if right := _right(recordings, [ranked[0][0] for ranked in answers], reader.labels):
+        typer.echo(right, err=True)
+
+
+def _in_words(
+    recordings: Sequence[Recording], model: str | None, labels: str, top: int, as_json: bool
+) -> None:
+    """Show which labels, in anybody's words, the windows of recordings are likeliest to be."""
+    from imuscribe.align.lanhar.deploy import LanharReader
+    from imuscribe.recipes.schema import as_names
+
+    if model is None:
+        raise InputError(
+            "--labels: needs an aligned encoder: --adapter RUN/lanhar/SETS.safetensors of a "
+            "run of lanhar-transfer"
+        )
+    reader, names = LanharReader.from_file(Path(model)), as_names(labels)
+    windows = reader.cut(recordings)
+    found = reader.log_proba(windows, names)
+    best = (-found).argsort(axis=1, kind="stable")[:, :top]
+    answers = [
+        [(names[i], math.exp(row[i])) for i in order]
+        for row, order in zip(found, best, strict=True)
+    ]
+    _show(windows, answers, as_json)
+
+
+def _show(
+    recordings: Sequence[Recording],
+    answers: Sequence[Sequence[tuple[str, float]]],
+    as_json: bool,
+) -> None:
+    """Print a line a recording, the likeliest labels with their probabilities."""
     for rec, ranked in zip(recordings, answers, strict=True):
         if as_json:
             named = [{"label": label, "probability": p} for label, p in ranked]
             typer.echo(json.dumps({"id": rec.id, "answers": named}, ensure_ascii=False))
         else:
             typer.echo("  ".join([rec.id, *(f"{label} {p:.1%}" for label, p in ranked)]))
-    if right := _right(recordings, [ranked[0][0] for ranked in answers], reader.labels):
-        typer.echo(right, err=True)
 
 
 def _about(

@@ -183,9 +183,26 @@ def wordings_hash() -> str:
     return hashlib.sha256(both.encode()).hexdigest()[:12]
 
 
+def written_labels() -> tuple[str, ...]:
+    """Return the labels that have wordings of their own in ``captions/activities.yaml``."""
+    return tuple(tables(LABELS))
+
+
 def names_of_activities() -> tuple[str, ...]:
     """Return every word that names an activity: none may stand in an interpretation."""
     return tuple(dict.fromkeys([*tables(LABELS), *tables(WORDINGS)["names"]]))
+
+
+def kind_of(label: str) -> str:
+    """Return the kind of activity that a label is, such as ``stairs``; its own name if of none."""
+    kinds = tables(WORDINGS)["kinds"]
+    return next((kind for kind, labels in kinds.items() if label in labels), label)
+
+
+def sentences_of(text: str) -> tuple[str, ...]:
+    """Return the sentences of a text without its figures, which a sentence encoder hardly reads."""
+    found = re.split(r"(?<=[.!?;])\s+|\n", without_figures(text))
+    return tuple(filter(None, (part.strip() for part in found)))
 
 
 # Words -------------------------------------------------------------------------------------------

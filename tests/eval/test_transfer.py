@@ -224,6 +224,84 @@ def test_words_alone_answer_without_a_window_learnt_and_their_order_means_nothin
     assert found["walking"]["text-linear"]["f1"]["value"] > 0.7
 
 
+LANHAR = {
+    "methods": ["extra-trees", "lanhar", "lanhar-names", "lanhar-transductive"],
+    "encoder": "words",
+    "bootstrap": 20,
+    "lanhar": {"epochs": 4, "text_epochs": 1},
+    "pools": {"lanhar+trees": ["lanhar", "extra-trees"]},
+}
+
+
+@pytest.fixture(scope="module")
+def aligned(folder, tmp_path_factory):
+    """Return a run where standing still is never taught."""
+    changes = {"evaluate": LANHAR, "classes": ["walking", "upstairs"], "unseen": ["still"]}
+    made = recipe(folder, tmp_path_factory.mktemp("runs"), **changes, targets=["c"])
+    return run(made, "imuscribe run t", False)
+
+
+def test_a_class_nobody_teaches_is_asked_for_among_all(aligned):
+    found = json.loads((aligned / "metrics.json").read_text())
+    assert [one["labels"] for one in found["directions"]] == [["walking", "upstairs", "still"]] * 2
+    assert found["new"]["extra-trees"]["unseen"]["value"] == 0.0
+    new = found["new"]["lanhar"]
+    assert new["unseen"]["value"] > 0.8 and new["harmonic"]["value"] > 0.3
+    assert found["means"]["lanhar+trees"]["accuracy"]["n"] == 72
+    assert all("still" not in fold["note"] for one in found["directions"] for fold in one["folds"])
+
+
+def test_what_has_seen_the_target_stands_in_a_table_of_its_own(aligned):
+    parts = (aligned / "report.md").read_text().split("\n#")
+    for part in parts:
+        rows = [line for line in part.splitlines() if line.startswith("|")]
+        table = "\n".join(rows)
+        assert not ("lanhar-transductive" in table and "lanhar-names" in table)
+    assert any("transductive" in part and "lanhar-transductive" in part for part in parts)
+    found = json.loads((aligned / "metrics.json").read_text())
+    assert {one["a"] for one in found["comparisons"]} != {"lanhar-transductive"}
+    notes = {row["method"]: row["note"] for row in found["results"]}
+    assert "transductive" in notes["lanhar-transductive"] and "trans" not in notes["lanhar"]
+
+
+def test_no_target_window_reaches_what_is_learnt_from_the_source_alone(folder, tmp_path):
+    """The same source teaches the same, whatever is asked about afterwards."""
+    weights = []
+    for target, gone in (("b", "c"), ("c", "b")):
+        sets = {name: f"{name}.parquet" for name in "abc" if name != gone}
+        evaluate = LANHAR | {"methods": ["lanhar"], "pools": {}}
+        changes = {"sets": sets, "targets": [target], "name": target, "evaluate": evaluate}
+        task, units, store = plan(recipe(folder, tmp_path, **changes, shared_people="keep"), False)
+        task.directions = [
+            replace(one, target=replace(one.target, truth=lambda: 1 / 0)) for one in task.directions
+        ]
+        work(units, store, False)
+        weights += [path.read_bytes() for path in task.folder.rglob("*.safetensors")]
+    assert len(weights) == 2 and weights[0][-4000:] == weights[1][-4000:]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"unseen": ["walking"]}, "which is among 'classes'"),
+        ({"unseen": ["runing"]}, "did you mean 'running'"),
+        ({"evaluate": {"pools": {"p": ["lanhar", "lanhar-transductive"]}}}, "pool either"),
+        ({"evaluate": {"pools": {"p": ["lanhar", "tree"]}}}, "names tree"),
+        (
+            {"evaluate": {"methods": ["lanhar"], "texts": {"walking": [""]}}},
+            "label 'walking': has an empty text",
+        ),
+        (
+            {"evaluate": {"methods": ["lanhar"], "texts": {"walking": ["not upstairs"]}}},
+            "names 'upstairs', another label",
+        ),
+    ],
+)
+def test_a_mistake_about_meaning_is_one_line_before_any_work(folder, tmp_path, changes, says):
+    with pytest.raises(InputError, match=says):
+        plan(recipe(folder, tmp_path, **changes), False)
+
+
 def test_figures_can_be_left_out_of_an_interpretation():
     rest = without_figures("Impact: soft (-2.70 m/s² at the median, 0.62 of it [ACC]); hard.")
     assert rest == "Impact: soft; hard."

@@ -1,0 +1,1 @@
+"""LanHAR: windows and labels in words share a space with a sensor encoder."""

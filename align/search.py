@@ -107,7 +107,7 @@ class Model:
         if self.network.reader is None:
             raise InputError(
                 f"model '{self.folder}': was trained with align.loss=cap, which writes captions "
-                "and compares none: train one with align.loss=siglip"
+                "and compares none: train one with align.loss=clip"
             )
         return self.network.embed_texts(list(texts))
 

@@ -200,9 +200,10 @@ class FitConfig(Config):
 class AlignConfig(Config):
     """Signals and their captions in one space (SensorLM, arXiv 2506.09108)."""
 
-    loss: AlignLoss = "siglip"
+    loss: AlignLoss = "clip"
     """``clip`` and ``siglip`` tell pairs apart, ``cap`` writes captions, ``coca`` does both
-    (`models.losses.FAMILY`)."""
+    (`models.losses.FAMILY`). In small batches ``siglip`` begins late: what all pairs have in common
+    has to be unlearnt first, which ``clip`` does not see."""
     text: Literal["both", "minilm", "words"] = "both"
     """What reads captions: ``minilm``, a frozen sentence encoder, knows words that no caption has,
     but no numbers; ``words`` learns those of the captions from nothing, and numbers by their value;

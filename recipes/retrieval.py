@@ -20,7 +20,7 @@ class RetrievalEvalConfig(Config):
     """What is measured on people nobody has learnt from."""
 
     losses: Annotated[tuple[AlignLoss, ...], BeforeValidator(as_names), Field(min_length=1)] = (
-        "siglip",
+        "clip",
     )
     """A model is trained with each, in place of `align.loss`, and they stand side by side."""
     shares: tuple[Share, ...] = (1.0,)

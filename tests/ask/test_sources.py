@@ -21,6 +21,8 @@ from imuscribe.cli import app
 from imuscribe.prompts.teacher.chat import Reply, Unanswered
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.files import write_text
+from imuscribe.signals.readers.parquet import save
+from imuscribe.signals.recording import ACC, GYRO, Recording, Segment
 from tests.ask.timelines import LABELS, of_minutes, timelines, two_days
 
 HEADER = "user,start,end,label\n"
@@ -272,6 +274,22 @@ def test_the_command(table, tmp_path):
 def test_mistakes_of_the_command(table, arguments, said):
     result = run(table(HEADER + ROWS), "How long did I walk?", *arguments)
     assert isinstance(result.exception, InputError) and said in str(result.exception)
+
+
+def test_a_recording_with_segments_is_asked_about(tmp_path):
+    t = np.arange(500) / 50
+    data = np.zeros((6, 500), np.float32)
+    data[2] = 9.81
+    segments = (Segment(0.0, 4.0, "Walking"), Segment(6.0, 9.0, "Sitting"))
+    rec = Recording("r1", data, (*ACC, *GYRO), t, segments=segments)
+    save([rec], tmp_path / "r.parquet")
+    told = run(tmp_path / "r.parquet", "How long did I walk?").output.splitlines()
+    assert told[0] == "4 seconds"
+    still = run(tmp_path / "r.parquet", "How still was I while sitting?").output
+    assert still.startswith("1 of the time"), still
+    save([rec.replace(segments=())], tmp_path / "bare.parquet")
+    said = str(run(tmp_path / "bare.parquet", "How long did I walk?").exception)
+    assert "--adapter" in said
 
 
 def test_no_such_file():

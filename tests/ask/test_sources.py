@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from imuscribe.ask.data.readings import read_timeline
 from imuscribe.ask.data.smooth import compare, from_windows
+from imuscribe.ask.data.sources import timeline_and_recording
 from imuscribe.ask.data.tables import CAPS, chart, chosen, read_timelines
 from imuscribe.ask.execute import execute
 from imuscribe.ask.parse import ModelParser, ask, response_format
@@ -39,6 +40,12 @@ def table(tmp_path):
         return tmp_path / name
 
     return made
+
+
+def test_a_table_of_other_columns_is_told_what_it_lacks(table):
+    path = table("begin,end,activity\n2015-11-03 08:00,2015-11-03 09:00,Walking\n")
+    with pytest.raises(InputError, match="days.csv: has no column start: a table of spans has"):
+        timeline_and_recording(path)
 
 
 def test_a_table_of_spans(table, tmp_path):

@@ -44,7 +44,7 @@ def table(tmp_path):
 
 def test_a_table_of_other_columns_is_told_what_it_lacks(table):
     path = table("begin,end,activity\n2015-11-03 08:00,2015-11-03 09:00,Walking\n")
-    with pytest.raises(InputError, match="days.csv: has no column start: a table of spans has"):
+    with pytest.raises(InputError, match=r"days\.csv: has no column start: a table of spans has"):
         timeline_and_recording(path)
 
 

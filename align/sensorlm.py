@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -338,11 +337,6 @@ def main(arguments: Sequence[str]) -> Path:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except InputError as error:
-        sys.stderr.write(f"imuscribe: {error}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("imuscribe: stopped; the last epoch is kept, run again to go on\n")
-        sys.exit(130)
+    from imuscribe.finetune.sft import launched
+
+    launched(main, "epoch")

@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -256,12 +256,17 @@ def _save(network: PreTrainedModel, recipe: Recipe, final: Path, texts: Mapping[
             (folder / name).write_text(text, encoding="utf-8")
 
 
-if __name__ == "__main__":
+def launched(main: Callable[[list[str]], object], kept: str = "checkpoint") -> None:
+    """Run what `accelerate launch` starts: mistakes are one line, a stop says what is kept."""
     try:
         main(sys.argv[1:])
     except InputError as error:
         sys.stderr.write(f"imuscribe: {error}\n")
         sys.exit(2)
     except KeyboardInterrupt:
-        sys.stderr.write("imuscribe: stopped; the last checkpoint is kept, run again to go on\n")
+        sys.stderr.write(f"imuscribe: stopped; the last {kept} is kept, run again to go on\n")
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    launched(main)

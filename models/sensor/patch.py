@@ -52,12 +52,7 @@ class PatchEncoder(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(2 * width, width),
         )
-        layer = nn.TransformerEncoderLayer(
-            width, _HEADS, 4 * width, dropout, "gelu", batch_first=True, norm_first=True
-        )
-        self.layers = nn.TransformerEncoder(
-            layer, _LAYERS, nn.LayerNorm(width), enable_nested_tensor=False
-        )
+        self.layers = transformer(width, _LAYERS, dropout)
 
     def forward(
         self, x: Tensor, hidden: Tensor | None = None, blank: Tensor | None = None
@@ -94,3 +89,11 @@ class PatchEncoder(nn.Module):
         share = 1 - away.to(x.dtype).mean(dim=2, keepdim=True)
         mean = x.masked_fill(away, 0.0).mean(dim=2, keepdim=True) / share
         return (x - mean).masked_fill(away, 0.0), mean, share
+
+
+def transformer(width: int, layers: int, dropout: float) -> nn.TransformerEncoder:
+    """Return the layers that read patches of signals: (n, length, width) to the same."""
+    layer = nn.TransformerEncoderLayer(
+        width, _HEADS, 4 * width, dropout, "gelu", batch_first=True, norm_first=True
+    )
+    return nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)

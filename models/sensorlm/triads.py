@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imuscribe.models.config import PATCH
+from imuscribe.models.sensor.patch import transformer
 from imuscribe.signals.errors import InputError
 from imuscribe.signals.motion.views import groups, n_channels, sequence
 from imuscribe.signals.motion.warping import equally_long
@@ -167,12 +168,7 @@ class TriadEncoder(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(2 * width, width),
         )
-        layer = nn.TransformerEncoderLayer(
-            width, _HEADS, 4 * width, dropout, "gelu", batch_first=True, norm_first=True
-        )
-        self.layers = nn.TransformerEncoder(
-            layer, layers, nn.LayerNorm(width), enable_nested_tensor=False
-        )
+        self.layers = transformer(width, layers, dropout)
 
     def forward(self, x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Return positions (n, length, width), and which of them are hidden (n, length).
